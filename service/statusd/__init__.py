@@ -1,0 +1,32 @@
+"""A status for any long-running job, commanded from anywhere over Redis.
+
+Importing this package costs nothing: each public name is loaded when it is first used, so that a
+worker that says ``from statusd import Worker`` pays for the worker's side only.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # typing would cost every worker time and memory
+if TYPE_CHECKING:
+    from statusd.core.lifecycle import State as State
+    from statusd.worker.api import Worker as Worker
+
+__all__ = ["State", "Worker", "__version__"]
+
+_HOMES = {"State": "statusd.core.lifecycle", "Worker": "statusd.worker.api"}
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from its home on first use (PEP 562)."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("statusd")
+    if name not in _HOMES:
+        msg = f"module 'statusd' has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
