@@ -1,0 +1,314 @@
+"""Commands in, verdicts out: the messages of design section 4 as values.
+
+`parse` takes bytes from anybody and either returns a `Command`, returns None for an answer of
+another unit (never answer an answer), or raises `BadMessage`. It never raises anything else.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from statusd.core.errors import BadMessage
+
+MAX_BYTES = 16 * 1024
+"""The size of the longest command, in bytes."""
+MAX_DEPTH = 4
+"""How deep the objects and arrays of a command may be nested."""
+MAX_ARGS_BYTES = 4096
+"""The size of ``args`` as compact JSON, in bytes."""
+
+_WORD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_STRING = re.compile(rb'"(?:[^"\\]|\\.?)*+"?', re.DOTALL)  # possessive: read once, to the end
+_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_CHANNEL = re.compile(r"[\x21-\x7e]{1,256}")
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom a command is for; an empty tuple asks for nothing.
+
+    Args:
+        name: glob patterns; one must match the unit's name.
+        tag: the unit must have one of them.
+        state: the unit must be in one of them when the command is applied.
+    """
+
+    name: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    state: tuple[str, ...] = ()
+
+    def is_for(self, name: str, tags: frozenset[str], state: str) -> bool:
+        """Tell whether a unit of that ``name`` and ``tags``, now in ``state``, is meant."""
+        return (
+            (not self.name or any(fnmatchcase(name, glob) for glob in self.name))
+            and (not self.tag or not tags.isdisjoint(self.tag))
+            and (not self.state or state in self.state)
+        )
+
+
+EVERYBODY = Target()
+_SHOWN = ("id", "reply_to", "command")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A word, or a JSON object with a word in it.
+
+    Args:
+        word: as it was typed, without blanks around it.
+        source: where it came in, e.g. ``redis:mychannel``.
+        received: when, on the monotonic clock, in seconds.
+        id: the sender's name for it; an empty one means a plain word.
+        by: who the sender claims to be.
+        reply_to: a channel that gets the verdicts as well.
+        expires: RFC 3339 time after which it must not be obeyed; empty for never.
+        boot, run: if given, an older one than the unit's own is refused.
+        args: flat, for the worker.
+    """
+
+    word: str
+    source: str
+    received: float = 0.0
+    id: str = ""
+    by: str = ""
+    target: Target = EVERYBODY
+    reply_to: str = ""
+    expires: str = ""
+    boot: int | None = None
+    run: int | None = None
+    args: Mapping[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def is_plain(self) -> bool:
+        """Tell whether it is a word and nothing else: for everybody, for ever, from nobody."""
+        return (
+            not (self.id or self.reply_to or self.expires or self.args)
+            and self.target is EVERYBODY
+            and self.boot is None
+            and self.run is None
+        )
+
+
+def parse(payload: bytes, source: str, received: float = 0.0) -> Command | None:
+    """Return the command that ``payload`` says, or None if it is some unit's verdict or event.
+
+    Args:
+        payload: a word (ASCII; blanks around it and one newline are tolerated) or a JSON object.
+        source: where it came in, for verdict, event and log.
+        received: when, on the monotonic clock, in seconds.
+
+    Raises:
+        BadMessage: it is neither; says why, with as much of its id as could be read.
+    """
+    if len(payload) > MAX_BYTES:
+        raise BadMessage(f"longer than {MAX_BYTES} bytes", payload)
+    text = _strip(payload)
+    if text.startswith(b"{"):
+        return _parse_object(text, source, received)
+    if not _WORD.fullmatch(text):
+        raise BadMessage("not a word and not a JSON object", payload)
+    return Command(text.decode("ascii"), source, received)
+
+
+def _strip(payload: bytes) -> bytes:
+    text = payload.rstrip(b" \t")
+    if text.endswith(b"\n"):
+        text = text[:-2] if text.endswith(b"\r\n") else text[:-1]
+    return text.strip(b" \t")
+
+
+def _parse_object(text: bytes, source: str, received: float) -> Command | None:
+    message = _decode(text)
+    if "verdict" in message or "event" in message:
+        return None
+    known = {key: value for key, value in message.items() if _fits(key, value)}
+    shown: dict[str, str] = {k: known[k] for k in _SHOWN if k in known}
+    for key, value in message.items():
+        if key not in known:
+            raise BadMessage(_complaint(key, value), text, shown)
+    if "command" not in known:
+        raise BadMessage('a JSON object needs "command"', text, shown)
+    known["word"] = known.pop("command")
+    known["target"] = _target(known.get("target", {}))
+    return Command(source=source, received=received, **known)
+
+
+def _decode(text: bytes) -> dict[str, Any]:
+    if _depth(text) > MAX_DEPTH:
+        raise BadMessage(f"nested deeper than {MAX_DEPTH} levels", text)
+    try:
+        message = json.loads(
+            text.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except ValueError as error:
+        raise BadMessage(f"not valid JSON: {_short(error)}", text) from None
+    return message  # type: ignore[no-any-return]  # text starts with "{": an object or an error
+
+
+def _short(error: Exception) -> str:
+    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)[:100]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a finite number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is not a finite number")
+    return number
+
+
+def _depth(text: bytes) -> int:
+    """Return how deep ``text`` is nested, found before any parser can choke on it."""
+    depth = deepest = 0
+    for sign in _STRING.sub(b"", text):
+        if sign in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif sign in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether ``value`` is printable text of at most 128 characters (no lone surrogate)."""
+    return isinstance(value, str) and len(value) <= 128 and value.isprintable()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
+def _is_texts(value: Any) -> bool:
+    # An empty list would be for everybody, which a program that found nobody can't have meant.
+    values = value if isinstance(value, list) else [value]
+    return 0 < len(values) <= 100 and all(_is_text(v) and v for v in values)
+
+
+def _is_target(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"name", "tag", "state"}
+        and all(map(_is_texts, value.values()))
+    )
+
+
+def _is_scalar(value: Any) -> bool:
+    return (
+        value is None
+        or isinstance(value, bool | int | float)
+        or (isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value))
+    )
+
+
+def _is_args(value: Any) -> bool:
+    if not isinstance(value, dict) or not all(map(_is_text, value)):
+        return False
+    return all(map(_is_scalar, value.values())) and len(to_json(value)) <= MAX_ARGS_BYTES
+
+
+def _is_time(value: Any) -> bool:
+    from datetime import datetime
+
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "command": (
+        lambda v: isinstance(v, str) and bool(_WORD.fullmatch(v.encode("ascii", "replace"))),
+        "a word",
+    ),
+    "id": (lambda v: isinstance(v, str) and bool(_ID.fullmatch(v)), "1 to 128 ASCII characters"),
+    "by": (_is_text, "printable text, at most 128 characters"),
+    "target": (_is_target, 'an object of "name", "tag", "state", each a text or a list of some'),
+    "reply_to": (lambda v: isinstance(v, str) and bool(_CHANNEL.fullmatch(v)), "a channel's name"),
+    "expires": (_is_time, "an RFC 3339 time with its zone"),
+    "boot": (_is_count, "a number"),
+    "run": (_is_count, "a number"),
+    "args": (_is_args, f"a flat object of at most {MAX_ARGS_BYTES} bytes"),
+}
+
+
+def _fits(key: str, value: Any) -> bool:
+    return key in _FIELDS and _FIELDS[key][0](value)
+
+
+def _complaint(key: str, value: Any) -> str:
+    if key in _FIELDS:
+        return f'"{key}" must be {_FIELDS[key][1]}'
+    near = nearest(key, tuple(_FIELDS))
+    return f"unknown key {key[:40]!a}" + (f", did you mean {near!r}?" if near else "")
+
+
+def _target(value: Mapping[str, Any]) -> Target:
+    if not value:
+        return EVERYBODY
+    return Target(**{k: tuple(v) if isinstance(v, list) else (v,) for k, v in value.items()})
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """Return the one of ``known`` that ``word`` is most likely a slip of, or an empty text."""
+    from difflib import get_close_matches
+
+    spelt = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), spelt, n=1, cutoff=0.6)
+    return spelt[found[0]] if found else ""
+
+
+class Answer(enum.Enum):
+    """The kinds of verdict; the values stand on the wire."""
+
+    ACCEPTED = "accepted"
+    POSTPONED = "postponed"
+    DONE = "done"
+    NOOP = "noop"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    EXPIRED = "expired"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        """Tell whether no other verdict follows for the same command."""
+        return self not in (Answer.ACCEPTED, Answer.POSTPONED)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer of one unit to one command.
+
+    Args:
+        fields: what stands on the wire, in order; see design section 4.
+        reply_to: a channel that gets it beside the namespace's verdicts; empty for none.
+    """
+
+    fields: Mapping[str, Any]
+    reply_to: str = ""
+
+
+to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+"""Encode a value as compact ASCII JSON: one line, whatever stands in its texts."""

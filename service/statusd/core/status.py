@@ -1,0 +1,500 @@
+"""The status of one unit: it is told what happened and decides what follows.
+
+`Status.handle` is the only way in, its effects the only way out: no I/O, no clock, no logging.
+Rules of this file: the state changes in `_fire` alone; only a command sets the goal; a refused
+command changes nothing; nothing leads out of END; two runs never overlap.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, assert_never
+
+from statusd.core import events as ev
+from statusd.core.answers import Answers, Moment
+from statusd.core.errors import BadMessage
+from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, State
+from statusd.core.messages import Answer, Command, Verdict, nearest
+from statusd.core.policy import Policy, Restart, Restarts
+from statusd.core.unit import Cause, Identity, Memory, WorkerView
+from statusd.core.words import Decision, Kind, Model, Table, build_machine, compile_table
+
+EXIT_OK = 0
+EXIT_FAILED = 75
+"""The restarts are used up and ``on_failed = "exit"`` (EX_TEMPFAIL of sysexits.h)."""
+
+DAEMON = "daemon"
+WORKER = "worker"
+
+
+class Status:
+    """One unit's state machine with everything that hangs on it.
+
+    Args:
+        identity: who the unit is.
+        lifecycle: its states and transitions.
+        table: the lifecycle's, if it is compiled already.
+        policy: how patient it is.
+        memory: what the unit's last daemon left behind.
+        default_goal: where to go by itself when there is no older goal: READY or RUNNING.
+        draw: returns a number in [0, 1); chance comes from outside.
+    """
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        lifecycle: Lifecycle = BUILT_IN,
+        table: Table | None = None,
+        policy: Policy | None = None,
+        memory: Memory | None = None,
+        default_goal: str = "READY",
+        draw: Callable[[], float] = lambda: 0.5,
+    ) -> None:
+        memory = memory or Memory()
+        self.identity = identity
+        self.lifecycle = lifecycle
+        self.policy = policy or Policy()
+        self.table = table or compile_table(lifecycle)
+        self.seq = 0
+        self.last_event = memory.last_event
+        self.last: Cause | None = None
+        self.args = dict(memory.args)
+        self.worker = WorkerView(run=memory.run)
+        self._left = memory
+        self._model = Model()
+        self._machine = build_machine(lifecycle, self._model)
+        self._numbers = {state: n for n, state in enumerate(lifecycle.members())}
+        self._restarts = Restarts(self.policy, draw)
+        self._backoff_over = False
+        self._out: list[ev.Effect] = []
+        self._moment = Moment(self.state.name)
+        self._answers = Answers(identity, self._moment)
+        self.goal = self._first_goal(memory.goal, default_goal)
+
+    def _first_goal(self, stored: str, default: str) -> enum.Enum:
+        members = self.lifecycle.states.__members__
+        goal = members.get(stored)
+        # Starting the daemon is itself a request: END of the last time is over.
+        lasts = goal in self.lifecycle.goals and goal is not State.END
+        return goal if goal is not None and lasts else members[default]
+
+    @property
+    def state(self) -> enum.Enum:
+        """The one state that the unit is in."""
+        return self._model.state
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The triggers that anyone may fire now."""
+        return self.table.allowed[self.state]
+
+    @property
+    def is_observed(self) -> bool:
+        """Tell whether the worker was seen in the present state."""
+        return self.worker.alive and self.worker.seen >= self.worker.shown
+
+    def memory(self) -> Memory:
+        """Return what must survive this daemon."""
+        return Memory(
+            goal=self.goal.name,
+            args=dict(self.args),
+            run=self.worker.run,
+            last_event=self.last_event,
+            open=tuple(self._answers.open.values()),
+        )
+
+    # ---- inputs ------------------------------------------------------------------------------
+
+    def handle(self, happened: ev.Input, now: float) -> list[ev.Effect]:
+        """Take in what happened and return what to do about it, in order.
+
+        Args:
+            happened: the input.
+            now: the time, in seconds on the monotonic clock.
+        """
+        out: list[ev.Effect] = []
+        self._out = out
+        self._moment.now = now
+        match happened:
+            case ev.Commanded():
+                self._take_command(happened.command, happened.expired)
+            case ev.WorkerAcknowledged():
+                self._acknowledged(happened.run, happened.seq, happened.number)
+            case ev.Misspoken():
+                self._misspoken(happened)
+            case ev.Signalled():
+                self._signalled(happened.name)
+            case ev.Passed():
+                self._passed(happened.timer)
+            case ev.Booted():
+                self._booted()
+            case _:
+                self._take_worker(happened)
+        return out
+
+    def _take_worker(self, happened: ev.WorkerInput) -> None:
+        if happened.run != self.worker.run:
+            self._out.append(ev.Note("worker.outdated", {"run": happened.run}))
+            return
+        match happened:
+            case ev.WorkerReady():
+                self._ready()
+            case ev.WorkerTriggered():
+                self._worker_asks(happened.trigger, happened.reason)
+            case ev.WorkerExited():
+                self._worker_exited(happened.code, happened.reason)
+            case ev.WorkerGone():
+                self._worker_gone()
+            case ev.WorkerNotStarted():
+                self._not_started(happened.reason)
+            case _:
+                assert_never(happened)
+
+    def _booted(self) -> None:
+        for command in self._left.open:
+            self._say(self._answers.make(command, Answer.FAILED, "the daemon was restarted"))
+        if self._left.goal == State.END.name:
+            self._out.append(ev.Note("goal.dropped", {"goal": "END", "new": self.goal.name}))
+        self._left = Memory()
+        if self.state is self.lifecycle.start:
+            self._spawn()
+
+    def _signalled(self, name: str) -> None:
+        source = f"signal:{name}"
+        if self.state is State.ENDING:
+            self._out.append(ev.Note("worker.forced", {"source": source}))
+            self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+        elif self.state is not State.END:
+            self._fire("end", Cause(source))
+
+    # ---- commands ----------------------------------------------------------------------------
+
+    def _take_command(self, command: Command, expired: bool) -> None:
+        identity, answers = self.identity, self._answers
+        if not command.target.is_for(identity.name, identity.tags, self.state.name):
+            return
+        again = answers.again(command.id, command.reply_to)
+        complaint = self._objection(command)
+        if again is not None:
+            self._say(again)
+        elif complaint is not None:
+            self._say(answers.make(command, *complaint))
+        elif expired:
+            reason = f"it was good until {command.expires}"
+            self._say(answers.make(command, Answer.EXPIRED, reason))
+        else:
+            self._obey(command, self._decide(command.word))
+
+    def _misspoken(self, happened: ev.Misspoken) -> None:
+        again = self._answers.again(happened.error.fields.get("id", ""))
+        self._say(again or self.invalid(happened.error, happened.source, happened.received))
+
+    def _decide(self, word: str) -> Decision | None:
+        return self.table.decisions[self.state].get(word.lower())
+
+    def _objection(self, command: Command) -> tuple[Answer, str] | None:
+        inside, boot, run = f"{self.identity.namespace}:reply:", self.identity.boot, command.run
+        if command.reply_to and not command.reply_to.startswith(inside):
+            return Answer.INVALID, f'"reply_to" must begin with {inside}'
+        if command.boot is not None and command.boot != boot:
+            return Answer.REFUSED, f"it is for boot {command.boot}, and this is boot {boot}"
+        if run is not None and run != self.worker.run:
+            return Answer.REFUSED, f"it is for run {run}, and this is run {self.worker.run}"
+        return None
+
+    def _obey(self, command: Command, decision: Decision | None) -> None:
+        if decision is None:
+            self._say(self.unknown(command))
+            return
+        match decision.kind:
+            case Kind.FIRE:
+                self._fire_command(command, decision)
+            case Kind.POSTPONE:
+                self._postpone(command, decision)
+            case Kind.NOOP | Kind.REFUSE:
+                self._set_goal(decision)
+                self._say(self._unchanged(command, decision))
+            case Kind.ASK:
+                verdict = self._answers.make(command, Answer.DONE)
+                self._out.append(ev.Say(verdict, document=decision.word == "status"))
+            case Kind.FORCE:
+                self._say(self._answers.make(command, Answer.ACCEPTED))
+                self._answers.ending.append(command)
+                self._out += [ev.StopWorker(self.worker.run, ev.Force.KILL), ev.Save()]
+            case _:
+                assert_never(decision.kind)
+
+    def _fire_command(self, command: Command, decision: Decision) -> None:
+        self._set_goal(decision)
+        self._keep_args(command)
+        self._fire(decision.trigger, Cause(command.source, command=command))
+        if self.state is State.END:
+            self._say(self._answers.make(command, Answer.DONE))
+            return
+        self._say(self._answers.make(command, Answer.ACCEPTED))
+        if decision.dest is State.ENDING:
+            self._answers.ending.append(command)
+        else:
+            self._follow(command)
+
+    def _follow(self, command: Command) -> None:
+        self._answers.following.append(command)
+        self._out.append(ev.Arm(ev.Timer.FOLLOW, self.policy.ack_timeout_s))
+
+    def _postpone(self, command: Command, decision: Decision) -> None:
+        self._say(*self._answers.displace(Answer.REFUSED, f"superseded by {command.word}"))
+        self._set_goal(decision)
+        self._answers.postponed = command
+        self._say(self._answers.make(command, Answer.POSTPONED, decision.reason))
+        self._out.append(ev.Save())
+
+    def _set_goal(self, decision: Decision) -> None:
+        if decision.goal is not None and decision.goal is not self.goal:
+            self.goal = decision.goal
+            self._out.append(ev.Save())
+
+    def _keep_args(self, command: Command) -> None:
+        """Keep what goes with the goal, from when the command takes effect."""
+        if command.args and self.goal is not State.END:
+            self.args = dict(command.args)
+            self._out.append(ev.Save())
+
+    def quiet(self, command: Command) -> Verdict | None:
+        """Return the verdict to a plain word if it changes nothing at all, else None."""
+        decision = self._decide(command.word)
+        if not command.is_plain or decision is None:
+            return None
+        if decision.kind is Kind.REFUSE or (
+            decision.kind is Kind.NOOP and decision.goal in (None, self.goal)
+        ):
+            return self._unchanged(command, decision)
+        return None
+
+    def _unchanged(self, command: Command, decision: Decision) -> Verdict:
+        if decision.kind is Kind.REFUSE:
+            more: dict[str, Any] = {"allowed": list(self.allowed)}
+            return self._answers.make(command, Answer.REFUSED, decision.reason, **more)
+        more = {} if self.is_observed or not self.worker.alive else {"observed": False}
+        return self._answers.make(command, Answer.NOOP, decision.reason, **more)
+
+    def invalid(self, error: BadMessage, source: str, received: float) -> Verdict:
+        """Return the verdict to a message that is no command."""
+        return self._answers.invalid(error, source, received)
+
+    def is_unknown(self, command: Command) -> bool:
+        """Tell whether ``command`` is a plain word that no state knows."""
+        return command.is_plain and self._decide(command.word) is None
+
+    def unknown(self, command: Command) -> Verdict:
+        """Return the verdict to a command whose word no state knows."""
+        near = nearest(command.word, self.table.vocabulary)
+        more: dict[str, Any] = {"did_you_mean": near} if near else {}
+        reason = f"{command.word} is no word"
+        allowed = list(self.allowed)
+        return self._answers.make(command, Answer.INVALID, reason, allowed=allowed, **more)
+
+    # ---- the worker --------------------------------------------------------------------------
+
+    def _ready(self) -> None:
+        if self.state is not self.lifecycle.start or not self.worker.counts:
+            return
+        self._out.append(ev.Disarm(ev.Timer.READY))
+        self._fire("ready", Cause(WORKER))
+        self._say(*self._answers.close_following(Answer.DONE))
+        self._take_up_goal()
+
+    def _take_up_goal(self) -> None:
+        """From home, take the one step towards the goal, if home is not the goal itself."""
+        command, self._answers.postponed = self._answers.postponed, None
+        if command is not None:
+            self._keep_args(command)
+        trigger = self.table.restore.get(self.goal, "")
+        if trigger and command is not None:
+            self._fire(trigger, Cause(command.source, "postponed until now", command))
+        elif trigger:
+            self._fire(trigger, Cause(DAEMON, f"goal {self.goal.name}"))
+        elif command is not None and command.args:
+            self._show(command)  # nothing to fire, but something to bring
+        if command is not None:
+            self._follow(command)
+
+    def _acknowledged(self, run: int, seq: int, number: int) -> None:
+        worker, states = self.worker, self.lifecycle.members()
+        if run != worker.run or not worker.seen <= seq <= worker.shown or number >= len(states):
+            return
+        worker.seen = seq
+        # Also of a state that has been left since: a worker may finish before it sees the next.
+        worker.seen_working = self.lifecycle.parts[states[number]] is Part.WORKS
+        if seq < worker.shown:
+            return
+        if self._answers.following and self.state in self.lifecycle.steady:
+            self._say(*self._answers.close_following(Answer.DONE))
+            self._out += [ev.Disarm(ev.Timer.FOLLOW), ev.Save()]
+
+    def _worker_asks(self, trigger: str, reason: str) -> None:
+        if not self.worker.counts or trigger not in self.table.worker_may[self.state]:
+            asked = {"trigger": trigger, "state": self.state.name}
+            self._out.append(ev.Note("worker.trigger_refused", asked))
+        elif trigger == "ready":
+            self._ready()
+        else:
+            self._fire(trigger, Cause(WORKER, reason))
+
+    def _worker_exited(self, code: int, reason: str) -> None:
+        worker = self.worker
+        if worker.exited:
+            return
+        worker.exited, worker.end = True, reason
+        if worker.doomed or self.state in (State.ENDING, State.END):
+            return
+        # It may have left before it could see a pause: what counts is the state it was seen in.
+        if code == 0 and worker.seen_working and self.policy.restart is not Restart.ALWAYS:
+            self._fire("end", Cause(WORKER, "the worker finished"))
+        else:
+            self._die(reason)
+
+    def _not_started(self, reason: str) -> None:
+        self.worker.alive, self.worker.exited, self.worker.end = False, True, reason
+        if self.state is self.lifecycle.start:
+            self._die(reason)
+        else:
+            self._worker_gone()
+
+    def _die(self, reason: str) -> None:
+        """The worker is dead or will be killed: try again later, or give up."""
+        wait_s = self._restarts.after_death(self._moment.now)
+        self._say(*self._answers.close_following(Answer.FAILED, f"the worker died: {reason}"))
+        if wait_s is None:
+            self._say(*self._answers.displace(Answer.FAILED, f"the worker died: {reason}"))
+            self._fire("fail", Cause(DAEMON, reason))
+        else:
+            self._backoff_over = False
+            self._fire("crash", Cause(DAEMON, f"{reason}; next try in {wait_s:.1f} s"))
+            self._out.append(ev.Arm(ev.Timer.BACKOFF, wait_s))
+
+    def _worker_gone(self) -> None:
+        self.worker.alive = False
+        if self.state is State.ENDING:
+            self._fire("exited", Cause(DAEMON, self.worker.end))
+        elif self.state is self.lifecycle.start:
+            self._spawn()
+        elif self.state is State.BACKOFF and self._backoff_over:
+            self._fire("retry", Cause(DAEMON))
+        elif self.state is State.FAILED:
+            self._leave_if_failed()
+
+    def _spawn(self) -> None:
+        self.worker = WorkerView(self.worker.run + 1, alive=True, shown=self.seq, seen=self.seq)
+        number = self._numbers[self.state]
+        self._out.append(ev.StartWorker(self.worker.run, number, self.seq, dict(self.args)))
+        self._out.append(ev.Arm(ev.Timer.READY, self.policy.ready_timeout_s))
+        self._out.append(ev.Save())
+
+    def _leave_if_failed(self) -> None:
+        if self.policy.exit_on_failed and not self.worker.alive:
+            self._out.append(ev.Leave(EXIT_FAILED))
+
+    # ---- deadlines ---------------------------------------------------------------------------
+
+    def _passed(self, timer: ev.Timer) -> None:
+        policy, state = self.policy, self.state
+        if timer is ev.Timer.READY and state is self.lifecycle.start and self.worker.counts:
+            self._die(f"not ready within {policy.ready_timeout_s:g} s")
+        elif timer is ev.Timer.FOLLOW:
+            reason = f"the worker was not seen in {state.name} within {policy.ack_timeout_s:g} s"
+            self._say(*self._answers.close_following(Answer.FAILED, reason))
+            self._out.append(ev.Save())
+        elif timer is ev.Timer.BACKOFF and state is State.BACKOFF:
+            self._backoff_over = True
+            if not self.worker.alive:
+                self._fire("retry", Cause(DAEMON))
+        elif timer is ev.Timer.STOP and state is State.ENDING:
+            self._out.append(ev.StopWorker(self.worker.run, ev.Force.TERMINATE))
+            self._out.append(ev.Arm(ev.Timer.KILL, policy.kill_timeout_s))
+        elif timer is ev.Timer.KILL and state is State.ENDING:
+            self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+
+    # ---- transitions -------------------------------------------------------------------------
+
+    def _fire(self, trigger: str, cause: Cause) -> None:
+        old = self.state
+        new = self._model.fire(trigger)
+        self.seq += 1
+        self._moment.state, self._moment.seq = new.name, self.seq
+        if self.worker.alive and not self.worker.exited:
+            self._show(cause.command)
+        self._record(old, new, trigger, cause)
+        if trigger != "ready":
+            superseded = f"superseded by {trigger}"
+            self._say(*self._answers.close_following(Answer.FAILED, superseded))
+        self._enter(new)
+        self._out.append(ev.Save())
+
+    def _show(self, command: Command | None) -> None:
+        args = command.args if command is not None and command.args else None
+        self.worker.shown = self.seq
+        self._out.append(ev.Show(self.worker.run, self._numbers[self.state], self.seq, args))
+
+    def _record(self, old: enum.Enum, new: enum.Enum, trigger: str, cause: Cause) -> None:
+        command = cause.command
+        previous, self.last_event = self.last_event, f"{self.identity.boot}-{self.seq}"
+        self.last = cause
+        fields: dict[str, Any] = {
+            "event": self.last_event,
+            "name": self.identity.name,
+            "boot": self.identity.boot,
+            "seq": self.seq,
+            "run": self.worker.run,
+            "old": old.name,
+            "new": new.name,
+            "trigger": trigger,
+            "source": cause.source,
+        }
+        if command is not None:
+            more = {"by": command.by, "id": command.id, "args": dict(command.args)}
+            fields.update((key, value) for key, value in more.items() if value)
+        if cause.reason:
+            fields["reason"] = cause.reason
+        if self.seq == 1 and previous:
+            fields["previous"] = previous
+        self._out.append(ev.Event(fields))
+
+    def _enter(self, new: enum.Enum) -> None:
+        if new is self.lifecycle.start:
+            self._enter_start()
+        elif new is State.BACKOFF or new is State.FAILED:
+            self._give_up_worker()
+            if new is State.FAILED:
+                self._leave_if_failed()
+        elif new is State.ENDING:
+            self._enter_ending()
+        elif new is State.END:
+            self._say(*self._answers.close_ending())
+            self._out.append(ev.Disarm(ev.Timer.STOP))
+            self._out.append(ev.Disarm(ev.Timer.KILL))
+            self._out.append(ev.Leave(EXIT_OK))
+
+    def _give_up_worker(self) -> None:
+        self._out.append(ev.Disarm(ev.Timer.READY))
+        if self.worker.alive:
+            self.worker.doomed = True
+            self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+
+    def _enter_start(self) -> None:
+        self._out.append(ev.Disarm(ev.Timer.BACKOFF))
+        if self.last is not None and self.last.command is not None:
+            self._restarts.clear()
+        if not self.worker.alive:
+            self._spawn()
+
+    def _enter_ending(self) -> None:
+        self._say(*self._answers.displace(Answer.REFUSED, "superseded by end"))
+        if self.worker.alive:
+            self._out.append(ev.Arm(ev.Timer.STOP, self.policy.stop_timeout_s))
+        else:
+            self._fire("exited", Cause(DAEMON))
+
+    def _say(self, *verdicts: Verdict) -> None:
+        self._out.extend(map(ev.Say, verdicts))

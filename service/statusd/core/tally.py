@@ -1,0 +1,112 @@
+"""Answers to plain words that change nothing: told singly while they are few, summed in a flood.
+
+Pure: the time comes in as ``now`` (monotonic seconds).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from statusd.core.messages import Answer, Verdict
+
+PER_SECOND = 20
+"""So many answers a second are sent for words that are no-ops or refused; the rest is summed."""
+MOST_SPELLINGS = 256
+"""So many different messages are remembered between two changes of state."""
+
+
+@dataclass(slots=True)
+class Slot:
+    """One message that changes nothing, and how often it was heard since it was last answered."""
+
+    verdict: Verdict
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts what changes nothing, and says when to answer.
+
+    ``slots`` is read on the hot path: channel and payload, one after the other -> slot, valid until
+    `forget`.
+    """
+
+    slots: dict[bytes, Slot] = field(default_factory=dict)
+    junk: int = 0
+    _untold: list[Slot] = field(default_factory=list)
+    _tokens: float = PER_SECOND
+    _refilled: float = 0.0
+    _junk_slot: Slot | None = None
+    _junk_told: float = float("-inf")
+
+    def count(self, key: bytes, verdict: Verdict) -> None:
+        """Count a message answered by ``verdict``; the next one like it is found in `slots`."""
+        slot = Slot(verdict, 1)
+        if len(self.slots) < MOST_SPELLINGS:
+            self.slots[key] = slot
+        else:
+            self._untold.append(slot)
+
+    def count_junk(self, make_verdict: Callable[[], Verdict]) -> None:
+        """Count a message that is no command; only the first one's verdict is ever made."""
+        self.junk += 1
+        if self._junk_slot is None:
+            self._junk_slot = Slot(make_verdict())
+        self._junk_slot.count += 1
+
+    def forget(self) -> None:
+        """The state has changed: what was counted is told as it was, later words anew."""
+        self._untold.extend(slot for slot in self.slots.values() if slot.count)
+        self.slots.clear()
+
+    def tell(self, now: float) -> list[Verdict]:
+        """Return the answers that are due; what is held back is due again in a second at most."""
+        self._tokens = min(PER_SECOND, self._tokens + (now - self._refilled) * PER_SECOND)
+        self._refilled = now
+        told: list[Verdict] = []
+        while self._untold and self._tokens >= 1:
+            told.append(self._spend(self._untold.pop(0)))
+        for slot in self.slots.values():
+            if slot.count and self._tokens >= 1:
+                told.append(self._spend(slot))
+        if self._junk_slot is not None and now - self._junk_told >= 1:
+            told.append(_summed(self._junk_slot))
+            self._junk_slot, self._junk_told = None, now
+        self._merge_untold()
+        return told
+
+    @property
+    def holds_back(self) -> bool:
+        """Tell whether something was counted that has not been answered yet."""
+        return (
+            bool(self._untold)
+            or self._junk_slot is not None
+            or any(slot.count for slot in self.slots.values())
+        )
+
+    def _spend(self, slot: Slot) -> Verdict:
+        self._tokens -= 1
+        verdict = _summed(slot)
+        slot.count = 0
+        return verdict
+
+    def _merge_untold(self) -> None:
+        """Bound the memory of what is held back: one slot for each kind of answer and reason."""
+        merged: dict[tuple[object, object], Slot] = {}
+        for slot in self._untold:
+            key = (slot.verdict.fields.get("verdict"), slot.verdict.fields.get("reason"))
+            if key in merged:
+                merged[key].count += slot.count
+            else:
+                merged[key] = slot
+        self._untold = list(merged.values())
+
+
+def _summed(slot: Slot) -> Verdict:
+    if slot.count == 1:
+        return slot.verdict
+    fields = dict(slot.verdict.fields)
+    if fields["verdict"] == Answer.INVALID.value:
+        fields["reason"] = f"{fields['reason']} (and {slot.count - 1} more)"
+    return replace(slot.verdict, fields=fields | {"count": slot.count})

@@ -1,0 +1,82 @@
+"""What a unit is, what it remembers, and what it knows of its worker: plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from statusd.core.messages import Command, Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a unit is.
+
+    Args:
+        name: unique in its namespace.
+        tags: what a command's target may ask for.
+        boot: start time of the daemon in ms; with ``seq`` it makes the id of an event.
+        namespace: the prefix of the unit's names in Redis.
+    """
+
+    name: str
+    tags: frozenset[str] = frozenset()
+    boot: int = 0
+    namespace: str = "statusd"
+
+
+@dataclass(slots=True)
+class Memory:
+    """What survives a daemon.
+
+    Args:
+        goal: the state that the last accepted command asked for; empty for none.
+        args: what commands told the worker.
+        run: the last worker generation.
+        last_event: the id of the last event; empty for none.
+        open: the commands that have no final verdict yet.
+    """
+
+    goal: str = ""
+    args: Mapping[str, Scalar] = field(default_factory=dict)
+    run: int = 0
+    last_event: str = ""
+    open: tuple[Command, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Who made a transition happen, and why; it stands in the event."""
+
+    source: str
+    reason: str = ""
+    command: Command | None = None
+
+
+@dataclass(slots=True)
+class WorkerView:
+    """What the status knows of the process that does the work.
+
+    Args:
+        run: its generation.
+        alive: it was started, and something of its process group may still live.
+        doomed: it is being killed; what it does from now on doesn't count.
+        exited: its own process has ended.
+        shown: the event whose state stands on its board; seen: the last one it took in.
+        seen_working: the last state it took in was one to work in.
+        end: how it ended, for the last event.
+    """
+
+    run: int = 0
+    alive: bool = False
+    doomed: bool = False
+    exited: bool = False
+    shown: int = 0
+    seen: int = 0
+    seen_working: bool = False
+    end: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Tell whether what it says is to be taken for the worker's word."""
+        return self.alive and not self.doomed and not self.exited

@@ -1,0 +1,203 @@
+"""Tests of `statusd.core.outbox`: what waits to be sent while the broker is away."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statusd.core.outbox import Line, Outbox
+
+
+def filled(*names: str, limit: int = 10_000) -> Outbox:
+    """Return an outbox with a line of each name in it."""
+    outbox = Outbox(limit)
+    for name in names:
+        outbox.put((name,))
+    return outbox
+
+
+def names(lines: list[Line]) -> str:
+    """Return the first word of each line."""
+    return " ".join(str(line[0]) for line in lines)
+
+
+def test_lines_leave_in_the_order_in_which_they_came() -> None:
+    """No more of them at a time than were asked for."""
+    outbox = filled("a", "b", "c")
+
+    assert names(outbox.take(2)) == "a b"
+    outbox.put(("d",))
+    assert names(outbox.take(10)) == "c d"
+    assert outbox.take(10) == []
+
+
+def test_nothing_is_taken_when_nothing_is_asked_for() -> None:
+    """Zero means zero, for lines and for slots."""
+    outbox = filled("a")
+    outbox.put_latest("s", ("new",))
+
+    assert outbox.take(0) == []
+    assert outbox.waiting == 2
+
+
+def test_of_a_slot_only_the_newest_value_is_sent() -> None:
+    """After the lines, once."""
+    outbox = Outbox()
+    outbox.put_latest("document", ("old",))
+    outbox.put(("a",))
+    outbox.put_latest("other", ("other",))
+    outbox.put_latest("document", ("new",))
+
+    assert names(outbox.take(10)) == "a new other"
+    assert outbox.take(10) == []
+
+
+def test_a_slot_waits_until_no_line_does() -> None:
+    """Lines are history, a slot is only the present."""
+    outbox = filled("a", "b")
+    outbox.put_latest("document", ("new",))
+
+    assert [names(outbox.take(1)) for _ in range(3)] == ["a", "b", "new"]
+
+
+def test_a_full_outbox_drops_its_oldest_line_and_counts_it() -> None:
+    """What is newest is worth most when the broker is back."""
+    outbox = filled("a", "b", "c", "d", "e", limit=3)
+
+    assert (outbox.dropped, len(outbox)) == (2, 3)
+    assert names(outbox.take(10)) == "c d e"
+
+
+def test_a_slot_takes_no_room_from_the_lines() -> None:
+    """It is one at most, whatever the limit."""
+    outbox = filled("a", "b", limit=2)
+
+    outbox.put_latest("document", ("new",))
+
+    assert outbox.dropped == 0
+    assert names(outbox.take(10)) == "a b new"
+
+
+def test_what_is_in_flight_takes_no_room_either() -> None:
+    """The limit is for what waits."""
+    outbox = filled("a", "b", limit=2)
+    outbox.take(2)
+
+    outbox.put(("c",))
+    outbox.put(("d",))
+
+    assert (outbox.dropped, outbox.waiting, outbox.in_flight, len(outbox)) == (0, 2, 2, 4)
+
+
+def test_replies_belong_to_the_oldest_lines_in_flight() -> None:
+    """Redis answers in order."""
+    outbox = filled("a", "b")
+    outbox.put_latest("document", ("new",))
+    outbox.take(10)
+
+    replied = [outbox.replied() for _ in range(3)]
+
+    assert names(replied) == "a b new"
+    assert (outbox.in_flight, len(outbox)) == (0, 0)
+
+
+def test_a_lost_link_gives_back_what_had_no_reply() -> None:
+    """In the old order, before all that came later; what had a reply is not sent again."""
+    outbox = filled("a", "b", "c", "d")
+    outbox.take(3)
+    outbox.replied()
+
+    outbox.rewind()
+
+    assert outbox.in_flight == 0
+    assert names(outbox.take(10)) == "b c d"
+
+
+def test_a_slot_that_comes_back_gives_way_to_a_newer_value() -> None:
+    """An old document must not be sent over a new one."""
+    outbox = Outbox()
+    outbox.put_latest("document", ("old",))
+    outbox.put_latest("other", ("same",))
+    outbox.take(10)
+    outbox.put_latest("document", ("new",))
+
+    outbox.rewind()
+
+    assert sorted(map(str, outbox.take(10))) == ["('new',)", "('same',)"]
+
+
+def test_of_two_values_in_flight_the_newer_one_comes_back() -> None:
+    """Only the latest matters."""
+    outbox = Outbox()
+    for value in ("old", "new"):
+        outbox.put_latest("document", (value,))
+        outbox.take(1)
+
+    outbox.rewind()
+
+    assert names(outbox.take(10)) == "new"
+
+
+def test_a_rewind_drops_nothing() -> None:
+    """What was there before comes back, beyond the limit if it must."""
+    outbox = filled("a", "b", limit=2)
+    outbox.take(2)
+    outbox.put(("c",))
+    outbox.put(("d",))
+
+    outbox.rewind()
+
+    assert outbox.dropped == 0
+    assert names(outbox.take(10)) == "a b c d"
+
+
+def test_an_empty_outbox_is_false() -> None:
+    """And one with anything in it - waiting, in a slot, in flight - is true."""
+    outbox = filled("a")
+    assert outbox
+    outbox.take(1)
+    assert outbox
+    outbox.replied()
+    assert not outbox
+    outbox.put_latest("document", ("new",))
+    assert outbox
+
+
+def test_a_rewind_of_nothing_is_nothing() -> None:
+    """A link that was lost before it could send."""
+    outbox = filled("a")
+
+    outbox.rewind()
+
+    assert names(outbox.take(10)) == "a"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["put", "put", "slot", "take", "reply", "lose"]), max_size=60))
+def test_every_line_is_replied_to_once_and_in_order(acts: list[str]) -> None:
+    """Whatever happens to the links; and the last value of the slot gets through."""
+    outbox, replied = Outbox(), []
+    slot: Line = ("none",)
+
+    for count, act in enumerate([*acts, "lose"], 1):
+        if act == "put":
+            outbox.put(("line", count))
+        elif act == "slot":
+            slot = ("slot", count)
+            outbox.put_latest("document", slot)
+        elif act == "take":
+            outbox.take(2)
+        elif act == "reply" and outbox.in_flight:
+            replied.append(outbox.replied())
+        elif act == "lose":
+            outbox.rewind()
+    outbox.take(1000)
+    while outbox.in_flight:
+        replied.append(outbox.replied())
+
+    put = [("line", n) for n, act in enumerate(acts, 1) if act == "put"]
+    slots = [line for line in replied if line[0] == "slot"]
+    assert [line for line in replied if line[0] == "line"] == put
+    assert slots[-1:] == ([slot] if slot != ("none",) else [])
+    assert slots == sorted(slots, key=lambda line: int(line[1]))
+    assert outbox.dropped == 0
