@@ -1,0 +1,73 @@
+"""Fixtures for all tests: real brokers, real programs, and the proof that nothing is left."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.tools import Broker, Journal, Program, available_brokers, processes_with_marker
+
+BROKERS = available_brokers()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left() -> Iterator[None]:
+    """Fail the session if a process that a test started still lives at its end."""
+    yield
+    assert processes_with_marker() == []
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A running broker: the embedded Valkey."""
+    with Broker(BROKERS["valkey"]) as running:
+        yield running
+
+
+@pytest.fixture(params=sorted(BROKERS))
+def each_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A running broker of each kind that this machine has."""
+    with Broker(BROKERS[request.param]) as running:
+        yield running
+
+
+@pytest.fixture
+def journal(broker: Broker) -> Iterator[Journal]:
+    """Everything that units say on ``broker``."""
+    with Journal(broker.client()) as listening:
+        yield listening
+
+
+Run = Callable[..., Program]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """Start the real program: ``run("tests.workers:obedient", broker.url, name="a", ...)``."""
+    with ExitStack() as stack:
+
+        def start(
+            function: str, url: str, *, args: tuple[str, ...] = (), **changes: Any
+        ) -> Program:
+            toml = settings(function, url, **changes)
+            directory = tmp_path / toml["name"]
+            return stack.enter_context(Program(toml, directory=directory, args=args))
+
+        yield start
+
+
+def settings(function: str, url: str, **changes: Any) -> dict[str, Any]:
+    """Return settings for a test; tables among ``changes`` are merged into theirs."""
+    toml: dict[str, Any] = {
+        "name": "unit",
+        "redis": {"url": url},
+        "control": {"channels": ["mychannel"]},
+        "worker": {"function": function},
+    }
+    for key, value in changes.items():
+        toml[key] = {**toml.get(key, {}), **value} if isinstance(value, Mapping) else value
+    return toml

@@ -1,0 +1,33 @@
+"""What the tests are made with: a real broker, a bad network, the real program, a history to judge.
+
+Everything listens on 127.0.0.1 only, waits with a limit, and leaves nothing behind.
+"""
+
+from tests.tools.broker import Broker, available_brokers, free_port
+from tests.tools.history import check
+from tests.tools.journal import Heard, Journal, Said
+from tests.tools.processes import SESSION, Process, processes_with_marker
+from tests.tools.program import Program
+from tests.tools.proxy import Proxy
+from tests.tools.publisher import Publisher, Sent
+from tests.tools.toml import to_toml
+from tests.tools.waiting import wait_until
+
+__all__ = [
+    "SESSION",
+    "Broker",
+    "Heard",
+    "Journal",
+    "Process",
+    "Program",
+    "Proxy",
+    "Publisher",
+    "Said",
+    "Sent",
+    "available_brokers",
+    "check",
+    "free_port",
+    "processes_with_marker",
+    "to_toml",
+    "wait_until",
+]

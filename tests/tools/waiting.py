@@ -1,0 +1,40 @@
+"""Waiting for something to become true: the one place in the tests that sleeps.
+
+Nothing here may wait without a limit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+POLL_S = 0.003
+"""How long to pause between two looks, in seconds."""
+
+
+def wait_until(predicate: Callable[[], T | None], timeout_s: float, what: str) -> T:
+    """Return the first truthy value of ``predicate``.
+
+    It is called at least once, and once more when the time is over. What it raises is passed on.
+
+    Args:
+        predicate: a quick look at the world; it must not block.
+        timeout_s: how long to go on looking, in seconds on the monotonic clock.
+        what: the thing waited for, as it reads after "waited for": ``"the worker to be gone"``.
+
+    Raises:
+        AssertionError: it stayed falsy; names ``what``, the last value and the time waited.
+    """
+    began = time.monotonic()
+    while True:
+        now = time.monotonic()
+        value = predicate()
+        if value:
+            return value
+        if now - began >= timeout_s:
+            waited = time.monotonic() - began
+            raise AssertionError(f"waited {waited:.2f} s for {what}; the last value was {value!r}")
+        time.sleep(POLL_S)

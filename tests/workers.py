@@ -1,0 +1,130 @@
+"""Workers for tests: each shows one way of behaving, good or bad."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+from statusd import Worker
+
+STEP_S = 0.005
+"""How long a step of work takes."""
+
+
+def obedient(worker: Worker) -> None:
+    """Work in steps, as the README shows it."""
+    for step in worker.while_running():
+        time.sleep(STEP_S)
+        worker.progress(step + 1, 1000, "working")
+
+
+def blocked(worker: Worker) -> None:
+    """Do nothing but wait for the next state."""
+    while worker.wait() != "ENDING":
+        pass
+
+
+def polling(worker: Worker) -> None:
+    """Look at the status in a loop, like the hand-written program."""
+    while worker.state != "ENDING":
+        if worker.state == "RUNNING":
+            time.sleep(STEP_S)
+            worker.ack()
+        else:
+            worker.wait()
+    worker.ack()
+
+
+def finishing(worker: Worker) -> None:
+    """Have three steps of work, then be done."""
+    for step in worker.while_running():
+        if step == 3:
+            return
+
+
+def deaf(worker: Worker) -> None:
+    """Never look at the state again; SIGTERM ends it."""
+    while True:
+        time.sleep(60)
+
+
+def stubborn(worker: Worker) -> None:
+    """Never look at the state again, and ignore SIGTERM."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    worker.ready()
+    deaf(worker)
+
+
+def slow_to_pause(worker: Worker) -> None:
+    """Take a step, told by the file ``working``, that lasts until the file ``release`` exists."""
+    for _ in worker.while_running():
+        Path("working").touch()
+        while not Path("release").exists():
+            time.sleep(STEP_S)
+
+
+def raising(worker: Worker) -> None:
+    """Fail in the first step."""
+    for _ in worker.while_running():
+        raise ValueError("the detector is\non fire")
+
+
+def early(worker: Worker) -> None:
+    """Leave with 0 before anybody said start."""
+
+
+def never_ready(worker: Worker) -> None:
+    """With ``ready = "notified"``: say nothing."""
+    deaf(worker)
+
+
+def ready_on_file(worker: Worker) -> None:
+    """With ``ready = "notified"``: be ready when the file ``release`` exists."""
+    while not Path("release").exists():
+        time.sleep(STEP_S)
+    worker.ready()
+    obedient(worker)
+
+
+def pausing_itself(worker: Worker) -> None:
+    """Ask for a pause in the first step of each start."""
+    for _ in worker.while_running():
+        worker.trigger("pause", reason="out of film")
+        worker.wait(5)
+
+
+def telling_args(worker: Worker) -> None:
+    """Write the args that came with each state into the file ``args``."""
+    for _ in worker.while_running():
+        Path("args.new").write_text(json.dumps(dict(worker.args)), encoding="utf-8")
+        Path("args.new").rename("args")
+        time.sleep(STEP_S)
+
+
+def with_children(worker: Worker) -> None:
+    """Have a grandchild in the same group that ignores SIGTERM."""
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(60)
+    obedient(worker)
+
+
+def telling_modules(worker: Worker) -> None:
+    """Write the names of all modules into ``modules``, then of variables into ``environment``."""
+    Path("modules").write_text("\n".join(sorted(sys.modules)), encoding="utf-8")
+    Path("environment.new").write_text("\n".join(sorted(os.environ)), encoding="utf-8")
+    Path("environment.new").rename("environment")
+    obedient(worker)
+
+
+def babbling(worker: Worker) -> None:
+    """Write nonsense into the pipe to the daemon, then work."""
+    up = worker._up
+    for line in (b"\n", b"{\n", b"[1]\n", b'{"note":1}\n', b'{"note":"trigger"}\n', b"\xff\n"):
+        os.write(up, line)
+    obedient(worker)
