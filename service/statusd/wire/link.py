@@ -1,0 +1,417 @@
+"""A link to the broker that tells the truth about itself and is thrown away when in doubt.
+
+One class for both directions: a link with channels hears, one without sends. Rules of this file:
+being subscribed is a state that only the confirmation of each channel brings; a connection is
+never used after an error; the first connection is made like every later one.
+
+    DOWN -> CONNECTING -> CONFIRMING (n of m) -> CATCHING_UP (a place for the stream) -> LISTENING
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import re
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, cast
+
+import hiredis
+
+from statusd.core.errors import StatusdError
+from statusd.core.outbox import Line, Outbox
+from statusd.wire.address import Address
+from statusd.wire.names import glob_regex, is_pattern
+from statusd.wire.resp import NOTHING, pack_all, reader
+
+CONNECT_S = 2.0
+"""The longest wait for a connection, and again for the broker's confirmations, in seconds."""
+REPLY_S = 4.0
+"""A sending link that waits so long for any reply is in doubt."""
+BACKOFF_S = (0.1, 5.0)
+"""The first and the longest mean wait before another connection, in seconds."""
+MAX_MESSAGE = 64 * 1024 * 1024
+"""A reply that is longer than this (bytes) and still not whole puts the link in doubt."""
+BUFFER = 64 * 1024
+"""So many bytes are read at once."""
+MOST_IN_FLIGHT = 1024
+"""So many commands are sent ahead of their replies."""
+
+_MOST_ROUTES = 1024
+
+
+class LinkState(enum.Enum):
+    """What a link knows of itself."""
+
+    DOWN = "DOWN"
+    CONNECTING = "CONNECTING"
+    CONFIRMING = "CONFIRMING"
+    CATCHING_UP = "CATCHING_UP"
+    LISTENING = "LISTENING"
+
+
+class Listener(Protocol):
+    """Whom a link tells what it hears; all calls come from the loop's own thread."""
+
+    def hear(self, channel: bytes, payload: bytes) -> None:
+        """Take one message."""
+
+    def settle(self) -> None:
+        """All that had arrived together has been told."""
+
+    def link_changed(self, link: Link) -> None:
+        """``link.state`` is new: it is LISTENING, or it is no longer."""
+
+    def link_failed(self, link: Link) -> None:
+        """Another attempt to connect failed; ``link.trouble`` says why."""
+
+    def replied(self, line: Line, reply: object) -> None:
+        """The broker replied to ``line``; an error is a `hiredis.ReplyError` value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the broker says of itself, and how far its clock is ahead of ours, in seconds."""
+
+    software: str = ""
+    version: str = ""
+    ahead_s: float = 0.0
+
+
+def backoff_s(failures: int, draw: float) -> float:
+    """Return the wait before the next connection, in seconds: doubling, capped, fully jittered.
+
+    Args:
+        failures: how many have failed since the link was up last.
+        draw: a number in [0, 1); 0.5 gives the mean.
+    """
+    first_s, longest_s = BACKOFF_S
+    return min(longest_s, first_s * 2.0 ** min(failures, 16)) * 2 * draw
+
+
+class Link:
+    """Keeps one connection to the broker for as long as the daemon lives.
+
+    Args:
+        address: the broker.
+        client_name: how CLIENT LIST shows us.
+        listener: whom to tell.
+        draw: returns a number in [0, 1), for the jitter of the back-off.
+        wall: the wall clock, in seconds, to compare with the broker's.
+        channels: names and glob patterns to hear; empty for a link that sends.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        client_name: str,
+        listener: Listener,
+        *,
+        draw: Callable[[], float],
+        wall: Callable[[], float],
+        channels: Sequence[str] = (),
+    ) -> None:
+        self.address = address
+        self.client_name = client_name
+        self.listener = listener
+        self.names = tuple(c.encode() for c in channels if not is_pattern(c))
+        self.patterns = tuple(c.encode() for c in channels if is_pattern(c))
+        self.outbox = Outbox()
+        self.state = LinkState.DOWN
+        self.trouble = ""
+        self.server = Server()
+        self.wall = wall
+        self._draw = draw
+        self.failures = 0
+        self._connection: Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._hurry = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to connect, and never stop trying. Must be called on the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._keep())
+
+    def hurry(self) -> None:
+        """Try again now instead of when the back-off is over."""
+        self.failures = 0
+        self._hurry.set()
+
+    async def close(self) -> None:
+        """Hang up for good."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self.state = LinkState.DOWN
+
+    async def _keep(self) -> None:
+        """Live through one connection after the other; the only place that reconnects."""
+        while True:
+            connection = Connection(self)
+            try:
+                self.trouble = await self._live(connection)
+            finally:
+                connection.abort()
+                self._connection = None
+            self._left()
+            wait_s = backoff_s(self.failures, self._draw())
+            self.failures += 1
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), wait_s)
+            self._hurry.clear()
+
+    async def _live(self, connection: Connection) -> str:
+        """Return why ``connection`` can't be used any more."""
+        self.state = LinkState.CONNECTING
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                await connection.open()
+            self.state, self._connection = LinkState.CONFIRMING, connection
+            return await connection.lost
+        except TimeoutError:
+            return f"no connection within {CONNECT_S:g} s"
+        except (OSError, UnicodeError, StatusdError) as error:
+            return getattr(error, "strerror", None) or str(error)
+
+    def _left(self) -> None:
+        was, self.state = self.state, LinkState.DOWN
+        self.outbox.rewind()
+        if was is LinkState.LISTENING:
+            self.listener.link_changed(self)
+        else:
+            self.listener.link_failed(self)
+
+    def confirmed(self) -> None:
+        """The connection is greeted and each channel confirmed (called by the connection)."""
+        self.state, self.trouble, self.failures = LinkState.LISTENING, "", 0
+        self.listener.link_changed(self)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send what waits in the outbox, if the link is up and not too far ahead of the replies."""
+        connection, outbox = self._connection, self.outbox
+        if connection is None or self.state is not LinkState.LISTENING or not outbox.waiting:
+            return
+        lines = outbox.take(MOST_IN_FLIGHT - outbox.in_flight)
+        if lines:
+            connection.send(lines)
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One epoch of a link: greeted once, never used after the first doubt.
+
+    Args:
+        link: whose it is; gets what is heard and replied.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._listener = link.listener
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[str] = self._loop.create_future()
+        self._reader = reader()
+        self._transport: asyncio.Transport | None = None
+        self._greeting: list[Line] = []
+        self._unconfirmed = set(link.names) | set(link.patterns)
+        self._routes: dict[bytes, bytes] = {}
+        self._globs = [(p, glob_regex(p.decode("latin-1"))) for p in link.patterns]
+        # A buffer of our own: a plain Protocol costs three system calls of memory for each message.
+        self._buffer = bytearray(BUFFER)
+        self._unfinished = 0
+        self._deadline: asyncio.TimerHandle | None = None
+        self._last_reply = 0.0
+
+    async def open(self) -> None:
+        """Connect and greet.
+
+        Raises:
+            OSError, StatusdError: as the system, TLS or the password file has it.
+        """
+        address = self._link.address
+        self._greeting = [*address.greeting(self._link.client_name)]
+        if not self._unconfirmed:
+            self._greeting.append(("TIME",))
+        if address.path:
+            await self._loop.create_unix_connection(lambda: self, address.path)
+            return
+        tls = address.tls.context() if address.tls else None
+        await self._loop.create_connection(lambda: self, address.host, address.port, ssl=tls)
+
+    def abort(self) -> None:
+        """Throw the connection away, with what is still in its buffers."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def send(self, lines: Sequence[Line]) -> None:
+        """Write ``lines`` at once; their replies come in order."""
+        transport = self._transport
+        if transport is None:
+            return
+        transport.write(pack_all(lines))
+        if self._deadline is None:
+            self._last_reply = self._loop.time()
+            self._deadline = self._loop.call_later(REPLY_S, self._check_replies)
+
+    def _check_replies(self) -> None:
+        self._deadline = None
+        if not self._link.outbox.in_flight:
+            return
+        silent_s = self._loop.time() - self._last_reply
+        if silent_s >= REPLY_S:
+            self._doubt(f"no reply for {silent_s:.0f} s")
+        else:
+            self._deadline = self._loop.call_later(REPLY_S - silent_s, self._check_replies)
+
+    def _doubt(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
+        self.abort()
+
+    # ---- asyncio.BufferedProtocol ----------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Greet, name ourselves and subscribe in one write."""
+        self._transport = cast(asyncio.Transport, transport)
+        _set_socket_options(transport.get_extra_info("socket"))
+        lines = list(self._greeting)
+        if self._link.names:
+            lines.append(("SUBSCRIBE", *self._link.names))
+        if self._link.patterns:
+            lines.append(("PSUBSCRIBE", *self._link.patterns))
+        self._transport.write(pack_all(lines))
+        self._deadline = self._loop.call_later(CONNECT_S, self._unconfirmed_too_long)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The other side hung up, or the system gave the connection up."""
+        self._doubt(str(exc) if exc else "closed by the broker")
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Say where the next bytes go."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what arrived: the hot path."""
+        gets = self._reader.gets
+        hear, push = self._listener.hear, hiredis.PushNotification
+        try:
+            self._reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # the stub knows bytes only
+            reply = gets()
+            if reply is NOTHING:
+                self._watch_length(nbytes)
+                return
+            self._unfinished = 0
+            while reply is not NOTHING:
+                if type(reply) is push:
+                    if reply[0] == b"message":
+                        hear(reply[1], reply[2])
+                    else:
+                        self._take_push(reply)
+                else:
+                    self._take_reply(reply)
+                reply = gets()
+        except hiredis.ProtocolError as error:
+            self._doubt(f"not RESP: {error}")
+        self._listener.settle()
+
+    def _watch_length(self, more: int) -> None:
+        self._unfinished += more
+        if self._unfinished > MAX_MESSAGE:
+            self._doubt(f"a message longer than {MAX_MESSAGE} bytes")
+
+    # ---- what the broker says ----------------------------------------------------------------
+
+    def _take_push(self, push: list[Any]) -> None:
+        kind = push[0]
+        if kind == b"pmessage":
+            if self._route(push[2]) == push[1]:
+                self._listener.hear(push[2], push[3])
+        elif kind in (b"subscribe", b"psubscribe"):
+            if push[1] not in self._unconfirmed:
+                self._doubt(f"an unrequested {kind.decode()}")
+            self._unconfirmed.discard(push[1])
+            self._maybe_confirmed()
+        elif kind in (b"unsubscribe", b"punsubscribe"):
+            self._doubt(f"an unrequested {kind.decode()}")
+
+    def _route(self, channel: bytes) -> bytes:
+        """Return the one subscription by which a message on ``channel`` counts.
+
+        The broker delivers it once for the name and once for each pattern that fits.
+        """
+        route = self._routes.get(channel)
+        if route is None:
+            text = channel.decode("latin-1")
+            fitting = (pattern for pattern, glob in self._globs if glob.fullmatch(text))
+            route = channel if channel in self._link.names else next(fitting, b"")
+            if len(self._routes) >= _MOST_ROUTES:
+                self._routes.clear()
+            self._routes[channel] = route
+        return route
+
+    def _take_reply(self, reply: object) -> None:
+        if self._greeting:
+            self._take_greeting(self._greeting.pop(0), reply)
+        elif self._unconfirmed:
+            self._doubt(str(reply))
+        elif self._link.outbox.in_flight:
+            self._last_reply = self._loop.time()
+            self._listener.replied(self._link.outbox.replied(), reply)
+            if self._link.outbox.in_flight == 0:
+                self._link.flush()
+        else:
+            self._doubt(f"an unrequested reply: {str(reply)[:80]}")
+
+    def _take_greeting(self, line: Line, reply: object) -> None:
+        link = self._link
+        if isinstance(reply, hiredis.ReplyError):
+            if line[0] not in ("CLIENT", "TIME"):
+                self._doubt(_without_secret(str(reply)))
+                return
+        elif line[0] == "HELLO":
+            # Whoever listens there may be no Redis, or even we: a connection to a dead port of this
+            # machine can meet itself (simultaneous open, RFC 9293 3.5).
+            if not isinstance(reply, dict) or reply.get(b"proto") != 3:
+                self._doubt("whoever answers there is no Redis that speaks RESP3")
+                return
+            link.server = _server(reply)
+        elif line[0] == "TIME" and isinstance(reply, list):
+            ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - link.wall()
+            link.server = replace(link.server, ahead_s=ahead_s)
+        self._maybe_confirmed()
+
+    def _maybe_confirmed(self) -> None:
+        if self._unconfirmed or self._greeting or self.lost.done():
+            return
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self._link.confirmed()
+
+    def _unconfirmed_too_long(self) -> None:
+        total = len(self._link.names) + len(self._link.patterns)
+        done = total - len(self._unconfirmed)
+        self._doubt(f"{done} of {total} channels confirmed within {CONNECT_S:g} s")
+
+
+def _server(reply: dict[bytes, object]) -> Server:
+    told = {key: value for key, value in reply.items() if isinstance(value, bytes)}
+    # Valkey calls itself redis here, for old clients' sake; its own name stands in INFO only.
+    return Server(told.get(b"server", b"").decode(), told.get(b"version", b"").decode())
+
+
+def _without_secret(text: str) -> str:
+    """An error may repeat the arguments of the command; HELLO's are secrets."""
+    return re.sub(r"(?i)(with args beginning with:).*", r"\1 ...", text)
+
+
+def _set_socket_options(sock: socket.socket | None) -> None:
+    """Ask the kernel to notice a dead peer too: the second line, behind our own deadlines."""
+    if sock is None or sock.family == socket.AF_UNIX:
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 8000)

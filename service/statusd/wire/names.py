@@ -1,0 +1,99 @@
+"""What a unit's things are called in Redis (design section 4), and Redis' own glob patterns."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+
+class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
+    """Every channel and key of one unit.
+
+    Args:
+        namespace: the prefix of them all.
+        name: the unit's name; braces keep its keys on one slot of a Cluster.
+    """
+
+    namespace: str
+    name: str = ""
+
+    @property
+    def control(self) -> str:
+        """The channel of commands to the whole namespace."""
+        return f"{self.namespace}:control"
+
+    @property
+    def verdicts(self) -> str:
+        """The channel of every verdict."""
+        return f"{self.namespace}:verdicts"
+
+    @property
+    def events(self) -> str:
+        """The channel of every event."""
+        return f"{self.namespace}:events"
+
+    @property
+    def history(self) -> str:
+        """The stream of the unit's events; an entry's id is the event's."""
+        return f"{self.namespace}:history:{{{self.name}}}"
+
+    @property
+    def status(self) -> str:
+        """The key of the unit's status document."""
+        return f"{self.namespace}:status:{{{self.name}}}"
+
+
+def is_pattern(channel: str) -> bool:
+    """Tell whether ``channel`` is a glob pattern, to be heard with PSUBSCRIBE."""
+    return any(sign in channel for sign in "*?[")
+
+
+def glob_regex(pattern: str) -> re.Pattern[str]:
+    r"""Return a Redis glob pattern as a regular expression for whole channel names.
+
+    Redis knows ``*``, ``?``, ``[ab]``, ``[a-z]``, ``[^a]`` and ``\`` before a sign that is meant
+    as such, also in a class (`stringmatchlen` in its source). No pattern is an error there, so none
+    is here; `fnmatch` differs in the last two, and in what is not closed.
+    """
+    out: list[str] = []
+    at = 0
+    while at < len(pattern):
+        sign = pattern[at]
+        at += 1
+        if sign == "*":
+            out.append(".*")
+        elif sign == "?":
+            out.append(".")
+        elif sign == "[":
+            members, at = _class(pattern, at)
+            out.append(members)
+        else:
+            if sign == "\\" and at < len(pattern):
+                sign = pattern[at]
+                at += 1
+            out.append(re.escape(sign))
+    return re.compile("".join(out), re.DOTALL)
+
+
+def _class(pattern: str, at: int) -> tuple[str, int]:
+    """Return the class that begins at ``at``, behind its bracket, and where it ends."""
+    negated = pattern[at : at + 1] == "^"
+    at += negated
+    members: list[str] = []
+    while at < len(pattern):
+        if pattern[at] == "\\" and at + 1 < len(pattern):
+            members.append(re.escape(pattern[at + 1]))
+            at += 2
+        elif pattern[at] == "]":
+            at += 1
+            break
+        elif pattern[at + 1 : at + 2] == "-" and at + 2 < len(pattern):
+            first, last = sorted((pattern[at], pattern[at + 2]))  # Redis turns them round as well
+            members.append(f"{re.escape(first)}-{re.escape(last)}")
+            at += 3
+        else:
+            members.append(re.escape(pattern[at]))
+            at += 1
+    if not members:
+        return ("." if negated else "(?!)"), at
+    return f"[{'^' if negated else ''}{''.join(members)}]", at

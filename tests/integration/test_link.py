@@ -1,0 +1,295 @@
+"""The link itself, on a loop, with a real broker and some that are none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import hiredis
+import pytest
+
+from statusd.wire.address import Address
+from statusd.wire.link import Link, LinkState, backoff_s
+from statusd.wire.names import glob_regex
+from tests.tools import Broker, Proxy
+
+HELLO = b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
+
+
+class Told:
+    """A listener that writes down what a link tells it."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[bytes, bytes]] = []
+        self.changes: list[LinkState] = []
+        self.failures: list[str] = []
+        self.replies: list[tuple[object, object]] = []
+
+    def hear(self, channel: bytes, payload: bytes) -> None:
+        """Write down a message."""
+        self.heard.append((channel, payload))
+
+    def settle(self) -> None:
+        """Take no notice."""
+
+    def link_changed(self, link: Link) -> None:
+        """Write down the new state."""
+        self.changes.append(link.state)
+
+    def link_failed(self, link: Link) -> None:
+        """Write down why."""
+        self.failures.append(link.trouble)
+
+    def replied(self, line: Any, reply: object) -> None:
+        """Write down a reply."""
+        self.replies.append((line, reply))
+
+
+Story = Callable[[Link, Told], Awaitable[None]]
+
+
+def play(story: Story, port: int, *channels: str, draw: float = 0.0) -> Told:
+    """Run a story with a link to ``port`` and close it afterwards."""
+    told = Told()
+
+    async def live() -> None:
+        link = Link(
+            Address(port=port),
+            "test",
+            told,
+            draw=lambda: draw,
+            wall=lambda: 0.0,
+            channels=channels,
+        )
+        link.start()
+        try:
+            await story(link, told)
+        finally:
+            await link.close()
+
+    asyncio.run(live())
+    return told
+
+
+async def until(predicate: Callable[[], object], what: str, timeout_s: float = 8.0) -> None:
+    """Wait on the loop until ``predicate`` holds."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while not predicate():
+        assert asyncio.get_running_loop().time() < deadline, what
+        await asyncio.sleep(0.002)
+
+
+async def listening(link: Link, told: Told) -> None:
+    """Wait until the link is up."""
+    await until(lambda: link.state is LinkState.LISTENING, f"listening; {told.failures}")
+
+
+def test_it_listens_only_after_each_confirmation(each_broker: Broker) -> None:
+    """All names and patterns are subscribed by then, at the broker's word."""
+    channels = ("a", "b", "c.*", "d[12]")
+
+    async def story(link: Link, told: Told) -> None:
+        await listening(link, told)
+        client = each_broker.client(decode_responses=True)
+        assert [n for _, n in client.pubsub_numsub("a", "b")] == [1, 1]
+        assert client.pubsub_numpat() == 2
+
+    told = play(story, each_broker.port, *channels)
+
+    assert told.changes == [LinkState.LISTENING]
+
+
+def test_half_a_confirmation_is_none(broker: Broker) -> None:
+    """The stream stops after the first channel: never up, and tried anew."""
+    with Proxy(broker.port) as proxy:
+        proxy.half(len(b"%7\r\n") + 150)
+
+        async def story(link: Link, told: Told) -> None:
+            await until(lambda: told.failures, "a failure")
+            assert told.changes == []
+            proxy.pass_()
+            await listening(link, told)
+
+        told = play(story, proxy.port, *(f"channel-{n}" for n in range(50)))
+
+    assert "channels confirmed within" in told.failures[0]
+
+
+def test_messages_arrive_as_they_are(each_broker: Broker) -> None:
+    """Any bytes, in order, and once, though a name and two patterns fit."""
+    payloads = [b"", b"END", bytes(range(256)), b"x" * 300_000, b"last"]
+
+    async def story(link: Link, told: Told) -> None:
+        await listening(link, told)
+        for payload in payloads:
+            each_broker.client().publish("room.1", payload)
+        await until(lambda: len(told.heard) == len(payloads), "all messages")
+
+    told = play(story, each_broker.port, "room.1", "room.*", "r*")
+
+    assert told.heard == [(b"room.1", payload) for payload in payloads]
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*", "l?b", "l[ab]b", "l[^a]b", "l[a-c]b", r"l\*b", "l[]b", "l["]
+)
+def test_our_globs_are_the_brokers(pattern: str, each_broker: Broker) -> None:
+    """Who would hear a channel by the broker's word hears it by ours."""
+    channels = ["lab", "lbb", "ldb", "l*b", "l", "l[", "l]b", "lb", "laab"]
+    client = each_broker.client()
+    pubsub = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]  # redis-py
+    pubsub.psubscribe(pattern)
+    pubsub.get_message(timeout=2)
+
+    broker_says = [name for name in channels if client.publish(name, "x") == 1]
+
+    pubsub.close()
+    assert [name for name in channels if glob_regex(pattern).fullmatch(name)] == broker_says
+
+
+def test_replies_come_in_order_and_errors_are_values(each_broker: Broker) -> None:
+    """A command that the broker refuses costs the link nothing."""
+
+    async def story(link: Link, told: Told) -> None:
+        link.outbox.put(("SET", "a", "1"))
+        link.outbox.put(("XADD", "a", "*", "f", "v"))
+        link.outbox.put(("INCR", "a"))
+        await listening(link, told)
+        await until(lambda: len(told.replies) == 3, "three replies")
+        assert abs(link.server.ahead_s - 1.8e9) < 1e9  # our wall clock stands at 0
+
+    told = play(story, each_broker.port)
+
+    replies = [reply for _, reply in told.replies]
+    assert (replies[0], replies[2]) == (b"OK", 2)
+    assert isinstance(replies[1], hiredis.ReplyError)
+    assert told.changes == [LinkState.LISTENING]
+
+
+def test_what_had_no_reply_is_sent_again(broker: Broker) -> None:
+    """In order, by the next connection; an entry with an id of its own does not double."""
+    with Proxy(broker.port) as proxy:
+
+        async def story(link: Link, told: Told) -> None:
+            await listening(link, told)
+            proxy.swallow()
+            for n in range(1, 4):
+                link.outbox.put(("XADD", "s", f"1-{n}", "n", n))
+            link.flush()
+            proxy.cut()
+            await until(lambda: told.changes[-1] is LinkState.DOWN, "the link to be lost")
+            proxy.pass_()
+            await until(lambda: len(told.replies) == 3, "three replies")
+
+        play(story, proxy.port)
+
+    entries: Any = broker.client().xrange("s")
+    assert [fields[b"n"] for _, fields in entries] == [b"1", b"2", b"3"]
+
+
+def test_a_frozen_broker_is_not_waited_for(broker: Broker) -> None:
+    """Something is in flight and nothing comes back: the link is in doubt after 4 s."""
+
+    async def story(link: Link, told: Told) -> None:
+        await listening(link, told)
+        broker.freeze()
+        link.outbox.put(("PING",))
+        link.flush()
+        await until(lambda: told.changes[-1] is LinkState.DOWN, "doubt", 8)
+        broker.thaw()
+        await until(lambda: told.replies, "the reply after all")
+
+    told = play(story, broker.port)
+
+    assert told.changes[:2] == [LinkState.LISTENING, LinkState.DOWN]
+
+
+def test_the_back_off_doubles_up_to_its_cap() -> None:
+    """Its mean goes from 0.1 s to 5 s; the jitter is full, so that a fleet doesn't come at once."""
+    means = [backoff_s(failures, 0.5) for failures in range(8)]
+
+    assert means == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
+    assert backoff_s(10_000, 0.999) < 10
+    assert backoff_s(3, 0.0) == 0
+
+
+def test_only_listening_ends_the_back_off(broker: Broker) -> None:
+    """A connection that is accepted but never confirmed makes the next wait longer, not shorter."""
+    with Proxy(broker.port) as proxy:
+        proxy.cut()
+
+        async def story(link: Link, told: Told) -> None:
+            await until(lambda: len(told.failures) >= 3, "three failures")
+            assert link.failures >= 3
+            proxy.pass_()
+            await listening(link, told)
+            assert link.failures == 0
+
+        play(story, proxy.port, "a")
+
+
+class Stranger(asyncio.Protocol):
+    """Answers whatever comes with what ``answer`` makes of it."""
+
+    def __init__(
+        self, answer: Callable[[bytes], bytes], open_ones: list[asyncio.Transport]
+    ) -> None:
+        self._answer = answer
+        self._open_ones = open_ones
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the connection, to end it."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._open_ones.append(self._transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer."""
+        self._transport.write(self._answer(data))
+
+
+TAKEN_OFF = b">3\r\n+%s\r\n$1\r\na\r\n:1\r\n"
+STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
+    "an echo": (lambda data: data, "no Redis that speaks RESP3"),
+    "a web server": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n", "not RESP"),
+    "silence": (lambda _: b"", "0 of 1 channels confirmed"),
+    "an old Redis": (lambda _: b"-ERR unknown command 'HELLO'\r\n", "unknown command"),
+    "RESP2": (lambda _: b"*0\r\n", "no Redis that speaks RESP3"),
+    "one that takes us off": (
+        lambda _: (
+            HELLO
+            + b"+OK\r\n>3\r\n+subscribe\r\n$1\r\na\r\n:1\r\n>3\r\n+unsubscribe\r\n$1\r\na\r\n:0\r\n"
+        ),
+        "an unrequested unsubscribe",
+    ),
+}
+
+
+@pytest.mark.parametrize("who", sorted(STRANGERS))
+def test_who_is_no_broker_is_not_believed(who: str) -> None:
+    """Told in words, thrown away, tried again; no exception escapes."""
+    answer, complaint = STRANGERS[who]
+    told = Told()
+
+    async def live() -> None:
+        loop, troubles, open_ones = (
+            asyncio.get_running_loop(),
+            list[str](),
+            list[asyncio.Transport](),
+        )
+        server = await loop.create_server(lambda: Stranger(answer, open_ones), "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        loop.set_exception_handler(lambda _, context: troubles.append(str(context)))
+        link = Link(
+            Address(port=port), "t", told, draw=lambda: 0.9, wall=lambda: 0.0, channels=("a",)
+        )
+        link.start()
+        await until(lambda: told.failures or LinkState.DOWN in told.changes, "doubt")
+        reason = link.trouble or told.failures[0]
+        await link.close()
+        await until(lambda: all(one.is_closing() for one in open_ones), "the other side to notice")
+        server.close()
+        assert complaint in reason
+        assert troubles == []
+
+    asyncio.run(live())

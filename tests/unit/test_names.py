@@ -1,0 +1,148 @@
+"""Names in Redis, and Redis' own kind of glob."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statusd.wire.names import Names, glob_regex, is_pattern
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "other"),
+    [
+        ("*", ["a", "a.b:c", "two\nlines"], []),
+        ("lab.*", ["lab.", "lab.7"], ["lab", "xlab.7", "labs7", "LAB.7"]),
+        ("*.lab", ["a.lab", ".lab"], ["lab", "a.labs"]),
+        ("a**b", ["ab", "axyb"], ["a", "b"]),
+        ("h?llo", ["hello", "hxllo", "h\nllo"], ["hllo", "heello"]),
+        ("h[ae]llo", ["hello", "hallo"], ["hillo", "hllo", "haello"]),
+        ("h[^e]llo", ["hallo", "h^llo"], ["hello", "hllo"]),
+        ("h[!e]llo", ["h!llo", "hello"], ["hallo"]),
+        ("h[a-c]llo", ["hbllo"], ["hdllo", "h-llo"]),
+        ("h[^a-c]llo", ["hdllo"], ["hbllo"]),
+        ("h[a-cx]", ["ha", "hc", "hx"], ["hd", "h-"]),
+        ("h[-a]", ["h-", "ha"], ["hb"]),
+        ("h[a^]", ["h^", "ha"], ["hb"]),
+        ("h[*?]", ["h*", "h?"], ["hx", "h"]),
+        (r"a\*b", ["a*b"], ["axb", r"a\*b"]),
+        (r"a\?\[\\", ["a?[\\"], ["ax[\\"]),
+        (r"\a\b", ["ab"], [r"\a\b"]),
+        ("a.b", ["a.b"], ["axb"]),
+        ("(a)+|$", ["(a)+|$"], ["aa"]),
+    ],
+)
+def test_a_glob_fits_what_redis_lets_it_fit(
+    pattern: str, fitting: list[str], other: list[str]
+) -> None:
+    """Whole names only; signs that mean something to a regular expression mean themselves."""
+    regex = glob_regex(pattern)
+
+    assert [name for name in fitting if not regex.fullmatch(name)] == []
+    assert [name for name in other if regex.fullmatch(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "other"),
+    [
+        ("h[", [], ["h", "h[", "hx"]),
+        ("h[ae", ["ha", "he"], ["h", "hx", "h[ae"]),
+        ("h[^", ["hx", "h["], ["h", "h[^"]),
+        ("h[^ae", ["hx"], ["h", "ha"]),
+        ("h[]llo", [], ["hllo", "h]llo", "h[]llo"]),
+        ("h[^]llo", ["hallo", "h]llo"], ["hllo"]),
+        ("h[]a]", [], ["h]", "ha", "ha]"]),
+        ("h\\", ["h\\"], ["h", "h\\\\"]),
+    ],
+)
+def test_a_class_without_end_or_content_is_no_error(
+    pattern: str, fitting: list[str], other: list[str]
+) -> None:
+    """It goes to the end of the pattern, or fits nothing; a last backslash is one."""
+    regex = glob_regex(pattern)
+
+    assert [name for name in fitting if not regex.fullmatch(name)] == []
+    assert [name for name in other if regex.fullmatch(name)] == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fitting", "other"),
+    [
+        (r"h[\]]", ["h]"], ["h\\", "h\\]"]),
+        (r"h[a\-c]", ["ha", "h-", "hc"], ["hb", "h\\"]),
+        ("h[c-a]", ["ha", "hb", "hc"], ["hd", "h-"]),
+        ("h[a-]", ["ha", "h]", "h^"], ["h-", "hb"]),
+    ],
+)
+def test_a_class_reads_its_signs_as_redis_does(
+    pattern: str, fitting: list[str], other: list[str]
+) -> None:
+    """A backslash in it means the next sign; a range may run backwards, or up to its bracket."""
+    regex = glob_regex(pattern)
+
+    assert [name for name in fitting if not regex.fullmatch(name)] == []
+    assert [name for name in other if regex.fullmatch(name)] == []
+
+
+@given(st.text("ab-[]^\\*?!&~|.", max_size=12))
+def test_no_pattern_is_an_error(pattern: str) -> None:
+    """Whatever stands in the settings, a link can be made of it."""
+    assert glob_regex(pattern).flags
+
+
+@given(st.text(min_size=1, max_size=12))
+def test_every_sign_after_a_backslash_means_itself(name: str) -> None:
+    """So any name can be written as a pattern."""
+    pattern = "".join(f"\\{sign}" for sign in name)
+
+    assert glob_regex(pattern).fullmatch(name)
+    assert not glob_regex(pattern).fullmatch(name + "x")
+
+
+@pytest.mark.parametrize(
+    ("channel", "expected"),
+    [
+        ("a", False),
+        ("a.b", False),
+        (r"a\b", False),
+        ("a]b", False),
+        ("a^b", False),
+        ("{a}", False),
+        ("a*", True),
+        ("a?", True),
+        ("[a]", True),
+        ("a[", True),
+        (r"a\*", True),
+    ],
+)
+def test_a_pattern_is_told_from_a_name(channel: str, expected: bool) -> None:
+    """It is heard by PSUBSCRIBE."""
+    assert is_pattern(channel) is expected
+
+
+def test_the_names_of_a_unit() -> None:
+    """As design section 4 has them; braces keep the keys of a unit together."""
+    names = Names("lab", "camera")
+
+    assert (names.control, names.verdicts, names.events) == (
+        "lab:control",
+        "lab:verdicts",
+        "lab:events",
+    )
+    assert (names.history, names.status) == ("lab:history:{camera}", "lab:status:{camera}")
+
+
+@pytest.mark.parametrize("name", ["a", "job@host.example", "gpu-7_b", "A.B.C"])
+def test_the_keys_of_a_unit_share_their_slot(name: str) -> None:
+    """What stands between the first braces decides it (Redis Cluster specification)."""
+    names = Names("statusd", name)
+
+    tags = [key.partition("{")[2].partition("}")[0] for key in (names.history, names.status)]
+
+    assert tags == [name, name]
+
+
+def test_the_control_channel_needs_no_unit() -> None:
+    """`statusd send` has only the namespace."""
+    assert Names("lab").control == Names("lab", "camera").control
