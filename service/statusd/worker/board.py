@@ -1,0 +1,125 @@
+"""The board: one page of memory that daemon and worker of one run share.
+
+Truth is here; pipes only wake. One writer per field and no lock, ever: either side may be killed
+at any instant, and the other must still read whole values.
+
+    offset  size  writer  content (native byte order, 8-byte aligned)
+         0     8  daemon  format: b"STATUSD1"
+         8     8  daemon  state word: state 8 bits | run 24 bits | sequence 32 bits
+        16     8  worker  the state word that it took in last
+        24     8  worker  beats: turns of the work loop
+        32   928  worker  record: u32 counter, u32 CRC-32 of what follows, f64 step, f64 total
+                          (NaN: not said), u32 length, text in UTF-8
+
+The state word is one 64-bit store; an unaligned or byte-wise one tears. The record is written
+between an odd and an even counter, and its CRC tells of a writer that was killed half-way.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections import namedtuple
+from math import isnan
+from sys import byteorder
+from zlib import crc32
+
+SIZE = 4096
+FORMAT = b"STATUSD1"
+STATE, SEEN, BEATS = 1, 2, 3
+"""Where the words are, in units of 8 bytes."""
+STATE_BYTE = STATE * 8 + (0 if byteorder == "little" else 7)
+"""Where the state itself is, the lowest byte of its word."""
+MAX_TEXT = 900
+"""The longest text, in bytes of UTF-8; what is longer is cut."""
+
+_RECORD = 32
+_HEAD = struct.Struct("=II")
+_BODY = struct.Struct("=ddI")
+_COUNTER = struct.Struct("=I")
+_NONE = float("nan")
+
+Word = namedtuple("Word", "state run seq")
+"""A state word, taken apart: three numbers."""
+Record = namedtuple("Record", "step total text")
+"""What the worker says of its work; ``step`` and ``total`` are None where it said nothing."""
+
+
+def pack_word(state: int, run: int, seq: int) -> int:
+    """Return the state word for state number ``state`` (8 bits), ``run`` (24) and ``seq`` (32)."""
+    return (seq & 0xFFFFFFFF) << 32 | (run & 0xFFFFFF) << 8 | state & 0xFF
+
+
+def unpack_word(word: int) -> Word:
+    """Return the parts of a state word."""
+    return Word(word & 0xFF, word >> 8 & 0xFFFFFF, word >> 32)
+
+
+def create() -> int:
+    """Return the descriptor of a new page that has no name and goes with its last user.
+
+    Raises:
+        OSError: the system has no memory for it.
+    """
+    fd = os.memfd_create("statusd-board", os.MFD_CLOEXEC)
+    os.truncate(fd, SIZE)
+    os.pwrite(fd, FORMAT, 0)
+    return fd
+
+
+class Board:
+    """One mapping of the page.
+
+    ``words`` is the page as native 64-bit numbers, ``bytes`` as single ones: no read is faster.
+
+    Args:
+        fd: of a file of `SIZE` bytes; the caller may close it afterwards.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._map = mmap.mmap(fd, SIZE)
+        self.bytes = memoryview(self._map)
+        self.words = self.bytes.cast("Q")
+        self._counter = 0
+
+    def close(self) -> None:
+        """Unmap the page."""
+        self.words.release()
+        self.bytes.release()
+        self._map.close()
+
+    def write_record(self, step: float | None, total: float | None, text: str) -> None:
+        """Say how far the work is (worker only)."""
+        raw = text.encode("utf-8", "replace")[:MAX_TEXT]
+        numbers = _NONE if step is None else step, _NONE if total is None else total
+        body = _BODY.pack(*numbers, len(raw)) + raw
+        page, start = self._map, _RECORD + _HEAD.size
+        self._counter = counter = (self._counter + 2) & 0xFFFFFFFF or 2
+        _HEAD.pack_into(page, _RECORD, counter - 1, crc32(body))
+        page[start : start + len(body)] = body
+        _COUNTER.pack_into(page, _RECORD, counter)
+
+    def read_record(self) -> Record | None:
+        """Return what the worker said last; None if nothing, or if it is half-written."""
+        page, start = self._map, _RECORD + _HEAD.size
+        for _ in range(3):
+            counter, crc = _HEAD.unpack_from(page, _RECORD)
+            step, total, length = _BODY.unpack_from(page, start)
+            if counter == 0:
+                return None
+            body = page[start : start + _BODY.size + min(length, MAX_TEXT)]
+            if (
+                counter & 1
+                or crc32(body) != crc
+                or counter != _COUNTER.unpack_from(page, _RECORD)[0]
+            ):
+                continue
+            # The cut at MAX_TEXT may have gone through a character.
+            text = body[_BODY.size :].decode("utf-8", "ignore")
+            return Record(_or_none(step), _or_none(total), text)
+        return None
+
+
+def _or_none(value: float) -> float | None:
+    return None if isnan(value) else value

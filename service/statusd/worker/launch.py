@@ -1,0 +1,127 @@
+"""Runs the user's function in the worker's process: ``python launch.py`` with `Launch.argv`.
+
+It is started by its path, so that it works in an interpreter where statusd isn't installed, and it
+imports nothing that the user's code might need in another version.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # see statusd.worker.api
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from statusd.worker.api import Worker
+
+
+class Launch:
+    """What the daemon tells this program on its command line.
+
+    Args:
+        board, down, up: inherited descriptors.
+        daemon_pid: our parent.
+        ready: ``started`` or ``notified``.
+        states: the names of the states; parts: their letters (see `Worker`).
+        function: ``package.module:name``.
+        paths: where to look for it, before the interpreter's own places.
+    """
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self.board, self.down, self.up, self.daemon_pid = map(int, argv[:4])
+        self.ready, self.parts, states, self.function, *self.paths = argv[4:]
+        self.states = states.split(",")
+
+    @staticmethod
+    def argv(
+        fds: Sequence[int],
+        daemon_pid: int,
+        ready: str,
+        states: Sequence[str],
+        parts: str,
+        function: str,
+        paths: Sequence[str],
+    ) -> list[str]:
+        """Return the command line for `__init__` to read."""
+        numbers = [str(number) for number in (*fds, daemon_pid)]
+        return [*numbers, ready, parts, ",".join(states), function, *paths]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the function and return the exit code; the reason of a failure goes to the daemon."""
+    _import_statusd()
+    from statusd.worker import notes
+
+    launch = Launch(argv)
+    for fd in (launch.board, launch.down, launch.up):
+        os.set_inheritable(fd, False)  # grandchildren must not hold our pipes open
+    try:
+        worker = _connect(launch)
+        function = _find(launch)
+        if launch.ready == "started":
+            worker.ready()
+        function(worker)
+    except Exception as error:
+        _report(error, launch.up, notes.send)
+        return 1
+    return 0
+
+
+def _import_statusd() -> None:
+    """Make `statusd` importable by this file's own place, and by that alone."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    if os.path.abspath(sys.path[0] or ".") == here:
+        del sys.path[0]  # else our modules would be found as `api`, `board`, `notes`
+    root = os.path.dirname(os.path.dirname(here))
+    sys.path.insert(0, root)
+    try:
+        import statusd.worker.api  # noqa: F401  # from now on found in sys.modules
+    finally:
+        sys.path.remove(root)
+
+
+def _connect(launch: Launch) -> Worker:
+    from statusd.worker.api import Worker
+    from statusd.worker.board import Board
+
+    return Worker(
+        Board(launch.board),
+        launch.down,
+        launch.up,
+        states=launch.states,
+        parts=launch.parts,
+        daemon_pid=launch.daemon_pid,
+    )
+
+
+def _find(launch: Launch) -> Callable[[Worker], Any]:
+    from importlib import import_module
+
+    sys.path[:0] = launch.paths
+    sys.argv = [launch.function]
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both are text streams
+    module, _, path = launch.function.partition(":")
+    found: Any = import_module(module)
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found  # type: ignore[no-any-return]  # whatever it is, calling it will tell
+
+
+def _report(error: Exception, up: int, send: Callable[[int, bytes], bool]) -> None:
+    """Print the traceback without our own frames, and send its last line to the daemon."""
+    import json
+    import traceback
+
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace)
+    last = " ".join("".join(traceback.format_exception_only(type(error), error)).split())[:500]
+    send(up, json.dumps({"note": "error", "reason": last}).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

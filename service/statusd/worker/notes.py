@@ -1,0 +1,60 @@
+"""The two pipes: lines that wake, and the few things that don't fit on the board.
+
+Down (daemon to worker): an empty line wakes; a line with a JSON object brings new ``args``. Up
+(worker to daemon): one JSON object a line, at most 4 KiB, so that a write is whole or not at all
+(PIPE_BUF, pipe(7)). Nobody ever waits for the other side to read.
+"""
+
+from __future__ import annotations
+
+import os
+
+MAX_LINE = 4096
+"""The longest note in bytes, its newline included (PIPE_BUF)."""
+WAKE = b"\n"
+SEEN = b'{"note":"seen"}\n'
+"""The worker has taken in what stands on the board."""
+READY = b'{"note":"ready"}\n'
+
+
+class Lines:
+    """Cuts what comes out of a pipe into whole lines.
+
+    Args:
+        fd: the reading end.
+        most: a line longer than this (bytes) is dropped.
+    """
+
+    def __init__(self, fd: int, most: int = 4 * MAX_LINE) -> None:
+        self._fd = fd
+        self._most = most
+        self._rest = b""
+
+    def read(self) -> list[bytes] | None:
+        """Read once and return the whole lines; None at the end of file.
+
+        Blocks only if the descriptor does.
+
+        Raises:
+            BlockingIOError: nothing is there, and the descriptor doesn't block.
+        """
+        data = os.read(self._fd, 65536)
+        if not data:
+            return None
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest if len(rest) <= self._most else b""
+        return lines
+
+
+def send(fd: int, line: bytes) -> bool:
+    """Write ``line`` if there is room and a reader; tell whether it was written.
+
+    Args:
+        fd: the writing end, non-blocking.
+        line: with its newline, at most `MAX_LINE` bytes.
+    """
+    try:
+        os.write(fd, line)
+    except (BlockingIOError, BrokenPipeError):
+        return False
+    return True
