@@ -1,0 +1,81 @@
+"""Where the broker is, for the verbs that only talk: found without pydantic, and told by ``-v``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from statusd.wire.address import DEFAULT_URL, parse_url, with_credentials
+
+if TYPE_CHECKING:
+    from statusd.wire.address import Address
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say where the broker is."""
+    parser.add_argument("--url", help="the broker: redis://, rediss:// or unix://")
+    parser.add_argument("--file", type=Path, metavar="FILE", help="settings with a [redis] table")
+    parser.add_argument("--namespace", help="default: the settings' one, or statusd")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say which broker, and why")
+
+
+def find(arguments: argparse.Namespace) -> tuple[Address, str, str]:
+    """Return the broker's address, the namespace, and how they were found.
+
+    The first of: ``--url``, ``STATUSD_REDIS__URL``, ``[redis]`` of ``--file`` or of the first
+    settings file there is, a running ``--embedded`` broker, 127.0.0.1:6379.
+
+    Raises:
+        ConfigError: what was found is not valid.
+    """
+    table, file = _table(arguments.file)
+    environ = os.environ
+    namespace = (
+        arguments.namespace
+        or environ.get("STATUSD_REDIS__NAMESPACE")
+        or str(table.get("namespace", "statusd"))
+    )
+    url, how = _url(arguments, table, file)
+    names = ("username", "password", "password_file")
+    credentials = {
+        name: environ.get(f"STATUSD_REDIS__{name.upper()}") or str(table.get(name, ""))
+        for name in names
+    }
+    return with_credentials(parse_url(url), **credentials), namespace, how
+
+
+def _url(
+    arguments: argparse.Namespace, table: dict[str, Any], file: Path | None
+) -> tuple[str, str]:
+    if arguments.url:
+        return arguments.url, "--url"
+    if os.environ.get("STATUSD_REDIS__URL"):
+        return os.environ["STATUSD_REDIS__URL"], "STATUSD_REDIS__URL"
+    if "url" in table:
+        return str(table["url"]), str(file)
+    from statusd.daemon.embedded import running
+
+    url = running()
+    if url:
+        return url, "the running embedded broker"
+    return DEFAULT_URL, "the default"
+
+
+def _table(given: Path | None) -> tuple[dict[str, Any], Path | None]:
+    from statusd.cli.files import find_file
+    from statusd.core.errors import ConfigError
+
+    file = given or find_file()
+    if file is None:
+        return {}, None
+    import tomllib
+
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("redis", {})
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    return table if isinstance(table, dict) else {}, file

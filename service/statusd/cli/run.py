@@ -1,0 +1,93 @@
+"""``statusd run``: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from statusd.cli.files import default_files, find_file
+from statusd.core.errors import ConfigError
+from statusd.settings import Settings, load
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments the verb takes."""
+    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the settings (TOML)")
+    parser.add_argument(
+        "--embedded", action="store_true", help="start a private broker beside the daemon"
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget the goal of the last time")
+
+
+def main(arguments: argparse.Namespace) -> NoReturn:
+    """Run the daemon until END and leave with its exit code."""
+    file, settings = find_settings(arguments.file)
+    from statusd import logs
+
+    logs.configure(settings.log.format, settings.log.level)
+    with contextlib.ExitStack() as stack:
+        if arguments.embedded:
+            from statusd.daemon.embedded import Embedded
+
+            broker = stack.enter_context(Embedded())
+            redis = settings.redis.model_copy(update={"url": broker.url})
+            settings = settings.model_copy(update={"redis": redis})
+            print(_what_to_type(settings, broker.port), flush=True)
+        code = asyncio.run(_live(settings, file, fresh=arguments.fresh))
+    # All that must be done is done: taking the interpreter down would be most of a stop's time.
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def find_settings(given: Path | None) -> tuple[Path | None, Settings]:
+    """Return the settings and the file that they came from.
+
+    Raises:
+        ConfigError: there are none, or they have mistakes.
+    """
+    file = given or find_file()
+    try:
+        return file, load(file)
+    except ConfigError as error:
+        if file is None:
+            places = ", ".join(map(str, default_files()))
+            text = f"no settings file given, and none of {places} exists"
+            raise ConfigError(*error.problems, text) from None
+        raise
+
+
+async def _live(settings: Settings, file: Path | None, *, fresh: bool) -> int:
+    from statusd.daemon import signals, wiring
+
+    daemon = wiring.build(settings, file, fresh=fresh)
+    loop = asyncio.get_running_loop()
+    return await daemon.live(lambda signalled: signals.hand_over(loop, signalled))
+
+
+def _what_to_type(settings: Settings, port: int) -> str:
+    option = "" if port == 6379 else f" -p {port}"
+    channel = next(iter(settings.control.channels), f"{settings.redis.namespace}:control")
+    namespace = settings.redis.namespace
+    statusd = Path(sys.argv[0]).name if Path(sys.argv[0]).name == "statusd" else "statusd"
+    beside = Path(sys.executable).with_name("statusd")
+    if beside.is_file():
+        with contextlib.suppress(ValueError):
+            statusd = str(beside.relative_to(Path.cwd()))
+    where = "" if port == 6379 else " (6379 is taken)"
+    lines = [
+        f"A broker listens on 127.0.0.1:{port}{where}. In another terminal, type:",
+        "",
+        f"    redis-cli{option} SUBSCRIBE {namespace}:verdicts {namespace}:events",
+        f"    redis-cli{option} PUBLISH {channel} start",
+        f"    redis-cli{option} PUBLISH {channel} PAUSE",
+        f"    redis-cli{option} PUBLISH {channel} running",
+        f"    {statusd} send pause",
+        f"    {statusd} send end",
+        "",
+    ]
+    return "\n".join(lines)

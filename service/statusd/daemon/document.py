@@ -1,0 +1,82 @@
+"""The status document: what a unit tells the world about itself, put together from its parts."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+from statusd.core.lifecycle import State
+from statusd.core.status import Status
+from statusd.daemon.process import Process
+from statusd.daemon.voice import BEAT_S
+from statusd.wire.link import Link
+
+_HOST = socket.gethostname()
+
+
+def rfc3339(wall: float) -> str:
+    """Return a time of the wall clock (seconds) as RFC 3339 text in UTC, to the millisecond."""
+    seconds, milliseconds = divmod(int(wall * 1000), 1000)
+    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def document(status: Status, process: Process | None, link: Link, since: float) -> dict[str, Any]:
+    """Return the status document (design section 4).
+
+    Args:
+        status: what is decided.
+        process: the present worker, for what it says of its work.
+        link: the hearing link.
+        since: when the state changed last, by the wall clock in seconds.
+    """
+    identity, worker = status.identity, status.worker
+    record = process.record() if process is not None else None
+    return {
+        "name": identity.name,
+        "tags": sorted(identity.tags),
+        "boot": identity.boot,
+        "seq": status.seq,
+        "run": worker.run,
+        "state": status.state.name,
+        "since": rfc3339(since),
+        "goal": status.goal.name,
+        "allowed": list(status.allowed),
+        "observed": status.is_observed,
+        "text": _text(status, process, record.text if record else ""),
+        "progress": {"step": record.step, "total": record.total} if record else None,
+        "args": status.args,
+        "worker": {"pid": process.pid if process and worker.alive else None},
+        "last": _last(status),
+        "host": _HOST,
+        "pid": os.getpid(),
+        "link": link.state.value,
+        "beat_s": BEAT_S,
+    }
+
+
+def _text(status: Status, process: Process | None, said: str) -> str:
+    """Return the worker's own text, or what is being waited for."""
+    worker = status.worker
+    if process is not None and worker.alive and (worker.exited or status.state is State.BACKOFF):
+        return f"waiting for the processes of pid {process.pid} to die"
+    if status.state in (State.BACKOFF, State.FAILED) and status.last is not None:
+        return status.last.reason
+    return said
+
+
+def _last(status: Status) -> dict[str, Any] | None:
+    cause = status.last
+    if cause is None:
+        return None
+    last = {"event": status.last_event, "source": cause.source, "reason": cause.reason}
+    if cause.command is not None:
+        last |= {"by": cause.command.by, "id": cause.command.id}
+    return {key: value for key, value in last.items() if value}

@@ -1,0 +1,105 @@
+"""From a message on a channel to an input: the hot path of a daemon.
+
+A plain word that changes nothing never reaches the status: it is counted here, a look-up each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from statusd.core import events as ev
+from statusd.core.errors import BadMessage
+from statusd.core.messages import Command, Verdict, parse
+from statusd.core.status import Status
+from statusd.core.tally import Tally
+from statusd.wire.names import Names
+
+HELD_BACK_S = 0.25
+"""How soon answers that were held back are looked at again, in seconds."""
+
+
+class Hearing:
+    """Sorts messages into what must be decided and what need only be counted.
+
+    Args:
+        status: knows which words change nothing now.
+        names: the namespace's own channels, which are never obeyed but for its control channel.
+        take: gets every command that may change something.
+        broker_time: the broker's wall clock, in seconds, for ``expires``.
+        look_again: called when answers held back may be due.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        names: Names,
+        *,
+        take: Callable[[ev.Input], None],
+        broker_time: Callable[[], float],
+        look_again: Callable[[], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._status = status
+        self._prefix = f"{names.namespace}:".encode()
+        self._control = names.control.encode()
+        self._take = take
+        self._broker_time = broker_time
+        self._look_again = look_again
+        self._tally = Tally()
+        self._slots = self._tally.slots
+        self._held_back: asyncio.TimerHandle | None = None
+
+    def hear(self, channel: bytes, payload: bytes) -> None:
+        """Take one message."""
+        slot = self._slots.get(channel + payload)
+        if slot is not None:
+            slot.count += 1
+        elif channel == self._control or not channel.startswith(self._prefix):
+            self._sort(channel, payload)
+        # else it is one of the namespace's own channels: never answer an answer
+
+    def forget(self) -> None:
+        """The status may have changed: what changes nothing must be found out anew."""
+        self._tally.forget()
+
+    def answers(self) -> list[Verdict]:
+        """Return the answers that are due, and see that the rest is not forgotten."""
+        told = self._tally.tell(self._loop.time())
+        if self._tally.holds_back and self._held_back is None:
+            self._held_back = self._loop.call_later(HELD_BACK_S, self._due)
+        return told
+
+    def _due(self) -> None:
+        self._held_back = None
+        self._look_again()
+
+    def _sort(self, channel: bytes, payload: bytes) -> None:
+        source = f"redis:{channel.decode('ascii', 'backslashreplace')}"
+        try:
+            command = parse(payload, source, self._loop.time())
+        except BadMessage as error:
+            self._take_bad(error, source)
+            return
+        if command is None:
+            return
+        quiet = self._status.quiet(command)
+        if quiet is not None:
+            self._tally.count(channel + payload, quiet)
+        elif self._status.is_unknown(command):
+            self._tally.count_junk(lambda: self._status.unknown(command))
+        else:
+            self._take(ev.Commanded(command, self._has_expired(command)))
+
+    def _take_bad(self, error: BadMessage, source: str) -> None:
+        now = self._loop.time()
+        if error.fields.get("id"):
+            self._take(ev.Misspoken(error, source, now))
+        else:
+            self._tally.count_junk(lambda: self._status.invalid(error, source, now))
+
+    def _has_expired(self, command: Command) -> bool:
+        if not command.expires:
+            return False
+        return datetime.fromisoformat(command.expires).timestamp() <= self._broker_time()

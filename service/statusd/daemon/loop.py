@@ -1,0 +1,370 @@
+"""The life of a daemon: one way in (`Daemon.take`), one way out (its effects), one thread.
+
+Rules of this file: the status is touched by `take` alone; nothing here waits for anything slow;
+what is to be waited for comes back as an input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import hiredis
+import structlog
+
+from statusd.core import events as ev
+from statusd.core.lifecycle import State
+from statusd.core.messages import Verdict
+from statusd.core.outbox import Line
+from statusd.core.status import Status
+from statusd.daemon.document import document, rfc3339
+from statusd.daemon.hearing import Hearing
+from statusd.daemon.process import Process, Spec
+from statusd.daemon.service_manager import ServiceManager
+from statusd.daemon.state_file import StateFile
+from statusd.daemon.voice import BEAT_S, Voice
+from statusd.wire.link import Link, LinkState
+from statusd.wire.names import Names
+
+EXIT_BUG = 70
+"""An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
+FLUSH_S = 1.0
+"""Redis' share of a stop: so long the last words may take."""
+UNSEEN_S = 0.02
+"""So long the document waits for the worker to be seen in a new state."""
+LOGGED_ANSWERS = 20
+"""So many answers a second are logged; the rest is counted."""
+COMPLAIN_S = 10.0
+"""The same trouble is logged again after this time, not before."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a daemon is made of; see `wiring`."""
+
+    status: Status
+    names: Names
+    spec: Spec
+    state_file: StateFile
+    service_manager: ServiceManager
+    make_link: Callable[[Any, tuple[str, ...]], Link]
+    channels: tuple[str, ...]
+
+
+class Daemon:
+    """Feeds what happens into the status and does what it decides.
+
+    Args:
+        parts: what it is made of.
+        wall: the wall clock in seconds; only a label, never a measure.
+    """
+
+    def __init__(self, parts: Parts, wall: Callable[[], float] = time.time) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._status = parts.status
+        self._parts = parts
+        self._wall = wall
+        self._ear = parts.make_link(self, (parts.names.control, *parts.channels))
+        self._mouth = parts.make_link(self, ())
+        self._voice = Voice(self._mouth.outbox, parts.names)
+        self._hearing = Hearing(
+            parts.status,
+            parts.names,
+            take=self.take,
+            broker_time=lambda: wall() + self._mouth.server.ahead_s,
+            look_again=self.settle,
+        )
+        self.hear = self._hearing.hear
+        self._inbox: deque[ev.Input] = deque()
+        self._busy = False
+        self._process: Process | None = None
+        self._timers: dict[ev.Timer, asyncio.TimerHandle] = {}
+        self._stale = True
+        self._show_at = 0.0
+        self._showing: asyncio.TimerHandle | None = None
+        self._save = False
+        self._since = wall()
+        self._logged_in = self._logged = self._unlogged = 0
+        self._complaints: dict[str, float] = {}
+        self._dropped = 0
+        self.left: asyncio.Future[int] = self._loop.create_future()
+        self._drained: asyncio.Future[None] = self._loop.create_future()
+
+    # ---- the life ----------------------------------------------------------------------------
+
+    async def live(self, early: Callable[[Callable[[str], None]], None]) -> int:
+        """Live until END and return the exit code.
+
+        Args:
+            early: hands over the signals; called with whom to tell.
+        """
+        self._loop.set_exception_handler(self._loop_failed)
+        early(self._signalled)
+        self.take(ev.Booted())
+        self._ear.start()
+        self._mouth.start()
+        self._beat()
+        code = await self.left
+        await self._close()
+        return code
+
+    async def _close(self) -> None:
+        self._parts.service_manager.say(STOPPING="1", STATUS="END")
+        for timer in self._timers.values():
+            timer.cancel()
+        await self._ear.close()
+        await self._say_last_words()
+        await self._mouth.close()
+        if self._process is not None:
+            self._process.stop(ev.Force.KILL)
+            self._process.close()
+        await self._parts.state_file.close()
+
+    async def _say_last_words(self) -> None:
+        if self._mouth.outbox:
+            if self._mouth.state is not LinkState.LISTENING:
+                self._mouth.hurry()
+            await asyncio.wait([self._drained], timeout=FLUSH_S)
+        if self._mouth.outbox:
+            log.warning("outbox.unsent", lines=len(self._mouth.outbox))
+
+    # ---- one way in --------------------------------------------------------------------------
+
+    def take(self, happened: ev.Input) -> None:
+        """Feed one input into the status and perform its effects, in order.
+
+        What an effect causes waits its turn. Nothing raised in here is anybody's fault but ours.
+        """
+        self._inbox.append(happened)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._inbox:
+                self._hearing.forget()
+                for effect in self._status.handle(self._inbox.popleft(), self._loop.time()):
+                    self._perform(effect)
+        except Exception:  # the safety net: a bug must not leave a worker without its daemon
+            log.exception("bug.caught")
+            self._leave(EXIT_BUG)
+        finally:
+            self._busy = False
+
+    def settle(self) -> None:
+        """Send what the inputs that came together have left to say, at once."""
+        for verdict in self._hearing.answers():
+            self._answer(verdict)
+        if self._stale:
+            self._maybe_show_document()
+        if self._save:
+            self._save = False
+            self._parts.state_file.save(self._status.memory(), self._status.identity.boot)
+        self._mouth.flush()
+        self._complain_of_drops()
+
+    def _signalled(self, name: str) -> None:
+        log.info("signal.received", signal=name)
+        self.take(ev.Signalled(name))
+        self.settle()
+
+    def _passed(self, timer: ev.Timer) -> None:
+        self._timers.pop(timer, None)
+        self.take(ev.Passed(timer))
+        self.settle()
+
+    def _loop_failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        log.critical("bug.caught", message=context["message"], exc_info=context.get("exception"))
+        self._leave(EXIT_BUG)
+
+    # ---- what the links tell -----------------------------------------------------------------
+
+    def link_changed(self, link: Link) -> None:
+        """Log that a link is up or down, and tell the world when it can be told again."""
+        which = "hears" if link is self._ear else "sends"
+        if link.state is LinkState.LISTENING:
+            server = f"{link.server.software} {link.server.version}".strip()
+            log.info("link.up", link=which, broker=str(link.address), server=server)
+            self._complaints.pop(which, None)
+        else:
+            log.warning("link.lost", link=which, broker=str(link.address), reason=link.trouble)
+        self._stale = True
+        self._tell_service_manager()
+        self.settle()
+
+    def link_failed(self, link: Link) -> None:
+        """Log that another attempt has failed, unless that is no news."""
+        if self.left.done() and link is self._mouth:
+            self._stop_flushing()  # one try for the last words was granted
+        which = "hears" if link is self._ear else "sends"
+        self._complain(
+            which, "link.failed", link=which, broker=str(link.address), **{"reason": link.trouble}
+        )
+        self._tell_service_manager()
+
+    def replied(self, line: Line, reply: object) -> None:
+        """Look at the reply to something we sent: only errors are of interest."""
+        if isinstance(reply, hiredis.ReplyError):
+            self._failed_reply(line[0], str(reply))
+        if self.left.done() and not self._mouth.outbox:
+            self._stop_flushing()
+
+    def _stop_flushing(self) -> None:
+        if not self._drained.done():
+            self._drained.set_result(None)
+
+    def _failed_reply(self, command: object, reason: str) -> None:
+        # A history entry that was sent again has its own id: the broker has it already.
+        if command != "XADD" or "equal or smaller" not in reason:
+            self._complain(f"reply {command}", "reply.failed", command=command, reason=reason[:200])
+
+    # ---- one way out -------------------------------------------------------------------------
+
+    def _perform(self, effect: ev.Effect) -> None:
+        match effect:
+            case ev.Show():
+                if self._process is not None:
+                    self._process.show(effect.number, effect.seq, effect.args)
+            case ev.Event():
+                self._tell(effect)
+            case ev.Say():
+                self._answer(effect.verdict, document=effect.document)
+            case ev.Save():
+                self._save = True
+            case ev.Arm():
+                self._disarm(effect.timer)
+                self._timers[effect.timer] = self._loop.call_later(
+                    effect.after_s, self._passed, effect.timer
+                )
+            case ev.Disarm():
+                self._disarm(effect.timer)
+            case ev.StartWorker():
+                self._start_worker(effect)
+            case ev.StopWorker():
+                if self._process is not None and self._process.stop(effect.force):
+                    log.info("worker.signalled", run=effect.run, signal=effect.force.value)
+            case ev.Note():
+                log.info(effect.name, **effect.fields)
+            case ev.Leave():
+                self._leave(effect.code)
+            case _:
+                assert_never(effect)
+
+    def _disarm(self, timer: ev.Timer) -> None:
+        armed = self._timers.pop(timer, None)
+        if armed is not None:
+            armed.cancel()
+
+    def _start_worker(self, effect: ev.StartWorker) -> None:
+        process = Process(self._parts.spec, effect.run, self.take, self.settle)
+        try:
+            process.start(effect.number, effect.seq, effect.args)
+        except OSError as error:
+            self.take(ev.WorkerNotStarted(effect.run, f"can't be started: {error}"))
+            return
+        self._process = process
+        log.info("worker.started", run=effect.run, pid=process.pid, what=self._parts.spec.function)
+
+    def _tell(self, event: ev.Event) -> None:
+        now = self._wall()
+        fields = {**event.fields, "at": rfc3339(now)}
+        self._voice.tell(fields)
+        self._since, self._stale = now, True
+        self._show_at = self._loop.time() + UNSEEN_S
+        shown = {k: fields[k] for k in _LOGGED if k in fields}
+        log.info("state.changed", **shown)
+        self._tell_service_manager()
+
+    def _answer(self, verdict: Verdict, *, document: bool = False) -> None:
+        more = {"status": self._document()} if document else None
+        self._voice.answer(verdict, more)
+        if verdict.fields["verdict"] not in _UNREMARKABLE:
+            self._log_answer(verdict)
+
+    def _log_answer(self, verdict: Verdict) -> None:
+        """Log an answer that somebody may wonder about; in a flood, only so many a second."""
+        second = int(self._loop.time())
+        if second != self._logged_in:
+            if self._unlogged:
+                log.info("command.answered", count=self._unlogged, reason="too many to be shown")
+            self._logged_in, self._logged, self._unlogged = second, 0, 0
+        if self._logged >= LOGGED_ANSWERS:
+            self._unlogged += 1
+            return
+        self._logged += 1
+        fields = verdict.fields
+        log.info("command.answered", **{k: fields[k] for k in _ANSWER_LOGGED if k in fields})
+
+    def _leave(self, code: int) -> None:
+        if not self.left.done():
+            self.left.set_result(code)
+
+    # ---- what the world is told --------------------------------------------------------------
+
+    def _beat(self) -> None:
+        self._stale = True
+        self.settle()
+        if not self.left.done():
+            self._loop.call_later(BEAT_S, self._beat)
+
+    def _maybe_show_document(self) -> None:
+        """Write the document, once for a transition: with the worker seen, or a little later."""
+        status, now = self._status, self._loop.time()
+        if status.worker.counts and not status.is_observed and now < self._show_at:
+            if self._showing is None:
+                self._showing = self._loop.call_at(self._show_at, self._show_late)
+            return
+        self._show_document()
+
+    def _show_late(self) -> None:
+        self._showing = None
+        self.settle()
+
+    def _show_document(self) -> None:
+        self._stale = False
+        if self._showing is not None:
+            self._showing.cancel()
+            self._showing = None
+        self._voice.show(self._document(), left=self._status.state is State.END)
+
+    def _document(self) -> dict[str, Any]:
+        return document(self._status, self._process, self._ear, self._since)
+
+    def _tell_service_manager(self) -> None:
+        manager, state, link = self._parts.service_manager, self._status.state, self._ear
+        if not manager.listens:
+            return
+        trouble = f"; link {link.state.value}: {link.trouble}" if link.trouble else ""
+        manager.say(STATUS=f"{state.name}{trouble}")
+        if state not in (State.INIT, State.BACKOFF) and (
+            link.trouble or link.state is LinkState.LISTENING
+        ):
+            manager.say(READY="1")
+
+    # ---- complaints --------------------------------------------------------------------------
+
+    def _complain(self, what: str, event: str, **fields: Any) -> None:
+        """Log a trouble when it is new, and again every ten seconds."""
+        now = self._loop.time()
+        if now - self._complaints.get(what, float("-inf")) >= COMPLAIN_S:
+            self._complaints[what] = now
+            log.warning(event, **fields)
+
+    def _complain_of_drops(self) -> None:
+        dropped = self._mouth.outbox.dropped
+        if dropped != self._dropped:
+            self._complain("drops", "outbox.dropped", lines=dropped)
+            self._dropped = dropped
+        trouble = self._parts.state_file.trouble
+        if trouble:
+            self._complain("state file", "state_file.failed", reason=trouble)
+
+
+_LOGGED = ("old", "new", "trigger", "source", "by", "reason", "id", "run", "seq")
+_ANSWER_LOGGED = ("verdict", "command", "source", "reason", "did_you_mean", "count", "id", "state")
+_UNREMARKABLE = ("accepted", "done")

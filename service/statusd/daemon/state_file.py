@@ -1,0 +1,147 @@
+"""What must survive a daemon, in one file that is always whole.
+
+Written beside and renamed over the old one (rename(2) is atomic), synced to the disk in a thread so
+that the loop never waits for it, and never more often than the disk can take.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from statusd.core.errors import StatusdError, Unavailable
+from statusd.core.messages import Command
+from statusd.core.unit import Memory
+
+FORMAT = 1
+PAUSE_S = 0.05
+"""The shortest time between two writes, in seconds."""
+
+
+class StateFile:
+    """The state file of one unit on this machine, and the lock that makes it ours alone.
+
+    Args:
+        directory: made if it is missing, for this user only.
+        name: the unit's name.
+
+    Raises:
+        Unavailable: the directory can't be used, or another daemon has this name here.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.path = directory / f"{name}.json"
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            hint = "set state_directory, or STATUSD_STATE_DIRECTORY"
+            raise Unavailable(f"state directory {directory}: {error.strerror}; {hint}") from None
+        self._take_lock(name)
+        self._next: tuple[Memory, int] | None = None
+        self._closing = asyncio.Event()
+        self._writing: asyncio.Task[None] | None = None
+        self.trouble = ""
+
+    def _take_lock(self, name: str) -> None:
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(self._lock, 20, 0).decode("ascii", "replace").strip()
+            os.close(self._lock)
+            text = f"a unit named {name!r} runs here already (pid {pid or 'unknown'})"
+            raise Unavailable(f"{text}: end it first, or give this one another name") from None
+        os.ftruncate(self._lock, 0)
+        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+
+    def load(self) -> tuple[Memory, int]:
+        """Return what the last daemon left, and its boot; nothing and 0 if there was none.
+
+        Raises:
+            Unavailable: the file can't be read or is no state file; it is left as it is.
+        """
+        try:
+            content = json.loads(self.path.read_bytes())
+            return _memory(content), int(content["boot"])
+        except FileNotFoundError:
+            return Memory(), 0
+        except OSError as error:
+            raise Unavailable(f"state file {self.path}: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, StatusdError):
+            cure = "look at it, then move it away or start with --fresh"
+            raise Unavailable(f"state file {self.path} is not valid: {cure}") from None
+
+    def save(self, memory: Memory, boot: int) -> None:
+        """Have ``memory`` written soon; only the newest is. Call from the running loop."""
+        self._next = memory, boot
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.get_running_loop().create_task(self._write_on())
+
+    async def _write_on(self) -> None:
+        while (newest := self._next) is not None:
+            self._next = None
+            await asyncio.to_thread(self._try_to_write, *newest)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), PAUSE_S)
+
+    def _try_to_write(self, memory: Memory, boot: int) -> None:
+        try:
+            self._write(_encode(memory, boot))
+            self.trouble = ""
+        except OSError as error:
+            self.trouble = f"{self.path}: {error.strerror}"
+
+    def _write(self, content: bytes) -> None:
+        beside = self.path.with_suffix(".new")
+        with open(beside, "wb", opener=_private) as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.rename(self.path)
+
+    async def close(self) -> None:
+        """Write what is waiting, then give up the lock."""
+        self._closing.set()
+        if self._writing is not None:
+            await self._writing
+        os.close(self._lock)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _encode(memory: Memory, boot: int) -> bytes:
+    content = {
+        "format": FORMAT,
+        "boot": boot,
+        "goal": memory.goal,
+        "args": memory.args,
+        "run": memory.run,
+        "last_event": memory.last_event,
+        "open": [_kept(command) for command in memory.open],
+    }
+    return json.dumps(content, indent=1).encode()
+
+
+def _kept(command: Command) -> dict[str, Any]:
+    known = asdict(command)
+    return {key: known[key] for key in ("word", "source", "id", "by", "reply_to")}
+
+
+def _memory(content: dict[str, Any]) -> Memory:
+    if content["format"] != FORMAT:
+        raise ValueError("another format")
+    return Memory(
+        goal=str(content["goal"]),
+        args=dict(content["args"]),
+        run=int(content["run"]),
+        last_event=str(content["last_event"]),
+        open=tuple(Command(**kept) for kept in content["open"]),
+    )

@@ -1,0 +1,54 @@
+"""What a unit says to the world, as Redis commands: verdicts, events, history, status document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from statusd.core.messages import Verdict, to_json
+from statusd.core.outbox import Outbox
+from statusd.wire.names import Names
+
+HISTORY_LENGTH = 10_000
+"""About so many events are kept in a unit's history."""
+DOCUMENT_TTL_S = 10
+"""A document that is not touched for so long is gone: its unit is lost."""
+BEAT_S = 3.0
+"""How often the document is touched."""
+LEFT_TTL_S = 24 * 3600
+"""How long the last document stays after END."""
+
+
+class Voice:
+    """Puts what is to be said into the outbox of the sending link.
+
+    Args:
+        outbox: where it waits.
+        names: what the unit's channels and keys are called.
+    """
+
+    def __init__(self, outbox: Outbox, names: Names) -> None:
+        self._outbox = outbox
+        self._names = names
+        self._verdicts, self._events = names.verdicts, names.events
+        self._history, self._status = names.history, names.status
+
+    def answer(self, verdict: Verdict, more: Mapping[str, Any] | None = None) -> None:
+        """Publish a verdict, to its sender's own channel as well if it has one."""
+        text = to_json({**verdict.fields, **more} if more else verdict.fields)
+        self._outbox.put(("PUBLISH", self._verdicts, text))
+        if verdict.reply_to:
+            self._outbox.put(("PUBLISH", verdict.reply_to, text))
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Add an event to the history and publish it."""
+        text = to_json(event)
+        self._outbox.put(
+            ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event["event"], "event", text)
+        )
+        self._outbox.put(("PUBLISH", self._events, text))
+
+    def show(self, document: Mapping[str, Any], *, left: bool = False) -> None:
+        """Write the status document; an older one that still waits is not sent."""
+        ttl_s = LEFT_TTL_S if left else DOCUMENT_TTL_S
+        self._outbox.put_latest("document", ("SET", self._status, to_json(document), "EX", ttl_s))

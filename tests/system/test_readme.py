@@ -1,0 +1,167 @@
+"""What the README and the guide say is typed here as it stands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from statusd.core.messages import parse
+from tests.conftest import Run
+from tests.system.commands import statusd
+from tests.tools import Broker, Program, wait_until
+
+README = Path("README.md").read_text(encoding="utf-8")
+GUIDE = Path("docs/coming-from-a-listener.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def shell_lines(block: str) -> list[str]:
+    """Return what is typed, without the remarks."""
+    return [line.split("#")[0].strip() for line in block.splitlines() if line.split("#")[0].strip()]
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """`make run`, as its own process group, with a state and a runtime directory of its own."""
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "COUNTER_STEP_S": "0.01"}
+    with (
+        (tmp_path / "log").open("w") as log,
+        subprocess.Popen(
+            ["make", "run", f"STATE={tmp_path / 'state'}", f"VENV={Path(sys.prefix)}"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            start_new_session=True,
+        ) as process,
+    ):
+        yield process
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+
+
+def test_thirty_seconds_to_success(made: subprocess.Popen[str], tmp_path: Path) -> None:
+    """`make run` in one terminal, the README's lines in another; END leaves with 0."""
+    assert shell_lines(blocks(README, "sh")[0]) == ["make run"]
+    assert made.stdout is not None
+    told = next(line for line in made.stdout if "A broker listens on" in line)
+    port = int(re.findall(r"127\.0\.0\.1:(\d+)", told)[0])
+    environment = {**os.environ, "PATH": f"{redis_cli(tmp_path, port)}:{os.environ['PATH']}"}
+    environment["XDG_RUNTIME_DIR"] = str(tmp_path)
+    log = tmp_path / "log"
+    states = ["RUNNING", "PAUSED", "RUNNING", "PAUSED", "END"]
+    wait_until(lambda: heard(log, "READY"), 10, "READY")
+    wait_until(lambda: log.read_text().count("link.up") == 2, 10, "the links")
+
+    for line, state in zip(shell_lines(blocks(README, "sh")[1]), states, strict=True):
+        before = changes(log)
+        here = line.replace(".venv/bin/", f"{Path(sys.prefix, 'bin')}/")
+        typed = subprocess.run(here, shell=True, env=environment, timeout=10, check=False)
+        assert typed.returncode == 0, line
+        wait_until(lambda b=before, s=state: s in changes(log)[len(b) :], 10, f"{state} by {line}")  # type: ignore[misc]  # mypy can't infer lambdas with defaults
+
+    assert made.wait(10) == 0
+
+
+def changes(log: Path) -> list[str]:
+    """Return the states that the log tells of, in order."""
+    return re.findall(r'"new": "(\w+)"', log.read_text())
+
+
+def heard(log: Path, state: str) -> bool:
+    """Tell whether the log says that ``state`` was reached."""
+    return state in changes(log)
+
+
+def redis_cli(directory: Path, port: int) -> Path:
+    """Make a redis-cli that talks to ``port``: the real one, or a stand-in by redis-py."""
+    real = shutil.which("redis-cli")
+    script = f'#!/bin/sh\nexec {real} -p {port} "$@"\n'
+    if real is None:
+        script = (
+            f"#!{sys.executable}\nimport redis, sys\n"
+            f"print(redis.Redis(port={port}).execute_command(*sys.argv[1:]))\n"
+        )
+    folder = directory / "bin"
+    folder.mkdir()
+    file = folder / "redis-cli"
+    file.write_text(script)
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+def test_the_readme_job_runs(broker: Broker, run: Run, tmp_path: Path) -> None:
+    """job.py and statusd.toml as printed: checked, run, commanded, ended."""
+    folder = tmp_path / "camera"
+    folder.mkdir()
+    (folder / "job.py").write_text(blocks(README, "python")[0])
+    toml = blocks(README, "toml")[0]
+    (folder / "statusd.toml").write_text(toml)
+    assert shell_lines(blocks(README, "sh")[3]) == ["statusd check", "statusd run"]
+
+    checked = statusd("check", cwd=folder)
+    with Program(toml, directory=folder, env={"STATUSD_REDIS__URL": broker.url}) as unit:
+        unit.wait_logged("link.up", link="hears")
+        unit.wait_state("READY")
+        broker.client().publish("lab.7", "start")
+        unit.wait_state("RUNNING")
+        broker.client().publish("mychannel", "END")
+
+        assert unit.wait_exit(5) == 0
+    assert checked.returncode == 0
+    assert "no mistakes" in checked.stdout
+
+
+def test_the_readme_messages_are_real() -> None:
+    """The command is one, and the verdict has the fields that verdicts have."""
+    command, verdict = blocks(README, "json")
+
+    parsed = parse(command.strip().encode(), "readme")
+
+    assert parsed is not None
+    assert parsed.args == {"run": 1234}
+    assert parse(verdict.strip().encode(), "readme") is None  # an answer is not a command
+    assert json.loads(verdict)["allowed"] == ["start", "end"]
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_the_guide_for_listeners_runs(which: int, broker: Broker, tmp_path: Path) -> None:
+    """Both ways of writing the old program do their steps and end on END."""
+    first, polling = blocks(GUIDE, "python")[1:]
+    step = 'def do_one_step() -> None:\n    open("done", "a").close()\n'
+    body = (
+        first.split("def do_one_step")[0]
+        if which == 0
+        else f"{first.split('def main')[0]}{polling}"
+    )
+    folder = tmp_path / "job"
+    folder.mkdir()
+    (folder / "job.py").write_text(f"{body}\n\n{step}")
+    toml = blocks(GUIDE, "toml")[0]
+
+    with Program(toml, directory=folder, env={"STATUSD_REDIS__URL": broker.url}) as unit:
+        unit.wait_logged("link.up", link="hears")
+        unit.wait_state("RUNNING")
+        wait_until((folder / "done").exists, 5, "a step")
+        for word, state in (("pause", "PAUSED"), ("resume", "RUNNING")):
+            broker.client().publish("mychannel", word)
+            unit.wait_state(state)
+        broker.client().publish("mychannel", "END")
+
+        assert unit.wait_exit(8) == 0
+        assert unit.wait_state("END")["reason"] == "exit code 0"

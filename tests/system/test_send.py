@@ -1,0 +1,79 @@
+"""`statusd send` without --wait: lean, and honest about what it knows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.conftest import Run
+from tests.system.commands import statusd
+from tests.tools import Broker, free_port
+
+
+def test_nobody_listening_is_told(broker: Broker) -> None:
+    """Exit code 5, and where it was sent to."""
+    done = statusd("send", "pause", "--url", broker.url)
+
+    assert done.returncode == 5
+    assert "nobody listens" in done.stderr
+
+
+def test_no_broker_is_told_with_how_it_was_found() -> None:
+    """Exit code 69, the address, and which setting named it; no traceback."""
+    url = f"redis://:secret@127.0.0.1:{free_port()}/0"
+
+    done = statusd("send", "pause", env={"STATUSD_REDIS__URL": url})
+
+    assert done.returncode == 69
+    assert "no connection to redis://127.0.0.1:" in done.stderr
+    assert "STATUSD_REDIS__URL" in done.stderr
+    assert "secret" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_is_no_word_is_not_sent(broker: Broker) -> None:
+    """Exit code 64, before anything leaves."""
+    done = statusd("send", "end now", "--url", broker.url)
+
+    assert done.returncode == 64
+    assert "is not a word" in done.stderr
+
+
+def test_an_argument_without_a_value_is_not_sent(broker: Broker) -> None:
+    """Exit code 64, and how it is written."""
+    done = statusd("send", "start", "--arg", "run", "--url", broker.url)
+
+    assert done.returncode == 64
+    assert "KEY=VALUE" in done.stderr
+
+
+def test_the_settings_file_names_the_broker(broker: Broker, run: Run, tmp_path: Path) -> None:
+    """[redis] of ./statusd.toml; -v says so, --json prints the message."""
+    unit = run("tests.workers:obedient", broker.url, redis={"url": broker.url, "namespace": "lab"})
+    unit.wait_logged("link.up", link="hears")
+
+    done = statusd("send", "start", "--arg", "a=b", "-v", "--json", cwd=unit.directory)
+
+    assert done.returncode == 0
+    assert "(statusd.toml)" in done.stderr
+    sent = json.loads(done.stdout)
+    assert (sent["channel"], sent["heard"], sent["args"]) == ("lab:control", 1, {"a": "b"})
+    unit.wait_state("RUNNING")
+
+
+def test_a_broken_settings_file_is_told(tmp_path: Path) -> None:
+    """Exit code 78 and the file's name."""
+    (tmp_path / "statusd.toml").write_text("[redis\n")
+
+    done = statusd("send", "start", cwd=tmp_path)
+
+    assert done.returncode == 78
+    assert "statusd.toml: not valid TOML" in done.stderr
+
+
+def test_help_has_examples_and_an_unknown_verb_is_named() -> None:
+    """What people type first."""
+    assert "redis-cli PUBLISH mychannel PAUSE" in statusd("--help").stdout
+    assert "exit codes" in statusd("send", "--help").stdout
+    assert "invalid choice: 'sent'" in statusd("sent").stderr
+    assert statusd("--version").stdout.startswith("statusd ")

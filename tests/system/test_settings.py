@@ -1,0 +1,142 @@
+"""Mistakes in settings: all at once, each with its place and its cure, and exit code 78."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from statusd.settings import Settings, variable
+from tests.system.commands import statusd
+
+GOOD = '[worker]\nfunction = "job:main"\n'
+SECRET = "hunter2-must-not-be-seen"
+
+MISTAKES = {
+    "a misspelt key": (
+        GOOD + "stop_timeout = 3\n",
+        "statusd.toml:3: worker.stop_timeout: unknown key, did you mean stop_timeout_s?",
+    ),
+    "a misspelt table": (
+        GOOD + "[contol]\nchannels = []\n",
+        "statusd.toml:3: contol: unknown key, did you mean control?",
+    ),
+    "a text for a number": (
+        GOOD + 'stop_timeout_s = "soon"\n',
+        "statusd.toml:3: worker.stop_timeout_s: Input should be a valid number",
+    ),
+    "a wrong choice": (
+        GOOD + 'restart = "sometimes"\n',
+        "statusd.toml:3: worker.restart: Input should be 'never', 'on-failure' or 'always'",
+    ),
+    "a name with a blank": ('name = "a b"\n' + GOOD, "statusd.toml:1: name: String should match"),
+    "no function": ('name = "a"\n', "worker.function: missing: say function ="),
+    "a function without a module": (
+        '[worker]\nfunction = "main"\n',
+        'statusd.toml:2: worker.function: a function is written "package.module:name"',
+    ),
+    "a channel inside the namespace": (
+        GOOD + '[control]\nchannels = ["statusd:verdicts"]\n',
+        "statusd.toml:4: control.channels: 'statusd:verdicts' lies inside the namespace",
+    ),
+    "a database that is no number": (
+        GOOD + '[redis]\nurl = "redis://localhost/one"\n',
+        "statusd.toml:4: redis.url: the database in the broker's url must be a number",
+    ),
+    "a scheme that nobody knows": (
+        GOOD + f'[redis]\nurl = "http://me:{SECRET}@localhost"\n',
+        "redis.url: the broker's url must begin with redis://",
+    ),
+    "a port that is none": (
+        GOOD + f'[redis]\nurl = "redis://me:{SECRET}@localhost:99999"\n',
+        "redis.url: the broker's url is not valid",
+    ),
+    "a wrong password type": (
+        GOOD + "[redis]\npassword = 12345678\n",
+        "redis.password: Input should",
+    ),
+    "a wait over the longest": (
+        GOOD + "backoff_s = [5, 1]\n",
+        "statusd.toml:1: worker: backoff_s: the first wait 5 is over the longest 1",
+    ),
+    "no TOML": ("name = \n", "statusd.toml: not valid TOML"),
+}
+
+
+@pytest.mark.parametrize("mistake", sorted(MISTAKES))
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_a_mistake_is_named_with_its_place(verb: str, mistake: str, tmp_path: Path) -> None:
+    """File, line, key, and what would be right; no traceback and no secret."""
+    text, expected = MISTAKES[mistake]
+    (tmp_path / "statusd.toml").write_text(text)
+
+    done = statusd(verb, cwd=tmp_path, env={"STATUSD_STATE_DIRECTORY": str(tmp_path / "state")})
+
+    assert done.returncode == 78
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stderr + done.stdout
+    assert "12345678" not in done.stderr
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    """In the file and in the environment."""
+    (tmp_path / "statusd.toml").write_text('goals = "x"\n' + GOOD + '[log]\nlevel = "loud"\n')
+
+    done = statusd(
+        "check",
+        cwd=tmp_path,
+        env={"STATUSD_REDIS__URI": "x", "STATUSD_WORKER__BUDGET": "many"},
+    )
+
+    assert done.returncode == 78
+    assert len(done.stderr.splitlines()) == 4
+    unknown = "unknown variable STATUSD_REDIS__URI, did you mean STATUSD_REDIS__URL?"
+    assert unknown in done.stderr
+    assert "environment: STATUSD_WORKER__BUDGET: Input should be a valid integer" in done.stderr
+    assert "statusd.toml:5: log.level" in done.stderr
+
+
+def test_what_kubernetes_injects_is_no_mistake(tmp_path: Path) -> None:
+    """STATUSD_SERVICE_* and STATUSD_PORT* are nobody's settings."""
+    (tmp_path / "statusd.toml").write_text(GOOD)
+    injected = {"STATUSD_SERVICE_HOST": "10.0.0.1", "STATUSD_PORT_6379_TCP": "tcp://10.0.0.1:6379"}
+
+    assert statusd("check", cwd=tmp_path, env=injected).returncode == 0
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    """Nested with two underscores."""
+    (tmp_path / "statusd.toml").write_text(GOOD + '[redis]\nurl = "redis://file:1/2"\n')
+
+    done = statusd("check", cwd=tmp_path, env={"STATUSD_REDIS__URL": "redis://variable:3/4"})
+
+    assert done.returncode == 0
+    assert "redis://variable:3/4" in done.stdout
+
+
+def test_no_settings_at_all_tells_where_they_were_looked_for(tmp_path: Path) -> None:
+    """The cure stands in the message."""
+    env = {"XDG_CONFIG_HOME": str(tmp_path), "HOME": str(tmp_path)}
+
+    done = statusd("run", cwd=tmp_path, env=env)
+
+    assert done.returncode == 78
+    assert "statusd.toml" in done.stderr
+    assert "worker.function: missing" in done.stderr
+
+
+def test_the_reference_file_has_every_setting_with_its_default() -> None:
+    """config/statusd.toml is the list that people read."""
+    content = tomllib.loads(Path("config/statusd.toml").read_text())
+    defaults = Settings.model_construct().model_dump(mode="json")
+
+    content.setdefault("name", "")
+
+    assert content == defaults
+
+
+def test_a_variable_is_spelt_like_its_path() -> None:
+    """The README's own example."""
+    assert variable(("worker", "stop_timeout_s")) == "STATUSD_WORKER__STOP_TIMEOUT_S"

@@ -1,0 +1,140 @@
+"""From messages to inputs: the status is bothered only by what may change something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from statusd.core import events as ev
+from statusd.core.status import Status
+from statusd.core.unit import Identity
+from statusd.daemon.hearing import Hearing
+from statusd.wire.names import Names
+
+
+class Ears:
+    """A Hearing with a real Status in READY, and a list of what it took."""
+
+    def __init__(self) -> None:
+        self.status = Status(Identity("unit", boot=7))
+        self.taken: list[ev.Input] = []
+        self.hearing = Hearing(
+            self.status,
+            Names("statusd", "unit"),
+            take=self.taken.append,
+            broker_time=lambda: 1_800_000_000.0,
+            look_again=lambda: None,
+        )
+        for happened in (ev.Booted(), ev.WorkerReady(1), ev.WorkerAcknowledged(1, 1, 1)):
+            self.status.handle(happened, 0.0)
+
+    def hear(self, payload: bytes, channel: bytes = b"mychannel") -> list[ev.Input]:
+        """Hear one message and return what it led to."""
+        before = len(self.taken)
+        self.hearing.hear(channel, payload)
+        return self.taken[before:]
+
+
+def with_ears(test: Callable[[Ears], None]) -> None:
+    """Run a test on a loop: a Hearing has a clock."""
+
+    async def live() -> None:
+        test(Ears())
+
+    asyncio.run(live())
+
+
+def test_a_word_that_may_change_something_is_a_command() -> None:
+    """With its channel as its source."""
+
+    def story(ears: Ears) -> None:
+        (happened,) = ears.hear(b"START")
+
+        assert isinstance(happened, ev.Commanded)
+        assert (happened.command.word, happened.command.source) == ("START", "redis:mychannel")
+
+    with_ears(story)
+
+
+def test_words_that_change_nothing_are_counted() -> None:
+    """Each spelling and channel apart, told once with how often it was heard."""
+
+    def story(ears: Ears) -> None:
+        for _ in range(3):
+            assert ears.hear(b"resume") == []
+        assert ears.hear(b"resume", b"other") == []
+
+        told = [(v.fields["source"], v.fields.get("count", 1)) for v in ears.hearing.answers()]
+
+        assert told == [("redis:mychannel", 3), ("redis:other", 1)]
+        assert ears.hearing.answers() == []
+
+    with_ears(story)
+
+
+def test_the_namespace_is_not_listened_to_but_for_its_control_channel() -> None:
+    """Never answer an answer, whatever it says."""
+
+    def story(ears: Ears) -> None:
+        for channel in (b"statusd:verdicts", b"statusd:events", b"statusd:reply:x"):
+            assert ears.hear(b"start", channel) == []
+            assert ears.hear(b"resume", channel) == []
+        assert ears.hearing.answers() == []
+
+        assert len(ears.hear(b"start", b"statusd:control")) == 1
+
+    with_ears(story)
+
+
+def test_answers_from_elsewhere_are_dropped() -> None:
+    """Another namespace's verdict is no junk either."""
+
+    def story(ears: Ears) -> None:
+        assert ears.hear(b'{"verdict": "done"}') == []
+        assert ears.hear(b'{"event": "1-1"}') == []
+        assert ears.hearing.answers() == []
+
+    with_ears(story)
+
+
+def test_junk_is_answered_in_sum_and_with_an_id_singly() -> None:
+    """The first one's reason, and how many more."""
+
+    def story(ears: Ears) -> None:
+        for payload in (b"\xff", b"xyzzy", b"{"):
+            assert ears.hear(payload) == []
+        (summed,) = ears.hearing.answers()
+        (single,) = ears.hear(b'{"command": 7, "id": "a"}')
+
+        assert (summed.fields["verdict"], summed.fields["count"]) == ("invalid", 3)
+        assert isinstance(single, ev.Misspoken)
+        assert single.error.fields == {"id": "a"}
+
+    with_ears(story)
+
+
+def test_expires_is_compared_with_the_brokers_clock() -> None:
+    """2027-01-15T08:00:00Z, by the fake of it."""
+
+    def story(ears: Ears) -> None:
+        late = ears.hear(b'{"command": "start", "expires": "2027-01-15T07:59:59Z"}')
+        early = ears.hear(b'{"command": "start", "expires": "2027-01-15T09:00:01+01:00"}')
+
+        assert [x.expired for x in late + early if isinstance(x, ev.Commanded)] == [True, False]
+
+    with_ears(story)
+
+
+def test_a_change_makes_every_word_be_looked_at_anew() -> None:
+    """What was quiet in READY may be a command in RUNNING."""
+
+    def story(ears: Ears) -> None:
+        assert ears.hear(b"pause") == []
+        ears.hearing.forget()
+        ears.status.handle(ears.hear(b"start")[0], 0.0)
+
+        assert len(ears.hear(b"pause")) == 1
+        (refused,) = ears.hearing.answers()
+        assert (refused.fields["verdict"], refused.fields["state"]) == ("refused", "READY")
+
+    with_ears(story)
