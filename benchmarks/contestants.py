@@ -1,0 +1,202 @@
+"""The two that are compared: one real daemon with its worker, one hand-written status program."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from benchmarks.broker import Broker, Wire
+from benchmarks.page import SIZE, VARIABLE, Page
+from benchmarks.processes import Guard, Watch, end, wait_until
+
+NAME = "bench"
+CHANNEL = "mychannel"
+
+_TOML = """\
+name = "{name}"
+goal = "{goal}"
+state_directory = "{folder}/state"
+
+[redis]
+url = "{url}"
+
+[control]
+channels = ["{channel}"]
+
+[worker]
+function = "benchmarks.workers:{worker}"
+
+[log]
+format = "json"
+level = "{level}"
+"""
+
+
+def clean_environment() -> dict[str, str]:
+    """Return ours without settings, and with byte code kept, as it is where pip installs."""
+    unwanted = ("STATUSD_", "PYTHONDONTWRITEBYTECODE")
+    return {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
+
+
+class Contestant:
+    """A program of two processes and the page that they share with us; a context manager.
+
+    Args:
+        guard: ends it in any case.
+        broker: whom it listens to.
+    """
+
+    def __init__(self, guard: Guard, broker: Broker) -> None:
+        self._guard = guard
+        self._broker = broker
+        self._folder = tempfile.TemporaryDirectory(prefix="statusd-bench-")
+        self.folder = Path(self._folder.name)
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+        self._file = tempfile.NamedTemporaryFile(prefix="statusd-bench-", dir=memory)  # noqa: SIM115
+        self._file.truncate(SIZE)
+        self.page = Page(self._file.name)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._helper: Watch | None = None
+
+    def _command(self) -> list[str]:
+        raise NotImplementedError
+
+    def _environment(self) -> Mapping[str, str]:
+        return clean_environment() | {VARIABLE: self._file.name}
+
+    def start(self, stderr: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the program; its log goes into its folder, or where ``stderr`` says."""
+        command, environment = self._command(), self._environment()
+        with open(self.folder / "log", "wb") as log:
+            self._process = self._guard.start(command, environment, stderr=stderr or log)
+        return self._process
+
+    def wait(self) -> None:
+        """Return when it is ready to be commanded."""
+        raise NotImplementedError
+
+    @property
+    def pid(self) -> int:
+        """The process that was started: the daemon, or the parent of the listener."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def helper(self) -> Watch:
+        """The process that this one started: the worker, or the listener."""
+        if self._helper is None:
+            wait_until(lambda: self.page.helper or self._has_ended(), "the second process")
+            self._helper = Watch(self.page.helper)
+        return self._helper
+
+    def _has_ended(self) -> bool:
+        assert self._process is not None
+        if self._process.poll() is None:
+            return False
+        raise ChildProcessError(f"{type(self).__name__} ended by itself")
+
+    def _log(self) -> str:
+        """Return the end of what it said."""
+        return (self.folder / "log").read_text("utf-8", "replace")[-2000:]
+
+    def close(self) -> None:
+        """End both processes and remove what they had."""
+        if self._process is not None:
+            if self._helper is None and self.page.helper and self._process.poll() is None:
+                self._helper = Watch(self.page.helper)
+            end(self._process)
+            if self._process.stderr is not None:
+                self._process.stderr.close()
+        if self._helper is not None:
+            self._helper.kill()
+            self._helper.close()
+        self._file.close()
+        self._folder.cleanup()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+            self.wait()
+        except BaseException as error:
+            error.add_note(f"{type(self).__name__} said:\n{self._log()}")
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            error.add_note(f"{type(self).__name__} said:\n{self._log()}")
+        self.close()
+
+
+class Unit(Contestant):
+    """``python -m statusd run FILE`` with a worker of `benchmarks.workers`.
+
+    Args:
+        worker: the function's name.
+        goal: where the unit goes by itself; `wait` waits for that state.
+        level: of the log, which is written as JSON.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        broker: Broker,
+        worker: str,
+        *,
+        goal: str = "RUNNING",
+        level: str = "info",
+    ) -> None:
+        super().__init__(guard, broker)
+        self._goal = goal
+        self._toml = self.folder / "statusd.toml"
+        fields = {"name": NAME, "goal": goal, "folder": self.folder, "url": broker.url}
+        fields |= {"channel": CHANNEL, "worker": worker, "level": level}
+        self._toml.write_text(_TOML.format(**fields), encoding="utf-8")
+
+    def _command(self) -> list[str]:
+        return [sys.executable, "-m", "statusd", "run", str(self._toml)]
+
+    def wait(self) -> None:
+        """Return when the unit hears, and its worker was seen in the goal."""
+        with Wire(self._broker.port) as wire:
+            wait_until(lambda: self._is_up(wire), "the unit to be up")
+
+    def _is_up(self, wire: Wire) -> bool:
+        self._has_ended()
+        text = wire.call("GET", f"statusd:status:{{{NAME}}}")
+        document: dict[str, Any] = json.loads(text) if text else {}
+        wanted = {"pid": self.pid, "state": self._goal, "link": "LISTENING", "observed": True}
+        return wanted.items() <= document.items()
+
+
+class Seed(Contestant):
+    """``python -m benchmarks.seed``: S and its like.
+
+    Args:
+        role: what it does, see `benchmarks.seed`.
+    """
+
+    def __init__(self, guard: Guard, broker: Broker, role: str) -> None:
+        super().__init__(guard, broker)
+        self._role = role
+
+    def _command(self) -> list[str]:
+        port = str(self._broker.port)
+        return [sys.executable, "-m", "benchmarks.seed", self._role, port, self._file.name]
+
+    def wait(self) -> None:
+        """Return when it is subscribed."""
+        wait_until(lambda: self.page.count or self._has_ended(), "the listener to be subscribed")

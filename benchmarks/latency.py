@@ -1,0 +1,70 @@
+"""Rows 1: from PUBLISH to the worker that acts."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from benchmarks.broker import Wire, pack
+from benchmarks.contestants import CHANNEL, Contestant
+from benchmarks.rounds import Bench, Figures, quantiles
+from benchmarks.table import Goal, Row
+
+MESSAGES = 600
+WARM_UP = 50
+GAP_S = (0.001, 0.003)
+"""The publisher waits so long between two messages, at random."""
+
+TRIGGERS = ("pause", "resume")
+NAMES = ("PAUSED", "RUNNING")
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure S, whose parent spins, and a worker that blocks, and one that spins."""
+    samples = bench.interleave(
+        "latency",
+        {
+            "S": lambda: _round(bench, bench.seed("spin"), NAMES),
+            "blocked": lambda: _round(bench, bench.unit("blocked"), TRIGGERS),
+            "spinning": lambda: _round(bench, bench.unit("spinning"), TRIGGERS),
+        },
+    )
+    goals = {("blocked", "p50"): Goal(1.25), ("spinning", "p50"): Goal(0.9)}
+    metrics = {
+        "blocked": "PUBLISH -> worker blocked in wait()",
+        "spinning": "PUBLISH -> worker spinning on worker.state",
+    }
+    return [
+        Row(
+            f"{text}, {quantile}",
+            "us",
+            samples[name][quantile],
+            samples["S"][quantile],
+            "S, parent spins",
+            goals.get((name, quantile)),
+        )
+        for name, text in metrics.items()
+        for quantile in ("p50", "p99")
+    ]
+
+
+def _round(bench: Bench, contestant: Contestant, words: tuple[str, str]) -> Figures:
+    messages = [pack("PUBLISH", CHANNEL, word) for word in words]
+    with contestant, Wire(bench.broker.port) as wire:
+        taken = [
+            _one(contestant, wire, messages[number & 1])
+            for number in range(WARM_UP + bench.size(MESSAGES))
+        ]
+    return quantiles(taken[WARM_UP:])
+
+
+def _one(contestant: Contestant, wire: Wire, message: bytes) -> float:
+    """Return how long one message took, in microseconds."""
+    page = contestant.page
+    time.sleep(random.uniform(*GAP_S))
+    before = page.count
+    sent = time.monotonic_ns()
+    wire.send(message)
+    wire.take()
+    page.wait(before + 1, nap_s=0.001)
+    return (page.value(before) - sent) / 1000

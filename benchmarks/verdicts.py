@@ -1,0 +1,86 @@
+"""Rows 2: from a command to the final verdict at its sender."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+
+import redis
+
+from benchmarks.broker import Wire, pack
+from benchmarks.contestants import CHANNEL
+from benchmarks.latency import GAP_S, NAMES, TRIGGERS, WARM_UP
+from benchmarks.rounds import Bench, Figures, quantiles
+from benchmarks.seed import ACKS
+from benchmarks.table import Goal, Row
+
+COMMANDS = 500
+REPLIES = "statusd:reply:bench"
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measure raw sockets at statusd's sender, redis-py at both ends of the other."""
+    samples = bench.interleave(
+        "verdicts", {"S": lambda: _seed(bench), "statusd": lambda: _unit(bench)}
+    )
+    return [
+        Row(
+            f"command -> final verdict at its sender, {quantile}",
+            "us",
+            samples["statusd"][quantile],
+            samples["S"][quantile],
+            "S with an ack channel, redis-py at both ends",
+            goal,
+        )
+        for quantile, goal in (("p50", Goal(0.55)), ("p99", None))
+    ]
+
+
+def _unit(bench: Bench) -> Figures:
+    port = bench.broker.port
+    with bench.unit("bare"), Wire(port) as sender, Wire(port, REPLIES) as ear:
+        taken = []
+        for number in range(WARM_UP + bench.size(COMMANDS)):
+            command = {"command": TRIGGERS[number & 1], "id": str(number), "reply_to": REPLIES}
+            message = pack("PUBLISH", CHANNEL, json.dumps(command))
+            time.sleep(random.uniform(*GAP_S))
+            sent = time.monotonic_ns()
+            sender.send(message)
+            wait_done(ear, str(number))
+            taken.append((time.monotonic_ns() - sent) / 1000)
+            sender.take()
+    return quantiles(taken[WARM_UP:])
+
+
+def wait_done(ear: Wire, wanted: str) -> None:
+    """Return when the command of that id is done.
+
+    Raises:
+        ValueError: it got another final verdict.
+    """
+    while True:
+        verdict = json.loads(ear.take()[2])
+        if verdict["id"] == wanted and verdict["verdict"] != "accepted":
+            break
+    if verdict["verdict"] != "done":
+        raise ValueError(f"command {wanted}: {verdict}")
+
+
+def _seed(bench: Bench) -> Figures:
+    taken = []
+    with (
+        bench.seed("ack"),
+        redis.Redis(port=bench.broker.port) as client,
+        client.pubsub() as ear,
+    ):
+        ear.subscribe(ACKS)
+        heard = ear.listen()
+        next(heard)
+        for number in range(WARM_UP + bench.size(COMMANDS)):
+            time.sleep(random.uniform(*GAP_S))
+            sent = time.monotonic_ns()
+            client.publish(CHANNEL, NAMES[number & 1])
+            next(heard)
+            taken.append((time.monotonic_ns() - sent) / 1000)
+    return quantiles(taken[WARM_UP:])
