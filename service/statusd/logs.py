@@ -8,6 +8,8 @@ counted.
 from __future__ import annotations
 
 import os
+import socket
+import stat
 import sys
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -24,24 +26,46 @@ Fields = MutableMapping[str, Any]
 
 
 class Output:
-    """Writes lines to a descriptor; one that can't be written is counted, never raised.
+    """Writes lines to a descriptor, and never waits for its reader.
+
+    A line that can't be written, or finds no room, is counted and dropped; nothing is raised.
 
     Args:
         fd: standard error, as a rule.
     """
 
     def __init__(self, fd: int = 2) -> None:
-        self._fd = fd
+        self._write = _writer(fd)
         self.dropped = 0
 
     def msg(self, line: str) -> None:
         """Write one line."""
         try:
-            os.write(self._fd, line.encode("utf-8", "backslashreplace") + b"\n")
+            self._write(line.encode("utf-8", "backslashreplace") + b"\n")
         except OSError:
             self.dropped += 1
 
     debug = info = warning = error = critical = exception = msg
+
+
+def _writer(fd: int) -> Callable[[bytes], int]:
+    """Return what writes to ``fd`` without waiting.
+
+    ``O_NONBLOCK`` belongs to the open file, which we share with whoever started us: a pipe or a
+    terminal is opened once more, for us alone.
+    """
+    try:
+        kind = os.fstat(fd).st_mode
+        if stat.S_ISSOCK(kind):
+            sock = socket.socket(fileno=os.dup(fd))
+            return lambda line: sock.send(line, socket.MSG_DONTWAIT)
+        if stat.S_ISFIFO(kind) or os.isatty(fd):
+            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+            ours = os.open(f"/proc/self/fd/{fd}", flags)
+            return lambda line: os.write(ours, line)
+    except OSError:
+        pass  # closed, somebody else's, or no /proc: what we were given has to do
+    return lambda line: os.write(fd, line)
 
 
 def configure(form: str = "auto", level: str = "info") -> None:
