@@ -128,3 +128,9 @@ def babbling(worker: Worker) -> None:
     for line in (b"\n", b"{\n", b"[1]\n", b'{"note":1}\n', b'{"note":"trigger"}\n', b"\xff\n"):
         os.write(up, line)
     obedient(worker)
+
+
+def until_end(worker: Worker) -> None:
+    """Follow every state, whatever the lifecycle calls it, and finish when it is to leave."""
+    while worker.wait() != "ENDING":
+        pass

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing would cost every worker time and memory
 if TYPE_CHECKING:
+    from statusd.core.lifecycle import Request as Request
     from statusd.core.lifecycle import State as State
     from statusd.worker.api import Worker as Worker
 
-__all__ = ["State", "Worker", "__version__"]
+__all__ = ["Request", "State", "Worker", "__version__"]
 
-_HOMES = {"State": "statusd.core.lifecycle", "Worker": "statusd.worker.api"}
+_HOMES = {
+    "Request": "statusd.core.lifecycle",
+    "State": "statusd.core.lifecycle",
+    "Worker": "statusd.worker.api",
+}
 
 
 def __getattr__(name: str) -> object:

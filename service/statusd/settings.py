@@ -5,26 +5,44 @@ Every mistake is found at once and named with file, line and key; nothing here s
 
 from __future__ import annotations
 
+import copy
+import json
 import os
 import re
+import shlex
+import signal
 import socket
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from statusd import lifecycles
 from statusd.core.errors import ConfigError
+from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part
 from statusd.core.messages import nearest
 from statusd.core.policy import Policy, Restart
+from statusd.core.status import Status
+from statusd.core.telling import Telling, cure
+from statusd.core.unit import Identity
+from statusd.lifecycles import Source
 from statusd.wire.address import Address, parse_url, with_credentials
 from statusd.wire.names import is_pattern
 
 PREFIX = "STATUSD_"
-_INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT)")
-"""Kubernetes injects these for a Service that is called statusd."""
+_INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG)")
+"""Kubernetes injects these for a Service that is called statusd, and we ourselves in a worker."""
 _SECRET = "statusd_redis_password"
 """The name of a systemd credential, or of a file in /run/secrets, that holds the password."""
 
@@ -48,10 +66,48 @@ def _channel(value: str) -> str:
 
 def _function(value: str) -> str:
     name = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
-    if not value:
-        raise ValueError('missing: say function = "package.module:name"')
-    if not re.fullmatch(f"{name}:{name}", value, re.ASCII):
+    if value and not re.fullmatch(f"{name}:{name}", value, re.ASCII):
         raise ValueError('a function is written "package.module:name"')
+    return value
+
+
+def _command(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(f"a command is a list: {json.dumps(shlex.split(value))}")
+    return value
+
+
+def _signal(value: str) -> str:
+    name = value.upper() if value.upper().startswith("SIG") else f"SIG{value.upper()}"
+    if name not in signal.Signals.__members__:
+        near = nearest(name, tuple(signal.Signals.__members__))
+        raise ValueError(f"{value} is no signal" + (f", did you mean {near}?" if near else ""))
+    if name == "SIGKILL":
+        raise ValueError("SIGKILL tells nothing: nobody survives it")
+    return name
+
+
+def _umask(value: object) -> object:
+    if value == "":
+        return -1
+    if isinstance(value, str) and re.fullmatch("[0-7]{1,4}", value):
+        return int(value, 8)
+    if isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= 0o777:
+        return value
+    raise ValueError('a umask is octal, as in umask = "027"')
+
+
+def _output(value: str) -> str:
+    if value in ("tagged", "inherit") or "/" in value:
+        return value
+    near = nearest(value, ("tagged", "inherit"))
+    hint = f"did you mean {near}?" if near else f"a file's name has a slash in it: ./{value}"
+    raise ValueError(f'"tagged", "inherit" or a file: {hint}')
+
+
+def _variable_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError(f"{value!r:.80} is no name for a variable")
     return value
 
 
@@ -79,8 +135,18 @@ class Control(BaseModel):
 class Worker(BaseModel):
     """``[worker]``: what does the work, and how patient we are with it."""
 
-    model_config = ConfigDict(**_STRICT, validate_default=True)  # an empty function is a mistake
+    model_config = _STRICT
     function: Annotated[str, AfterValidator(_function)] = ""
+    python: str = ""
+    command: Annotated[tuple[str, ...], BeforeValidator(_command)] = ()
+    input: Literal["none", "states"] = "none"
+    signals: dict[str, Annotated[str, AfterValidator(_signal)]] = {}
+    output: Annotated[str, AfterValidator(_output)] = "tagged"
+    directory: str = ""
+    environment: dict[Annotated[str, AfterValidator(_variable_name)], str] = {}
+    environment_file: str = ""
+    umask: Annotated[int, BeforeValidator(_umask)] = -1
+    nice: Annotated[int, Field(ge=-20, le=19)] = 0
     ready: Literal["started", "notified"] = "started"
     ready_timeout_s: Seconds = 30
     ack_timeout_s: Seconds = 600
@@ -100,6 +166,15 @@ class Worker(BaseModel):
                 f"backoff_s: the first wait {first_s:g} is over the longest {longest_s:g}"
             )
         return self
+
+
+class LifecycleTable(BaseModel):
+    """``[lifecycle]``: the user's own states; what stands in it is judged by `lifecycles`."""
+
+    model_config = ConfigDict(frozen=True)
+    file: str = ""
+    states: Any = ()
+    transitions: Any = ()
 
 
 class Log(BaseModel):
@@ -122,12 +197,14 @@ class Settings(BaseSettings):
     )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{0,64}$")] = ""
     tags: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$")], ...] = ()
-    goal: Literal["READY", "RUNNING"] = "READY"
+    goal: str = ""
     state_directory: str = ""
     redis: Redis = Redis()
     control: Control = Control()
-    worker: Worker = Worker.model_construct()
+    worker: Worker = Worker()
+    lifecycle: LifecycleTable = LifecycleTable()
     log: Log = Log()
+    _lifecycle: Lifecycle = PrivateAttr(default=BUILT_IN)
 
     @classmethod
     def settings_customise_sources(
@@ -165,6 +242,24 @@ class Settings(BaseSettings):
         tls = address.tls._replace(**{name: file for name, file in files.items() if file})
         return address._replace(tls=tls)
 
+    def states(self) -> Lifecycle:
+        """Return the lifecycle: the user's own, or the built-in one."""
+        return self._lifecycle
+
+    def telling(self) -> Telling:
+        """Return what the worker can be told, for the core."""
+        worker = self.worker
+        if not worker.command:
+            return Telling()
+        names = frozenset("ENDING" if name == "END" else name for name in worker.signals)
+        return Telling(names, lines=worker.input == "states")
+
+    def first_goal(self) -> str:
+        """Return where the unit goes by itself when there is no older goal."""
+        identity, goal = Identity(self.name), self.goal
+        lifecycle, telling = self.states(), self.telling()
+        return Status(identity, lifecycle=lifecycle, telling=telling, default_goal=goal).goal.name
+
     def policy(self) -> Policy:
         """Return how patient the unit is, for the core."""
         worker = self.worker
@@ -191,7 +286,7 @@ def _secret_file() -> str:
 
 
 def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Return the settings of ``file`` and of the environment.
+    """Return the settings of ``file`` and of the environment, with their lifecycle.
 
     Args:
         file: the TOML file; None if there is none.
@@ -200,40 +295,171 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings
     Raises:
         ConfigError: with every mistake that was found, one a line.
     """
-    text = _read(file) if file is not None else ""
-    content = {"worker": {}, **_parse(text, file)}
+    source = Source(file)
     problems = list(_unknown_variables(environ))
+    settings = lifecycle = None
     try:
-        settings = Settings(**content)
+        settings = Settings(**source.content)
     except ValidationError as error:
         unknown = "extra_forbidden"  # such a variable has been complained of already
         problems += (
-            _describe(item, text, file, environ)
+            _describe(item, source, environ)
             for item in error.errors()
             if not (item["type"] == unknown and variable(_path(item)) in environ)
         )
-        raise ConfigError(*problems) from None
+        settings = _salvage(source, error)
     except ValueError as error:  # pydantic-settings: a variable that is no JSON where it must be
-        raise ConfigError(*problems, str(error)) from None
-    if problems:
-        raise ConfigError(*problems)
-    return settings if settings.name else settings.model_copy(update={"name": _name(file)})
-
-
-def _read(file: Path) -> str:
+        problems.append(str(error))
+    problems += _worker_mistakes(source, environ)
     try:
-        return file.read_text(encoding="utf-8")
+        lifecycle = _load_lifecycle(source, settings)
+    except ConfigError as error:
+        problems += error.problems
+    if settings is not None and lifecycle is not None:
+        settings = settings.model_copy(update={"name": settings.name or _name(file)})
+        settings._lifecycle = lifecycle
+        problems += _contradictions(settings, source)
+    if settings is None or problems:
+        raise ConfigError(*problems)
+    return settings
+
+
+def _salvage(source: Source, error: ValidationError) -> Settings | None:
+    """Return the settings without those that are wrong, to ask the rest what else is wrong."""
+    content = copy.deepcopy(source.content)
+    for item in error.errors():
+        *above, last = _path(item) or ("",)
+        table: Any = content
+        for key in above:
+            table = table.get(key) if isinstance(table, dict) else None
+        if isinstance(table, dict):
+            table.pop(last, None)
+    try:
+        return Settings(**content)
+    except ValueError:
+        return None
+
+
+def load_lifecycle(file: Path | None) -> Lifecycle:
+    """Return the lifecycle of ``file`` alone; the built-in one if it has none.
+
+    Raises:
+        ConfigError: with every mistake in it.
+    """
+    return lifecycles.load(Source(file))
+
+
+def _load_lifecycle(source: Source, settings: Settings | None) -> Lifecycle:
+    table = source.content.get("lifecycle", {})
+    if settings is not None and settings.lifecycle.model_fields_set:
+        chosen = settings.lifecycle.model_dump(exclude_unset=True)
+        table = {**table, **chosen}
+    return lifecycles.load(source, table)
+
+
+def _worker_mistakes(source: Source, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is wrong with the choice between a function and a command."""
+    table = source.content.get("worker", {})
+    if not isinstance(table, Mapping):
+        return  # complained of already
+    given = {
+        key
+        for key in ("function", "command")
+        if table.get(key) or variable(("worker", key)) in environ
+    }
+    if not given:
+        text = 'missing: say function = "package.module:name" or command = ["program", "argument"]'
+        yield f"{source.place(('worker', 'function'))}: {text}"
+    elif len(given) == 2:
+        yield f"{source.place(('worker', 'command'))}: a function or a command, not both"
+
+
+# ---- contradictions --------------------------------------------------------------------------
+
+
+def _contradictions(settings: Settings, source: Source) -> Iterator[str]:
+    """Yield what each setting allows and all of them together don't."""
+    if not (settings.worker.command or settings.worker.function):
+        return  # complained of already, and the rest depends on it
+    if settings.worker.command:
+        yield from _function_only(settings.worker, source, ("python",))
+        yield from _signal_mistakes(settings, source)
+    else:
+        yield from _function_only(settings.worker, source, ("signals", "input"))
+    yield from _goal_mistakes(settings, source)
+    if settings.worker.environment_file:
+        try:
+            environment_of(source.resolve(settings.worker.environment_file))
+        except ConfigError as error:
+            yield f"{source.place(('worker', 'environment_file'))}: {error}"
+
+
+def _function_only(worker: Worker, source: Source, keys: tuple[str, ...]) -> Iterator[str]:
+    for key in keys:
+        if getattr(worker, key) != Worker.model_fields[key].default:
+            kind = "function" if key == "python" else "command"
+            yield f"{source.place(('worker', key))}: {key} is for a {kind}"
+
+
+def _signal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
+    lifecycle, signals = settings.states(), settings.worker.signals
+    names = lifecycle.states.__members__
+    for name in signals:
+        place = source.place(("worker", "signals", name))
+        if name not in names:
+            near = nearest(name, tuple(names))
+            yield f"{place}: no state{f', did you mean {near}?' if near else ''}"
+        elif name in ("INIT", "BACKOFF", "FAILED"):
+            yield f"{place}: in {name} there is nobody to be signalled"
+    if settings.worker.input == "states" or not signals.keys() <= names.keys():
+        return
+    parts = lifecycle.parts
+    waits = [name for name in signals if parts[names[name]] is Part.WAITS]
+    for name, state in names.items():
+        if waits and parts[state] is Part.WORKS and name not in signals:
+            text = f'{waits[0]} makes it wait, and nothing tells it {name}: add {name} = "SIG..."'
+            yield f"{source.place(('worker', 'signals'))}: {text}"
+
+
+def _goal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
+    lifecycle, telling = settings.states(), settings.telling()
+    status = Status(Identity(settings.name), lifecycle=lifecycle, telling=telling)
+    goals = status.possible_goals()
+    names = [goal.name for goal in goals]
+    home = lifecycle.home
+    if settings.goal and settings.goal not in names:
+        near = nearest(settings.goal, tuple(names))
+        known = f"did you mean {near}?" if near else f"there are {', '.join(names) or 'none'}"
+        untold = (
+            telling.objection(lifecycle, lifecycle.start, home)
+            if settings.goal == home.name
+            else ""
+        )
+        why = untold or f"it can't be taken up by itself from {home.name}; {known}"
+        yield f"{source.place(('goal',))}: {settings.goal}: {why}"
+    elif status.goal not in goals:
+        text = f"this program works from its start, and {home.name} asks it to wait"
+        yield f"{source.place(('worker', 'command'))}: {text}: {cure(home)}"
+
+
+def environment_of(file: Path) -> dict[str, str]:
+    """Return the variables of an environment file: lines ``NAME=value``.
+
+    Raises:
+        ConfigError: it can't be read, or a line is no such thing.
+    """
+    from dotenv import dotenv_values
+
+    try:
+        found = dotenv_values(file.resolve(strict=True), interpolate=False)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: not UTF-8") from None
-
-
-def _parse(text: str, file: Path | None) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+    for name, value in found.items():
+        if value is None:
+            raise ConfigError(f"{file}: {name!r:.40}: a line is NAME=value")
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _name(file: Path | None) -> str:
@@ -275,41 +501,16 @@ def _path(item: Any) -> tuple[str, ...]:
     return tuple(str(part) for part in item["loc"] if not isinstance(part, int))
 
 
-def _describe(item: Any, text: str, file: Path | None, environ: Mapping[str, str]) -> str:
+def _describe(item: Any, source: Source, environ: Mapping[str, str]) -> str:
     path = _path(item)
     message = item["msg"].removeprefix("Value error, ")
     if item["type"] == "extra_forbidden":
         siblings = [p[len(path) - 1] for p in _fields() if p[: len(path) - 1] == path[:-1]]
         near = nearest(path[-1], tuple(dict.fromkeys(siblings)))
         message = "unknown key" + (f", did you mean {near}?" if near else "")
-    key = ".".join(path)
     if path and variable(path) in environ:
         return f"environment: {variable(path)}: {message}"
-    line = _line_of(text, path) or _line_named(text, message)
-    where = f"{file}:{line}" if line else str(file or "settings")
-    return f"{where}: {key}: {message}" if key else f"{where}: {message}"
-
-
-def _line_named(text: str, message: str) -> int:
-    """Return the line of the setting that ``message`` begins with (``table.key: ...``), or 0."""
-    found = re.match(r"(\w+)\.(\w+)", message)
-    return _line_of(text, found.groups()) if found else 0
-
-
-def _line_of(text: str, path: tuple[str | Any, ...]) -> int:
-    """Return the number of the line where a setting stands, or 0 if it isn't found.
-
-    tomllib tells no lines; a table header and ``key =`` are enough for files like ours.
-    """
-    table: list[str] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\s*([\w.\"-]+)\s*\]", line)
-        if header:
-            table = header[1].split(".")
-            if tuple(table) == tuple(path):
-                return number
-            continue
-        key = re.match(r"\s*([\w.\"-]+)\s*=", line)
-        if key and [*table, *key[1].replace('"', "").split(".")] == list(path):
-            return number
-    return 0
+    named = re.match(r"(\w+)\.(\w+): ", message)
+    if named and not path:  # a question about the whole, and the message says where to look
+        path, message = (named[1], named[2]), message[named.end() :]
+    return f"{source.place(path)}: {message}"

@@ -24,10 +24,10 @@ def test_the_daemon_may_start_before_its_broker(run: Run) -> None:
         unit.wait_logged("link.up", link="sends")
 
         client = broker.client()
-        wait_until(lambda: client.xlen("statusd:history:{unit}") == 2, 5, "the history")
+        wait_until(lambda: client.xlen("statusd:history:{unit}") == 2, 15, "the history")
         broker.client().publish("mychannel", "END")
 
-        assert unit.wait_exit(5) == 0
+        assert unit.wait_exit(15) == 0
 
 
 def test_a_broker_that_is_killed_and_comes_back_is_heard_again(broker: Broker, run: Run) -> None:
@@ -57,13 +57,13 @@ def test_what_was_said_during_an_outage_arrives_in_order(broker: Broker, run: Ru
     with Journal(broker.client()) as journal:
         broker.client().publish("mychannel", "start")
         unit.wait_state("PAUSED")
-        wait_until(lambda: len(journal.events()) == 2, 5, "the first two events")
+        wait_until(lambda: len(journal.events()) == 2, 15, "the first two events")
     broker.kill()
     unit.wait_logged("link.lost", link="sends")
 
     unit.signal(15)
     unit.wait_state("END")
-    code = unit.wait_exit(5)
+    code = unit.wait_exit(15)
 
     assert code == 0  # without its broker, a unit ends all the same
 
@@ -94,8 +94,8 @@ def test_a_cut_connection_is_made_anew(broker: Broker, run: Run) -> None:
 
         publish_heard(broker, "END")
 
-        assert unit.wait_exit(5) == 0
-        wait_until(lambda: journal.events()[-1]["new"] == "END", 5, "the last event")
+        assert unit.wait_exit(15) == 0
+        wait_until(lambda: journal.events()[-1]["new"] == "END", 15, "the last event")
         # A PUBLISH whose reply was cut off is sent again: exact copies are no lie.
         assert check([], journal, units=["unit"], allow_resent=True) == []
 

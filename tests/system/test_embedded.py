@@ -42,7 +42,7 @@ def test_it_works_twice_in_a_row(tmp_path: Path) -> None:
 
             send(tmp_path, "start")
             unit.wait_state("RUNNING")
-            wait_until(partial(has_counted, unit), 5, "three counts")
+            wait_until(partial(has_counted, unit), 15, "three counts")
             send(tmp_path, "END")
 
             assert unit.wait_exit(10) == 0
@@ -80,4 +80,4 @@ def test_the_broker_goes_with_a_killed_daemon(tmp_path: Path) -> None:
 
         unit.signal(signal.SIGKILL)
 
-        wait_until(lambda: processes_with_marker(unit.marker) == [], 5, "all to be gone")
+        wait_until(lambda: processes_with_marker(unit.marker) == [], 15, "all to be gone")

@@ -19,7 +19,7 @@ def test_a_paused_job_comes_back_paused(how: signal.Signals, broker: Broker, run
     unit.wait_state("RUNNING")
     broker.client().publish("mychannel", "pause")
     state_file = unit.directory / "state" / "unit.json"
-    wait_until(lambda: json.loads(state_file.read_text())["goal"] == "PAUSED", 5, "the goal")
+    wait_until(lambda: json.loads(state_file.read_text())["goal"] == "PAUSED", 15, "the goal")
     unit.signal(how)
     unit.wait_exit(8)
 
@@ -36,7 +36,7 @@ def test_end_does_not_stick(broker: Broker, run: Run) -> None:
     unit.wait_logged("link.up", link="hears")
     unit.wait_state("RUNNING")
     broker.client().publish("mychannel", "END")
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
 
     again = run("tests.workers:obedient", broker.url, goal="RUNNING")
 
@@ -52,7 +52,7 @@ def test_fresh_forgets_the_goal(broker: Broker, run: Run) -> None:
     broker.client().publish("mychannel", "start")
     unit.wait_state("RUNNING")
     unit.signal(signal.SIGTERM)
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
 
     again = run("tests.workers:obedient", broker.url, args=("--fresh",))
 
@@ -60,7 +60,7 @@ def test_fresh_forgets_the_goal(broker: Broker, run: Run) -> None:
     again.wait_state("READY")
     with Journal(broker.client()) as journal:
         broker.client().publish("mychannel", '{"command": "status", "id": "s"}')
-        status = wait_until(journal.verdicts, 5, "the status")[0]["status"]
+        status = wait_until(journal.verdicts, 15, "the status")[0]["status"]
     assert (status["goal"], status["state"]) == ("READY", "READY")
 
 
@@ -70,15 +70,15 @@ def test_an_open_command_is_answered_by_the_next_boot(
     """A daemon that was killed owes a final verdict; its successor gives it."""
     unit = run("tests.workers:slow_to_pause", broker.url, goal="RUNNING")
     unit.wait_logged("link.up", link="hears")
-    wait_until((unit.directory / "working").exists, 5, "the worker to be in its step")
+    wait_until((unit.directory / "working").exists, 15, "the worker to be in its step")
     broker.client().publish("mychannel", '{"command": "pause", "id": "p"}')
     state_file = unit.directory / "state" / "unit.json"
-    wait_until(lambda: json.loads(state_file.read_text())["open"], 5, "the open command")
+    wait_until(lambda: json.loads(state_file.read_text())["open"], 15, "the open command")
     unit.close()
 
     run("tests.workers:obedient", broker.url)
 
-    wait_until(journal.finals, 5, "the final verdict")
+    wait_until(journal.finals, 15, "the final verdict")
     final = journal.finals()[0]
     assert (final["id"], final["verdict"]) == ("p", "failed")
     assert final["reason"] == "the daemon was restarted"
@@ -93,9 +93,9 @@ def test_a_command_that_was_answered_is_not_open_any_more(broker: Broker, run: R
     unit.wait_state("RUNNING")
     state_file = unit.directory / "state" / "unit.json"
 
-    wait_until(lambda: json.loads(state_file.read_text())["goal"] == "RUNNING", 5, "the goal")
+    wait_until(lambda: json.loads(state_file.read_text())["goal"] == "RUNNING", 15, "the goal")
 
-    wait_until(lambda: json.loads(state_file.read_text())["open"] == [], 5, "nothing open")
+    wait_until(lambda: json.loads(state_file.read_text())["open"] == [], 15, "nothing open")
 
 
 def test_the_first_event_of_a_boot_names_its_predecessor(
@@ -105,7 +105,7 @@ def test_the_first_event_of_a_boot_names_its_predecessor(
     for _ in range(2):
         unit = run("tests.workers:finishing", broker.url, goal="RUNNING")
         assert unit.wait_exit(10) == 0
-    wait_until(lambda: len(journal.events()) == 8, 5, "eight events")
+    wait_until(lambda: len(journal.events()) == 8, 15, "eight events")
 
     first, last, again = journal.events()[0], journal.events()[3], journal.events()[4]
 
@@ -122,7 +122,7 @@ def test_a_second_daemon_of_that_name_is_refused(broker: Broker, run: Run) -> No
 
     second = run("tests.workers:obedient", broker.url)
 
-    assert second.wait_exit(5) == 78
+    assert second.wait_exit(15) == 78
     assert f"runs here already (pid {unit.pid})" in second.output()
     assert unit.exit_code() is None
 
@@ -136,7 +136,7 @@ def test_a_broken_state_file_is_not_overwritten(broker: Broker, run: Run) -> Non
 
     refused = run("tests.workers:finishing", broker.url, goal="RUNNING")
 
-    assert refused.wait_exit(5) == 78
+    assert refused.wait_exit(15) == 78
     assert "--fresh" in refused.output()
     assert state_file.read_text() == "{"
     fresh = run("tests.workers:finishing", broker.url, goal="RUNNING", args=("--fresh",))

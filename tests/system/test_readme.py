@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -122,9 +123,60 @@ def test_the_readme_job_runs(broker: Broker, run: Run, tmp_path: Path) -> None:
         unit.wait_state("RUNNING")
         broker.client().publish("mychannel", "END")
 
-        assert unit.wait_exit(5) == 0
+        assert unit.wait_exit(15) == 0
     assert checked.returncode == 0
     assert "no mistakes" in checked.stdout
+
+
+@pytest.mark.parametrize("which", [1, 2])
+def test_the_readme_s_other_settings_have_no_mistakes(which: int, tmp_path: Path) -> None:
+    """Any program, and states of one's own: as printed, with a worker where there is none."""
+    toml = blocks(README, "toml")[which]
+    worker = "" if "[worker]" in toml else '[worker]\nfunction = "job:main"\n'
+    (tmp_path / "statusd.toml").write_text(toml + worker)
+
+    done = statusd("check", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_guide_to_lifecycles_is_sound(tmp_path: Path) -> None:
+    """Its table, its condition, and its way to name both in Python."""
+    guide = Path("docs/lifecycles.md").read_text(encoding="utf-8")
+    table, python = blocks(guide, "toml")
+    (tmp_path / "scan.py").write_text(
+        f"{blocks(guide, 'python')[0]}\nimport tomllib\n"
+        f"Scan = tomllib.loads({table!r})['lifecycle']['states']\n"
+        f"TRANSITIONS = tomllib.loads({table!r})['lifecycle']['transitions']\n"
+    )
+    for name, toml in (("table", table), ("python", python)):
+        (tmp_path / f"{name}.toml").write_text(f'{toml}[worker]\nfunction = "job:main"\n')
+
+        done = statusd("check", f"{name}.toml", cwd=tmp_path)
+
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_readme_s_picture_is_the_lifecycle(tmp_path: Path) -> None:
+    """Made anew: the same states, triggers and colours as the one in docs/."""
+    empty = {"XDG_CONFIG_HOME": str(tmp_path)}
+    done = statusd("graph", "-o", "lifecycle.svg", cwd=tmp_path, env=empty)
+
+    assert done.returncode == 0
+    assert "(docs/lifecycle.svg)" in README
+    old, new = (picture(path) for path in (Path("docs"), tmp_path))
+    assert old == new
+    assert any("RUNNING" in texts for texts, _ in new)
+
+
+def picture(folder: Path) -> list[tuple[tuple[str, ...], str]]:
+    """Return what is to be read in each state and arrow of a picture, and its classes."""
+    svg = "{http://www.w3.org/2000/svg}"
+    root = ElementTree.parse(folder / "lifecycle.svg")
+    return sorted(
+        (tuple(text.text or "" for text in group.iter(f"{svg}text")), group.get("class", ""))
+        for group in root.iter(f"{svg}g")
+    )
 
 
 def test_the_readme_messages_are_real() -> None:
@@ -157,7 +209,7 @@ def test_the_guide_for_listeners_runs(which: int, broker: Broker, tmp_path: Path
     with Program(toml, directory=folder, env={"STATUSD_REDIS__URL": broker.url}) as unit:
         unit.wait_logged("link.up", link="hears")
         unit.wait_state("RUNNING")
-        wait_until((folder / "done").exists, 5, "a step")
+        wait_until((folder / "done").exists, 15, "a step")
         for word, state in (("pause", "PAUSED"), ("resume", "RUNNING")):
             broker.client().publish("mychannel", word)
             unit.wait_state(state)

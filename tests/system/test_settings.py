@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,11 +131,17 @@ def test_no_settings_at_all_tells_where_they_were_looked_for(tmp_path: Path) -> 
 def test_the_reference_file_has_every_setting_with_its_default() -> None:
     """config/statusd.toml is the list that people read."""
     content = tomllib.loads(Path("config/statusd.toml").read_text())
-    defaults = Settings.model_construct().model_dump(mode="json")
+    defaults = Settings().model_dump(mode="json")
 
     content.setdefault("name", "")
 
-    assert content == defaults
+    assert Settings(**content).model_dump(mode="json") == defaults
+    assert keys(content) == keys(defaults)
+
+
+def keys(content: Any) -> Any:
+    """Return the keys of nested tables, without their values."""
+    return {key: keys(value) for key, value in content.items()} if isinstance(content, dict) else {}
 
 
 def test_a_variable_is_spelt_like_its_path() -> None:

@@ -16,7 +16,7 @@ def test_sigterm_during_start_up(after_ms: int, broker: Broker, run: Run) -> Non
     """At 20 moments of the start; before our handler stands, the system's default ends it."""
     unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
     at = time.monotonic() + after_ms / 1000
-    wait_until(lambda: time.monotonic() >= at, 2, "the moment")
+    wait_until(lambda: time.monotonic() >= at, 15, "the moment")
 
     unit.signal(signal.SIGTERM)
 
@@ -33,6 +33,6 @@ def test_a_signal_is_end(number: signal.Signals, broker: Broker, run: Run) -> No
 
     unit.signal(number)
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     line = unit.wait_logged("state.changed", new="ENDING")
     assert line["source"] == f"signal:{number.name}"

@@ -28,14 +28,14 @@ def test_the_story_of_the_readme(each_broker: Broker, run: Run) -> None:
         for word, state in (("start", "RUNNING"), ("PAUSE", "PAUSED"), (" running\n", "RUNNING")):
             unit.wait_logged("link.up", link="hears")
             client.publish("mychannel", word)
-            wait_until(partial(said, journal, verdict="done", command=word.strip()), 5, word)
+            wait_until(partial(said, journal, verdict="done", command=word.strip()), 15, word)
             assert unit.wait_state(state)["source"] == "redis:mychannel"
         client.publish("mychannel", "END")
 
-        code = unit.wait_exit(5)
+        code = unit.wait_exit(15)
 
         assert code == 0
-        wait_until(lambda: said(journal, verdict="done", command="END"), 5, "END done")
+        wait_until(lambda: said(journal, verdict="done", command="END"), 15, "END done")
         moves = [(e["old"], e["trigger"], e["new"]) for e in journal.events()]
         assert moves == [
             ("INIT", "ready", "READY"),
@@ -62,13 +62,13 @@ def test_each_way_to_send_is_obeyed(broker: Broker, journal: Journal, run: Run) 
     unit.wait_state("RUNNING")
     ended = statusd("send", "end", "--url", broker.url, "-c", "mychannel", "--name", "u*")
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     assert (sent.returncode, sent.stdout) == (
         0,
         "sent pause to statusd:control: 1 unit listening\n",
     )
     assert ended.returncode == 0
-    pause = wait_until(lambda: said(journal, command="pause", verdict="done"), 5, "pause done")
+    pause = wait_until(lambda: said(journal, command="pause", verdict="done"), 15, "pause done")
     assert pause["source"] == "redis:statusd:control"
     assert "@" in next(e["by"] for e in journal.events() if e["trigger"] == "pause")
 
@@ -95,8 +95,8 @@ def test_two_units_obey_one_channel(broker: Broker, journal: Journal, run: Run) 
     heard = broker.client().publish("mychannel", "END")
 
     assert heard == 2
-    assert [unit.wait_exit(5) for unit in units] == [0, 0]
-    wait_until(lambda: len(journal.finals()) == 2, 5, "two final verdicts")
+    assert [unit.wait_exit(15) for unit in units] == [0, 0]
+    wait_until(lambda: len(journal.finals()) == 2, 15, "two final verdicts")
     assert {v["name"] for v in journal.finals()} == {"one", "two"}
     assert check([], journal, units=["one", "two"]) == []
 
@@ -115,7 +115,7 @@ def test_a_target_narrows_whom_a_command_is_for(broker: Broker, journal: Journal
 
     units["gpu-1"].wait_state("RUNNING")
     statusd("send", "status", "--url", broker.url, "--name", "cpu-*")
-    answer = wait_until(lambda: said(journal, command="status"), 5, "the answer to status")
+    answer = wait_until(lambda: said(journal, command="status"), 15, "the answer to status")
     assert sent.returncode == 0
     assert answer["status"]["state"] == "READY"
     assert {v["name"] for v in journal.verdicts() if v["command"] == "start"} == {"gpu-1"}
@@ -136,8 +136,8 @@ def test_one_unit_hears_three_channels_and_a_pattern(
     client.publish(channel, '{"command": "start", "id": "a"}')
     client.publish(channel, '{"command": "ping", "id": "b"}')
 
-    wait_until(lambda: said(journal, id="b"), 5, "the answer to ping")
-    wait_until(lambda: said(journal, id="a", verdict="done"), 5, "start to be done")
+    wait_until(lambda: said(journal, id="b"), 15, "the answer to ping")
+    wait_until(lambda: said(journal, id="a", verdict="done"), 15, "start to be done")
     assert [v["verdict"] for v in journal.verdicts() if v.get("id") == "a"] == ["accepted", "done"]
     assert unit.wait_state("RUNNING")["source"] == f"redis:{channel}"
     refused = [v for v in journal.verdicts() if v["verdict"] == "refused"]
@@ -153,12 +153,12 @@ def test_args_reach_the_worker_and_come_back_with_the_goal(broker: Broker, run: 
     statusd("send", "start", "--url", broker.url, "--arg", "run=1234")
 
     told = unit.directory / "args"
-    wait_until(lambda: args_in(told) == {"run": "1234"}, 5, "the args")
+    wait_until(lambda: args_in(told) == {"run": "1234"}, 15, "the args")
     unit.signal(15)
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     told.unlink()
     run("tests.workers:telling_args", broker.url)
-    wait_until(lambda: args_in(told) == {"run": "1234"}, 5, "the args after the restart")
+    wait_until(lambda: args_in(told) == {"run": "1234"}, 15, "the args after the restart")
 
 
 def args_in(file: Path) -> Any:
@@ -185,6 +185,6 @@ def test_the_document_says_what_the_unit_is(broker: Broker, run: Run) -> None:
     assert shown["allowed"] == ["pause", "stop", "end"]
     assert 0 < client.ttl(key) <= 10
     unit.signal(15)
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     assert document()["state"] == "END"
     assert client.ttl(key) > 3600

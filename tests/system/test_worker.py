@@ -22,9 +22,9 @@ def test_a_worker_that_ignores_end_gets_sigterm(broker: Broker, journal: Journal
 
     broker.client().publish("mychannel", '{"command": "end", "id": "e"}')
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     assert unit.wait_state("END")["reason"] == "killed by SIGTERM"
-    wait_until(lambda: len(journal.verdicts()) == 2, 5, "two verdicts")
+    wait_until(lambda: len(journal.verdicts()) == 2, 15, "two verdicts")
     accepted, done = journal.verdicts()
     assert (accepted["verdict"], accepted["state"]) == ("accepted", "ENDING")
     assert (done["verdict"], done["state"]) == ("done", "END")
@@ -39,7 +39,7 @@ def test_a_worker_that_ignores_sigterm_is_killed(broker: Broker, run: Run) -> No
 
     unit.signal(signal.SIGTERM)
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     assert unit.wait_state("END")["reason"] == "killed by SIGKILL"
     assert unit.leftovers() == []
 
@@ -57,7 +57,7 @@ def test_force_does_not_wait(broker: Broker, run: Run) -> None:
     unit.wait_state("ENDING")
     client.publish("mychannel", "force")
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
 
 
 def test_a_second_signal_does_not_wait(broker: Broker, run: Run) -> None:
@@ -70,25 +70,25 @@ def test_a_second_signal_does_not_wait(broker: Broker, run: Run) -> None:
     unit.wait_state("ENDING")
     unit.signal(signal.SIGTERM)
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
 
 
 def test_the_step_is_finished_before_the_end(broker: Broker, journal: Journal, run: Run) -> None:
     """`done` for a pause comes when the worker was seen there, not when the state changed."""
     unit = run("tests.workers:slow_to_pause", broker.url, goal="RUNNING")
     unit.wait_logged("link.up", link="hears")
-    wait_until((unit.directory / "working").exists, 5, "the worker to be in its step")
+    wait_until((unit.directory / "working").exists, 15, "the worker to be in its step")
     client = broker.client()
 
     client.publish("mychannel", '{"command": "pause", "id": "p"}')
     unit.wait_state("PAUSED")
     client.publish("mychannel", '{"command": "status", "id": "s"}')
 
-    wait_until(lambda: len(journal.verdicts()) == 2, 5, "accepted, and the status")
+    wait_until(lambda: len(journal.verdicts()) == 2, 15, "accepted, and the status")
     assert [v["verdict"] for v in journal.verdicts()] == ["accepted", "done"]
     assert journal.verdicts()[1]["status"]["observed"] is False
     (unit.directory / "release").touch()
-    wait_until(lambda: len(journal.verdicts()) == 3, 5, "done")
+    wait_until(lambda: len(journal.verdicts()) == 3, 15, "done")
     assert journal.verdicts()[2]["id"] == "p"
 
 
@@ -158,7 +158,7 @@ def test_a_worker_that_is_never_ready_is_killed(broker: Broker, run: Run) -> Non
     unit = run("tests.workers:never_ready", broker.url, worker=worker)
 
     assert unit.wait_state("FAILED")["reason"] == "not ready within 0.3 s"
-    wait_until(lambda: Process.of(unit.worker_pid()) is None, 5, "the worker to be gone")
+    wait_until(lambda: Process.of(unit.worker_pid()) is None, 15, "the worker to be gone")
 
 
 def test_a_function_that_is_not_there_says_so(broker: Broker, run: Run) -> None:
@@ -176,10 +176,10 @@ def test_a_word_during_the_start_is_kept(broker: Broker, journal: Journal, run: 
 
     client.publish("mychannel", '{"command": "pause", "id": "p"}')
     client.publish("mychannel", '{"command": "start", "id": "s"}')
-    wait_until(lambda: len(journal.verdicts()) == 3, 5, "postponed, superseded, postponed")
+    wait_until(lambda: len(journal.verdicts()) == 3, 15, "postponed, superseded, postponed")
     (unit.directory / "release").touch()
 
-    wait_until(lambda: len(journal.verdicts()) == 4, 5, "done")
+    wait_until(lambda: len(journal.verdicts()) == 4, 15, "done")
     told = [(v["id"], v["verdict"]) for v in journal.verdicts()]
     assert told == [("p", "postponed"), ("p", "refused"), ("s", "postponed"), ("s", "done")]
 
@@ -192,7 +192,7 @@ def test_a_pause_by_the_worker_itself_leaves_the_goal(broker: Broker, run: Run) 
 
     assert (line["source"], line["reason"]) == ("worker", "out of film")
     unit.signal(signal.SIGTERM)
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     assert json.loads((unit.directory / "state" / "unit.json").read_text())["goal"] == "RUNNING"
 
 
@@ -200,11 +200,11 @@ def test_what_the_worker_started_goes_with_it(broker: Broker, run: Run) -> None:
     """END is not done while a grandchild lives; it is killed with the group."""
     unit = run("tests.workers:with_children", broker.url, goal="RUNNING", worker=QUICK)
     unit.wait_state("RUNNING")
-    wait_until(lambda: len(unit.descendants()) == 2, 5, "the grandchild")
+    wait_until(lambda: len(unit.descendants()) == 2, 15, "the grandchild")
 
     unit.signal(signal.SIGTERM)
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     assert unit.leftovers() == []
 
 
@@ -227,7 +227,7 @@ def test_a_worker_notices_that_its_daemon_is_gone(broker: Broker, run: Run) -> N
 def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None:
     """No library of the daemon is loaded, nothing meant for the daemon is in its environment."""
     unit = run("tests.workers:telling_modules", broker.url, goal="RUNNING")
-    wait_until((unit.directory / "environment").exists, 5, "both lists")
+    wait_until((unit.directory / "environment").exists, 15, "both lists")
 
     modules = set((unit.directory / "modules").read_text().split())
 
@@ -251,7 +251,7 @@ def test_nonsense_in_the_pipe_hurts_nobody(broker: Broker, run: Run) -> None:
 
     unit.signal(signal.SIGTERM)
 
-    assert unit.wait_exit(5) == 0
+    assert unit.wait_exit(15) == 0
     assert unit.logged("bug.caught") is None
 
 
@@ -266,9 +266,9 @@ def test_a_blocked_worker_costs_no_cpu(broker: Broker, run: Run) -> None:
         with open(stat, encoding="ascii") as file:
             return sum(map(int, file.read().rsplit(")", 1)[1].split()[11:13]))
 
-    wait_until(lambda: open_syscall(unit.worker_pid()) == "read", 5, "the worker to block")
+    wait_until(lambda: open_syscall(unit.worker_pid()) == "read", 15, "the worker to block")
     before, deadline = ticks(), time.monotonic() + 0.5
-    wait_until(lambda: time.monotonic() > deadline, 2, "half a second")
+    wait_until(lambda: time.monotonic() > deadline, 15, "half a second")
     assert ticks() == before
 
 

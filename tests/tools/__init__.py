@@ -7,7 +7,7 @@ from tests.tools.broker import Broker, available_brokers, free_port
 from tests.tools.history import check
 from tests.tools.journal import Heard, Journal, Said
 from tests.tools.processes import SESSION, Process, processes_with_marker
-from tests.tools.program import Program
+from tests.tools.program import Program, environment
 from tests.tools.proxy import Proxy
 from tests.tools.publisher import Publisher, Sent
 from tests.tools.toml import to_toml
@@ -26,6 +26,7 @@ __all__ = [
     "Sent",
     "available_brokers",
     "check",
+    "environment",
     "free_port",
     "processes_with_marker",
     "to_toml",

@@ -55,8 +55,8 @@ class Program:
         directory.mkdir(parents=True, exist_ok=True)
         file = directory / "statusd.toml"
         file.write_text(toml if isinstance(toml, str) else to_toml(toml), encoding="utf-8")
-        environment = _environment(directory) | dict(env or {})
-        self.marker = environment[MARKER]
+        variables = environment(directory) | dict(env or {})
+        self.marker = variables[MARKER]
         self._log: list[Line] = []
         self._workers: dict[int, Process] = {}
         self._stdout, self._stderr = Output(directory, "stdout"), Output(directory, "stderr")
@@ -64,7 +64,7 @@ class Program:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "statusd", "run", str(file), *args],
                 cwd=directory,
-                env=environment,
+                env=variables,
                 stdin=subprocess.DEVNULL,
                 stdout=stdout,
                 stderr=stderr,
@@ -232,7 +232,8 @@ class Program:
         return self._stdout.tail(TAIL_LINES) + self._stderr.tail(TAIL_LINES)
 
 
-def _environment(directory: Path) -> dict[str, str]:
+def environment(directory: Path) -> dict[str, str]:
+    """Return the environment of a program that works in ``directory``, with its own marker."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("STATUSD_")}
     paths = [*filter(None, kept.get("PYTHONPATH", "").split(os.pathsep)), str(_ROOT)]
     return kept | {

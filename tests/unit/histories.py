@@ -23,10 +23,11 @@ from typing import Any, TypeVar
 
 from statusd.core import events as ev
 from statusd.core.errors import BadMessage
-from statusd.core.lifecycle import BUILT_IN, State
+from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.messages import Command
 from statusd.core.policy import Policy
 from statusd.core.status import Status
+from statusd.core.telling import Telling
 from statusd.core.unit import Identity, Memory
 from statusd.core.words import compile_table
 
@@ -61,6 +62,7 @@ class Story:
         memory: what the last daemon left.
         goal: the default one.
         draw: chance.
+        lifecycle, telling: the user's, instead of the built-in one and a function.
         policy: fields of `Policy`.
     """
 
@@ -69,12 +71,22 @@ class Story:
         history: str = "",
         *,
         memory: Memory | None = None,
-        goal: str = "READY",
+        goal: str = "",
         draw: Callable[[], float] = lambda: 0.5,
+        lifecycle: Lifecycle = BUILT_IN,
+        telling: Telling | None = None,
         **policy: Any,
     ) -> None:
+        own = lifecycle is not BUILT_IN or telling is not None
         self.status = Status(
-            ME, table=TABLE, policy=Policy(**policy), memory=memory, default_goal=goal, draw=draw
+            ME,
+            lifecycle=lifecycle,
+            telling=telling,
+            table=None if own else TABLE,
+            policy=Policy(**policy),
+            memory=memory,
+            default_goal=goal,
+            draw=draw,
         )
         self.now = 1000.0
         self.effects: list[ev.Effect] = []
@@ -180,6 +192,7 @@ _DEEDS: dict[str, Callable[[int, str, Story], ev.Input]] = {
     "saw": lambda run, _, story: ev.WorkerAcknowledged(run, *story.board_before),
     "asks": lambda run, trigger, _: ev.WorkerTriggered(run, trigger, "its own idea"),
     "exits": lambda run, code, _: ev.WorkerExited(run, int(code), f"exit code {code}"),
+    "dies": lambda run, last, _: ev.WorkerExited(run, 1, "exit code 1", ("warning", last)),
     "gone": lambda run, _, __: ev.WorkerGone(run),
     "not": lambda run, _, __: ev.WorkerNotStarted(run, "no such file"),
 }
@@ -214,5 +227,5 @@ def said(effects: list[ev.Effect]) -> list[str]:
 
 
 def number(state: str) -> int:
-    """Return what stands for ``state`` on the board."""
-    return list(State.__members__).index(state)
+    """Return what stands for ``state`` of the built-in lifecycle on the board."""
+    return list(BUILT_IN.states.__members__).index(state)

@@ -39,7 +39,7 @@ def run(
     down, hold = os.pipe()
     up, up_write = os.pipe()
     fds = (board, down, up_write)
-    told = launch.Launch.argv(fds, os.getpid(), ready, NAMES, PARTS, function, [str(directory)])
+    told = launch.Launch.argv(fds, os.getpid(), ready, NAMES, PARTS, function, "", [str(directory)])
     try:
         done = subprocess.run(
             [*(python or (sys.executable,)), launch.__file__, *told],

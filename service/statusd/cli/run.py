@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from statusd.cli.files import default_files, find_file
 from statusd.core.errors import ConfigError
+from statusd.core.words import compile_table
 from statusd.settings import Settings, load
 
 
@@ -79,15 +80,27 @@ def _what_to_type(settings: Settings, port: int) -> str:
         with contextlib.suppress(ValueError):
             statusd = str(beside.relative_to(Path.cwd()))
     where = "" if port == 6379 else " (6379 is taken)"
-    lines = [
-        f"A broker listens on 127.0.0.1:{port}{where}. In another terminal, type:",
-        "",
-        f"    redis-cli{option} SUBSCRIBE {namespace}:verdicts {namespace}:events",
-        f"    redis-cli{option} PUBLISH {channel} start",
-        f"    redis-cli{option} PUBLISH {channel} PAUSE",
-        f"    redis-cli{option} PUBLISH {channel} running",
-        f"    {statusd} send pause",
-        f"    {statusd} send end",
-        "",
+    to_type = [
+        f"redis-cli{option} SUBSCRIBE {namespace}:verdicts {namespace}:events",
+        *(f"redis-cli{option} PUBLISH {channel} {word}" for word in _words_to_try(settings)),
+        f"{statusd} send status",
+        f"{statusd} send END",
     ]
-    return "\n".join(lines)
+    told = f"A broker listens on 127.0.0.1:{port}{where}. In another terminal, type:"
+    return "\n".join([told, "", *(f"    {line}" for line in to_type), ""])
+
+
+def _words_to_try(settings: Settings) -> list[str]:
+    """Return a few words that lead on, one after the other: triggers and names of states."""
+    lifecycle = settings.states()
+    table = compile_table(lifecycle, settings.telling())
+    state = lifecycle.states[settings.first_goal()]
+    words: list[str] = []
+    for _ in range(3):
+        ways = [table.decisions[state][trigger.lower()] for trigger in table.allowed[state]]
+        on = [way for way in ways if way.dest not in (None, lifecycle.ending)]
+        if not on or on[0].dest is None:
+            break
+        state = lifecycle.final_of(on[0].dest)
+        words.append(state.name if words else on[0].trigger)
+    return words

@@ -95,10 +95,10 @@ class Answers:
         """Return ``channel`` if it is one for replies; nobody makes us talk anywhere else."""
         return channel if channel.startswith(f"{self.identity.namespace}:reply:") else ""
 
-    def close_following(self, answer: Answer, reason: str = "") -> list[Verdict]:
+    def close_following(self, answer: Answer, reason: str = "", **more: Any) -> list[Verdict]:
         """Give their final verdict to the commands whose worker was on its way."""
         closed, self.following = self.following, []
-        return [self.make(command, answer, reason) for command in closed]
+        return [self.make(command, answer, reason, **more) for command in closed]
 
     def close_ending(self) -> list[Verdict]:
         """Nothing of the worker lives: whoever asked for that is told."""

@@ -81,11 +81,13 @@ class WorkerExited:
     Args:
         code: its exit code, or minus the number of the signal that killed it.
         reason: what else is known, e.g. the last line of its traceback.
+        stderr: the last lines of its standard error.
     """
 
     run: int
     code: int
     reason: str = ""
+    stderr: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,7 @@ class Timer(enum.Enum):
     READY = "ready"
     BACKOFF = "backoff"
     FOLLOW = "follow"
+    STATE = "state"
     STOP = "stop"
     KILL = "kill"
 

@@ -6,8 +6,11 @@ The table is the definition. It knows nothing of how it is fired (`status`) or s
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from statusd.core.messages import Scalar
 
 
 class Who(enum.Flag):
@@ -51,6 +54,57 @@ class State(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """Who wants a trigger to be fired, for a guard to judge.
+
+    Args:
+        trigger: its name; state: the name of the present state.
+        source: where it came in, e.g. ``redis:mychannel`` or ``worker``.
+        by: who the sender claims to be; empty if it doesn't say.
+        args: what the command brings for the worker.
+    """
+
+    trigger: str
+    state: str
+    source: str
+    by: str = ""
+    args: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A pure function that must agree before a trigger is fired (``conditions``, ``unless``).
+
+    It judges commands and the worker's wishes, never the daemon: a signal and a deadline always
+    get through.
+
+    Args:
+        name: of the function.
+        function: called with a `Request`; no I/O, no side effects, no waiting.
+        wanted: what it must return: True for ``conditions``, False for ``unless``.
+    """
+
+    name: str
+    function: Callable[[Request], object]
+    wanted: bool = True
+
+    def objection(self, request: Request) -> str:
+        """Return why ``request`` is refused, or an empty text.
+
+        A function that raises refuses: nothing has changed, and the sender is told.
+        """
+        try:
+            agrees = bool(self.function(request)) is self.wanted
+        except Exception as error:  # the user's own code: whatever it raises, the answer is no
+            return f"the condition {self.name} failed: {type(error).__name__}: {error}"[:300]
+        if agrees:
+            return ""
+        lines = (self.function.__doc__ or "").strip().splitlines()
+        words = f"{'' if self.wanted else 'unless '}{self.name}"
+        return f"{words}: {lines[0]}" if lines else f"the condition {words} isn't met"
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """``trigger`` leads from ``source`` to ``dest``, if one of ``who`` fires it."""
 
@@ -58,30 +112,79 @@ class Row:
     source: enum.Enum
     dest: enum.Enum
     who: Who
+    guards: tuple[Guard, ...] = ()
+
+
+class Deadline(NamedTuple):
+    """A state that lasts ``after_s`` seconds fires ``trigger``."""
+
+    after_s: float
+    trigger: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
     """States, transitions, and what each state means for the worker.
 
+    Every lifecycle has INIT, BACKOFF, FAILED, ENDING and END: they tell of the process, not of its
+    work.
+
     Args:
         states: the Enum; the order of its members gives their number on the board.
         rows: the transitions.
         parts: what each state asks of the worker.
         steady: the states in which nobody is working towards another one.
-        goals: the states that a command can ask for as a goal.
-        postponing: the states that keep one command for later instead of refusing it.
-        start: the state in which every run begins, and home: the first steady one after it.
+        faults: the steady ones that nobody wants: what leads there has failed.
+        home: the first state after INIT.
+        deadlines: the states that don't last for ever.
+        restores: state -> triggers that lead there from home, if one isn't enough.
+        worker_states: ``module:name`` of the user's own Enum, for the worker; empty for none.
     """
 
     states: type[enum.Enum]
     rows: tuple[Row, ...]
     parts: Mapping[enum.Enum, Part]
     steady: frozenset[enum.Enum]
-    goals: frozenset[enum.Enum]
-    postponing: frozenset[enum.Enum]
-    start: enum.Enum
+    faults: frozenset[enum.Enum]
     home: enum.Enum
+    deadlines: Mapping[enum.Enum, Deadline] = field(default_factory=dict)
+    restores: Mapping[enum.Enum, tuple[str, ...]] = field(default_factory=dict)
+    worker_states: str = ""
+
+    @property
+    def start(self) -> enum.Enum:
+        """Where every run begins: the worker is being started."""
+        return self.states["INIT"]
+
+    @property
+    def backoff(self) -> enum.Enum:
+        """The worker has died; another one will be started."""
+        return self.states["BACKOFF"]
+
+    @property
+    def failed(self) -> enum.Enum:
+        """The worker has died, and no other one will be started by itself."""
+        return self.states["FAILED"]
+
+    @property
+    def ending(self) -> enum.Enum:
+        """The worker has been told to leave."""
+        return self.states["ENDING"]
+
+    @property
+    def end(self) -> enum.Enum:
+        """Nothing of the worker lives."""
+        return self.states["END"]
+
+    @property
+    def goals(self) -> frozenset[enum.Enum]:
+        """The states that a command can ask for as a goal."""
+        return self.steady - self.faults
+
+    @property
+    def postponing(self) -> frozenset[enum.Enum]:
+        """The states that keep one command for later instead of refusing it."""
+        return frozenset({self.start, self.backoff})
 
     def members(self) -> tuple[enum.Enum, ...]:
         """Return the states in the order of their numbers on the board."""
@@ -92,34 +195,66 @@ class Lifecycle:
         return self.members().index(state)
 
     def final_of(self, dest: enum.Enum) -> enum.Enum:
-        """Return the state that asking for ``dest`` is really about: ENDING stands for END."""
-        return State.END if dest is State.ENDING else dest
+        """Return the state that asking for ``dest`` is really about: ENDING stands for END.
+
+        An acting state stands for the steady one that the worker leads it to.
+        """
+        if dest is self.ending:
+            return self.end
+        seen = {self.start, self.backoff}
+        while dest not in self.steady and dest not in seen:
+            seen.add(dest)
+            dest = next(iter(self.ways_on(dest)), dest)
+        return dest
+
+    def ways_on(self, acting: enum.Enum) -> list[enum.Enum]:
+        """Return where the worker leads an acting state to, if all goes well."""
+        return [
+            row.dest
+            for row in self.rows
+            if row.source is acting
+            and row.dest not in self.faults | {self.ending, acting}
+            and Who.WORKER in row.who
+            and Who.ANYONE not in row.who
+        ]
 
 
-def _rows() -> tuple[Row, ...]:
-    s, anyone, worker, daemon = State, Who.ANYONE, Who.WORKER, Who.DAEMON
+def supervision(states: type[enum.Enum], living: Sequence[enum.Enum]) -> Iterator[Row]:
+    """Yield what the daemon does in every lifecycle: the transitions of the process.
+
+    Args:
+        states: all states, with the five that every lifecycle has.
+        living: those in which a worker may live, but for ENDING.
+    """
+    backoff, failed = states["BACKOFF"], states["FAILED"]
+    for source in living:
+        yield Row("crash", source, backoff, Who.DAEMON)
+    yield Row("retry", backoff, states["INIT"], Who.DAEMON)
+    for source in (*living, backoff):
+        yield Row("fail", source, failed, Who.DAEMON)
+    for source in (failed, backoff):
+        yield Row("reset", source, states["INIT"], Who.ANYONE)
+    yield Row("exited", states["ENDING"], states["END"], Who.DAEMON)
+
+
+def _rows() -> Iterator[Row]:
+    s, anyone, worker = State, Who.ANYONE, Who.WORKER
     living = (s.INIT, s.READY, s.RUNNING, s.PAUSED)
-    table: list[tuple[str, tuple[State, ...], State, Who]] = [
-        # trigger   from                                        to         who
-        ("ready", (s.INIT,), s.READY, worker),
-        ("start", (s.READY,), s.RUNNING, anyone),
-        ("pause", (s.RUNNING,), s.PAUSED, anyone | worker),
-        ("pause", (s.READY,), s.PAUSED, daemon),  # only to restore the goal
-        ("resume", (s.PAUSED,), s.RUNNING, anyone),
-        ("stop", (s.RUNNING, s.PAUSED), s.READY, anyone | worker),
-        ("crash", living, s.BACKOFF, daemon),
-        ("retry", (s.BACKOFF,), s.INIT, daemon),
-        ("fail", (*living, s.BACKOFF), s.FAILED, daemon),
-        ("reset", (s.FAILED, s.BACKOFF), s.INIT, anyone),
-        ("end", (*living, s.BACKOFF, s.FAILED), s.ENDING, anyone | worker | daemon),
-        ("exited", (s.ENDING,), s.END, daemon),
-    ]
-    return tuple(Row(t, source, dest, who) for t, sources, dest, who in table for source in sources)
+    yield Row("ready", s.INIT, s.READY, worker)
+    yield Row("start", s.READY, s.RUNNING, anyone)
+    yield Row("pause", s.RUNNING, s.PAUSED, anyone | worker)
+    yield Row("pause", s.READY, s.PAUSED, Who.DAEMON)  # only to restore the goal
+    yield Row("resume", s.PAUSED, s.RUNNING, anyone)
+    for source in (s.RUNNING, s.PAUSED):
+        yield Row("stop", source, s.READY, anyone | worker)
+    yield from supervision(s, living)
+    for source in (*living, s.BACKOFF, s.FAILED):
+        yield Row("end", source, s.ENDING, anyone | worker | Who.DAEMON)
 
 
 BUILT_IN = Lifecycle(
     states=State,
-    rows=_rows(),
+    rows=tuple(_rows()),
     parts={
         State.INIT: Part.WAITS,
         State.READY: Part.WAITS,
@@ -131,9 +266,7 @@ BUILT_IN = Lifecycle(
         State.END: Part.ENDS,
     },
     steady=frozenset({State.READY, State.RUNNING, State.PAUSED, State.FAILED, State.END}),
-    goals=frozenset({State.READY, State.RUNNING, State.PAUSED, State.END}),
-    postponing=frozenset({State.INIT, State.BACKOFF}),
-    start=State.INIT,
+    faults=frozenset({State.FAILED}),
     home=State.READY,
 )
 """The lifecycle of design section 3: INIT, READY, RUNNING, PAUSED, BACKOFF, FAILED, ENDING, END."""

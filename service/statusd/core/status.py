@@ -14,11 +14,12 @@ from typing import Any, assert_never
 from statusd.core import events as ev
 from statusd.core.answers import Answers, Moment
 from statusd.core.errors import BadMessage
-from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, State
+from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Request, Who
 from statusd.core.messages import Answer, Command, Verdict, nearest
 from statusd.core.policy import Policy, Restart, Restarts
-from statusd.core.unit import Cause, Identity, Memory, WorkerView
-from statusd.core.words import Decision, Kind, Model, Table, build_machine, compile_table
+from statusd.core.telling import ARGS_OBJECTION, Telling
+from statusd.core.unit import Cause, Death, Identity, Memory, WorkerView
+from statusd.core.words import Decision, Kind, Model, Refused, Table, compile_table
 
 EXIT_OK = 0
 EXIT_FAILED = 75
@@ -34,10 +35,12 @@ class Status:
     Args:
         identity: who the unit is.
         lifecycle: its states and transitions.
-        table: the lifecycle's, if it is compiled already.
+        telling: what its worker can be told.
+        table: of both, if it is compiled already.
         policy: how patient it is.
         memory: what the unit's last daemon left behind.
-        default_goal: where to go by itself when there is no older goal: READY or RUNNING.
+        default_goal: where to go by itself when there is no older goal; empty for as far as
+            needed: home, or on to the first work of a program that can't be told to wait there.
         draw: returns a number in [0, 1); chance comes from outside.
     """
 
@@ -46,28 +49,32 @@ class Status:
         identity: Identity,
         *,
         lifecycle: Lifecycle = BUILT_IN,
+        telling: Telling | None = None,
         table: Table | None = None,
         policy: Policy | None = None,
         memory: Memory | None = None,
-        default_goal: str = "READY",
+        default_goal: str = "",
         draw: Callable[[], float] = lambda: 0.5,
     ) -> None:
         memory = memory or Memory()
         self.identity = identity
         self.lifecycle = lifecycle
         self.policy = policy or Policy()
-        self.table = table or compile_table(lifecycle)
+        self.telling = telling or Telling()
+        self.table = table or compile_table(lifecycle, self.telling)
         self.seq = 0
         self.last_event = memory.last_event
         self.last: Cause | None = None
+        self.death: Death | None = None
         self.args = dict(memory.args)
         self.worker = WorkerView(run=memory.run)
         self._left = memory
-        self._model = Model()
-        self._machine = build_machine(lifecycle, self._model)
+        self._model = Model(lifecycle)
         self._numbers = {state: n for n, state in enumerate(lifecycle.members())}
         self._restarts = Restarts(self.policy, draw)
         self._backoff_over = False
+        self._path: tuple[str, ...] = ()
+        self._wanted: enum.Enum | None = None
         self._out: list[ev.Effect] = []
         self._moment = Moment(self.state.name)
         self._answers = Answers(identity, self._moment)
@@ -77,8 +84,26 @@ class Status:
         members = self.lifecycle.states.__members__
         goal = members.get(stored)
         # Starting the daemon is itself a request: END of the last time is over.
-        lasts = goal in self.lifecycle.goals and goal is not State.END
-        return goal if goal is not None and lasts else members[default]
+        if goal is not None and self._can_be_taken_up(goal):
+            return goal
+        return members[default] if default else self._own_goal()
+
+    def possible_goals(self) -> list[enum.Enum]:
+        """Return the states that can be taken up after a start, in the lifecycle's order."""
+        return [state for state in self.lifecycle.members() if self._can_be_taken_up(state)]
+
+    def _can_be_taken_up(self, goal: enum.Enum) -> bool:
+        home, start = self.lifecycle.home, self.lifecycle.start
+        if goal is home:
+            return not self.telling.objection(self.lifecycle, start, home)
+        return goal in self.table.restore
+
+    def _own_goal(self) -> enum.Enum:
+        """Return home, or the first work of a program that can't be told to wait there."""
+        home, parts = self.lifecycle.home, self.lifecycle.parts
+        if self._can_be_taken_up(home):
+            return home
+        return next((goal for goal in self.table.restore if parts[goal] is Part.WORKS), home)
 
     @property
     def state(self) -> enum.Enum:
@@ -93,7 +118,8 @@ class Status:
     @property
     def is_observed(self) -> bool:
         """Tell whether the worker was seen in the present state."""
-        return self.worker.alive and self.worker.seen >= self.worker.shown
+        worker = self.worker
+        return worker.alive and worker.seen >= worker.shown and self.telling.is_answered
 
     def memory(self) -> Memory:
         """Return what must survive this daemon."""
@@ -144,7 +170,7 @@ class Status:
             case ev.WorkerTriggered():
                 self._worker_asks(happened.trigger, happened.reason)
             case ev.WorkerExited():
-                self._worker_exited(happened.code, happened.reason)
+                self._worker_exited(happened)
             case ev.WorkerGone():
                 self._worker_gone()
             case ev.WorkerNotStarted():
@@ -155,18 +181,19 @@ class Status:
     def _booted(self) -> None:
         for command in self._left.open:
             self._say(self._answers.make(command, Answer.FAILED, "the daemon was restarted"))
-        if self._left.goal == State.END.name:
-            self._out.append(ev.Note("goal.dropped", {"goal": "END", "new": self.goal.name}))
+        if self._left.goal not in ("", self.goal.name):
+            dropped = {"goal": self._left.goal, "new": self.goal.name}
+            self._out.append(ev.Note("goal.dropped", dropped))
         self._left = Memory()
         if self.state is self.lifecycle.start:
             self._spawn()
 
     def _signalled(self, name: str) -> None:
         source = f"signal:{name}"
-        if self.state is State.ENDING:
+        if self.state is self.lifecycle.ending:
             self._out.append(ev.Note("worker.forced", {"source": source}))
             self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
-        elif self.state is not State.END:
+        elif self.state is not self.lifecycle.end:
             self._fire("end", Cause(source))
 
     # ---- commands ----------------------------------------------------------------------------
@@ -227,23 +254,48 @@ class Status:
                 assert_never(decision.kind)
 
     def _fire_command(self, command: Command, decision: Decision) -> None:
-        self._set_goal(decision)
-        self._keep_args(command)
-        self._fire(decision.trigger, Cause(command.source, command=command))
-        if self.state is State.END:
+        dest, final = decision.dest, self.lifecycle.final_of
+        assert dest is not None
+        refusal = self._unheard(command, dest) or self._try(decision, command)
+        if refusal:
+            self._say(self._refuse(command, refusal))
+        elif self.state is self.lifecycle.end:
             self._say(self._answers.make(command, Answer.DONE))
-            return
-        self._say(self._answers.make(command, Answer.ACCEPTED))
-        if decision.dest is State.ENDING:
+        elif dest is self.lifecycle.ending:
+            self._say(self._answers.make(command, Answer.ACCEPTED))
             self._answers.ending.append(command)
         else:
-            self._follow(command)
+            self._say(self._answers.make(command, Answer.ACCEPTED))
+            self._follow(command, final(dest))
 
-    def _follow(self, command: Command) -> None:
+    def _unheard(self, command: Command, dest: enum.Enum) -> str:
+        """Return why the command's args wouldn't reach the worker; empty if they would."""
+        starts_anew = self.lifecycle.parts[dest] is Part.ENDS or dest is self.lifecycle.start
+        if not command.args or self.telling.takes_args or starts_anew:
+            return ""
+        return ARGS_OBJECTION
+
+    def _try(self, decision: Decision, command: Command) -> str:
+        """Fire what ``command`` asks for; return why a guard refused it, or an empty text."""
+        try:
+            self._fire(
+                decision.trigger, Cause(command.source, command=command), Who.ANYONE, decision
+            )
+        except Refused as refused:
+            return str(refused)
+        return ""
+
+    def _follow(self, command: Command, wanted: enum.Enum) -> None:
+        """Answer ``command`` when the worker was seen in the state that it wants."""
+        self._wanted = wanted
         self._answers.following.append(command)
         self._out.append(ev.Arm(ev.Timer.FOLLOW, self.policy.ack_timeout_s))
+        self._arrive()
 
     def _postpone(self, command: Command, decision: Decision) -> None:
+        if command.args and not self.telling.takes_args:
+            self._say(self._refuse(command, ARGS_OBJECTION))
+            return
         self._say(*self._answers.displace(Answer.REFUSED, f"superseded by {command.word}"))
         self._set_goal(decision)
         self._answers.postponed = command
@@ -257,7 +309,7 @@ class Status:
 
     def _keep_args(self, command: Command) -> None:
         """Keep what goes with the goal, from when the command takes effect."""
-        if command.args and self.goal is not State.END:
+        if command.args and self.goal is not self.lifecycle.end:
             self.args = dict(command.args)
             self._out.append(ev.Save())
 
@@ -274,10 +326,12 @@ class Status:
 
     def _unchanged(self, command: Command, decision: Decision) -> Verdict:
         if decision.kind is Kind.REFUSE:
-            more: dict[str, Any] = {"allowed": list(self.allowed)}
-            return self._answers.make(command, Answer.REFUSED, decision.reason, **more)
+            return self._refuse(command, decision.reason)
         more = {} if self.is_observed or not self.worker.alive else {"observed": False}
         return self._answers.make(command, Answer.NOOP, decision.reason, **more)
+
+    def _refuse(self, command: Command, reason: str) -> Verdict:
+        return self._answers.make(command, Answer.REFUSED, reason, allowed=list(self.allowed))
 
     def invalid(self, error: BadMessage, source: str, received: float) -> Verdict:
         """Return the verdict to a message that is no command."""
@@ -301,24 +355,35 @@ class Status:
         if self.state is not self.lifecycle.start or not self.worker.counts:
             return
         self._out.append(ev.Disarm(ev.Timer.READY))
-        self._fire("ready", Cause(WORKER))
+        self._fire("ready", Cause(WORKER), Who.WORKER)
         self._say(*self._answers.close_following(Answer.DONE))
         self._take_up_goal()
 
     def _take_up_goal(self) -> None:
-        """From home, take the one step towards the goal, if home is not the goal itself."""
+        """From home, set out towards the goal, if home is not the goal itself."""
         command, self._answers.postponed = self._answers.postponed, None
         if command is not None:
             self._keep_args(command)
-        trigger = self.table.restore.get(self.goal, "")
-        if trigger and command is not None:
-            self._fire(trigger, Cause(command.source, "postponed until now", command))
-        elif trigger:
-            self._fire(trigger, Cause(DAEMON, f"goal {self.goal.name}"))
+        self._path = self.table.restore.get(self.goal, ())
+        if self._path:
+            self._step(command)
+        elif self.goal is not self.lifecycle.home:
+            self._out.append(ev.Note("goal.not_restored", {"goal": self.goal.name}))
         elif command is not None and command.args:
             self._show(command)  # nothing to fire, but something to bring
         if command is not None:
-            self._follow(command)
+            self._follow(command, self.goal)
+        self._arrive()
+
+    def _step(self, command: Command | None = None) -> None:
+        """Take the next step of the path to the goal."""
+        trigger, *rest = self._path
+        if command is not None:
+            cause = Cause(command.source, "postponed until now", command)
+        else:
+            cause = Cause(DAEMON, f"goal {self.goal.name}")
+        self._path = tuple(rest)
+        self._fire(trigger, cause, Who.ANYONE | Who.DAEMON, on_path=True)
 
     def _acknowledged(self, run: int, seq: int, number: int) -> None:
         worker, states = self.worker, self.lifecycle.members()
@@ -326,34 +391,50 @@ class Status:
             return
         worker.seen = seq
         # Also of a state that has been left since: a worker may finish before it sees the next.
-        worker.seen_working = self.lifecycle.parts[states[number]] is Part.WORKS
-        if seq < worker.shown:
+        worker.seen_working = self._is_work(states[number])
+        self._arrive()
+
+    def _is_work(self, state: enum.Enum) -> bool:
+        """Tell whether a worker that leaves in ``state`` with 0 has finished its work."""
+        return self.lifecycle.parts[state] is Part.WORKS and state in self.lifecycle.steady
+
+    def _arrive(self) -> None:
+        """Go on, or answer who waits for it, if the worker is where it was told to go."""
+        if self.worker.seen < self.worker.shown or self.state not in self.lifecycle.steady:
             return
-        if self._answers.following and self.state in self.lifecycle.steady:
-            self._say(*self._answers.close_following(Answer.DONE))
+        if self._path and self.worker.counts:
+            self._step()
+            self._arrive()
+        elif self._answers.following:
+            more: dict[str, Any] = {} if self.telling.is_answered else {"observed": False}
+            self._say(*self._answers.close_following(Answer.DONE, **more))
             self._out += [ev.Disarm(ev.Timer.FOLLOW), ev.Save()]
 
     def _worker_asks(self, trigger: str, reason: str) -> None:
+        asked = {"trigger": trigger, "state": self.state.name}
         if not self.worker.counts or trigger not in self.table.worker_may[self.state]:
-            asked = {"trigger": trigger, "state": self.state.name}
             self._out.append(ev.Note("worker.trigger_refused", asked))
         elif trigger == "ready":
             self._ready()
         else:
-            self._fire(trigger, Cause(WORKER, reason))
+            try:
+                self._fire(trigger, Cause(WORKER, reason), Who.WORKER)
+            except Refused as refused:
+                self._out.append(ev.Note("worker.trigger_refused", asked | {"why": str(refused)}))
 
-    def _worker_exited(self, code: int, reason: str) -> None:
-        worker = self.worker
+    def _worker_exited(self, happened: ev.WorkerExited) -> None:
+        worker, reason = self.worker, happened.reason
         if worker.exited:
             return
         worker.exited, worker.end = True, reason
-        if worker.doomed or self.state in (State.ENDING, State.END):
+        if worker.doomed or self.state in (self.lifecycle.ending, self.lifecycle.end):
             return
         # It may have left before it could see a pause: what counts is the state it was seen in.
-        if code == 0 and worker.seen_working and self.policy.restart is not Restart.ALWAYS:
+        finished = happened.code == 0 and worker.seen_working
+        if finished and self.policy.restart is not Restart.ALWAYS:
             self._fire("end", Cause(WORKER, "the worker finished"))
         else:
-            self._die(reason)
+            self._die(reason, happened.stderr)
 
     def _not_started(self, reason: str) -> None:
         self.worker.alive, self.worker.exited, self.worker.end = False, True, reason
@@ -362,27 +443,29 @@ class Status:
         else:
             self._worker_gone()
 
-    def _die(self, reason: str) -> None:
+    def _die(self, reason: str, stderr: tuple[str, ...] = ()) -> None:
         """The worker is dead or will be killed: try again later, or give up."""
+        self.death = Death(self.worker.run, reason, stderr)
         wait_s = self._restarts.after_death(self._moment.now)
         self._say(*self._answers.close_following(Answer.FAILED, f"the worker died: {reason}"))
         if wait_s is None:
             self._say(*self._answers.displace(Answer.FAILED, f"the worker died: {reason}"))
-            self._fire("fail", Cause(DAEMON, reason))
+            self._fire("fail", Cause(DAEMON, reason, stderr=stderr))
         else:
             self._backoff_over = False
-            self._fire("crash", Cause(DAEMON, f"{reason}; next try in {wait_s:.1f} s"))
+            next_try = f"{reason}; next try in {wait_s:.1f} s"
+            self._fire("crash", Cause(DAEMON, next_try, stderr=stderr))
             self._out.append(ev.Arm(ev.Timer.BACKOFF, wait_s))
 
     def _worker_gone(self) -> None:
         self.worker.alive = False
-        if self.state is State.ENDING:
+        if self.state is self.lifecycle.ending:
             self._fire("exited", Cause(DAEMON, self.worker.end))
         elif self.state is self.lifecycle.start:
             self._spawn()
-        elif self.state is State.BACKOFF and self._backoff_over:
+        elif self.state is self.lifecycle.backoff and self._backoff_over:
             self._fire("retry", Cause(DAEMON))
-        elif self.state is State.FAILED:
+        elif self.state is self.lifecycle.failed:
             self._leave_if_failed()
 
     def _spawn(self) -> None:
@@ -406,35 +489,82 @@ class Status:
             reason = f"the worker was not seen in {state.name} within {policy.ack_timeout_s:g} s"
             self._say(*self._answers.close_following(Answer.FAILED, reason))
             self._out.append(ev.Save())
-        elif timer is ev.Timer.BACKOFF and state is State.BACKOFF:
+        elif timer is ev.Timer.BACKOFF and state is self.lifecycle.backoff:
             self._backoff_over = True
             if not self.worker.alive:
                 self._fire("retry", Cause(DAEMON))
-        elif timer is ev.Timer.STOP and state is State.ENDING:
+        elif timer is ev.Timer.STOP and state is self.lifecycle.ending:
             self._out.append(ev.StopWorker(self.worker.run, ev.Force.TERMINATE))
             self._out.append(ev.Arm(ev.Timer.KILL, policy.kill_timeout_s))
-        elif timer is ev.Timer.KILL and state is State.ENDING:
+        elif timer is ev.Timer.KILL and state is self.lifecycle.ending:
             self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+        elif timer is ev.Timer.STATE and state in self.lifecycle.deadlines:
+            after_s, trigger = self.lifecycle.deadlines[state]
+            self._fire(trigger, Cause(DAEMON, f"{state.name} lasted {after_s:g} s"))
 
     # ---- transitions -------------------------------------------------------------------------
 
-    def _fire(self, trigger: str, cause: Cause) -> None:
-        old = self.state
-        new = self._model.fire(trigger)
+    def _fire(
+        self,
+        trigger: str,
+        cause: Cause,
+        who: Who = Who.DAEMON,
+        decision: Decision | None = None,
+        *,
+        on_path: bool = False,
+    ) -> None:
+        """Change the state, and do what hangs on that.
+
+        Args:
+            decision: what a command was found to mean; its goal is taken over.
+            on_path: it is a step towards the goal.
+
+        Raises:
+            Refused: a guard said no; nothing has changed.
+        """
+        old, command = self.state, cause.command
+        request = None if Who.DAEMON in who else self._request(trigger, cause)
+        new = self._model.fire(trigger, who, request)
+        if decision is not None and command is not None:
+            self._set_goal(decision)
+            self._keep_args(command)
+        if not on_path and self.lifecycle.final_of(old) is not self.lifecycle.final_of(new):
+            self._path = ()  # somebody else decides now; but an acting state may go its way
         self.seq += 1
         self._moment.state, self._moment.seq = new.name, self.seq
         if self.worker.alive and not self.worker.exited:
-            self._show(cause.command)
+            self._show(command)
         self._record(old, new, trigger, cause)
-        if trigger != "ready":
-            superseded = f"superseded by {trigger}"
-            self._say(*self._answers.close_following(Answer.FAILED, superseded))
+        self._supersede(new, trigger, cause)
+        self._keep_deadline(old, new)
         self._enter(new)
         self._out.append(ev.Save())
+
+    def _request(self, trigger: str, cause: Cause) -> Request:
+        command = cause.command
+        by, args = (command.by, command.args) if command is not None else ("", {})
+        return Request(trigger, self.state.name, cause.source, by, args or self.args)
+
+    def _supersede(self, new: enum.Enum, trigger: str, cause: Cause) -> None:
+        """Answer the commands whose state this transition doesn't lead to."""
+        if trigger == "ready" or self._path or self.lifecycle.final_of(new) is self._wanted:
+            return
+        reason = f"superseded by {trigger}" + (f": {cause.reason}" if cause.reason else "")
+        self._say(*self._answers.close_following(Answer.FAILED, reason))
+
+    def _keep_deadline(self, old: enum.Enum, new: enum.Enum) -> None:
+        deadlines = self.lifecycle.deadlines
+        if new in deadlines:
+            self._out.append(ev.Arm(ev.Timer.STATE, deadlines[new].after_s))
+        elif old in deadlines:
+            self._out.append(ev.Disarm(ev.Timer.STATE))
 
     def _show(self, command: Command | None) -> None:
         args = command.args if command is not None and command.args else None
         self.worker.shown = self.seq
+        if not self.telling.is_answered:
+            self.worker.seen = self.seq
+            self.worker.seen_working = self._is_work(self.state)
         self._out.append(ev.Show(self.worker.run, self._numbers[self.state], self.seq, args))
 
     def _record(self, old: enum.Enum, new: enum.Enum, trigger: str, cause: Cause) -> None:
@@ -457,6 +587,8 @@ class Status:
             fields.update((key, value) for key, value in more.items() if value)
         if cause.reason:
             fields["reason"] = cause.reason
+        if cause.stderr:
+            fields["stderr"] = list(cause.stderr)
         if self.seq == 1 and previous:
             fields["previous"] = previous
         self._out.append(ev.Event(fields))
@@ -464,13 +596,13 @@ class Status:
     def _enter(self, new: enum.Enum) -> None:
         if new is self.lifecycle.start:
             self._enter_start()
-        elif new is State.BACKOFF or new is State.FAILED:
+        elif new is self.lifecycle.backoff or new is self.lifecycle.failed:
             self._give_up_worker()
-            if new is State.FAILED:
+            if new is self.lifecycle.failed:
                 self._leave_if_failed()
-        elif new is State.ENDING:
+        elif new is self.lifecycle.ending:
             self._enter_ending()
-        elif new is State.END:
+        elif new is self.lifecycle.end:
             self._say(*self._answers.close_ending())
             self._out.append(ev.Disarm(ev.Timer.STOP))
             self._out.append(ev.Disarm(ev.Timer.KILL))

@@ -51,6 +51,21 @@ class Cause:
     source: str
     reason: str = ""
     command: Command | None = None
+    stderr: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """How a worker died.
+
+    Args:
+        run: its generation.
+        reason: in words; stderr: the last lines of its standard error.
+    """
+
+    run: int
+    reason: str
+    stderr: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -8,12 +8,15 @@ lifecycle who may fire them. Rules of this file: a word is found in one fixed or
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from transitions import Machine
 
-from statusd.core.lifecycle import Lifecycle, Who
+from statusd.core.lifecycle import Lifecycle, Request, Row, Who
+from statusd.core.telling import Telling
 
 
 class Kind(enum.Enum):
@@ -60,43 +63,85 @@ class Table:
         decisions: state -> lower-case word -> what it means.
         allowed: state -> the triggers that anyone may fire in it, in the order of the table.
         worker_may: state -> the triggers that the worker may fire in it.
-        restore: goal -> the trigger that leads there from the lifecycle's home; home needs none.
+        restore: goal -> the triggers that lead there from the lifecycle's home; home needs none.
     """
 
     decisions: Mapping[enum.Enum, Mapping[str, Decision]]
     allowed: Mapping[enum.Enum, tuple[str, ...]]
     worker_may: Mapping[enum.Enum, frozenset[str]]
-    restore: Mapping[enum.Enum, str]
+    restore: Mapping[enum.Enum, tuple[str, ...]]
     vocabulary: tuple[str, ...] = field(default=())
 
 
-class Model:
-    """What the Machine keeps its state in; nothing else lives here.
+class Refused(Exception):
+    """A guard said no; the state is what it was."""
 
-    ``transitions`` binds its methods by name at run time, where no type checker sees them; only
-    `fire` and `state` are used, and only by this package.
+
+class Model:
+    """What the Machine keeps its state in.
+
+    ``transitions`` binds nothing to it: a name that a user gives to a trigger can hide nothing.
     """
 
-    state: enum.Enum
+    def __init__(self, lifecycle: Lifecycle) -> None:
+        self.state: enum.Enum = lifecycle.start
+        self.machine = build_machine(lifecycle, self)
+        self._who = Who.DAEMON
+        self._request: Request | None = None
+        self._objection = ""
 
-    def fire(self, trigger: str) -> enum.Enum:
-        """Fire ``trigger``, which the table has found legal, and return the new state."""
-        self.trigger(trigger)  # type: ignore[attr-defined]  # bound by transitions at run time
+    def fire(
+        self, trigger: str, who: Who = Who.DAEMON, request: Request | None = None
+    ) -> enum.Enum:
+        """Fire ``trigger``, which the table has found legal for ``who``; return the new state.
+
+        Args:
+            request: what the guards judge; None for the daemon, whom they don't judge.
+
+        Raises:
+            Refused: a guard said no, with the reason.
+        """
+        self._who, self._request, self._objection = who, request, ""
+        if not self.machine.events[trigger].trigger(self):
+            raise Refused(self._objection)
         return self.state
+
+    def lets(self, row: Row) -> bool:
+        """Tell whether whoever is asking may go by ``row``; asked by the Machine."""
+        if not row.who & self._who:
+            return False
+        if self._request is not None:
+            for guard in row.guards:
+                self._objection = guard.objection(self._request)
+                if self._objection:
+                    return False
+        return True
 
 
 def build_machine(lifecycle: Lifecycle, model: Model) -> Machine:
-    """Return the Machine of ``lifecycle``, with ``model`` in its first state.
+    """Return the Machine of ``lifecycle`` for ``model``.
 
     ``auto_transitions`` would let a message "to_END" skip every guard, and ``queued=True`` loses
     END when an earlier callback raises (``transitions`` issue 224).
     """
+    ways = Counter((row.trigger, row.source) for row in lifecycle.rows)
+
+    def judged(row: Row) -> list[Callable[[], bool]]:
+        # A condition costs a microsecond: only rows that need judging have one.
+        needed = row.guards or ways[row.trigger, row.source] > 1
+        return [partial(model.lets, row)] if needed else []
+
     return Machine(
-        model=model,
+        model=[],
         states=lifecycle.states,
         initial=lifecycle.start,
         transitions=[
-            {"trigger": row.trigger, "source": row.source, "dest": row.dest}
+            {
+                "trigger": row.trigger,
+                "source": row.source,
+                "dest": row.dest,
+                "conditions": judged(row),
+            }
             for row in lifecycle.rows
         ],
         auto_transitions=False,
@@ -104,24 +149,37 @@ def build_machine(lifecycle: Lifecycle, model: Model) -> Machine:
     )
 
 
-def compile_table(lifecycle: Lifecycle) -> Table:
-    """Return the table of ``lifecycle``: one decision for every state and every word."""
-    compiler = _Compiler(lifecycle)
+def compile_table(lifecycle: Lifecycle, telling: Telling | None = None) -> Table:
+    """Return the table of ``lifecycle``: one decision for every state and every word.
+
+    Args:
+        telling: what the worker can be told; everything, if it isn't given.
+    """
+    compiler = _Compiler(lifecycle, telling or Telling())
     states = lifecycle.members()
     return Table(
         decisions={state: compiler.row(state) for state in states},
-        allowed={state: tuple(compiler.legal(state, Who.ANYONE)) for state in states},
+        allowed={state: compiler.allowed(state) for state in states},
         worker_may={state: frozenset(compiler.legal(state, Who.WORKER)) for state in states},
         restore=compiler.restore(),
         vocabulary=tuple(compiler.words()),
     )
 
 
+def _group(rows: Iterable[Row]) -> dict[tuple[str, enum.Enum], list[Who]]:
+    """Return who may fire each trigger in each state, in the Machine's order."""
+    found: dict[tuple[str, enum.Enum], list[Who]] = {}
+    for row in rows:
+        found.setdefault((row.trigger, row.source), []).append(row.who)
+    return found
+
+
 class _Compiler:
-    def __init__(self, lifecycle: Lifecycle) -> None:
+    def __init__(self, lifecycle: Lifecycle, telling: Telling) -> None:
         self._lifecycle = lifecycle
-        self._machine = build_machine(lifecycle, Model())
-        self._who = {(row.trigger, row.source): row.who for row in lifecycle.rows}
+        self._telling = telling
+        self._machine = Model(lifecycle).machine
+        self._who = _group(lifecycle.rows)
         self._legal: dict[tuple[enum.Enum, Who], dict[str, enum.Enum]] = {}
         self._states = {state.name.lower(): state for state in lifecycle.members()}
 
@@ -134,10 +192,19 @@ class _Compiler:
     def _find_legal(self, state: enum.Enum, who: Who) -> dict[str, enum.Enum]:
         found = {}
         for trigger, event in self._machine.events.items():
-            for transition in event.transitions.get(state.name, ()):
-                if self._who[trigger, state] & who:
+            ways = event.transitions.get(state.name, ())
+            for transition, may in zip(ways, self._who.get((trigger, state), ()), strict=True):
+                if may & who:
                     found[trigger] = self._lifecycle.states[str(transition.dest)]
         return found
+
+    def allowed(self, state: enum.Enum) -> tuple[str, ...]:
+        """Return what anyone may fire in ``state`` with effect on the worker."""
+        legal = self.legal(state, Who.ANYONE)
+        return tuple(trigger for trigger, dest in legal.items() if not self._untold(state, dest))
+
+    def _untold(self, state: enum.Enum, dest: enum.Enum) -> str:
+        return self._telling.objection(self._lifecycle, state, dest)
 
     def public_targets(self, trigger: str) -> set[enum.Enum]:
         """Return every state that anyone can reach by ``trigger`` from anywhere."""
@@ -152,10 +219,25 @@ class _Compiler:
         yield from (trigger for trigger in self._machine.events if self.public_targets(trigger))
         yield from (state.name for state in self._lifecycle.members())
 
-    def restore(self) -> dict[enum.Enum, str]:
-        """Return goal -> trigger for the goals that are one step from home."""
-        steps = self.legal(self._lifecycle.home, Who.ANYONE | Who.DAEMON)
-        return {dest: trigger for trigger, dest in steps.items() if dest in self._lifecycle.goals}
+    def restore(self) -> dict[enum.Enum, tuple[str, ...]]:
+        """Return goal -> triggers: as the lifecycle says, or the one step from home."""
+        home = self._lifecycle.home
+        found = dict(self._lifecycle.restores)
+        for trigger, dest in self.legal(home, Who.ANYONE | Who.DAEMON).items():
+            goal = self._lifecycle.final_of(dest)
+            if goal in self._lifecycle.goals - {home, self._lifecycle.end} and goal not in found:
+                found[goal] = (trigger,)
+        return {goal: path for goal, path in found.items() if self._can_walk(path)}
+
+    def _can_walk(self, path: tuple[str, ...]) -> bool:
+        """Tell whether the worker can be told every state on ``path`` from home."""
+        state = self._lifecycle.home
+        for trigger in path:
+            dest = self.legal(state, Who.ANYONE | Who.DAEMON)[trigger]
+            if self._untold(state, dest):
+                return False
+            state = self._lifecycle.final_of(dest)
+        return True
 
     def row(self, state: enum.Enum) -> dict[str, Decision]:
         # A trigger comes before a state of the same spelling where it is legal, else after it.
@@ -173,30 +255,46 @@ class _Compiler:
         legal = self.legal(state, Who.ANYONE)
         asked = self._states.get(word.lower()) if word not in self._machine.events else None
         if asked is not None:
-            trigger = next((t for t, dest in legal.items() if self._means(dest, asked)), "")
+            trigger = self._way_to(asked, state, legal)
             targets = {asked}
         else:
             trigger = word if word in legal else ""
             targets = self.public_targets(word)
         goal = self._goal(targets)
         if trigger:
-            return Decision(Kind.FIRE, word, trigger, legal[trigger], goal)
+            return self._fire(state, word, trigger, goal)
         if all(self._means(state, target) for target in targets):
             reason = f"already {state.name}"
             return Decision(Kind.NOOP, word, dest=state, goal=goal, reason=reason)
-        home = self._lifecycle.home
-        if state in self._lifecycle.postponing and (goal is home or goal in self.restore()):
-            reason = f"{state.name} now; {word} follows when it is over"
-            return Decision(Kind.POSTPONE, word, dest=goal, goal=goal, reason=reason)
+        if state in self._lifecycle.postponing and goal is not None:
+            if goal is self._lifecycle.home or goal in self.restore():
+                reason = f"{state.name} now; {word} follows when it is over"
+                return Decision(Kind.POSTPONE, word, dest=goal, goal=goal, reason=reason)
+            untold = self._untold(self._lifecycle.home, goal)
+            if untold:
+                return Decision(Kind.REFUSE, word, reason=untold)
         return Decision(Kind.REFUSE, word, reason=f"{word} is not allowed in {state.name}")
+
+    def _way_to(self, asked: enum.Enum, state: enum.Enum, legal: Mapping[str, enum.Enum]) -> str:
+        """Return the trigger that leads from ``state`` to the state that was asked for by name."""
+        if self._means(state, asked):
+            return ""
+        return next((t for t, dest in legal.items() if self._means(dest, asked)), "")
+
+    def _fire(self, state: enum.Enum, word: str, trigger: str, goal: enum.Enum | None) -> Decision:
+        dest = self.legal(state, Who.ANYONE)[trigger]
+        untold = self._untold(state, dest)
+        if untold:
+            return Decision(Kind.REFUSE, word, reason=untold)
+        if goal is None:  # a trigger that leads here and there: this time, there
+            goal = self._goal({dest})
+        return Decision(Kind.FIRE, word, trigger, dest, goal)
 
     def _decide_reserved(self, state: enum.Enum, word: str) -> Decision:
         kind = RESERVED[word]
         if kind is Kind.ASK:
             return Decision(kind, word)
-        if self._lifecycle.final_of(state) in self._lifecycle.steady and state not in (
-            self._lifecycle.steady
-        ):
+        if state is self._lifecycle.ending:
             return Decision(kind, word)
         reason = f"force is only for ENDING, and the state is {state.name}: send end first"
         return Decision(Kind.REFUSE, word, reason=reason)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from statusd.core.lifecycle import State
 from statusd.core.status import Status
 from statusd.daemon.process import Process
 from statusd.daemon.voice import BEAT_S
@@ -53,7 +52,7 @@ def document(status: Status, process: Process | None, link: Link, since: float) 
         "text": _text(status, process, record.text if record else ""),
         "progress": {"step": record.step, "total": record.total} if record else None,
         "args": status.args,
-        "worker": {"pid": process.pid if process and worker.alive else None},
+        "worker": _worker(status, process),
         "last": _last(status),
         "host": _HOST,
         "pid": os.getpid(),
@@ -62,12 +61,28 @@ def document(status: Status, process: Process | None, link: Link, since: float) 
     }
 
 
+def _worker(status: Status, process: Process | None) -> dict[str, Any]:
+    """Return what is known of the process, and of the death of the last one."""
+    worker: dict[str, Any] = {"pid": None, "beats": 0}
+    if process is not None:
+        worker = {"pid": process.pid if status.worker.alive else None, "beats": process.beats()}
+    if status.death is not None:
+        death = status.death
+        worker["death"] = {"run": death.run, "reason": death.reason, "stderr": list(death.stderr)}
+    return worker
+
+
 def _text(status: Status, process: Process | None, said: str) -> str:
     """Return the worker's own text, or what is being waited for."""
     worker = status.worker
-    if process is not None and worker.alive and (worker.exited or status.state is State.BACKOFF):
+    lifecycle = status.lifecycle
+    if (
+        process is not None
+        and worker.alive
+        and (worker.exited or status.state is lifecycle.backoff)
+    ):
         return f"waiting for the processes of pid {process.pid} to die"
-    if status.state in (State.BACKOFF, State.FAILED) and status.last is not None:
+    if status.state in (lifecycle.backoff, lifecycle.failed) and status.last is not None:
         return status.last.reason
     return said
 

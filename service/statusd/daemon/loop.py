@@ -17,14 +17,16 @@ import hiredis
 import structlog
 
 from statusd.core import events as ev
-from statusd.core.lifecycle import State
+from statusd.core.errors import StatusdError
 from statusd.core.messages import Verdict
 from statusd.core.outbox import Line
 from statusd.core.status import Status
 from statusd.daemon.document import document, rfc3339
 from statusd.daemon.hearing import Hearing
-from statusd.daemon.process import Process, Spec
+from statusd.daemon.output import Sink
+from statusd.daemon.process import Process
 from statusd.daemon.service_manager import ServiceManager
+from statusd.daemon.sides import Spec
 from statusd.daemon.state_file import StateFile
 from statusd.daemon.voice import BEAT_S, Voice
 from statusd.wire.link import Link, LinkState
@@ -34,6 +36,8 @@ EXIT_BUG = 70
 """An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
 FLUSH_S = 1.0
 """Redis' share of a stop: so long the last words may take."""
+OUTPUT_S = 0.5
+"""So long what the worker has printed last may take to be read."""
 UNSEEN_S = 0.02
 """So long the document waits for the worker to be seen in a new state."""
 LOGGED_ANSWERS = 20
@@ -51,6 +55,7 @@ class Parts:
     status: Status
     names: Names
     spec: Spec
+    sinks: tuple[Sink, Sink] | None
     state_file: StateFile
     service_manager: ServiceManager
     make_link: Callable[[Any, tuple[str, ...]], Link]
@@ -92,7 +97,7 @@ class Daemon:
         self._since = wall()
         self._logged_in = self._logged = self._unlogged = 0
         self._complaints: dict[str, float] = {}
-        self._dropped = 0
+        self._dropped = self._lost = 0
         self.left: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
 
@@ -125,6 +130,9 @@ class Daemon:
             self._process.stop(ev.Force.KILL)
             self._process.close()
         await self._parts.state_file.close()
+        patience_ends = self._loop.time() + OUTPUT_S
+        for sink in set(self._parts.sinks or ()):
+            sink.close(max(0.0, patience_ends - self._loop.time()))
 
     async def _say_last_words(self) -> None:
         if self._mouth.outbox:
@@ -261,14 +269,15 @@ class Daemon:
             armed.cancel()
 
     def _start_worker(self, effect: ev.StartWorker) -> None:
-        process = Process(self._parts.spec, effect.run, self.take, self.settle)
+        spec, sinks = self._parts.spec, self._parts.sinks
+        process = Process(spec, effect.run, self.take, self.settle, sinks)
         try:
             process.start(effect.number, effect.seq, effect.args)
-        except OSError as error:
-            self.take(ev.WorkerNotStarted(effect.run, f"can't be started: {error}"))
+        except (OSError, StatusdError) as error:
+            self.take(ev.WorkerNotStarted(effect.run, f"can't be started: {_words(error)}"))
             return
         self._process = process
-        log.info("worker.started", run=effect.run, pid=process.pid, what=self._parts.spec.function)
+        log.info("worker.started", run=effect.run, pid=process.pid, what=spec.what)
 
     def _tell(self, event: ev.Event) -> None:
         now = self._wall()
@@ -308,6 +317,7 @@ class Daemon:
 
     def _beat(self) -> None:
         self._stale = True
+        self._complain_of_output()
         self.settle()
         if not self.left.done():
             self._loop.call_later(BEAT_S, self._beat)
@@ -330,7 +340,8 @@ class Daemon:
         if self._showing is not None:
             self._showing.cancel()
             self._showing = None
-        self._voice.show(self._document(), left=self._status.state is State.END)
+        status = self._status
+        self._voice.show(self._document(), left=status.state is status.lifecycle.end)
 
     def _document(self) -> dict[str, Any]:
         return document(self._status, self._process, self._ear, self._since)
@@ -341,7 +352,7 @@ class Daemon:
             return
         trouble = f"; link {link.state.value}: {link.trouble}" if link.trouble else ""
         manager.say(STATUS=f"{state.name}{trouble}")
-        if state not in (State.INIT, State.BACKOFF) and (
+        if state not in self._status.lifecycle.postponing and (
             link.trouble or link.state is LinkState.LISTENING
         ):
             manager.say(READY="1")
@@ -363,6 +374,22 @@ class Daemon:
         trouble = self._parts.state_file.trouble
         if trouble:
             self._complain("state file", "state_file.failed", reason=trouble)
+
+    def _complain_of_output(self) -> None:
+        for sink in set(self._parts.sinks or ()):
+            if sink.trouble:
+                self._complain(sink.name, "output.failed", where=sink.name, reason=sink.trouble)
+        lost = self._process.lost_lines() if self._process is not None else 0
+        if lost != self._lost:
+            self._complain("output", "output.dropped", lines=lost)
+            self._lost = lost
+
+
+def _words(error: Exception) -> str:
+    """Return the system's reason without its number: ``./acquire: No such file or directory``."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
 
 
 _LOGGED = ("old", "new", "trigger", "source", "by", "reason", "id", "run", "seq")

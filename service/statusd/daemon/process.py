@@ -1,49 +1,35 @@
-"""The worker as a process: started, shown the state, signalled, and seen gone.
+"""The worker as a process: started, told the state, signalled, and seen gone.
 
 Everything that it does comes back as an input. Rules of this file: spawned from the main thread;
-waited for by its own pid, never by ``waitpid(-1)``; each run has its own page and pipes.
+waited for by its own pid, never by ``waitpid(-1)``; each run has its own side, all its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
+import re
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Mapping
+
+import structlog
 
 from statusd.core import events as ev
+from statusd.core.errors import StatusdError
 from statusd.core.messages import Scalar
-from statusd.worker import board as page
-from statusd.worker import launch, notes
+from statusd.daemon.function_side import FunctionSide
+from statusd.daemon.output import Relay, Sink
+from statusd.daemon.program_side import ProgramSide
+from statusd.daemon.sides import Side, Spawn, Spec, Take
+from statusd.settings import environment_of
+from statusd.worker.board import Record
 
 LOOK_S = 0.005
 """How often the rest of a killed process group is looked for; doubles up to a second."""
 
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """What to run.
-
-    Args:
-        function: ``package.module:name``.
-        ready: when it counts as ready: ``started`` or ``notified``.
-        states, parts: the lifecycle, for the worker's side.
-        paths: where its modules are looked for first.
-        environment: of the process.
-    """
-
-    function: str
-    ready: str
-    states: tuple[str, ...]
-    parts: str
-    paths: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+log = structlog.get_logger()
 
 
 class Process:
@@ -53,14 +39,16 @@ class Process:
         spec: what to run.
         run: its generation.
         take: gets every input that the worker causes; settle: called after a batch of them.
+        sinks: where its output goes, through us; None to let it inherit ours.
     """
 
     def __init__(
         self,
         spec: Spec,
         run: int,
-        take: Callable[[ev.Input], None],
+        take: Take,
         settle: Callable[[], None],
+        sinks: tuple[Sink, Sink] | None = None,
     ) -> None:
         self.run = run
         self.pid = 0
@@ -68,150 +56,85 @@ class Process:
         self._take = take
         self._settle = settle
         self._loop = asyncio.get_running_loop()
-        self._board: page.Board | None = None
+        kind = ProgramSide if spec.command else FunctionSide
+        self._side: Side = kind(spec, run, take, settle)
+        self._relay = Relay(run, *sinks, self._loop) if sinks is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
-        self._fds: list[int] = []
-        self._up = self._down = self._pidfd = -1
-        self._lines: notes.Lines | None = None
-        self._unsent = b""
-        self._error = ""
-        self._seen = 0
-        self._record: page.Record | None = None
+        self._pidfd = -1
 
     def start(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
-        """Start the process with state ``number`` of event ``seq`` on its board.
+        """Start the process, with state ``number`` of event ``seq`` as its first.
 
         Raises:
-            OSError: the system refused; nothing is left behind.
+            OSError: the system refused.
+            StatusdError: its environment file can't be used.
+            In both cases nothing is left behind.
         """
         try:
-            self._start(number, seq, args)
-        except OSError:
+            self._start(self._side.prepare(number, seq, args))
+        except (OSError, StatusdError):
             self.close()
             raise
 
-    def _start(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
-        board_fd = self._own(page.create())
-        down_read, self._down = map(self._own, os.pipe())
-        self._up, up_write = map(self._own, os.pipe())
-        for fd in (self._down, self._up, up_write):
-            os.set_blocking(fd, False)
-        self._board = page.Board(board_fd)
-        self._board.words[page.STATE] = page.pack_word(number, self.run, seq)
-        if args:
-            self._send_down(json.dumps(dict(args)).encode() + b"\n")
-        theirs = (board_fd, down_read, up_write)
+    def _start(self, spawn: Spawn) -> None:
+        spec = self._spec
+        out, err = self._relay.pipes() if self._relay is not None else (None, None)
         self._popen = subprocess.Popen(
-            self._command(theirs),
-            stdin=subprocess.DEVNULL,
-            env=dict(self._spec.environment),
-            pass_fds=theirs,
+            list(spawn.argv),
+            cwd=spec.directory or None,
+            umask=spec.umask,
+            stdin=spawn.stdin,
+            stdout=out,
+            stderr=err,
+            env={**self._environment(), **spawn.variables},
+            pass_fds=spawn.fds,
             start_new_session=True,
         )
         self.pid = self._popen.pid
-        for fd in theirs:
-            self._disown(fd)
-        self._lines = notes.Lines(self._up)
-        self._pidfd = self._own(os.pidfd_open(self.pid))
-        self._loop.add_reader(self._up, self._hear)
+        self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._exited)
+        if self._relay is not None:
+            self._relay.started()
+        self._side.started(self.pid)
+        if spec.nice:
+            self._be_nice(spec.nice)
 
-    def _command(self, fds: Sequence[int]) -> list[str]:
+    def _be_nice(self, priority: int) -> None:
+        try:
+            os.setpriority(os.PRIO_PROCESS, self.pid, priority)
+        except OSError as error:  # less than ours needs a right; the work is worth more than that
+            log.warning("worker.nice_refused", run=self.run, nice=priority, reason=error.strerror)
+
+    def _environment(self) -> dict[str, str]:
         spec = self._spec
-        program = str(Path(launch.__file__).resolve())
-        told = launch.Launch.argv(
-            fds, os.getpid(), spec.ready, spec.states, spec.parts, spec.function, spec.paths
-        )
-        return [sys.executable, program, *told]
+        from_file = environment_of(spec.environment_file) if spec.environment_file else {}
+        return {**spec.environment, **from_file, **spec.chosen_environment}
 
-    # ---- down --------------------------------------------------------------------------------
+    # ---- what it is told, and says -----------------------------------------------------------
 
     def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
-        """Put a state on the board and wake the worker; ``args`` are sent before it."""
-        if self._board is None:
-            return
-        if args is not None:
-            self._send_down(json.dumps(dict(args)).encode() + b"\n")
-        self._board.words[page.STATE] = page.pack_word(number, self.run, seq)
-        self._send_down(notes.WAKE)
+        """Tell the worker its state; ``args``, if there are new ones, before that."""
+        self._side.show(number, seq, args)
+        if self._spec.parts[number] == "e":
+            self._wake()
 
-    def _send_down(self, line: bytes) -> None:
-        """Write without waiting: what finds no room is kept, and one wake-up stands for many."""
-        if self._down == -1 or (self._unsent and line == notes.WAKE):
-            return
-        self._unsent += line
-        self._flush_down()
-        if self._unsent:
-            self._loop.add_writer(self._down, self._resume_down)
+    def _wake(self) -> None:
+        """Let a worker that somebody stopped see that it is to leave."""
+        if self._popen is not None and self._popen.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGCONT)
 
-    def _resume_down(self) -> None:
-        self._flush_down()
-        if not self._unsent:
-            self._loop.remove_writer(self._down)
-
-    def _flush_down(self) -> None:
-        try:
-            self._unsent = self._unsent[os.write(self._down, self._unsent) :]
-        except BlockingIOError:
-            pass
-        except BrokenPipeError:
-            self._unsent = b""
-        # A pipe without room is full of wake-ups already; only args have to wait for room.
-        if self._unsent == notes.WAKE:
-            self._unsent = b""
-
-    # ---- up ----------------------------------------------------------------------------------
-
-    def record(self) -> page.Record | None:
+    def record(self) -> Record | None:
         """Return what the worker said of its work last, if anything; also when it is gone."""
-        if self._board is not None:
-            self._record = self._board.read_record() or self._record
-        return self._record
+        return self._side.record()
 
-    def _hear(self) -> None:
-        self._read_notes()
-        self._settle()
+    def lost_lines(self) -> int:
+        """Return how many lines of its output nobody took."""
+        return self._relay.dropped if self._relay is not None else 0
 
-    def _read_notes(self) -> bool:
-        """Take the notes that are there; False if there were none."""
-        assert self._lines is not None
-        try:
-            lines = self._lines.read()
-        except BlockingIOError:
-            return False
-        if lines is None:
-            self._loop.remove_reader(self._up)
-            return False
-        for line in lines:
-            self._take_note(line + b"\n")
-        self._look_at_board()
-        return True
-
-    def _take_note(self, line: bytes) -> None:
-        if line == notes.SEEN:
-            return
-        if line == notes.READY:
-            self._look_at_board()
-            self._take(ev.WorkerReady(self.run))
-            return
-        try:
-            note = json.loads(line)
-            kind, reason = note["note"], str(note.get("reason", ""))[:500]
-            trigger = str(note.get("trigger", ""))
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            return  # the pipe is the user's process': anything may be written there
-        if kind == "error":
-            self._error = reason
-        elif kind == "trigger":
-            self._look_at_board()
-            self._take(ev.WorkerTriggered(self.run, trigger, reason))
-
-    def _look_at_board(self) -> None:
-        assert self._board is not None
-        seen = page.unpack_word(self._board.words[page.SEEN])
-        if seen.seq != self._seen and seen.run == self.run & 0xFFFFFF:
-            self._seen = seen.seq
-            self._take(ev.WorkerAcknowledged(self.run, seen.seq, seen.state))
+    def beats(self) -> int:
+        """Return how many signs of life it gave."""
+        return self._side.beats()
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -227,17 +150,22 @@ class Process:
     def _exited(self) -> None:
         assert self._popen is not None
         self._loop.remove_reader(self._pidfd)
-        while self._read_notes():
-            pass
+        self._side.drain()
         # The unreaped process still holds its group's number: nobody else can be hit.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         code = self._popen.wait()
-        reason = describe_exit(code)
-        if self._error:
-            reason = f"{reason}: {self._error}"
-        self._take(ev.WorkerExited(self.run, code, reason))
+        stderr = self._last_lines()
+        why = self._side.error or (last_of_traceback(stderr) if code else "")
+        reason = describe_exit(code) + (f": {why}" if why else "")
+        self._take(ev.WorkerExited(self.run, code, reason, stderr))
         self._look_for_rest(LOOK_S)
+
+    def _last_lines(self) -> tuple[str, ...]:
+        if self._relay is None:
+            return ()
+        self._relay.drain()
+        return self._relay.tail()
 
     def _look_for_rest(self, wait_s: float) -> None:
         if _group_lives(self.pid):
@@ -248,27 +176,14 @@ class Process:
         self._settle()
 
     def close(self) -> None:
-        """Give back the page, the pipes and the descriptors."""
-        for fd in (self._up, self._pidfd):
-            if fd != -1:
-                self._loop.remove_reader(fd)
-        if self._down != -1:
-            self._loop.remove_writer(self._down)
-        while self._fds:
-            os.close(self._fds.pop())
-        self._up = self._down = self._pidfd = -1
-        if self._board is not None:
-            self.record()
-            self._board.close()
-            self._board = None
-
-    def _own(self, fd: int) -> int:
-        self._fds.append(fd)
-        return fd
-
-    def _disown(self, fd: int) -> None:
-        self._fds.remove(fd)
-        os.close(fd)
+        """Give back everything that was made for this run."""
+        if self._pidfd != -1:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = -1
+        self._side.close()
+        if self._relay is not None:
+            self._relay.close()
 
 
 def _group_lives(pgid: int) -> bool:
@@ -297,6 +212,15 @@ def _is_living_member(entry: os.DirEntry[str], pgid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return int(group) == pgid and state not in (b"Z", b"X")
+
+
+def last_of_traceback(lines: tuple[str, ...]) -> str:
+    """Return what a Python program died of, if its last words are a traceback; else nothing."""
+    said = [line for line in lines if line.strip()]
+    in_traceback = any(line.startswith('  File "') for line in said)
+    if in_traceback and re.match(r"[A-Za-z_][\w.]*(: |$)", said[-1]):
+        return said[-1]
+    return ""
 
 
 def describe_exit(code: int) -> str:

@@ -7,12 +7,15 @@ import random
 import time
 from pathlib import Path
 
+from statusd.core.errors import Unavailable
 from statusd.core.status import Status
 from statusd.core.unit import Identity, Memory
 from statusd.daemon.loop import Daemon, Parts
-from statusd.daemon.process import Spec
+from statusd.daemon.output import Sink
 from statusd.daemon.service_manager import ServiceManager
+from statusd.daemon.sides import Spec
 from statusd.daemon.state_file import StateFile
+from statusd.lifecycles import module_places
 from statusd.settings import Settings
 from statusd.wire.link import Link
 from statusd.wire.names import Names
@@ -39,6 +42,8 @@ def build(settings: Settings, file: Path | None, *, fresh: bool = False) -> Daem
     )
     status = Status(
         identity,
+        lifecycle=settings.states(),
+        telling=settings.telling(),
         policy=settings.policy(),
         memory=memory,
         default_goal=settings.goal,
@@ -53,7 +58,8 @@ def build(settings: Settings, file: Path | None, *, fresh: bool = False) -> Daem
     parts = Parts(
         status=status,
         names=Names(settings.redis.namespace, settings.name),
-        spec=_spec(settings, status, file),
+        spec=_spec(settings, file),
+        sinks=_sinks(settings, file),
         state_file=state_file,
         service_manager=ServiceManager.from_environment(),
         make_link=make_link,
@@ -62,17 +68,62 @@ def build(settings: Settings, file: Path | None, *, fresh: bool = False) -> Daem
     return Daemon(parts)
 
 
-def _spec(settings: Settings, status: Status, file: Path | None) -> Spec:
-    lifecycle = status.lifecycle
-    places = [Path.cwd()] if file is None else [Path.cwd(), file.resolve().parent]
+def _spec(settings: Settings, file: Path | None) -> Spec:
+    lifecycle, worker = settings.states(), settings.worker
+    members = lifecycle.members()
+    directory = str(_beside(file, worker.directory)) if worker.directory else ""
+    places = module_places(file)
     return Spec(
-        function=settings.worker.function,
-        ready=settings.worker.ready,
-        states=tuple(state.name for state in lifecycle.members()),
-        parts="".join(lifecycle.parts[state].value for state in lifecycle.members()),
-        paths=tuple(dict.fromkeys(map(str, places))),
+        states=tuple(state.name for state in members),
+        parts="".join(lifecycle.parts[state].value for state in members),
+        ready=worker.ready,
+        function=worker.function,
+        command=worker.command,
+        python=_program(file, worker.python),
+        worker_states=lifecycle.worker_states,
+        paths=tuple(dict.fromkeys([directory, *places] if directory else places)),
+        lines=worker.input == "states",
+        signals={_told_as(name): number for name, number in worker.signals.items()},
+        directory=directory,
         environment=_environment(),
+        environment_file=_beside(file, worker.environment_file)
+        if worker.environment_file
+        else None,
+        chosen_environment=worker.environment,
+        umask=worker.umask,
+        nice=worker.nice,
     )
+
+
+def _told_as(name: str) -> str:
+    """Return the state in which a worker is told of END."""
+    return "ENDING" if name == "END" else name
+
+
+def _beside(file: Path | None, path: str) -> Path:
+    """Return ``path`` as it is meant: beside the settings' file, if it isn't absolute."""
+    base = file.resolve().parent if file is not None else Path.cwd()
+    return base / Path(path).expanduser()
+
+
+def _program(file: Path | None, name: str) -> str:
+    """Return a program's path; a name without a slash is looked for in PATH."""
+    return str(_beside(file, name)) if "/" in name else name
+
+
+def _sinks(settings: Settings, file: Path | None) -> tuple[Sink, Sink] | None:
+    """Return where the worker's standard output and error go; None if it inherits ours."""
+    output = settings.worker.output
+    if output == "inherit":
+        return None
+    if output == "tagged":
+        return Sink(1, "stdout"), Sink(2, "stderr")
+    path = _beside(file, output)
+    try:
+        sink = Sink.open(path)
+    except OSError as error:
+        raise Unavailable(f"worker.output: {path}: {error.strerror}") from None
+    return sink, sink
 
 
 def _environment() -> dict[str, str]:

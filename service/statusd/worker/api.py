@@ -33,6 +33,8 @@ class Worker:
         board: the page shared with the daemon.
         down, up: the pipes, from and to the daemon.
         states: the lifecycle's state names, in the order of their numbers.
+        own: the user's own Enum of them, if it has one. What it doesn't know (BACKOFF, FAILED,
+            ENDING) is END to it: in all of these the worker is to leave.
         parts: for each state a letter: ``r`` do the work, ``w`` wait, ``e`` leave.
         daemon_pid: the daemon; when it is no longer our parent, it is gone.
     """
@@ -46,10 +48,12 @@ class Worker:
         states: Sequence[str],
         parts: str,
         daemon_pid: int,
+        own: Any = None,
     ) -> None:
         made: Any = enum.Enum  # the states are known at run time only
-        self.states: Any = made("State", {name: name for name in states}, type=str)
-        self._members: tuple[Any, ...] = tuple(self.states)
+        self.states: Any = own or made("State", {name: name for name in states}, type=str)
+        known = self.states.__members__
+        self._members: tuple[Any, ...] = tuple(known.get(n) or known["END"] for n in states)
         self._end = list(states).index("ENDING")
         self._works = tuple(letter == "r" for letter in parts)
         self._leaves = tuple(letter == "e" for letter in parts)
@@ -69,8 +73,9 @@ class Worker:
 
     @property
     def state(self) -> Any:
-        """The state as it is now: a member of ``worker.states``, equal to its own name.
+        """The state as it is now: a member of ``worker.states``.
 
+        That is your own Enum, if your lifecycle has one; else each member equals its own name.
         A read of memory: no lock, no system call. It acknowledges nothing.
         """
         return self._members[self._bytes[STATE_BYTE]]

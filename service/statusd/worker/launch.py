@@ -25,13 +25,13 @@ class Launch:
         daemon_pid: our parent.
         ready: ``started`` or ``notified``.
         states: the names of the states; parts: their letters (see `Worker`).
-        function: ``package.module:name``.
+        function: ``package.module:name``; own: of the user's Enum of states, or empty.
         paths: where to look for it, before the interpreter's own places.
     """
 
     def __init__(self, argv: Sequence[str]) -> None:
         self.board, self.down, self.up, self.daemon_pid = map(int, argv[:4])
-        self.ready, self.parts, states, self.function, *self.paths = argv[4:]
+        self.ready, self.parts, states, self.function, self.own, *self.paths = argv[4:]
         self.states = states.split(",")
 
     @staticmethod
@@ -42,11 +42,12 @@ class Launch:
         states: Sequence[str],
         parts: str,
         function: str,
+        own: str,
         paths: Sequence[str],
     ) -> list[str]:
         """Return the command line for `__init__` to read."""
         numbers = [str(number) for number in (*fds, daemon_pid)]
-        return [*numbers, ready, parts, ",".join(states), function, *paths]
+        return [*numbers, ready, parts, ",".join(states), function, own, *paths]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -58,8 +59,9 @@ def main(argv: Sequence[str]) -> int:
     for fd in (launch.board, launch.down, launch.up):
         os.set_inheritable(fd, False)  # grandchildren must not hold our pipes open
     try:
+        _prepare(launch)
         worker = _connect(launch)
-        function = _find(launch)
+        function = _named(launch.function)
         if launch.ready == "started":
             worker.ready()
         function(worker)
@@ -91,23 +93,29 @@ def _connect(launch: Launch) -> Worker:
         launch.down,
         launch.up,
         states=launch.states,
+        own=_named(launch.own) if launch.own else None,
         parts=launch.parts,
         daemon_pid=launch.daemon_pid,
     )
 
 
-def _find(launch: Launch) -> Callable[[Worker], Any]:
-    from importlib import import_module
-
+def _prepare(launch: Launch) -> None:
+    """Let the user's code find its modules, its name, and its output line by line."""
     sys.path[:0] = launch.paths
     sys.argv = [launch.function]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both are text streams
-    module, _, path = launch.function.partition(":")
+
+
+def _named(reference: str) -> Any:
+    """Return what ``module:name`` names; whatever is wrong with it is raised."""
+    from importlib import import_module
+
+    module, _, path = reference.partition(":")
     found: Any = import_module(module)
     for name in path.split("."):
         found = getattr(found, name)
-    return found  # type: ignore[no-any-return]  # whatever it is, calling it will tell
+    return found
 
 
 def _report(error: Exception, up: int, send: Callable[[int, bytes], bool]) -> None:

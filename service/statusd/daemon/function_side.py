@@ -1,0 +1,206 @@
+"""Talking with a Python function: one page of memory and two pipes (see `statusd.worker`)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from statusd.core import events as ev
+from statusd.core.messages import Scalar
+from statusd.daemon.sides import Spawn, Spec, Take
+from statusd.worker import board as page
+from statusd.worker import launch, notes
+
+
+class FunctionSide:
+    """The daemon's end of board and pipes, for one run.
+
+    Args:
+        spec: what to run.
+        run: its generation.
+        take: gets every input that the worker causes; settle: called after a batch of them.
+    """
+
+    def __init__(self, spec: Spec, run: int, take: Take, settle: Callable[[], None]) -> None:
+        self.error = ""
+        self._spec = spec
+        self._run = run
+        self._take = take
+        self._settle = settle
+        self._loop = asyncio.get_running_loop()
+        self._board: page.Board | None = None
+        self._fds: list[int] = []
+        self._theirs: tuple[int, ...] = ()
+        self._up = self._down = -1
+        self._lines: notes.Lines | None = None
+        self._unsent = b""
+        self._seen = 0
+        self._record: page.Record | None = None
+        self._beats = 0
+
+    def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
+        """Make board and pipes, with the first state on the board."""
+        board_fd = self._own(page.create())
+        down_read, self._down = map(self._own, os.pipe())
+        self._up, up_write = map(self._own, os.pipe())
+        for fd in (self._down, self._up, up_write):
+            os.set_blocking(fd, False)
+        self._board = page.Board(board_fd)
+        self._board.words[page.STATE] = page.pack_word(number, self._run, seq)
+        if args:
+            self._send_down(_line(args))
+        self._theirs = (board_fd, down_read, up_write)
+        return Spawn(self._argv(), subprocess.DEVNULL, self._theirs)
+
+    def _argv(self) -> list[str]:
+        spec = self._spec
+        program = str(Path(launch.__file__).resolve())
+        told = launch.Launch.argv(
+            self._theirs,
+            os.getpid(),
+            spec.ready,
+            spec.states,
+            spec.parts,
+            spec.function,
+            spec.worker_states,
+            spec.paths,
+        )
+        return [spec.python or sys.executable, program, *told]
+
+    def started(self, pid: int) -> None:
+        """Close the worker's ends and listen to ours."""
+        for fd in self._theirs:
+            self._fds.remove(fd)
+            os.close(fd)
+        self._lines = notes.Lines(self._up)
+        self._loop.add_reader(self._up, self._hear)
+
+    # ---- down --------------------------------------------------------------------------------
+
+    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
+        """Put a state on the board and wake the worker; ``args`` are sent before it."""
+        if self._board is None:
+            return
+        if args is not None:
+            self._send_down(_line(args))
+        self._board.words[page.STATE] = page.pack_word(number, self._run, seq)
+        self._send_down(notes.WAKE)
+
+    def _send_down(self, line: bytes) -> None:
+        """Write without waiting: what finds no room is kept, and one wake-up stands for many."""
+        if self._down == -1 or (self._unsent and line == notes.WAKE):
+            return
+        self._unsent += line
+        self._flush_down()
+        if self._unsent:
+            self._loop.add_writer(self._down, self._resume_down)
+
+    def _resume_down(self) -> None:
+        self._flush_down()
+        if not self._unsent:
+            self._loop.remove_writer(self._down)
+
+    def _flush_down(self) -> None:
+        try:
+            self._unsent = self._unsent[os.write(self._down, self._unsent) :]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._unsent = b""
+        # A pipe without room is full of wake-ups already; only args have to wait for room.
+        if self._unsent == notes.WAKE:
+            self._unsent = b""
+
+    # ---- up ----------------------------------------------------------------------------------
+
+    def record(self) -> page.Record | None:
+        """Return what the worker said of its work last, if anything; also when it is gone."""
+        if self._board is not None:
+            self._record = self._board.read_record() or self._record
+        return self._record
+
+    def beats(self) -> int:
+        """Return the turns of its work loop."""
+        if self._board is not None:
+            self._beats = self._board.words[page.BEATS]
+        return self._beats
+
+    def drain(self) -> None:
+        """Take the notes that it left."""
+        while self._lines is not None and self._read_notes():
+            pass
+
+    def _hear(self) -> None:
+        self._read_notes()
+        self._settle()
+
+    def _read_notes(self) -> bool:
+        """Take the notes that are there; False if there were none."""
+        assert self._lines is not None
+        try:
+            lines = self._lines.read()
+        except BlockingIOError:
+            return False
+        if lines is None:
+            self._loop.remove_reader(self._up)
+            return False
+        for line in lines:
+            self._take_note(line + b"\n")
+        self._look_at_board()
+        return True
+
+    def _take_note(self, line: bytes) -> None:
+        if line == notes.SEEN:
+            return
+        if line == notes.READY:
+            self._look_at_board()
+            self._take(ev.WorkerReady(self._run))
+            return
+        try:
+            note = json.loads(line)
+            kind, reason = note["note"], str(note.get("reason", ""))[:500]
+            trigger = str(note.get("trigger", ""))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return  # the pipe is the user's process': anything may be written there
+        if kind == "error":
+            self.error = reason
+        elif kind == "trigger":
+            self._look_at_board()
+            self._take(ev.WorkerTriggered(self._run, trigger, reason))
+
+    def _look_at_board(self) -> None:
+        assert self._board is not None
+        seen = page.unpack_word(self._board.words[page.SEEN])
+        if seen.seq != self._seen and seen.run == self._run & 0xFFFFFF:
+            self._seen = seen.seq
+            self._take(ev.WorkerAcknowledged(self._run, seen.seq, seen.state))
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Give back the page, the pipes and the descriptors."""
+        if self._up != -1:
+            self._loop.remove_reader(self._up)
+        if self._down != -1:
+            self._loop.remove_writer(self._down)
+        while self._fds:
+            os.close(self._fds.pop())
+        self._up = self._down = -1
+        if self._board is not None:
+            self.record()
+            self.beats()
+            self._board.close()
+            self._board = None
+
+    def _own(self, fd: int) -> int:
+        self._fds.append(fd)
+        return fd
+
+
+def _line(args: Mapping[str, Scalar]) -> bytes:
+    return json.dumps(dict(args)).encode() + b"\n"

@@ -1,0 +1,103 @@
+"""What the two kinds of worker have in common, seen from the daemon: a `Side` to talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from statusd.core import events as ev
+from statusd.core.messages import Scalar
+from statusd.worker.board import Record
+
+Take = Callable[[ev.Input], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What to run, and how.
+
+    Args:
+        states, parts: the lifecycle, for the worker's side; parts are letters (see `Worker`).
+        ready: when it counts as ready: ``started`` or ``notified``.
+        function: ``package.module:name``; command: a program and its arguments. One of them.
+        python: the interpreter for a function; empty for our own.
+        worker_states: ``module:name`` of the user's Enum, for a function.
+        paths: where its modules are looked for first.
+        lines: a program gets the states as lines on its standard input.
+        signals: state -> the signal that tells a program of it.
+        directory: where it runs; empty for here.
+        environment: what it inherits; environment_file is read at each start and wins over that,
+            chosen_environment over both.
+        umask: of the process, -1 for ours; nice: its priority, 0 for ours.
+    """
+
+    states: tuple[str, ...]
+    parts: str
+    ready: str = "started"
+    function: str = ""
+    command: tuple[str, ...] = ()
+    python: str = ""
+    worker_states: str = ""
+    paths: tuple[str, ...] = ()
+    lines: bool = False
+    signals: Mapping[str, str] = field(default_factory=dict)
+    directory: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    environment_file: Path | None = None
+    chosen_environment: Mapping[str, str] = field(default_factory=dict)
+    umask: int = -1
+    nice: int = 0
+
+    @property
+    def what(self) -> str:
+        """What is run, for a human."""
+        return self.function or " ".join(self.command)
+
+
+@dataclass(frozen=True, slots=True)
+class Spawn:
+    """How a side wants its process to be started.
+
+    Args:
+        argv: the command line; stdin: a descriptor for its standard input.
+        fds: what it inherits beside that; variables: what its environment gets.
+    """
+
+    argv: Sequence[str]
+    stdin: int
+    fds: Sequence[int] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+class Side(Protocol):
+    """How the daemon talks with one run's process."""
+
+    error: str
+    """What the worker itself said of its end; empty for nothing."""
+
+    def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
+        """Make what the process is started with; the state is ``number`` of event ``seq``.
+
+        Raises:
+            OSError: the system refused.
+        """
+
+    def started(self, pid: int) -> None:
+        """Listen to the process ``pid``, and give up what only it needs."""
+
+    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
+        """Tell it a state; ``args``, if there are new ones, before that. Never waits."""
+
+    def drain(self) -> None:
+        """Take in what it said before it died."""
+
+    def record(self) -> Record | None:
+        """Return what it said of its work last, if anything."""
+
+    def beats(self) -> int:
+        """Return how many signs of life it gave."""
+
+    def close(self) -> None:
+        """Give everything back."""
