@@ -10,7 +10,8 @@ from importlib import import_module
 VERBS = {
     "run": "run a daemon in the foreground",
     "send": "send a command to units",
-    "check": "look for mistakes in settings",
+    "check": "look for mistakes in settings and lifecycle",
+    "graph": "draw the lifecycle",
 }
 EXIT_USAGE = 64
 EXIT_CONFIG = 78

@@ -1,0 +1,210 @@
+"""``statusd graph``: the lifecycle as a picture, by itself or with a unit's present state.
+
+Graphviz comes with the extra ``graph`` and is imported when a picture asks for it; Mermaid and DOT
+are only text and need nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from statusd.cli import EXIT_CONFIG, EXIT_USAGE, broker, complain
+from statusd.core import drawing
+from statusd.core.errors import Unavailable
+from statusd.core.lifecycle import Lifecycle
+
+EXIT_NOBODY = 5
+EXIT_UNAVAILABLE = 69
+EXIT_CANNOT_WRITE = 73
+"""The picture can't be written there (EX_CANTCREAT of sysexits.h)."""
+
+DOTS_PER_INCH = 120
+"""Of a PNG: enough to read it on a screen, and to print it."""
+
+
+class _NoGraph(Exception):
+    """There is nothing to draw, or nothing to draw it with; ``code`` is the exit code."""
+
+    def __init__(self, text: str, code: int) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments the verb takes."""
+    parser.add_argument(
+        "settings", nargs="?", type=Path, metavar="FILE", help="the settings (TOML), as --file"
+    )
+    endings = " ".join(_WRITERS)
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="OUT", help=f"a file that ends in one of {endings}"
+    )
+    parser.add_argument("--unit", metavar="NAME", help="highlight the state of that unit")
+    broker.add_arguments(parser)
+    parser.epilog = (
+        "without -o: Mermaid on standard output. exit codes: 0 drawn, 5 no such unit, "
+        "64 unknown ending, 69 no broker or no Graphviz, 73 can't write, 78 bad settings"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Draw the lifecycle of the settings that `statusd run` would use."""
+    from statusd.cli.files import find_file
+    from statusd.settings import load_lifecycle
+
+    write = _WRITERS.get(arguments.output.suffix.lower()) if arguments.output else _mermaid
+    if write is None:
+        endings = " ".join(_WRITERS)
+        complain(f"{arguments.output}: its ending says what is drawn: one of {endings}")
+        return EXIT_USAGE
+    arguments.file = arguments.settings or arguments.file or find_file()
+    lifecycle = load_lifecycle(arguments.file)
+    try:
+        current = _state_of(arguments, lifecycle) if arguments.unit else ""
+        _put(write(lifecycle, current), arguments.output)
+    except _NoGraph as error:
+        complain(str(error))
+        return error.code
+    return 0
+
+
+# ---- the unit ------------------------------------------------------------------------------------
+
+
+def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle) -> str:
+    document, namespace = _document(arguments)
+    if document is None:
+        text = f"no unit {arguments.unit!a} in the namespace {namespace!a}: it isn't running there"
+        raise _NoGraph(text, EXIT_NOBODY)
+    try:
+        state = json.loads(document)["state"]
+    except (ValueError, KeyError, TypeError):
+        text = f"the status of {arguments.unit!a} is no status document of statusd"
+        raise _NoGraph(text, EXIT_CONFIG) from None
+    names = [member.name for member in lifecycle.members()]
+    if state not in names:
+        text = f"{arguments.unit!a} is {state!a}, which is not a state of {_origin(arguments)}"
+        raise _NoGraph(f"{text}: {', '.join(names)}", EXIT_CONFIG)
+    return str(state)
+
+
+def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """Return the unit's status document as it stands in Redis, and the namespace."""
+    from statusd.wire.dial import Dial
+    from statusd.wire.names import Names
+
+    address, namespace, how = broker.find(arguments)
+    if arguments.verbose:
+        complain(f"broker {address} ({how})")
+    try:
+        with Dial(address, "statusd-graph") as dial:
+            return dial.call("GET", Names(namespace, arguments.unit).status), namespace
+    except Unavailable as error:
+        raise _NoGraph(f"{error} (found by {how})", EXIT_UNAVAILABLE) from None
+
+
+def _origin(arguments: argparse.Namespace) -> str:
+    return f"{arguments.file}" if arguments.file else "the built-in lifecycle"
+
+
+# ---- the picture ---------------------------------------------------------------------------------
+
+
+def _mermaid(lifecycle: Lifecycle, current: str) -> bytes:
+    return drawing.mermaid(lifecycle, current).encode()
+
+
+def _markdown(lifecycle: Lifecycle, current: str) -> bytes:
+    return f"```mermaid\n{drawing.mermaid(lifecycle, current)}```\n".encode()
+
+
+def _dot(lifecycle: Lifecycle, current: str) -> bytes:
+    return drawing.dot(lifecycle, current).encode()
+
+
+def _svg(lifecycle: Lifecycle, current: str) -> bytes:
+    return _graphviz(drawing.dot(lifecycle, current), "svg")
+
+
+def _png(lifecycle: Lifecycle, current: str) -> bytes:
+    picture = _graphviz(drawing.dot(lifecycle, current), "png", dpi=str(DOTS_PER_INCH))
+    if not _has_fonts():
+        cure = "draw an .svg, or install some (apt: fonts-dejavu-core)"
+        complain(f"this machine has no fonts, so nothing can be read in the PNG: {cure}")
+    return picture
+
+
+_WRITERS: dict[str, Callable[[Lifecycle, str], bytes]] = {
+    ".mmd": _mermaid,
+    ".md": _markdown,
+    ".svg": _svg,
+    ".png": _png,
+    ".dot": _dot,
+}
+
+
+def _graphviz(source: str, form: str, **attributes: str) -> bytes:
+    try:
+        import pygraphviz
+    except ImportError as error:
+        text = f"a picture needs Graphviz ({error}): pip install 'statusd[graph]'"
+        raise _NoGraph(f"{text}; .mmd, .md and .dot need nothing", EXIT_UNAVAILABLE) from None
+    with _without_fontconfig():
+        graph = pygraphviz.AGraph(string=source)
+        graph.graph_attr.update(attributes)
+        return bytes(graph.draw(format=form, prog="dot"))
+
+
+def _has_fonts() -> bool:
+    """Tell whether letters have shapes of their own: without fonts each is the same empty box.
+
+    U+E000 is such a box everywhere, and a font in which all letters are equally wide is one, too.
+    """
+    labels = "".join(f'{at} [label="{sign * 9}"]' for at, sign in enumerate("iW\ue000"))
+    plain = _graphviz(f"graph {{ {labels} }}", "plain").decode()
+    widths = {line.split()[4] for line in plain.splitlines() if line.startswith("node ")}
+    return len(widths) > 1
+
+
+@contextlib.contextmanager
+def _without_fontconfig() -> Iterator[None]:
+    """Keep back what the C libraries say of fonts: their own age is no concern of the user's.
+
+    Whatever else they say is told when they are done.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as said:
+        stderr = os.dup(2)
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            said.seek(0)
+            for line in said:
+                if not line.startswith(b"Fontconfig "):
+                    os.write(2, line)
+
+
+def _put(content: bytes, out: Path | None) -> None:
+    """Print ``content``, or write it beside ``out`` and rename it: there is never half a file."""
+    if out is None:
+        print(content.decode(), end="")
+        return
+    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        beside.replace(out)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise _NoGraph(f"{out}: {error.strerror}", EXIT_CANNOT_WRITE) from None
