@@ -11,7 +11,17 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import idle, latency, life, memory, reading, shell, throughput, verdicts
+from benchmarks import (
+    idle,
+    latency,
+    life,
+    memory,
+    output,
+    reading,
+    shell,
+    throughput,
+    verdicts,
+)
 from benchmarks.broker import Broker
 from benchmarks.machine import header
 from benchmarks.processes import Guard
@@ -27,6 +37,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "memory": memory.measure,
     "shell": shell.measure,
     "idle": idle.measure,
+    "output": output.measure,
 }
 
 

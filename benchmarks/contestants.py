@@ -31,7 +31,7 @@ url = "{url}"
 channels = ["{channel}"]
 
 [worker]
-function = "benchmarks.workers:{worker}"
+{worker}
 
 [log]
 format = "json"
@@ -74,8 +74,10 @@ class Contestant:
     def start(self, stderr: int | None = None) -> subprocess.Popen[bytes]:
         """Start the program; its log goes into its folder, or where ``stderr`` says."""
         command, environment = self._command(), self._environment()
-        with open(self.folder / "log", "wb") as log:
-            self._process = self._guard.start(command, environment, stderr=stderr or log)
+        with open(self.folder / "log", "wb") as log, open(self.folder / "printed", "wb") as printed:
+            self._process = self._guard.start(
+                command, environment, stdout=printed, stderr=stderr or log
+            )
         return self._process
 
     def wait(self) -> None:
@@ -145,7 +147,8 @@ class Unit(Contestant):
     """``python -m statusd run FILE`` with a worker of `benchmarks.workers`.
 
     Args:
-        worker: the function's name.
+        worker: the function's name, or a whole program as a list.
+        output: where what it prints goes.
         goal: where the unit goes by itself; `wait` waits for that state.
         level: of the log, which is written as JSON.
     """
@@ -154,16 +157,18 @@ class Unit(Contestant):
         self,
         guard: Guard,
         broker: Broker,
-        worker: str,
+        worker: str | list[str],
         *,
         goal: str = "RUNNING",
         level: str = "info",
+        output: str = "tagged",
     ) -> None:
         super().__init__(guard, broker)
         self._goal = goal
+        self._is_answered = isinstance(worker, str)
         self._toml = self.folder / "statusd.toml"
         fields = {"name": NAME, "goal": goal, "folder": self.folder, "url": broker.url}
-        fields |= {"channel": CHANNEL, "worker": worker, "level": level}
+        fields |= {"channel": CHANNEL, "worker": _worker(worker, output), "level": level}
         self._toml.write_text(_TOML.format(**fields), encoding="utf-8")
 
     def _command(self) -> list[str]:
@@ -178,8 +183,15 @@ class Unit(Contestant):
         self._has_ended()
         text = wire.call("GET", f"statusd:status:{{{NAME}}}")
         document: dict[str, Any] = json.loads(text) if text else {}
-        wanted = {"pid": self.pid, "state": self._goal, "link": "LISTENING", "observed": True}
+        wanted = {"pid": self.pid, "state": self._goal, "link": "LISTENING"}
+        wanted["observed"] = self._is_answered
         return wanted.items() <= document.items()
+
+
+def _worker(worker: str | list[str], output: str) -> str:
+    if isinstance(worker, str):
+        return f'function = "benchmarks.workers:{worker}"\noutput = "{output}"'
+    return f'command = {json.dumps(worker)}\ninput = "states"\noutput = "{output}"'
 
 
 class Seed(Contestant):

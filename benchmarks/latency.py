@@ -24,9 +24,9 @@ def measure(bench: Bench) -> list[Row]:
     samples = bench.interleave(
         "latency",
         {
-            "S": lambda: _round(bench, bench.seed("spin"), NAMES),
-            "blocked": lambda: _round(bench, bench.unit("blocked"), TRIGGERS),
-            "spinning": lambda: _round(bench, bench.unit("spinning"), TRIGGERS),
+            "S": lambda: round_of(bench, bench.seed("spin"), NAMES),
+            "blocked": lambda: round_of(bench, bench.unit("blocked"), TRIGGERS),
+            "spinning": lambda: round_of(bench, bench.unit("spinning"), TRIGGERS),
         },
     )
     goals = {("blocked", "p50"): Goal(1.25), ("spinning", "p50"): Goal(0.9)}
@@ -48,7 +48,8 @@ def measure(bench: Bench) -> list[Row]:
     ]
 
 
-def _round(bench: Bench, contestant: Contestant, words: tuple[str, str]) -> Figures:
+def round_of(bench: Bench, contestant: Contestant, words: tuple[str, str]) -> Figures:
+    """Publish ``words`` by turns, and return the quantiles of how long each took to be acted on."""
     messages = [pack("PUBLISH", CHANNEL, word) for word in words]
     with contestant, Wire(bench.broker.port) as wire:
         taken = [

@@ -36,9 +36,16 @@ class Bench:
         """Return how many of ``full`` repetitions are to be done in one round."""
         return max(1, full // 10) if self.quick else full
 
-    def unit(self, worker: str, *, goal: str = "RUNNING", level: str = "info") -> Unit:
+    def unit(
+        self,
+        worker: str | list[str],
+        *,
+        goal: str = "RUNNING",
+        level: str = "info",
+        output: str = "tagged",
+    ) -> Unit:
         """Return a daemon that is not started yet."""
-        return Unit(self.guard, self.broker, worker, goal=goal, level=level)
+        return Unit(self.guard, self.broker, worker, goal=goal, level=level, output=output)
 
     def seed(self, role: str) -> Seed:
         """Return a hand-written program that is not started yet."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from typing import TYPE_CHECKING
 
 from benchmarks.page import Page
@@ -30,6 +32,41 @@ def blocked(worker: Worker) -> None:
             return
 
 
+def printing(worker: Worker) -> None:
+    """Stamp each state as `blocked` does, and print a line after it."""
+    stamp = Page.of_environment().stamp
+    while True:
+        state = worker.wait()
+        stamp()
+        print("a line of about the length that a log line has, with the state in it:", state)
+        if state == "ENDING":
+            return
+
+
+FLOOD_LINES = 100_000_000 // 80
+"""A flood is 100 MB, in lines of 80 bytes."""
+
+
+def flooding(worker: Worker) -> None:
+    """Print the flood when it is told to run, and tell how many nanoseconds that took."""
+    page = Page.of_environment()
+    chunk = (b"x" * 79 + b"\n") * 800
+    for _ in worker.while_running():
+        started = time.monotonic_ns()
+        for _ in range(FLOOD_LINES // 800):
+            os.write(1, chunk)
+        page.put(time.monotonic_ns() - started)
+        worker.trigger("pause")
+        worker.wait()
+
+
+def reading_lines() -> None:
+    """Be a program with ``input = "states"``: stamp each line as soon as it is read."""
+    stamp = Page.of_environment().stamp
+    while os.read(0, 256):
+        stamp()
+
+
 def spinning(worker: Worker) -> None:
     """Stamp each state as soon as it is read, and read it all the time."""
     stamp = Page.of_environment().stamp
@@ -51,3 +88,7 @@ def reading(worker: Worker) -> None:
     page.put(picoseconds("worker.state", worker=worker))
     page.put(picoseconds("words[1]", words=worker._words))
     bare(worker)
+
+
+if __name__ == "__main__":
+    reading_lines()
