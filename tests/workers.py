@@ -130,7 +130,55 @@ def babbling(worker: Worker) -> None:
     obedient(worker)
 
 
+def spinning_for_ever(worker: Worker) -> None:
+    """Never come out of the second step, with the processor busy."""
+    for step in worker.while_running():
+        while step == 1:
+            pass
+
+
+def blocked_for_ever(worker: Worker) -> None:
+    """Never come out of the second step, in a system call."""
+    nothing, _keep = os.pipe()
+    for step in worker.while_running():
+        if step == 1:
+            os.read(nothing, 1)
+
+
+def slow_and_patient(worker: Worker) -> None:
+    """Say that the second step takes long, and take long."""
+    for step in worker.while_running():
+        if step == 1:
+            worker.expect(30)
+            Path("expecting").touch()
+            while not Path("release").exists():
+                time.sleep(STEP_S)
+        time.sleep(STEP_S)
+        Path("steps").write_text(str(step), encoding="utf-8")
+
+
+def many_children(worker: Worker) -> None:
+    """Have fifty grandchildren in the group, some of which ignore SIGTERM and have children too."""
+    for number in range(50):
+        if os.fork() == 0:
+            if number % 2:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            if number % 5 == 0:
+                os.fork()
+            while True:
+                time.sleep(60)
+    Path("forked").touch()
+    obedient(worker)
+
+
 def until_end(worker: Worker) -> None:
     """Follow every state, whatever the lifecycle calls it, and finish when it is to leave."""
     while worker.wait() != "ENDING":
         pass
+
+
+def telling_signals(worker: Worker) -> None:
+    """Say so when one comes that a terminal sends, and go on."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, lambda *_: print("got a signal"))
+    obedient(worker)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import socket
 import stat
-import sys
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -48,6 +47,21 @@ class Output:
     debug = info = warning = error = critical = exception = msg
 
 
+_level = LEVELS["info"]
+
+
+def set_level(level: str) -> None:
+    """Show what is at least so important from now on."""
+    global _level
+    _level = LEVELS[level]
+
+
+def _drop_unimportant(_: Any, method: str, fields: Fields) -> Fields:
+    if LEVELS.get(method, 50) < _level:
+        raise structlog.DropEvent
+    return fields
+
+
 def _writer(fd: int) -> Callable[[bytes], int]:
     """Return what writes to ``fd`` without waiting.
 
@@ -77,16 +91,17 @@ def configure(form: str = "auto", level: str = "info") -> None:
     """
     form = _fitting() if form == "auto" else form
     output = Output()
+    set_level(level)
     structlog.configure(
-        processors=[*_PROCESSORS, *_renderers(form)],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        processors=[_drop_unimportant, *_PROCESSORS, *_renderers(form)],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS["debug"]),
         logger_factory=lambda *_: output,
         cache_logger_on_first_use=True,
     )
 
 
 def _fitting() -> str:
-    if sys.stderr.isatty():
+    if os.isatty(2):
         return "console"
     return "logfmt" if _is_journal() else "json"
 
@@ -141,7 +156,7 @@ def _renderers(form: str) -> list[Any]:
     if form == "logfmt":
         logfmt = structlog.processors.LogfmtRenderer(key_order=["event"], drop_missing=True)
         return [_one_line_exception, _prefix(logfmt)]
-    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    colors = os.isatty(2) and not os.environ.get("NO_COLOR")
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     return [stamp, structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=18)]
 

@@ -155,6 +155,7 @@ class Worker(BaseModel):
     budget: Annotated[int, Field(ge=0, le=1_000_000)] = 5
     window_s: Seconds = 60
     on_failed: Literal["stay", "exit"] = "stay"
+    hang_timeout_s: Seconds = 0
     stop_timeout_s: Seconds = 5
     kill_timeout_s: Seconds = 2
 
@@ -271,6 +272,7 @@ class Settings(BaseSettings):
             exit_on_failed=worker.on_failed == "exit",
             ready_timeout_s=worker.ready_timeout_s,
             ack_timeout_s=worker.ack_timeout_s,
+            hang_timeout_s=worker.hang_timeout_s,
             stop_timeout_s=worker.stop_timeout_s,
             kill_timeout_s=worker.kill_timeout_s,
         )

@@ -200,7 +200,7 @@ def test_what_the_worker_started_goes_with_it(broker: Broker, run: Run) -> None:
     """END is not done while a grandchild lives; it is killed with the group."""
     unit = run("tests.workers:with_children", broker.url, goal="RUNNING", worker=QUICK)
     unit.wait_state("RUNNING")
-    wait_until(lambda: len(unit.descendants()) == 2, 15, "the grandchild")
+    wait_until(lambda: len(unit.descendants()) == 3, 15, "the grandchild")
 
     unit.signal(signal.SIGTERM)
 
@@ -239,6 +239,7 @@ def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None
         "statusd.worker.api",
         "statusd.worker.board",
         "statusd.worker.notes",
+        "statusd.worker.wrapper",
     }
     environment = (unit.directory / "environment").read_text().split()
     assert [name for name in environment if name.startswith("STATUSD_")] == []
@@ -253,6 +254,28 @@ def test_nonsense_in_the_pipe_hurts_nobody(broker: Broker, run: Run) -> None:
 
     assert unit.wait_exit(15) == 0
     assert unit.logged("bug.caught") is None
+
+
+def test_a_worker_that_never_reads_its_pipe_blocks_nobody(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """2,000 wake-ups and megabytes of args: the daemon goes on, answers, and ends it."""
+    unit = run("tests.workers:deaf", broker.url, goal="RUNNING", worker=QUICK)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("RUNNING")
+    client = broker.client()
+    args = {"text": "x" * 3000}
+
+    pipe = client.pipeline()
+    for word in ("pause", "resume") * 1000:
+        pipe.publish("mychannel", json.dumps({"command": word, "args": args}))
+    pipe.publish("mychannel", '{"command": "ping", "id": "p"}')
+    pipe.execute()
+    wait_until(lambda: [v for v in journal.finals() if v.get("id") == "p"], 20, "an answer")
+    unit.signal(signal.SIGTERM)
+
+    assert unit.wait_exit(15) == 0
+    assert unit.wait_state("END")["reason"] == "killed by SIGTERM"
 
 
 def test_a_blocked_worker_costs_no_cpu(broker: Broker, run: Run) -> None:

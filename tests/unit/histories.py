@@ -8,7 +8,7 @@ What the words of a history mean:
 - ``boot``: the daemon's parts stand. ``SIGTERM``, ``SIGINT``: the signal came.
 - ``start``, ``start#a``: a command, as a plain word or with an id.
 - ``{}#a``: a message with that id that is no command.
-- ``[ready] [sees] [asks pause] [exits 1] [gone] [not started]``: the worker of this run; it
+- ``[ready] [sees] [asks pause] [hangs] [exits 1] [gone] [not started]``: the worker of this run; it
   ``sees`` what stands on its board, or ``saw`` what stood there before. ``[old exits 1]``: the
   worker of the run before.
 - ``(backoff)``: that deadline passes, at the time for which it is armed. It must be armed.
@@ -193,6 +193,7 @@ _DEEDS: dict[str, Callable[[int, str, Story], ev.Input]] = {
     "asks": lambda run, trigger, _: ev.WorkerTriggered(run, trigger, "its own idea"),
     "exits": lambda run, code, _: ev.WorkerExited(run, int(code), f"exit code {code}"),
     "dies": lambda run, last, _: ev.WorkerExited(run, 1, "exit code 1", ("warning", last)),
+    "hangs": lambda run, _, __: ev.WorkerHung(run, 12.3),
     "gone": lambda run, _, __: ev.WorkerGone(run),
     "not": lambda run, _, __: ev.WorkerNotStarted(run, "no such file"),
 }

@@ -201,3 +201,15 @@ def test_every_line_is_replied_to_once_and_in_order(acts: list[str]) -> None:
     assert slots[-1:] == ([slot] if slot != ("none",) else [])
     assert slots == sorted(slots, key=lambda line: int(line[1]))
     assert outbox.dropped == 0
+
+
+def test_what_was_not_confirmed_can_be_kept() -> None:
+    """In flight first, then what waits, the newest of it; no slots, which the next start fills."""
+    outbox = filled("a", "b", "c")
+    outbox.put_latest("document", ("new",))
+    outbox.take(2)
+    outbox.replied()
+
+    assert names(list(outbox.unsent(10))) == "b c"
+    assert names(list(outbox.unsent(1))) == "c"
+    assert names(outbox.take(10)) == "c new"  # looking takes nothing away

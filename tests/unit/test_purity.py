@@ -31,7 +31,7 @@ ARROWS = {
     "settings": {"settings", "lifecycles", "wire", "core"},
     "logs": {"logs", "core"},
     "fleet": {"fleet", "wire", "core"},
-    "daemon": {"daemon", "worker", "settings", "lifecycles", "wire", "core"},
+    "daemon": {"daemon", "worker", "settings", "lifecycles", "logs", "wire", "core"},
     "cli": {"cli", "daemon", "fleet", "settings", "lifecycles", "logs", "wire", "core"},
     "examples": {"statusd"},
     "__main__": {"cli"},
@@ -40,8 +40,8 @@ ARROWS = {
 """Room -> the rooms it may import. ``statusd`` is the package itself: nothing but lazy names."""
 
 LIBRARIES = {
-    "pydantic": {"settings"},
     "pydantic_settings": {"settings"},
+    "pydantic": {"settings", "daemon"},
     "structlog": {"daemon", "logs"},
     "transitions": {"core"},
     "dotenv": {"settings"},

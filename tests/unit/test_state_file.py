@@ -21,6 +21,7 @@ FULL = Memory(
     run=7,
     last_event="5-9",
     open=(Command("pause", "redis:c", 0.0, id="a", by="me", reply_to="statusd:reply:x"),),
+    unsent=(("PUBLISH", "statusd:events", "{}"), ("XADD", "h", "MAXLEN", 3)),
 )
 
 

@@ -32,8 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
     if words[:1] == ["run"]:
-        from statusd.daemon.signals import catch_early
+        from statusd.daemon.signals import catch_early, open_missing
 
+        open_missing()
         catch_early()  # before the heavy imports: a signal must not find us deaf
     parser = argparse.ArgumentParser(
         prog="statusd",

@@ -36,12 +36,14 @@ def main(arguments: argparse.Namespace) -> NoReturn:
             from statusd.daemon.embedded import Embedded
 
             broker = stack.enter_context(Embedded())
-            redis = settings.redis.model_copy(update={"url": broker.url})
-            settings = settings.model_copy(update={"redis": redis})
+            settings = _with_url(settings, broker.url)
             print(_what_to_type(settings, broker.port), flush=True)
-        code = asyncio.run(_live(settings, file, fresh=arguments.fresh))
+        code = asyncio.run(
+            _live(settings, file, is_embedded=arguments.embedded, fresh=arguments.fresh)
+        )
     # All that must be done is done: taking the interpreter down would be most of a stop's time.
-    sys.stdout.flush()
+    with contextlib.suppress(OSError, AttributeError):  # closed, or full: nobody reads it
+        sys.stdout.flush()
     os._exit(code)
 
 
@@ -62,12 +64,22 @@ def find_settings(given: Path | None) -> tuple[Path | None, Settings]:
         raise
 
 
-async def _live(settings: Settings, file: Path | None, *, fresh: bool) -> int:
+def _with_url(settings: Settings, url: str) -> Settings:
+    redis = settings.redis.model_copy(update={"url": url})
+    return settings.model_copy(update={"redis": redis})
+
+
+async def _live(settings: Settings, file: Path | None, *, is_embedded: bool, fresh: bool) -> int:
     from statusd.daemon import signals, wiring
 
-    daemon = wiring.build(settings, file, fresh=fresh)
+    def load_again() -> Settings:
+        return _with_url(load(file), settings.redis.url) if is_embedded else load(file)
+
+    daemon = wiring.build(settings, file, load_again, fresh=fresh)
     loop = asyncio.get_running_loop()
-    return await daemon.live(lambda signalled: signals.hand_over(loop, signalled))
+    code = await daemon.live(lambda signalled: signals.hand_over(loop, signalled))
+    signals.block()  # a loop that is closed gives them back their deadly default
+    return code
 
 
 def _what_to_type(settings: Settings, port: int) -> str:

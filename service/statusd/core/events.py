@@ -105,6 +105,14 @@ class WorkerNotStarted:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerHung:
+    """The worker of ``run`` has shown no progress for ``silent_s`` seconds."""
+
+    run: int
+    silent_s: float
+
+
 class Timer(enum.Enum):
     """The deadlines of a unit; each is armed at most once at a time."""
 
@@ -123,7 +131,9 @@ class Passed:
     timer: Timer
 
 
-WorkerInput = WorkerReady | WorkerTriggered | WorkerExited | WorkerGone | WorkerNotStarted
+WorkerInput = (
+    WorkerReady | WorkerTriggered | WorkerExited | WorkerGone | WorkerNotStarted | WorkerHung
+)
 Input = Booted | Commanded | Misspoken | Signalled | WorkerAcknowledged | Passed | WorkerInput
 
 # ---- effects ---------------------------------------------------------------------------------
@@ -178,6 +188,9 @@ class StartWorker:
 
 class Force(enum.Enum):
     """How a worker that is to go is told so."""
+
+    DUMP = "SIGQUIT"
+    """A Python function prints the stacks of its threads, whatever it is doing."""
 
     TERMINATE = "SIGTERM"
     KILL = "SIGKILL"

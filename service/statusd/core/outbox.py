@@ -56,6 +56,11 @@ class Outbox:
         self._in_flight.extend(taken)
         return [line for _, line in taken]
 
+    def unsent(self, most: int) -> tuple[Line, ...]:
+        """Return the newest ``most`` lines that have no reply yet, in order; no slots."""
+        flying = [line for slot, line in self._in_flight if not slot]
+        return tuple([*flying, *self._waiting][-most:])
+
     @property
     def in_flight(self) -> int:
         """How many lines are handed out and have no reply yet."""

@@ -31,6 +31,7 @@ class Policy:
         exit_on_failed: leave with 75 instead of staying in FAILED.
         ready_timeout_s: the worker must be ready so long after its start.
         ack_timeout_s: the worker must be seen in a commanded state within this time.
+        hang_timeout_s: no progress for so long is a crash; 0 for never.
         stop_timeout_s: from END to SIGTERM; kill_timeout_s: from SIGTERM to SIGKILL.
     """
 
@@ -41,6 +42,7 @@ class Policy:
     exit_on_failed: bool = False
     ready_timeout_s: float = 30.0
     ack_timeout_s: float = 600.0
+    hang_timeout_s: float = 0.0
     stop_timeout_s: float = 5.0
     kill_timeout_s: float = 2.0
 

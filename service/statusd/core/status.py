@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, assert_never
 
 from statusd.core import events as ev
@@ -18,12 +19,16 @@ from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Request, Who
 from statusd.core.messages import Answer, Command, Verdict, nearest
 from statusd.core.policy import Policy, Restart, Restarts
 from statusd.core.telling import ARGS_OBJECTION, Telling
-from statusd.core.unit import Cause, Death, Identity, Memory, WorkerView
+from statusd.core.unit import Cause, Death, Identity, Memory, Stop, WorkerView
 from statusd.core.words import Decision, Kind, Model, Refused, Table, compile_table
 
 EXIT_OK = 0
 EXIT_FAILED = 75
 """The restarts are used up and ``on_failed = "exit"`` (EX_TEMPFAIL of sysexits.h)."""
+
+DUMP_S = 0.3
+"""So long a worker that hangs has to print its stack before it gets SIGTERM."""
+_SIGNALS = {ev.Timer.STOP: "SIGTERM", ev.Timer.KILL: "SIGKILL"}
 
 DAEMON = "daemon"
 WORKER = "worker"
@@ -66,6 +71,7 @@ class Status:
         self.last_event = memory.last_event
         self.last: Cause | None = None
         self.death: Death | None = None
+        self.stop: Stop | None = None
         self.args = dict(memory.args)
         self.worker = WorkerView(run=memory.run)
         self._left = memory
@@ -121,6 +127,18 @@ class Status:
         worker = self.worker
         return worker.alive and worker.seen >= worker.shown and self.telling.is_answered
 
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether the worker is to stand by, and has taken that in as far as it can say so."""
+        part = self.lifecycle.parts[self.state]
+        seen = self.worker.seen >= self.worker.shown
+        return part is Part.WAITS and seen
+
+    def take_over(self, policy: Policy, tags: frozenset[str]) -> None:
+        """Be as patient as ``policy`` says from now on, and answer to ``tags``."""
+        self.policy = self._restarts.policy = policy
+        self.identity = self._answers.identity = replace(self.identity, tags=tags)
+
     def memory(self) -> Memory:
         """Return what must survive this daemon."""
         return Memory(
@@ -175,6 +193,9 @@ class Status:
                 self._worker_gone()
             case ev.WorkerNotStarted():
                 self._not_started(happened.reason)
+            case ev.WorkerHung():
+                if self.worker.counts and self.state is not self.lifecycle.ending:
+                    self._die(f"hung: no progress for {happened.silent_s:.0f} s")
             case _:
                 assert_never(happened)
 
@@ -459,6 +480,9 @@ class Status:
 
     def _worker_gone(self) -> None:
         self.worker.alive = False
+        if self.stop is not None:
+            self.stop = None
+            self._out += [ev.Disarm(ev.Timer.STOP), ev.Disarm(ev.Timer.KILL)]
         if self.state is self.lifecycle.ending:
             self._fire("exited", Cause(DAEMON, self.worker.end))
         elif self.state is self.lifecycle.start:
@@ -493,11 +517,12 @@ class Status:
             self._backoff_over = True
             if not self.worker.alive:
                 self._fire("retry", Cause(DAEMON))
-        elif timer is ev.Timer.STOP and state is self.lifecycle.ending:
+        elif timer is ev.Timer.STOP and self._is_stopping:
             self._out.append(ev.StopWorker(self.worker.run, ev.Force.TERMINATE))
-            self._out.append(ev.Arm(ev.Timer.KILL, policy.kill_timeout_s))
-        elif timer is ev.Timer.KILL and state is self.lifecycle.ending:
+            self._next_stage("SIGTERM sent", ev.Timer.KILL, policy.kill_timeout_s)
+        elif timer is ev.Timer.KILL and self._is_stopping:
             self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+            self.stop = Stop("SIGKILL sent")
         elif timer is ev.Timer.STATE and state in self.lifecycle.deadlines:
             after_s, trigger = self.lifecycle.deadlines[state]
             self._fire(trigger, Cause(DAEMON, f"{state.name} lasted {after_s:g} s"))
@@ -604,15 +629,27 @@ class Status:
             self._enter_ending()
         elif new is self.lifecycle.end:
             self._say(*self._answers.close_ending())
-            self._out.append(ev.Disarm(ev.Timer.STOP))
-            self._out.append(ev.Disarm(ev.Timer.KILL))
             self._out.append(ev.Leave(EXIT_OK))
 
     def _give_up_worker(self) -> None:
         self._out.append(ev.Disarm(ev.Timer.READY))
-        if self.worker.alive:
-            self.worker.doomed = True
+        if not self.worker.alive:
+            return
+        self.worker.doomed = True
+        if self.worker.exited:  # what it has left behind
             self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+        else:
+            self._out.append(ev.StopWorker(self.worker.run, ev.Force.DUMP))
+            self._next_stage("stack asked for", ev.Timer.STOP, DUMP_S)
+
+    @property
+    def _is_stopping(self) -> bool:
+        return self.worker.alive and (self.state is self.lifecycle.ending or self.worker.doomed)
+
+    def _next_stage(self, stage: str, timer: ev.Timer, after_s: float) -> None:
+        """Let the worker have ``after_s`` seconds before it is told more clearly."""
+        self.stop = Stop(stage, _SIGNALS[timer], self._moment.now + after_s)
+        self._out.append(ev.Arm(timer, after_s))
 
     def _enter_start(self) -> None:
         self._out.append(ev.Disarm(ev.Timer.BACKOFF))
@@ -623,10 +660,10 @@ class Status:
 
     def _enter_ending(self) -> None:
         self._say(*self._answers.displace(Answer.REFUSED, "superseded by end"))
-        if self.worker.alive:
-            self._out.append(ev.Arm(ev.Timer.STOP, self.policy.stop_timeout_s))
-        else:
+        if not self.worker.alive:
             self._fire("exited", Cause(DAEMON))
+        elif not self.worker.doomed:  # else it is being stopped already
+            self._next_stage("END said", ev.Timer.STOP, self.policy.stop_timeout_s)
 
     def _say(self, *verdicts: Verdict) -> None:
         self._out.extend(map(ev.Say, verdicts))

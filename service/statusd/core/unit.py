@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from statusd.core.messages import Command, Scalar
+from statusd.core.outbox import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Memory:
         run: the last worker generation.
         last_event: the id of the last event; empty for none.
         open: the commands that have no final verdict yet.
+        unsent: what the world was to be told and could not be, as lines of the outbox.
     """
 
     goal: str = ""
@@ -42,6 +44,7 @@ class Memory:
     run: int = 0
     last_event: str = ""
     open: tuple[Command, ...] = ()
+    unsent: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,20 @@ class Cause:
     reason: str = ""
     command: Command | None = None
     stderr: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How far the worker's end has come.
+
+    Args:
+        stage: what it was told last.
+        next: the signal that comes next, and at: when, on the monotonic clock in seconds.
+    """
+
+    stage: str
+    next: str = ""
+    at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def document(status: Status, process: Process | None, link: Link, since: float) -> dict[str, Any]:
+def document(
+    status: Status, process: Process | None, link: Link, since: float, now: float
+) -> dict[str, Any]:
     """Return the status document (design section 4).
 
     Args:
@@ -35,6 +37,7 @@ def document(status: Status, process: Process | None, link: Link, since: float) 
         process: the present worker, for what it says of its work.
         link: the hearing link.
         since: when the state changed last, by the wall clock in seconds.
+        now: the time on the monotonic clock.
     """
     identity, worker = status.identity, status.worker
     record = process.record() if process is not None else None
@@ -53,6 +56,7 @@ def document(status: Status, process: Process | None, link: Link, since: float) 
         "progress": {"step": record.step, "total": record.total} if record else None,
         "args": status.args,
         "worker": _worker(status, process),
+        "stop": _stop(status, now),
         "last": _last(status),
         "host": _HOST,
         "pid": os.getpid(),
@@ -61,11 +65,24 @@ def document(status: Status, process: Process | None, link: Link, since: float) 
     }
 
 
+def _stop(status: Status, now: float) -> dict[str, Any] | None:
+    """Return how far the worker's end has come, and what comes next in how many seconds."""
+    stop = status.stop
+    if stop is None:
+        return None
+    if not stop.next:
+        return {"stage": stop.stage}
+    return {"stage": stop.stage, "next": stop.next, "in_s": round(max(0.0, stop.at - now), 1)}
+
+
 def _worker(status: Status, process: Process | None) -> dict[str, Any]:
     """Return what is known of the process, and of the death of the last one."""
     worker: dict[str, Any] = {"pid": None, "beats": 0}
     if process is not None:
-        worker = {"pid": process.pid if status.worker.alive else None, "beats": process.beats()}
+        worker = {
+            "pid": process.pid if status.worker.alive else None,
+            "beats": process.pulse().beats,
+        }
     if status.death is not None:
         death = status.death
         worker["death"] = {"run": death.run, "reason": death.reason, "stderr": list(death.stderr)}
@@ -76,11 +93,7 @@ def _text(status: Status, process: Process | None, said: str) -> str:
     """Return the worker's own text, or what is being waited for."""
     worker = status.worker
     lifecycle = status.lifecycle
-    if (
-        process is not None
-        and worker.alive
-        and (worker.exited or status.state is lifecycle.backoff)
-    ):
+    if process is not None and worker.alive and (worker.exited or worker.doomed):
         return f"waiting for the processes of pid {process.pid} to die"
     if status.state in (lifecycle.backoff, lifecycle.failed) and status.last is not None:
         return status.last.reason

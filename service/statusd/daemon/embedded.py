@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.daemon import children
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial
 
@@ -62,13 +63,15 @@ class Embedded:
             "logfile": str(self._log),
         }
         words = [word for key, value in options.items() for word in (f"--{key}", value)]
-        return subprocess.Popen(
+        shell = subprocess.Popen(
             ["sh", "-c", _GUARD, "statusd-broker-guard", str(self._folder), str(binary), *words],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C is for the daemon; the broker goes last
         )
+        children.ours.add(shell.pid)
+        return shell
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_S

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
-from statusd.daemon.sides import Spawn, Spec, Take
+from statusd.daemon.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import board as page
 from statusd.worker import launch, notes
 
@@ -41,7 +41,7 @@ class FunctionSide:
         self._unsent = b""
         self._seen = 0
         self._record: page.Record | None = None
-        self._beats = 0
+        self._pulse = Pulse()
 
     def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
         """Make board and pipes, with the first state on the board."""
@@ -124,11 +124,12 @@ class FunctionSide:
             self._record = self._board.read_record() or self._record
         return self._record
 
-    def beats(self) -> int:
-        """Return the turns of its work loop."""
+    def pulse(self) -> Pulse:
+        """Return what it left on the board; also when it is gone."""
         if self._board is not None:
-            self._beats = self._board.words[page.BEATS]
-        return self._beats
+            words = self._board.words
+            self._pulse = Pulse(words[page.BEATS], words[page.SEEN], words[page.PATIENCE] / 1e9)
+        return self._pulse
 
     def drain(self) -> None:
         """Take the notes that it left."""
@@ -193,7 +194,7 @@ class FunctionSide:
         self._up = self._down = -1
         if self._board is not None:
             self.record()
-            self.beats()
+            self.pulse()
             self._board.close()
             self._board = None
 

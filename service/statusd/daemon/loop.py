@@ -7,28 +7,37 @@ what is to be waited for comes back as an input.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, assert_never
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, NoReturn, assert_never
 
 import hiredis
 import structlog
 
+from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import StatusdError
 from statusd.core.messages import Verdict
 from statusd.core.outbox import Line
+from statusd.core.policy import Policy
 from statusd.core.status import Status
+from statusd.daemon import children
 from statusd.daemon.document import document, rfc3339
+from statusd.daemon.guard import Guard
 from statusd.daemon.hearing import Hearing
 from statusd.daemon.output import Sink
 from statusd.daemon.process import Process
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.sides import Spec
+from statusd.daemon.signals import is_hangup
 from statusd.daemon.state_file import StateFile
 from statusd.daemon.voice import BEAT_S, Voice
+from statusd.daemon.watchdog import Watchdog, look_every_s
+from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import Names
 
@@ -36,6 +45,8 @@ EXIT_BUG = 70
 """An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
 FLUSH_S = 1.0
 """Redis' share of a stop: so long the last words may take."""
+MOST_UNSENT = 500
+"""So many lines that could not be sent are kept for the next start."""
 OUTPUT_S = 0.5
 """So long what the worker has printed last may take to be read."""
 UNSEEN_S = 0.02
@@ -48,6 +59,18 @@ COMPLAIN_S = 10.0
 log = structlog.get_logger()
 
 
+class Change(NamedTuple):
+    """New settings for a running unit, and the keys that have changed."""
+
+    policy: Policy
+    tags: frozenset[str]
+    channels: tuple[str, ...]
+    address: Address
+    level: str
+    changed: list[str]
+    needs_restart: list[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What a daemon is made of; see `wiring`."""
@@ -57,6 +80,8 @@ class Parts:
     spec: Spec
     sinks: tuple[Sink, Sink] | None
     state_file: StateFile
+    unsent: tuple[Line, ...]
+    reload: Callable[[], Change]
     service_manager: ServiceManager
     make_link: Callable[[Any, tuple[str, ...]], Link]
     channels: tuple[str, ...]
@@ -77,6 +102,9 @@ class Daemon:
         self._wall = wall
         self._ear = parts.make_link(self, (parts.names.control, *parts.channels))
         self._mouth = parts.make_link(self, ())
+        self._inherited = parts.unsent
+        for line in parts.unsent:
+            self._mouth.outbox.put(line)
         self._voice = Voice(self._mouth.outbox, parts.names)
         self._hearing = Hearing(
             parts.status,
@@ -89,6 +117,7 @@ class Daemon:
         self._inbox: deque[ev.Input] = deque()
         self._busy = False
         self._process: Process | None = None
+        self._guard = Guard()
         self._timers: dict[ev.Timer, asyncio.TimerHandle] = {}
         self._stale = True
         self._show_at = 0.0
@@ -98,6 +127,8 @@ class Daemon:
         self._logged_in = self._logged = self._unlogged = 0
         self._complaints: dict[str, float] = {}
         self._dropped = self._lost = 0
+        self._asked_to_end = 0
+        self._watchdog = Watchdog()
         self.left: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
 
@@ -115,6 +146,7 @@ class Daemon:
         self._ear.start()
         self._mouth.start()
         self._beat()
+        self._watch()
         code = await self.left
         await self._close()
         return code
@@ -124,12 +156,17 @@ class Daemon:
         for timer in self._timers.values():
             timer.cancel()
         await self._ear.close()
+        output = asyncio.create_task(asyncio.to_thread(self._close_sinks))
         await self._say_last_words()
         await self._mouth.close()
+        await output
         if self._process is not None:
             self._process.stop(ev.Force.KILL)
             self._process.close()
+        self._guard.close()
         await self._parts.state_file.close()
+
+    def _close_sinks(self) -> None:
         patience_ends = self._loop.time() + OUTPUT_S
         for sink in set(self._parts.sinks or ()):
             sink.close(max(0.0, patience_ends - self._loop.time()))
@@ -139,8 +176,10 @@ class Daemon:
             if self._mouth.state is not LinkState.LISTENING:
                 self._mouth.hurry()
             await asyncio.wait([self._drained], timeout=FLUSH_S)
-        if self._mouth.outbox:
-            log.warning("outbox.unsent", lines=len(self._mouth.outbox))
+        unsent = self._mouth.outbox.unsent(MOST_UNSENT)
+        if unsent:
+            log.warning("outbox.unsent", lines=len(unsent), then="the next start sends them")
+            self._keep(unsent)
 
     # ---- one way in --------------------------------------------------------------------------
 
@@ -172,13 +211,55 @@ class Daemon:
             self._maybe_show_document()
         if self._save:
             self._save = False
-            self._parts.state_file.save(self._status.memory(), self._status.identity.boot)
+            self._keep(self._inherited)
         self._mouth.flush()
         self._complain_of_drops()
 
+    def _keep(self, unsent: tuple[Line, ...]) -> None:
+        """Bring what must survive into the state file."""
+        status = self._status
+        self._parts.state_file.save(replace(status.memory(), unsent=unsent), status.identity.boot)
+
     def _signalled(self, name: str) -> None:
+        if name == "SIGCHLD":
+            children.bury_strangers()
+            return
         log.info("signal.received", signal=name)
+        if name == "SIGHUP" and not is_hangup():
+            self._reload()
+            return
+        self._asked_to_end += 1
+        if self._asked_to_end > 2:
+            self._get_out(name)
         self.take(ev.Signalled(name))
+        self.settle()
+
+    def _get_out(self, name: str) -> NoReturn:
+        """Leave at once: the third time it was asked for."""
+        if self._process is not None:
+            self._process.stop(ev.Force.KILL)
+        log.warning("left.at_once", signal=name)
+        os._exit(128 + signal.Signals[name])
+
+    def _reload(self) -> None:
+        """Take over new settings, all that can be or none."""
+        manager = self._parts.service_manager
+        manager.reloading()
+        try:
+            change = self._parts.reload()
+        except StatusdError as error:
+            log.error("reload.refused", reason=str(error))
+        else:
+            self._take_over(change)
+        manager.reloaded()
+
+    def _take_over(self, change: Change) -> None:
+        self._status.take_over(change.policy, change.tags)
+        self._ear.listen_to((self._parts.names.control, *change.channels))
+        self._ear.address = self._mouth.address = change.address
+        logs.set_level(change.level)
+        log.info("reload.done", changed=change.changed, needs_restart=change.needs_restart)
+        self._stale = True
         self.settle()
 
     def _passed(self, timer: ev.Timer) -> None:
@@ -217,6 +298,9 @@ class Daemon:
 
     def replied(self, line: Line, reply: object) -> None:
         """Look at the reply to something we sent: only errors are of interest."""
+        if self._inherited and line is self._inherited[-1]:
+            self._inherited = ()
+            self._save = True
         if isinstance(reply, hiredis.ReplyError):
             self._failed_reply(line[0], str(reply))
         if self.left.done() and not self._mouth.outbox:
@@ -270,7 +354,7 @@ class Daemon:
 
     def _start_worker(self, effect: ev.StartWorker) -> None:
         spec, sinks = self._parts.spec, self._parts.sinks
-        process = Process(spec, effect.run, self.take, self.settle, sinks)
+        process = Process(spec, effect.run, self.take, self.settle, self._guard, sinks)
         try:
             process.start(effect.number, effect.seq, effect.args)
         except (OSError, StatusdError) as error:
@@ -313,6 +397,25 @@ class Daemon:
         if not self.left.done():
             self.left.set_result(code)
 
+    def _watch(self) -> None:
+        """Look whether the worker gets on with its work."""
+        status = self._status
+        limit_s = status.policy.hang_timeout_s
+        every_s = look_every_s(limit_s) if limit_s else 1.0
+        self._loop.call_later(every_s, self._watch)
+        if not limit_s or self._process is None or not status.worker.counts:
+            self._watchdog = Watchdog()
+            return
+        silent_s = self._watchdog.silent_s(
+            self._process.pulse(),
+            self._loop.time(),
+            is_waiting=status.is_waiting,
+            interval_s=every_s,
+        )
+        if silent_s > limit_s:
+            self.take(ev.WorkerHung(self._process.run, silent_s))
+            self.settle()
+
     # ---- what the world is told --------------------------------------------------------------
 
     def _beat(self) -> None:
@@ -344,7 +447,8 @@ class Daemon:
         self._voice.show(self._document(), left=status.state is status.lifecycle.end)
 
     def _document(self) -> dict[str, Any]:
-        return document(self._status, self._process, self._ear, self._since)
+        now = self._loop.time()
+        return document(self._status, self._process, self._ear, self._since, now)
 
     def _tell_service_manager(self) -> None:
         manager, state, link = self._parts.service_manager, self._status.state, self._ear

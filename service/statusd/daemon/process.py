@@ -19,11 +19,14 @@ import structlog
 from statusd.core import events as ev
 from statusd.core.errors import StatusdError
 from statusd.core.messages import Scalar
+from statusd.daemon import children, oom
 from statusd.daemon.function_side import FunctionSide
+from statusd.daemon.guard import Guard
 from statusd.daemon.output import Relay, Sink
 from statusd.daemon.program_side import ProgramSide
-from statusd.daemon.sides import Side, Spawn, Spec, Take
+from statusd.daemon.sides import Pulse, Side, Spawn, Spec, Take
 from statusd.settings import environment_of
+from statusd.worker import wrapper
 from statusd.worker.board import Record
 
 LOOK_S = 0.005
@@ -39,6 +42,7 @@ class Process:
         spec: what to run.
         run: its generation.
         take: gets every input that the worker causes; settle: called after a batch of them.
+        guard: kills its group if we die.
         sinks: where its output goes, through us; None to let it inherit ours.
     """
 
@@ -48,6 +52,7 @@ class Process:
         run: int,
         take: Take,
         settle: Callable[[], None],
+        guard: Guard,
         sinks: tuple[Sink, Sink] | None = None,
     ) -> None:
         self.run = run
@@ -55,12 +60,15 @@ class Process:
         self._spec = spec
         self._take = take
         self._settle = settle
+        self._guard = guard
         self._loop = asyncio.get_running_loop()
         kind = ProgramSide if spec.command else FunctionSide
         self._side: Side = kind(spec, run, take, settle)
         self._relay = Relay(run, *sinks, self._loop) if sinks is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
+        self._killed = False
+        self._oom_kills = oom.kills()
 
     def start(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
         """Start the process, with state ``number`` of event ``seq`` as its first.
@@ -91,6 +99,8 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
+        children.ours.add(self.pid)
+        self._guard.watch(self.pid)
         self._pidfd = os.pidfd_open(self.pid)
         self._loop.add_reader(self._pidfd, self._exited)
         if self._relay is not None:
@@ -132,16 +142,25 @@ class Process:
         """Return how many lines of its output nobody took."""
         return self._relay.dropped if self._relay is not None else 0
 
-    def beats(self) -> int:
-        """Return how many signs of life it gave."""
-        return self._side.beats()
+    def pulse(self) -> Pulse:
+        """Return its signs of life."""
+        return self._side.pulse()
 
     # ---- the end -----------------------------------------------------------------------------
 
     def stop(self, force: ev.Force) -> bool:
-        """Signal the whole process group, also one that is stopped; False if it has exited."""
+        """Signal the whole process group, also one that is stopped; False if it has exited.
+
+        A stack is asked of the process alone, and of a function only: a program would die of it.
+        """
         if self._popen is None or self._popen.returncode is not None:
             return False
+        if force is ev.Force.DUMP:
+            if self._spec.function:
+                os.kill(self.pid, signal.Signals[force.value])
+                os.kill(self.pid, signal.SIGCONT)
+            return bool(self._spec.function)
+        self._killed |= force is ev.Force.KILL
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.Signals[force.value])
             os.killpg(self.pid, signal.SIGCONT)
@@ -155,11 +174,20 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         code = self._popen.wait()
+        children.buried(self.pid)
         stderr = self._last_lines()
-        why = self._side.error or (last_of_traceback(stderr) if code else "")
-        reason = describe_exit(code) + (f": {why}" if why else "")
-        self._take(ev.WorkerExited(self.run, code, reason, stderr))
+        self._take(ev.WorkerExited(self.run, code, self._reason(code, stderr), stderr))
         self._look_for_rest(LOOK_S)
+
+    def _reason(self, code: int, stderr: tuple[str, ...]) -> str:
+        if code == wrapper.FAILED and self._side.error:
+            return self._side.error
+        if code == -signal.SIGKILL and not self._killed:
+            if oom.kills() > self._oom_kills:
+                return "killed by the kernel, probably out of memory"
+            return "killed by SIGKILL, not by us: by somebody, or the kernel for want of memory"
+        why = self._side.error or (last_of_traceback(stderr) if code else "")
+        return describe_exit(code) + (f": {why}" if why else "")
 
     def _last_lines(self) -> tuple[str, ...]:
         if self._relay is None:
@@ -171,6 +199,7 @@ class Process:
         if _group_lives(self.pid):
             self._loop.call_later(wait_s, self._look_for_rest, min(1.0, wait_s * 2))
             return
+        self._guard.forget()
         self.close()
         self._take(ev.WorkerGone(self.run))
         self._settle()

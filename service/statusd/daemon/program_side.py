@@ -17,13 +17,16 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import structlog
 
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
-from statusd.daemon.sides import Spawn, Spec, Take
+from statusd.daemon.sides import Pulse, Spawn, Spec, Take
+from statusd.worker import wrapper
 from statusd.worker.board import MAX_TEXT, Record
 
 MAX_DATAGRAM = 4096
@@ -57,6 +60,7 @@ class ProgramSide:
         self._settle = settle
         self._loop = asyncio.get_running_loop()
         self._pid = 0
+        self._report = self._report_theirs = -1
         self._socket: socket.socket | None = None
         self._stdin = self._theirs = -1
         self._begun = b""
@@ -76,26 +80,56 @@ class ProgramSide:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.bind(f"\0{name}")
         variables = {"NOTIFY_SOCKET": f"@{name}", **args_as_variables(args)}
+        self._report, self._report_theirs = os.pipe()
+        os.set_blocking(self._report, False)
+        argv, fds = self._argv(), (self._report_theirs,)
         if not self._spec.lines:
-            return Spawn(self._spec.command, subprocess.DEVNULL, variables=variables)
+            return Spawn(argv, subprocess.DEVNULL, fds, variables)
         self._theirs, self._stdin = os.pipe()
         os.set_blocking(self._stdin, False)
         # A page is enough: a program that reads late shall find few old lines before the newest.
         with contextlib.suppress(OSError):
             fcntl.fcntl(self._stdin, fcntl.F_SETPIPE_SZ, 4096)
         self._say(number, args or None)
-        return Spawn(self._spec.command, self._theirs, variables=variables)
+        return Spawn(argv, self._theirs, fds, variables)
+
+    def _argv(self) -> list[str]:
+        """Return the command line of the wrapper that becomes the program."""
+        told = "LC_CTYPE" in {*self._spec.environment, *self._spec.chosen_environment}
+        locale = "given" if told else "none"
+        program = str(Path(wrapper.__file__).resolve())
+        mine = [str(os.getpid()), str(self._report_theirs), locale]
+        return [sys.executable, "-I", "-S", program, *mine, *self._spec.command]
 
     def started(self, pid: int) -> None:
-        """Listen to its notifications; a program that needs no more than its start is ready."""
+        """Listen to its notifications, and to whether it could be executed."""
         assert self._socket is not None
         self._pid = pid
-        if self._theirs != -1:
-            os.close(self._theirs)
-            self._theirs = -1
+        self._close_theirs()
         self._loop.add_reader(self._socket.fileno(), self._hear)
-        if self._spec.ready == "started":
+        self._loop.add_reader(self._report, self._executed)
+
+    def _executed(self) -> None:
+        """The report is closed: the program runs, or says why it doesn't."""
+        reason = os.read(self._report, 4096)
+        self._close_report()
+        if reason:
+            self.error = f"can't be started: {reason.decode('utf-8', 'replace')}"
+        elif self._spec.ready == "started":
             self._take(ev.WorkerReady(self._run))
+            self._settle()
+
+    def _close_report(self) -> None:
+        if self._report != -1:
+            self._loop.remove_reader(self._report)
+            os.close(self._report)
+            self._report = -1
+
+    def _close_theirs(self) -> None:
+        for fd in (self._theirs, self._report_theirs):
+            if fd != -1:
+                os.close(fd)
+        self._theirs = self._report_theirs = -1
 
     # ---- down --------------------------------------------------------------------------------
 
@@ -172,12 +206,15 @@ class ProgramSide:
             return None
         return Record(self._step, self._total, self._text)
 
-    def beats(self) -> int:
+    def pulse(self) -> Pulse:
         """Return how many times it said ``WATCHDOG=1``."""
-        return self._beats
+        return Pulse(self._beats)
 
     def drain(self) -> None:
-        """Take the notifications that it left."""
+        """Take the notifications that it left, and why it wasn't executed."""
+        if self._report != -1:
+            with contextlib.suppress(BlockingIOError):
+                self._executed()
         while self._socket is not None and self._read_batch() == BATCH:
             pass
 
@@ -234,9 +271,8 @@ class ProgramSide:
     def close(self) -> None:
         """Give back the socket and the pipe."""
         self._close_stdin()
-        if self._theirs != -1:
-            os.close(self._theirs)
-            self._theirs = -1
+        self._close_theirs()
+        self._close_report()
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._socket.close()

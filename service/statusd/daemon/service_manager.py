@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 
 
 class ServiceManager:
@@ -22,6 +23,16 @@ class ServiceManager:
     def from_environment(cls) -> ServiceManager:
         """Return the one of this process."""
         return cls(os.environ.get("NOTIFY_SOCKET", ""))
+
+    def reloading(self) -> None:
+        """Say that settings are being loaded anew, with the time of it, as sd_notify(3) wants."""
+        self._said.pop("READY", None)
+        self.say(RELOADING="1", MONOTONIC_USEC=str(time.monotonic_ns() // 1000))
+
+    def reloaded(self) -> None:
+        """Say that that is over."""
+        self._said.pop("RELOADING", None)
+        self.say(READY="1")
 
     def say(self, **fields: str) -> None:
         """Send the fields that are news, e.g. ``READY="1"``, ``STATUS="RUNNING"``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
@@ -71,6 +71,20 @@ class Spawn:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+class Pulse(NamedTuple):
+    """A worker's signs of life, as it left them.
+
+    Args:
+        beats: turns of its work loop, or ``WATCHDOG=1``; 0 for one that never beats.
+        seen: the state word that it took in last.
+        patience_until: it asked for patience until then (monotonic seconds); 0 if it didn't.
+    """
+
+    beats: int = 0
+    seen: int = 0
+    patience_until: float = 0.0
+
+
 class Side(Protocol):
     """How the daemon talks with one run's process."""
 
@@ -96,8 +110,8 @@ class Side(Protocol):
     def record(self) -> Record | None:
         """Return what it said of its work last, if anything."""
 
-    def beats(self) -> int:
-        """Return how many signs of life it gave."""
+    def pulse(self) -> Pulse:
+        """Return its signs of life."""
 
     def close(self) -> None:
         """Give everything back."""

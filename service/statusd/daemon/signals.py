@@ -1,4 +1,4 @@
-"""Signals that ask to end: caught before the heavy imports, told to the loop as inputs.
+"""Signals: caught before the heavy imports, told to the loop as inputs.
 
 A handler only takes note: no logging, no lock, nothing raised (faults.md, group G).
 """
@@ -6,23 +6,47 @@ A handler only takes note: no logging, no lock, nothing raised (faults.md, group
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 
-ENDING = (signal.SIGTERM, signal.SIGINT)
+HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _caught: list[int] = []
+_terminal = False
 
 
 def catch_early() -> None:
     """Take note of signals from now on, so that none is lost or fatal while we start."""
-    for number in ENDING:
+    global _terminal
+    _terminal = os.isatty(0)
+    for number in HEARD:
         signal.signal(number, lambda signum, _: _caught.append(signum))
+
+
+def is_hangup() -> bool:
+    """Tell whether a SIGHUP means that the terminal we were started in is gone (termios(3))."""
+    return _terminal and not os.isatty(0)
+
+
+def block() -> None:
+    """Let no signal change how we leave: it is decided."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
+
+
+def open_missing() -> None:
+    """Open what should be open: else our own descriptors would get the numbers 0, 1, 2."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
 
 
 def hand_over(loop: asyncio.AbstractEventLoop, signalled: Callable[[str], None]) -> None:
     """Have ``signalled`` called with the name of each signal, also of those that came early."""
-    for number in ENDING:
+    # Only process 1 has children that it didn't make (see `children`).
+    for number in (*HEARD, signal.SIGCHLD) if os.getpid() == 1 else HEARD:
         loop.add_signal_handler(number, signalled, signal.Signals(number).name)
     while _caught:
         signalled(signal.Signals(_caught.pop(0)).name)

@@ -17,6 +17,7 @@ from typing import Any
 
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.messages import Command
+from statusd.core.outbox import Line
 from statusd.core.unit import Memory
 
 FORMAT = 1
@@ -126,6 +127,7 @@ def _encode(memory: Memory, boot: int) -> bytes:
         "run": memory.run,
         "last_event": memory.last_event,
         "open": [_kept(command) for command in memory.open],
+        "unsent": memory.unsent,
     }
     return json.dumps(content, indent=1).encode()
 
@@ -133,6 +135,12 @@ def _encode(memory: Memory, boot: int) -> bytes:
 def _kept(command: Command) -> dict[str, Any]:
     known = asdict(command)
     return {key: known[key] for key in ("word", "source", "id", "by", "reply_to")}
+
+
+def _line(parts: list[Any]) -> Line:
+    if not parts or not all(isinstance(part, str | int) for part in parts):
+        raise ValueError("a line is made of texts and numbers")
+    return tuple(parts)
 
 
 def _memory(content: dict[str, Any]) -> Memory:
@@ -144,4 +152,5 @@ def _memory(content: dict[str, Any]) -> Memory:
         run=int(content["run"]),
         last_event=str(content["last_event"]),
         open=tuple(Command(**kept) for kept in content["open"]),
+        unsent=tuple(_line(line) for line in content.get("unsent", ())),
     )

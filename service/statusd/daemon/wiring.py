@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from statusd.core.errors import Unavailable
 from statusd.core.status import Status
 from statusd.core.unit import Identity, Memory
-from statusd.daemon.loop import Daemon, Parts
+from statusd.daemon.loop import Change, Daemon, Parts
 from statusd.daemon.output import Sink
+from statusd.daemon.reload import changes, merged
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.sides import Spec
 from statusd.daemon.state_file import StateFile
@@ -21,12 +23,19 @@ from statusd.wire.link import Link
 from statusd.wire.names import Names
 
 
-def build(settings: Settings, file: Path | None, *, fresh: bool = False) -> Daemon:
+def build(
+    settings: Settings,
+    file: Path | None,
+    load_again: Callable[[], Settings],
+    *,
+    fresh: bool = False,
+) -> Daemon:
     """Return a daemon for ``settings``; it has taken its name on this machine, and no more.
 
     Args:
         settings: what the user wants.
         file: where they came from; its folder is a place to look for the worker's modules.
+        load_again: returns the settings as they are now, for SIGHUP.
         fresh: forget the goal of the last time.
 
     Raises:
@@ -55,12 +64,29 @@ def build(settings: Settings, file: Path | None, *, fresh: bool = False) -> Daem
         name = f"statusd-{settings.name}-{'hears' if channels else 'sends'}"
         return Link(address, name, listener, draw=random.random, wall=time.time, channels=channels)
 
+    def reload() -> Change:
+        nonlocal settings
+        new = load_again()
+        changed, needs_restart = changes(settings, new)
+        settings = merged(settings, new)
+        return Change(
+            settings.policy(),
+            frozenset(settings.tags),
+            settings.control.channels,
+            settings.address(),
+            settings.log.level,
+            changed,
+            needs_restart,
+        )
+
     parts = Parts(
+        reload=reload,
         status=status,
         names=Names(settings.redis.namespace, settings.name),
         spec=_spec(settings, file),
         sinks=_sinks(settings, file),
         state_file=state_file,
+        unsent=memory.unsent,
         service_manager=ServiceManager.from_environment(),
         make_link=make_link,
         channels=settings.control.channels,

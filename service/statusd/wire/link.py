@@ -138,6 +138,13 @@ class Link:
         self.failures = 0
         self._hurry.set()
 
+    def listen_to(self, channels: Sequence[str]) -> None:
+        """Hear other channels from now on, without losing a message on those that stay."""
+        self.names = tuple(c.encode() for c in channels if not is_pattern(c))
+        self.patterns = tuple(c.encode() for c in channels if is_pattern(c))
+        if self._connection is not None:
+            self._connection.subscribe_anew()
+
     async def close(self) -> None:
         """Hang up for good."""
         if self._task is not None:
@@ -215,6 +222,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._greeting: list[Line] = []
         self._unconfirmed = set(link.names) | set(link.patterns)
+        self._unwanted: set[bytes] = set()
+        self._subscribed = (frozenset(link.names), frozenset(link.patterns))
         self._routes: dict[bytes, bytes] = {}
         self._globs = [(p, glob_regex(p.decode("latin-1"))) for p in link.patterns]
         # A buffer of our own: a plain Protocol costs three system calls of memory for each message.
@@ -255,6 +264,24 @@ class Connection(asyncio.BufferedProtocol):
         if self._deadline is None:
             self._last_reply = self._loop.time()
             self._deadline = self._loop.call_later(REPLY_S, self._check_replies)
+
+    def subscribe_anew(self) -> None:
+        """Ask for what the link wants to hear now and doesn't yet, and give up the rest."""
+        wanted = (frozenset(self._link.names), frozenset(self._link.patterns))
+        lines: list[Line] = []
+        for now, then, prefix in zip(wanted, self._subscribed, ("", "P"), strict=True):
+            added, removed = sorted(now - then), sorted(then - now)
+            lines += [(f"{prefix}SUBSCRIBE", *added)] if added else []
+            lines += [(f"{prefix}UNSUBSCRIBE", *removed)] if removed else []
+            self._unconfirmed |= set(added)
+            self._unwanted |= set(removed)
+        self._subscribed = wanted
+        self._routes.clear()
+        self._globs = [(p, glob_regex(p.decode("latin-1"))) for p in self._link.patterns]
+        if lines and self._transport is not None:
+            self._transport.write(pack_all(lines))
+        if self._unconfirmed and self._deadline is None:
+            self._deadline = self._loop.call_later(CONNECT_S, self._unconfirmed_too_long)
 
     def _check_replies(self) -> None:
         self._deadline = None
@@ -334,6 +361,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._doubt(f"an unrequested {kind.decode()}")
             self._unconfirmed.discard(push[1])
             self._maybe_confirmed()
+        elif kind in (b"unsubscribe", b"punsubscribe") and push[1] in self._unwanted:
+            self._unwanted.discard(push[1])
         elif kind in (b"unsubscribe", b"punsubscribe"):
             self._doubt(f"an unrequested {kind.decode()}")
 

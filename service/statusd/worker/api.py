@@ -16,7 +16,7 @@ import time
 from array import array
 
 from statusd.worker import notes
-from statusd.worker.board import BEATS, SEEN, STATE, STATE_BYTE, Board
+from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
 
 TYPE_CHECKING = False  # typing costs the user's process time and memory, and types are for tools
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Worker:
         self._step: float | None = None
         self._total: float | None = None
         self._text = ""
+        self._expects = False
 
     # ---- the state ---------------------------------------------------------------------------
 
@@ -130,6 +131,8 @@ class Worker:
                 return
             if self._works[number]:
                 self._words[BEATS] += 1
+                if self._expects:
+                    self._words[PATIENCE], self._expects = 0, False
                 yield step
                 step += 1
             else:
@@ -140,6 +143,14 @@ class Worker:
     def ready(self) -> None:
         """Say that this worker is ready for work (with ``ready = "notified"``)."""
         notes.send(self._up, notes.READY)
+
+    def expect(self, seconds: float) -> None:
+        """Say that this step may take so long; with ``hang_timeout_s`` it is no hang until then.
+
+        It holds until the next turn of `while_running`, or until it is said anew.
+        """
+        self._words[PATIENCE] = int((time.monotonic() + seconds) * 1e9)
+        self._expects = True
 
     def progress(self, step: float, total: float | None = None, text: str | None = None) -> None:
         """Say how far the work is; costs two microseconds and no system call.
@@ -213,6 +224,6 @@ class Worker:
 
     def _lose_daemon(self) -> None:
         """Nobody will steer this worker any more: from now on its state is ENDING."""
-        words = array("Q", self._words[:4])
+        words = array("Q", self._words)  # a copy: nobody reads the board any more
         words[STATE] = words[STATE] & ~0xFF | self._end
         self._words, self._bytes, self._daemon_pid = words, memoryview(words).cast("B"), -1

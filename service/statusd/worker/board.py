@@ -10,6 +10,7 @@ at any instant, and the other must still read whole values.
         24     8  worker  beats: turns of the work loop
         32   928  worker  record: u32 counter, u32 CRC-32 of what follows, f64 step, f64 total
                           (NaN: not said), u32 length, text in UTF-8
+      1024     8  worker  patience: until when a step may last, CLOCK_MONOTONIC in ns; 0: not said
 
 The state word is one 64-bit store; an unaligned or byte-wise one tears. The record is written
 between an odd and an even counter, and its CRC tells of a writer that was killed half-way.
@@ -27,7 +28,7 @@ from zlib import crc32
 
 SIZE = 4096
 FORMAT = b"STATUSD1"
-STATE, SEEN, BEATS = 1, 2, 3
+STATE, SEEN, BEATS, PATIENCE = 1, 2, 3, 128
 """Where the words are, in units of 8 bytes."""
 STATE_BYTE = STATE * 8 + (0 if byteorder == "little" else 7)
 """Where the state itself is, the lowest byte of its word."""

@@ -6,7 +6,9 @@ imports nothing that the user's code might need in another version.
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import signal
 import sys
 
 TYPE_CHECKING = False  # see statusd.worker.api
@@ -52,10 +54,15 @@ class Launch:
 
 def main(argv: Sequence[str]) -> int:
     """Run the function and return the exit code; the reason of a failure goes to the daemon."""
+    launch = Launch(argv)
     _import_statusd()
     from statusd.worker import notes
+    from statusd.worker.wrapper import die_with
 
-    launch = Launch(argv)
+    die_with(launch.daemon_pid)
+    faulthandler.register(
+        signal.SIGQUIT, all_threads=True
+    )  # asked for by a daemon that sees a hang
     for fd in (launch.board, launch.down, launch.up):
         os.set_inheritable(fd, False)  # grandchildren must not hold our pipes open
     try:

@@ -1,0 +1,37 @@
+"""Whose children are ours, and burying those who are not.
+
+As process 1 of a container we inherit every orphan in it. Rules of this file: a child that we made
+is waited for by whoever made it, and by nobody else; a stranger is looked at before it is reaped.
+"""
+
+from __future__ import annotations
+
+import os
+
+ours: set[int] = set()
+"""The processes that we have started and not waited for yet."""
+
+
+def buried(pid: int) -> None:
+    """Note that our child ``pid`` was waited for; whoever waits behind it is buried now."""
+    ours.discard(pid)
+    bury_strangers()
+
+
+def bury_strangers() -> int:
+    """Reap the dead that fell to us, and return how many they were. Only for process 1.
+
+    ``WNOWAIT`` leaves the status of each where it is until we know whose it is (waitid(2)).
+    """
+    if os.getpid() != 1:
+        return 0
+    count = 0
+    while True:
+        try:
+            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return count
+        if dead is None or dead.si_pid in ours:
+            return count  # ours is first in the queue: its owner is about to take it
+        os.waitpid(dead.si_pid, 0)
+        count += 1

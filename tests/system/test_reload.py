@@ -1,0 +1,79 @@
+"""SIGHUP: new settings while the unit lives, all that can be or none."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import Any
+
+from tests.conftest import Run, settings
+from tests.tools import Broker, Journal, Program, wait_until
+from tests.tools.toml import to_toml
+
+
+def rewrite(unit: Program, broker: Broker, **changes: Any) -> None:
+    """Write other settings into the unit's file, and tell it."""
+    toml = settings("tests.workers:obedient", broker.url, **changes)
+    (unit.directory / "statusd.toml").write_text(to_toml(toml), encoding="utf-8")
+    unit.signal(signal.SIGHUP)
+
+
+def document(broker: Broker) -> dict[str, Any]:
+    """Return the status document."""
+    return dict(json.loads(broker.client().get("statusd:status:{unit}") or b"{}"))
+
+
+def test_live_settings_are_taken_over(broker: Broker, journal: Journal, run: Run) -> None:
+    """Channels, tags, timeouts, log level: together, and without a new worker."""
+    unit = run("tests.workers:obedient", broker.url)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+    before = unit.worker_pid()
+
+    rewrite(
+        unit,
+        broker,
+        tags=["new"],
+        control={"channels": ["other", "lab.*"]},
+        worker={"stop_timeout_s": 1.5},
+        log={"level": "warning"},
+    )
+
+    done = unit.wait_logged("signal.received", signal="SIGHUP")
+    client = broker.client()
+    wait_until(lambda: client.publish("other", '{"command": "start", "id": "a"}'), 15, "a listener")
+    wait_until(journal.verdicts, 15, "an answer")
+    wait_until(lambda: not client.publish("mychannel", "stop"), 15, "the old channel to be left")
+    assert client.publish("lab.7", '{"command": "pause", "id": "b"}') == 1
+    wait_until(lambda: document(broker)["state"] == "PAUSED", 15, "PAUSED")
+    assert document(broker)["tags"] == ["new"]
+    assert unit.worker_pid() == before
+    assert done["level"] == "info"
+    unit.signal(signal.SIGTERM)
+    assert unit.wait_exit(15) == 0
+    assert unit.logged("state.changed", new="ENDING") is None  # the level is warning now
+
+
+def test_what_needs_a_restart_is_named(broker: Broker, run: Run) -> None:
+    """And isn't changed; the rest is."""
+    unit = run("tests.workers:obedient", broker.url)
+    unit.wait_state("READY")
+
+    rewrite(unit, broker, name="else", tags=["new"], worker={"function": "tests.workers:deaf"})
+
+    done = unit.wait_logged("reload.done")
+    assert done["changed"] == ["tags"]
+    assert done["needs_restart"] == ["name", "worker.function"]
+
+
+def test_a_mistake_changes_nothing(broker: Broker, run: Run) -> None:
+    """The mistake is named as `statusd check` names it; the next reload works."""
+    unit = run("tests.workers:obedient", broker.url)
+    unit.wait_state("READY")
+
+    rewrite(unit, broker, tags=["new"], worker={"stop_timeout_s": "soon"})
+    refused = unit.wait_logged("reload.refused")
+    rewrite(unit, broker, tags=["new"])
+
+    assert "worker.stop_timeout_s" in refused["reason"]
+    assert unit.wait_logged("reload.done")["changed"] == ["tags"]
