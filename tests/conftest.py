@@ -14,6 +14,11 @@ from tests.tools import Broker, Journal, Program, available_brokers, processes_w
 BROKERS = available_brokers()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the proofs by repetition be repeated more often."""
+    parser.addoption("--rounds", type=int, default=12, help="how often tests/faults does it")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left() -> Iterator[None]:
     """Fail the session if a process that a test started still lives at its end."""
