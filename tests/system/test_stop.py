@@ -95,8 +95,8 @@ def test_an_output_that_takes_nothing_stops_nobody(
     document = "statusd:status:{unit}"
     with subprocess.Popen(["sh", "-c", script, sys.executable, str(file)]) as unit:
         try:
-            wait_until(lambda: b'"RUNNING"' in (client.get(document) or b""), 10, "RUNNING")
-            client.publish("mychannel", "pause")
+            wait_until(lambda: b'"state":"RUNNING"' in (client.get(document) or b""), 15, "RUNNING")
+            wait_until(lambda: client.publish("mychannel", "pause"), 15, "somebody to hear it")
             wait_until(lambda: b'"state":"PAUSED"' in (client.get(document) or b""), 15, "PAUSED")
             client.publish("mychannel", "end")
 

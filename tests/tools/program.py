@@ -240,5 +240,6 @@ def environment(directory: Path) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(os.path.abspath(path) for path in paths),
         "STATUSD_LOG__FORMAT": "json",
         "STATUSD_STATE_DIRECTORY": str(directory / "state"),
+        "XDG_RUNTIME_DIR": str(directory),
         MARKER: f"{SESSION}/program-{next(_numbers)}",
     }

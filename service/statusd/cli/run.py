@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--embedded", action="store_true", help="start a private broker beside the daemon"
     )
+    parser.add_argument(
+        "--replace", action="store_true", help="let an older daemon of this name end first"
+    )
     parser.add_argument("--fresh", action="store_true", help="forget the goal of the last time")
 
 
@@ -38,9 +41,7 @@ def main(arguments: argparse.Namespace) -> NoReturn:
             broker = stack.enter_context(Embedded())
             settings = _with_url(settings, broker.url)
             print(_what_to_type(settings, broker.port), flush=True)
-        code = asyncio.run(
-            _live(settings, file, is_embedded=arguments.embedded, fresh=arguments.fresh)
-        )
+        code = asyncio.run(_live(settings, file, arguments))
     # All that must be done is done: taking the interpreter down would be most of a stop's time.
     with contextlib.suppress(OSError, AttributeError):  # closed, or full: nobody reads it
         sys.stdout.flush()
@@ -69,15 +70,17 @@ def _with_url(settings: Settings, url: str) -> Settings:
     return settings.model_copy(update={"redis": redis})
 
 
-async def _live(settings: Settings, file: Path | None, *, is_embedded: bool, fresh: bool) -> int:
+async def _live(settings: Settings, file: Path | None, arguments: argparse.Namespace) -> int:
     from statusd.daemon import signals, wiring
 
     def load_again() -> Settings:
-        return _with_url(load(file), settings.redis.url) if is_embedded else load(file)
+        return _with_url(load(file), settings.redis.url) if arguments.embedded else load(file)
 
-    daemon = wiring.build(settings, file, load_again, fresh=fresh)
+    daemon = wiring.build(settings, file, load_again, fresh=arguments.fresh)
     loop = asyncio.get_running_loop()
-    code = await daemon.live(lambda signalled: signals.hand_over(loop, signalled))
+    code = await daemon.live(
+        lambda signalled: signals.hand_over(loop, signalled), replace=arguments.replace
+    )
     signals.block()  # a loop that is closed gives them back their deadly default
     return code
 
@@ -95,8 +98,8 @@ def _what_to_type(settings: Settings, port: int) -> str:
     to_type = [
         f"redis-cli{option} SUBSCRIBE {namespace}:verdicts {namespace}:events",
         *(f"redis-cli{option} PUBLISH {channel} {word}" for word in _words_to_try(settings)),
-        f"{statusd} send status",
-        f"{statusd} send END",
+        f"{statusd} status",
+        f"{statusd} send END --wait",
     ]
     told = f"A broker listens on 127.0.0.1:{port}{where}. In another terminal, type:"
     return "\n".join([told, "", *(f"    {line}" for line in to_type), ""])

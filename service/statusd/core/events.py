@@ -43,6 +43,17 @@ class Misspoken:
 
 
 @dataclass(frozen=True, slots=True)
+class Ousted:
+    """Another daemon holds the unit's name: this one has to end.
+
+    Args:
+        reason: who it is.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signalled:
     """A signal that asks the daemon to end: ``SIGTERM`` or ``SIGINT``."""
 
@@ -134,7 +145,9 @@ class Passed:
 WorkerInput = (
     WorkerReady | WorkerTriggered | WorkerExited | WorkerGone | WorkerNotStarted | WorkerHung
 )
-Input = Booted | Commanded | Misspoken | Signalled | WorkerAcknowledged | Passed | WorkerInput
+Input = (
+    Booted | Ousted | Commanded | Misspoken | Signalled | WorkerAcknowledged | Passed | WorkerInput
+)
 
 # ---- effects ---------------------------------------------------------------------------------
 

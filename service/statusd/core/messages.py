@@ -297,6 +297,10 @@ class Answer(enum.Enum):
         return self not in (Answer.ACCEPTED, Answer.POSTPONED)
 
 
+FINAL = frozenset(answer.value for answer in Answer if answer.is_final)
+"""The verdicts after which none follows, as they stand on the wire."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer of one unit to one command.

@@ -74,6 +74,7 @@ class Status:
         self.stop: Stop | None = None
         self.args = dict(memory.args)
         self.worker = WorkerView(run=memory.run)
+        self._runs_before = memory.run
         self._left = memory
         self._model = Model(lifecycle)
         self._numbers = {state: n for n, state in enumerate(lifecycle.members())}
@@ -139,6 +140,16 @@ class Status:
         self.policy = self._restarts.policy = policy
         self.identity = self._answers.identity = replace(self.identity, tags=tags)
 
+    def rise_above(self, boot: int) -> None:
+        """Take a boot above ``boot``, which an earlier daemon of this name had; before `Booted`."""
+        if boot >= self.identity.boot:
+            self.identity = self._answers.identity = replace(self.identity, boot=boot + 1)
+
+    @property
+    def restarts(self) -> int:
+        """How often this daemon has started the worker again."""
+        return max(0, self.worker.run - self._runs_before - 1)
+
     def memory(self) -> Memory:
         """Return what must survive this daemon."""
         return Memory(
@@ -170,6 +181,8 @@ class Status:
                 self._misspoken(happened)
             case ev.Signalled():
                 self._signalled(happened.name)
+            case ev.Ousted():
+                self._ousted(happened.reason)
             case ev.Passed():
                 self._passed(happened.timer)
             case ev.Booted():
@@ -216,6 +229,10 @@ class Status:
             self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
         elif self.state is not self.lifecycle.end:
             self._fire("end", Cause(source))
+
+    def _ousted(self, reason: str) -> None:
+        if self.state not in (self.lifecycle.ending, self.lifecycle.end):
+            self._fire("end", Cause(DAEMON, reason))
 
     # ---- commands ----------------------------------------------------------------------------
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
+from statusd.core.lifecycle import Part
 from statusd.core.status import Status
 from statusd.daemon.process import Process
 from statusd.daemon.voice import BEAT_S
 from statusd.wire.link import Link
 
 _HOST = socket.gethostname()
+_PARTS = {Part.WORKS: "works", Part.WAITS: "waits", Part.ENDS: "ends"}
 
 
 def rfc3339(wall: float) -> str:
@@ -28,7 +31,12 @@ def _to_the_second(seconds: int) -> str:
 
 
 def document(
-    status: Status, process: Process | None, link: Link, since: float, now: float
+    status: Status,
+    process: Process | None,
+    link: Link,
+    channels: Sequence[str],
+    since: float,
+    now: float,
 ) -> dict[str, Any]:
     """Return the status document (design section 4).
 
@@ -36,6 +44,7 @@ def document(
         status: what is decided.
         process: the present worker, for what it says of its work.
         link: the hearing link.
+        channels: the user's own channels and patterns that it hears.
         since: when the state changed last, by the wall clock in seconds.
         now: the time on the monotonic clock.
     """
@@ -48,6 +57,7 @@ def document(
         "seq": status.seq,
         "run": worker.run,
         "state": status.state.name,
+        "part": _PARTS[status.lifecycle.parts[status.state]],
         "since": rfc3339(since),
         "goal": status.goal.name,
         "allowed": list(status.allowed),
@@ -60,6 +70,7 @@ def document(
         "last": _last(status),
         "host": _HOST,
         "pid": os.getpid(),
+        "channels": list(channels),
         "link": link.state.value,
         "beat_s": BEAT_S,
     }
@@ -77,12 +88,11 @@ def _stop(status: Status, now: float) -> dict[str, Any] | None:
 
 def _worker(status: Status, process: Process | None) -> dict[str, Any]:
     """Return what is known of the process, and of the death of the last one."""
-    worker: dict[str, Any] = {"pid": None, "beats": 0}
-    if process is not None:
-        worker = {
-            "pid": process.pid if status.worker.alive else None,
-            "beats": process.pulse().beats,
-        }
+    worker: dict[str, Any] = {
+        "pid": process.pid if process is not None and status.worker.alive else None,
+        "beats": process.pulse().beats if process is not None else 0,
+        "restarts": status.restarts,
+    }
     if status.death is not None:
         death = status.death
         worker["death"] = {"run": death.run, "reason": death.reason, "stderr": list(death.stderr)}
@@ -106,5 +116,6 @@ def _last(status: Status) -> dict[str, Any] | None:
         return None
     last = {"event": status.last_event, "source": cause.source, "reason": cause.reason}
     if cause.command is not None:
-        last |= {"by": cause.command.by, "id": cause.command.id}
+        command = cause.command
+        last |= {"command": command.word, "by": command.by, "id": command.id}
     return {key: value for key, value in last.items() if value}

@@ -18,18 +18,13 @@ from statusd.core.errors import ConfigError, Unavailable
 from statusd.daemon import children
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial
+from statusd.wire.local import runtime_directory
 
 PORT = 6379
 START_S = 10.0
 _GUARD = """folder=$1; shift; "$@" </dev/null & pid=$!
 read -r _; kill "$pid"; wait "$pid"; rm -r "$folder"
 """
-
-
-def runtime_directory() -> Path:
-    """Return where a running embedded broker leaves its address, for this user's eyes only."""
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(base, "statusd") if base else Path(tempfile.gettempdir(), f"statusd-{os.getuid()}")
 
 
 class Embedded:

@@ -90,7 +90,7 @@ class Hearing:
         elif self._status.is_unknown(command):
             self._tally.count_junk(lambda: self._status.unknown(command))
         else:
-            self._take(ev.Commanded(command, self._has_expired(command)))
+            self._take(ev.Commanded(command, self.has_expired(command)))
 
     def _take_bad(self, error: BadMessage, source: str) -> None:
         now = self._loop.time()
@@ -99,7 +99,8 @@ class Hearing:
         else:
             self._tally.count_junk(lambda: self._status.invalid(error, source, now))
 
-    def _has_expired(self, command: Command) -> bool:
+    def has_expired(self, command: Command) -> bool:
+        """Tell whether ``command`` must not be obeyed any more, by the broker's clock."""
         if not command.expires:
             return False
         return datetime.fromisoformat(command.expires).timestamp() <= self._broker_time()

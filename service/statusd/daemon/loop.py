@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, assert_never
 
 import hiredis
@@ -20,8 +21,8 @@ import structlog
 
 from statusd import logs
 from statusd.core import events as ev
-from statusd.core.errors import StatusdError
-from statusd.core.messages import Verdict
+from statusd.core.errors import BadMessage, StatusdError, Unavailable
+from statusd.core.messages import FINAL, Verdict, parse
 from statusd.core.outbox import Line
 from statusd.core.policy import Policy
 from statusd.core.status import Status
@@ -29,7 +30,9 @@ from statusd.daemon import children
 from statusd.daemon.document import document, rfc3339
 from statusd.daemon.guard import Guard
 from statusd.daemon.hearing import Hearing
+from statusd.daemon.local_socket import Client, LocalSocket
 from statusd.daemon.output import Sink
+from statusd.daemon.presence import Holder, Presence
 from statusd.daemon.process import Process
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.sides import Spec
@@ -41,14 +44,20 @@ from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import Names
 
+EXIT_OUSTED = 78
+"""The name is held by another daemon: starting again won't mend that."""
 EXIT_BUG = 70
 """An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
 FLUSH_S = 1.0
 """Redis' share of a stop: so long the last words may take."""
 MOST_UNSENT = 500
 """So many lines that could not be sent are kept for the next start."""
+STATE_S = 0.5
+"""So long a last verdict may wait for the state file."""
 OUTPUT_S = 0.5
 """So long what the worker has printed last may take to be read."""
+LASTING_S = 0.1
+"""A command that has been open for so long is kept for the next daemon to answer."""
 UNSEEN_S = 0.02
 """So long the document waits for the worker to be seen in a new state."""
 LOGGED_ANSWERS = 20
@@ -81,6 +90,8 @@ class Parts:
     sinks: tuple[Sink, Sink] | None
     state_file: StateFile
     unsent: tuple[Line, ...]
+    last_boot: int
+    socket: Path
     reload: Callable[[], Change]
     service_manager: ServiceManager
     make_link: Callable[[Any, tuple[str, ...]], Link]
@@ -100,6 +111,7 @@ class Daemon:
         self._status = parts.status
         self._parts = parts
         self._wall = wall
+        self._channels = parts.channels
         self._ear = parts.make_link(self, (parts.names.control, *parts.channels))
         self._mouth = parts.make_link(self, ())
         self._inherited = parts.unsent
@@ -131,31 +143,64 @@ class Daemon:
         self._watchdog = Watchdog()
         self.left: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
+        self._local = LocalSocket(parts.socket, self._hear_local)
+        self._holder: Holder | None = None
+        self._held: list[Verdict] = []
+        self._looking_again: asyncio.TimerHandle | None = None
+        parts.state_file.written = self._state_written
+        self._presence = Presence(
+            self._mouth.outbox,
+            parts.names,
+            lambda: parts.status.identity,
+            last_boot=parts.last_boot,
+            wall=wall,
+            ousted=self._ousted,
+        )
 
     # ---- the life ----------------------------------------------------------------------------
 
-    async def live(self, early: Callable[[Callable[[str], None]], None]) -> int:
+    async def live(
+        self, early: Callable[[Callable[[str], None]], None], *, replace: bool = False
+    ) -> int:
         """Live until END and return the exit code.
 
         Args:
             early: hands over the signals; called with whom to tell.
+            replace: an older daemon that holds the name is asked to end first.
+
+        Raises:
+            Unavailable: another daemon holds the name; nothing was started.
         """
         self._loop.set_exception_handler(self._loop_failed)
         early(self._signalled)
+        self._mouth.start()
+        await self._take_name(replace=replace)
+        await self._local.start()
         self.take(ev.Booted())
         self._ear.start()
-        self._mouth.start()
         self._beat()
         self._watch()
         code = await self.left
         await self._close()
-        return code
+        return EXIT_OUSTED if self._holder is not None else code
+
+    async def _take_name(self, *, replace: bool) -> None:
+        found = await self._presence.take_name(self._mouth.flush, replace=replace)
+        if isinstance(found, Holder):
+            await self._mouth.close()
+            await self._parts.state_file.close()
+            name = self._status.identity.name
+            cure = "end it first, start with --replace, or give this one another name"
+            raise Unavailable(f"a unit named {name!r} is alive {found.text()}: {cure}")
+        self._status.rise_above(found)
+        self._presence.take()
 
     async def _close(self) -> None:
         self._parts.service_manager.say(STOPPING="1", STATUS="END")
         for timer in self._timers.values():
             timer.cancel()
         await self._ear.close()
+        self._local.close()
         output = asyncio.create_task(asyncio.to_thread(self._close_sinks))
         await self._say_last_words()
         await self._mouth.close()
@@ -172,6 +217,12 @@ class Daemon:
             sink.close(max(0.0, patience_ends - self._loop.time()))
 
     async def _say_last_words(self) -> None:
+        if self._held:  # a write is under way, and it is short
+            await self._parts.state_file.idle(STATE_S)
+            self._state_written()
+        if self._holder is None:
+            self._presence.leave()
+            self._mouth.flush()
         if self._mouth.outbox:
             if self._mouth.state is not LinkState.LISTENING:
                 self._mouth.hurry()
@@ -216,9 +267,38 @@ class Daemon:
         self._complain_of_drops()
 
     def _keep(self, unsent: tuple[Line, ...]) -> None:
-        """Bring what must survive into the state file."""
-        status = self._status
-        self._parts.state_file.save(replace(status.memory(), unsent=unsent), status.identity.boot)
+        """Bring what must survive into the state file.
+
+        A command that was accepted just now is not in it yet: most are done in a moment, and then
+        nobody has to wait for the disk to be told so.
+        """
+        status, now = self._status, self._loop.time()
+        memory = status.memory()
+        lasting = tuple(c for c in memory.open if now - c.received >= LASTING_S)
+        if len(lasting) < len(memory.open) and self._looking_again is None:
+            self._looking_again = self._loop.call_later(LASTING_S, self._keep_again)
+        memory = replace(memory, open=lasting, unsent=unsent)
+        self._parts.state_file.save(memory, status.identity.boot)
+
+    def _keep_again(self) -> None:
+        self._looking_again = None
+        self._save = True
+        self.settle()
+
+    def _hear_local(self, line: bytes, client: Client) -> None:
+        """Take a message from somebody on this host; he is answered on his own connection too."""
+        try:
+            command = parse(line, "socket", self._loop.time())
+        except BadMessage as error:
+            client.tell(self._status.invalid(error, "socket", self._loop.time()).fields)
+            return
+        if command is None:
+            return
+        if not command.id:
+            command = replace(command, id=os.urandom(16).hex())
+        self._local.expect(command.id, client)
+        self.take(ev.Commanded(command, self._hearing.has_expired(command)))
+        self.settle()
 
     def _signalled(self, name: str) -> None:
         if name == "SIGCHLD":
@@ -241,6 +321,14 @@ class Daemon:
         log.warning("left.at_once", signal=name)
         os._exit(128 + signal.Signals[name])
 
+    def _ousted(self, holder: Holder) -> None:
+        """Somebody else holds our name: we slept, or were away, and are no longer who we were."""
+        if self._holder is None and not self.left.done():
+            self._holder = holder
+            log.error("name.taken", holder=holder.text(), then="this unit ends")
+            self.take(ev.Ousted(f"the name is held {holder.text()}"))
+            self.settle()
+
     def _reload(self) -> None:
         """Take over new settings, all that can be or none."""
         manager = self._parts.service_manager
@@ -255,6 +343,7 @@ class Daemon:
 
     def _take_over(self, change: Change) -> None:
         self._status.take_over(change.policy, change.tags)
+        self._channels = change.channels
         self._ear.listen_to((self._parts.names.control, *change.channels))
         self._ear.address = self._mouth.address = change.address
         logs.set_level(change.level)
@@ -288,6 +377,8 @@ class Daemon:
 
     def link_failed(self, link: Link) -> None:
         """Log that another attempt has failed, unless that is no news."""
+        if link is self._mouth:
+            self._presence.unreachable()
         if self.left.done() and link is self._mouth:
             self._stop_flushing()  # one try for the last words was granted
         which = "hears" if link is self._ear else "sends"
@@ -298,6 +389,7 @@ class Daemon:
 
     def replied(self, line: Line, reply: object) -> None:
         """Look at the reply to something we sent: only errors are of interest."""
+        self._presence.replied(line, reply)
         if self._inherited and line is self._inherited[-1]:
             self._inherited = ()
             self._save = True
@@ -374,8 +466,28 @@ class Daemon:
         self._tell_service_manager()
 
     def _answer(self, verdict: Verdict, *, document: bool = False) -> None:
-        more = {"status": self._document()} if document else None
+        """Give a verdict; a final one only when no successor could give another.
+
+        If we were killed now, the next daemon would answer what it finds open in the state file.
+        """
+        fields = verdict.fields
+        if fields["verdict"] in FINAL and self._parts.state_file.is_open(fields.get("id", "")):
+            self._held.append(verdict)
+            self._save = True
+            return
+        self._tell_verdict(verdict, {"status": self._document()} if document else None)
+
+    def _state_written(self) -> None:
+        """Give the verdicts that no successor could give any more."""
+        held, self._held = self._held, []
+        for verdict in held:
+            self._answer(verdict)
+        if held:
+            self.settle()
+
+    def _tell_verdict(self, verdict: Verdict, more: dict[str, Any] | None) -> None:
         self._voice.answer(verdict, more)
+        self._local.answer({**verdict.fields, **more} if more else verdict.fields)
         if verdict.fields["verdict"] not in _UNREMARKABLE:
             self._log_answer(verdict)
 
@@ -420,6 +532,8 @@ class Daemon:
 
     def _beat(self) -> None:
         self._stale = True
+        if self._holder is None:
+            self._presence.beat()
         self._complain_of_output()
         self.settle()
         if not self.left.done():
@@ -444,11 +558,12 @@ class Daemon:
             self._showing.cancel()
             self._showing = None
         status = self._status
-        self._voice.show(self._document(), left=status.state is status.lifecycle.end)
+        if self._holder is None:  # else it is somebody else's
+            self._voice.show(self._document(), left=status.state is status.lifecycle.end)
 
     def _document(self) -> dict[str, Any]:
         now = self._loop.time()
-        return document(self._status, self._process, self._ear, self._since, now)
+        return document(self._status, self._process, self._ear, self._channels, self._since, now)
 
     def _tell_service_manager(self) -> None:
         manager, state, link = self._parts.service_manager, self._status.state, self._ear

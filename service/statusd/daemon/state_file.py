@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,10 @@ class StateFile:
         self._closing = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self.trouble = ""
+        self.written: Callable[[], None] = lambda: None
+        """Called on the loop after each write, also one that failed."""
+        self._on_disk: frozenset[str] = frozenset()
+        self._in_hand: frozenset[str] = frozenset()
 
     def _take_lock(self, name: str) -> None:
         try:
@@ -69,7 +74,9 @@ class StateFile:
         """
         try:
             content = json.loads(self.path.read_bytes())
-            return _memory(content), int(content["boot"])
+            memory, boot = _memory(content), int(content["boot"])
+            self._on_disk = _ids(memory)
+            return memory, boot
         except FileNotFoundError:
             return Memory(), 0
         except OSError as error:
@@ -84,10 +91,18 @@ class StateFile:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write_on())
 
+    def is_open(self, command_id: str) -> bool:
+        """Tell whether a successor would find that command open, as far as we can know."""
+        return command_id in self._on_disk or command_id in self._in_hand
+
     async def _write_on(self) -> None:
         while (newest := self._next) is not None:
             self._next = None
+            self._in_hand = _ids(newest[0])
             await asyncio.to_thread(self._try_to_write, *newest)
+            # If it can't be written, nobody is kept waiting for the disk's sake.
+            self._on_disk, self._in_hand = self._in_hand, frozenset()
+            self.written()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), PAUSE_S)
 
@@ -106,12 +121,22 @@ class StateFile:
             os.fsync(file.fileno())
         beside.rename(self.path)
 
+    async def idle(self, timeout_s: float) -> None:
+        """Wait until everything is written, but no longer than ``timeout_s`` seconds."""
+        self._closing.set()
+        if self._writing is not None:
+            await asyncio.wait([self._writing], timeout=timeout_s)
+
     async def close(self) -> None:
         """Write what is waiting, then give up the lock."""
         self._closing.set()
         if self._writing is not None:
             await self._writing
         os.close(self._lock)
+
+
+def _ids(memory: Memory) -> frozenset[str]:
+    return frozenset(command.id for command in memory.open)
 
 
 def _private(path: str, flags: int) -> int:

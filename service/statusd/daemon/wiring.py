@@ -20,6 +20,7 @@ from statusd.daemon.state_file import StateFile
 from statusd.lifecycles import module_places
 from statusd.settings import Settings
 from statusd.wire.link import Link
+from statusd.wire.local import socket_file
 from statusd.wire.names import Names
 
 
@@ -87,6 +88,8 @@ def build(
         sinks=_sinks(settings, file),
         state_file=state_file,
         unsent=memory.unsent,
+        last_boot=last_boot,
+        socket=socket_file(settings.redis.namespace, settings.name),
         service_manager=ServiceManager.from_environment(),
         make_link=make_link,
         channels=settings.control.channels,

@@ -38,6 +38,16 @@ class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
         return f"{self.namespace}:history:{{{self.name}}}"
 
     @property
+    def owner(self) -> str:
+        """The key that says which daemon holds the unit's name."""
+        return f"{self.namespace}:owner:{{{self.name}}}"
+
+    @property
+    def roster(self) -> str:
+        """The hash of all units there were: name -> boot, left or not, last seen."""
+        return f"{self.namespace}:roster"
+
+    @property
     def status(self) -> str:
         """The key of the unit's status document."""
         return f"{self.namespace}:status:{{{self.name}}}"
