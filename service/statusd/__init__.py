@@ -8,13 +8,17 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing would cost every worker time and memory
 if TYPE_CHECKING:
+    from statusd.async_fleet import AsyncFleet as AsyncFleet
     from statusd.core.lifecycle import Request as Request
     from statusd.core.lifecycle import State as State
+    from statusd.fleet import Fleet as Fleet
     from statusd.worker.api import Worker as Worker
 
-__all__ = ["Request", "State", "Worker", "__version__"]
+__all__ = ["AsyncFleet", "Fleet", "Request", "State", "Worker", "__version__"]
 
 _HOMES = {
+    "AsyncFleet": "statusd.async_fleet",
+    "Fleet": "statusd.fleet",
     "Request": "statusd.core.lifecycle",
     "State": "statusd.core.lifecycle",
     "Worker": "statusd.worker.api",

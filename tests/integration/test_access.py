@@ -8,6 +8,7 @@ import pytest
 import redis
 
 from statusd.core.errors import Unavailable
+from statusd.fleet import Fleet
 from statusd.wire.address import parse_url, with_credentials
 from statusd.wire.dial import Dial
 from tests.conftest import BROKERS, Run
@@ -118,6 +119,16 @@ def test_the_roles_of_the_acl_file(guarded: Broker, run: Run) -> None:
         operator.config_get("*")
     wait_until(lambda: viewer.get("statusd:status:{unit}"), 5, "the document")
     assert viewer.xrange("statusd:history:{unit}")
+    for role in ("operator", "viewer"):
+        url = f"redis://statusd-{role}:change-me-{role}@127.0.0.1:{guarded.port}"
+        with Fleet(url) as fleet:
+            assert [(found.name, found.is_alive) for found in fleet.status()] == [("unit", True)]
+            assert [event["new"] for event in fleet.history("unit")] == ["READY"]
+            if role == "operator":
+                assert fleet.send("ping").exit_code == 0
+            else:
+                with pytest.raises(Unavailable, match=r"NOPERM|permissions"):
+                    fleet.send("ping")
     operator.publish("mychannel", "END")
 
     assert unit.wait_exit(5) == 0

@@ -30,12 +30,14 @@ ARROWS = {
     "lifecycles": {"lifecycles", "toml_lines", "core"},
     "settings": {"settings", "lifecycles", "wire", "core"},
     "logs": {"logs", "core"},
+    "contract": {"contract"},
     "fleet": {"fleet", "wire", "core"},
+    "async_fleet": {"fleet", "wire", "core"},
     "daemon": {"daemon", "worker", "settings", "lifecycles", "logs", "wire", "core"},
     "cli": {"cli", "daemon", "fleet", "settings", "lifecycles", "logs", "wire", "core"},
     "examples": {"statusd"},
     "__main__": {"cli"},
-    "statusd": {"core", "worker"},
+    "statusd": {"core", "worker", "fleet", "async_fleet"},
 }
 """Room -> the rooms it may import. ``statusd`` is the package itself: nothing but lazy names."""
 
@@ -47,7 +49,8 @@ LIBRARIES = {
     "dotenv": {"settings"},
     "hiredis": {"wire", "daemon"},
     "pygraphviz": {"cli"},
-    "redis": {"fleet", "cli"},
+    "redis": {"cli"},
+    "rich": {"cli"},
 }
 """Library -> the rooms that may import it."""
 

@@ -9,11 +9,18 @@ from importlib import import_module
 
 VERBS = {
     "run": "run a daemon in the foreground",
-    "send": "send a command to units",
+    "send": "send a command to units, and wait for what becomes of it",
+    "status": "show the fleet, or one unit",
+    "watch": "follow the events of the fleet",
+    "history": "list the events of a unit",
     "check": "look for mistakes in settings and lifecycle",
     "graph": "draw the lifecycle",
 }
+EXIT_NOBODY = 5
+"""There is no unit that it could be about."""
 EXIT_USAGE = 64
+EXIT_UNAVAILABLE = 69
+"""The broker can't be reached (EX_UNAVAILABLE of sysexits.h)."""
 EXIT_CONFIG = 78
 """The user's settings can't be used (EX_CONFIG of sysexits.h)."""
 
@@ -21,7 +28,8 @@ _DESCRIPTION = "A status for any long-running job, commanded from anywhere over 
 _EPILOG = """\
 examples:
   statusd run --embedded job.toml      a daemon with a broker of its own
-  statusd send pause                   to every unit of the namespace
+  statusd status                       every unit, and how it is
+  statusd send pause --wait            to every unit of the namespace
   statusd send end --name 'gpu-*'      to some of them
   redis-cli PUBLISH mychannel PAUSE    the same, by plain tools
 

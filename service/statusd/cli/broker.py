@@ -21,6 +21,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say which broker, and why")
 
 
+def add_socket(parser: argparse.ArgumentParser) -> None:
+    """Add the argument that goes past the broker."""
+    parser.add_argument(
+        "--socket",
+        nargs="?",
+        const="",
+        metavar="PATH",
+        help="the daemons of this host over their sockets (a file or a folder), without a broker",
+    )
+
+
 def find(arguments: argparse.Namespace) -> tuple[Address, str, str]:
     """Return the broker's address, the namespace, and how they were found.
 

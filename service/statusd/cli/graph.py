@@ -16,13 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from statusd.cli import EXIT_CONFIG, EXIT_USAGE, broker, complain
+from statusd.cli import (
+    EXIT_CONFIG,
+    EXIT_NOBODY,
+    EXIT_UNAVAILABLE,
+    EXIT_USAGE,
+    broker,
+    complain,
+)
 from statusd.core import drawing
 from statusd.core.errors import Unavailable
 from statusd.core.lifecycle import Lifecycle
 
-EXIT_NOBODY = 5
-EXIT_UNAVAILABLE = 69
 EXIT_CANNOT_WRITE = 73
 """The picture can't be written there (EX_CANTCREAT of sysexits.h)."""
 

@@ -1,23 +1,25 @@
-"""``statusd send``: one command, to whom it concerns."""
+"""``statusd send``: one command, to whom it concerns, and with ``--wait`` what became of it."""
 
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import os
 import re
-import socket
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
-from statusd.cli import EXIT_USAGE, broker, complain
+from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain
 from statusd.core.errors import Unavailable
 from statusd.wire.dial import Dial
+from statusd.wire.me import whoami
 from statusd.wire.names import Names
 
-EXIT_NOBODY = 5
-EXIT_UNAVAILABLE = 69
-"""The broker can't be reached (EX_UNAVAILABLE of sysexits.h)."""
+if TYPE_CHECKING:
+    from statusd.core.ballot import Outcome, Report
+    from statusd.fleet import Fleet
+
+TIMEOUT_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,41 +28,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-c", "--channel", help="default: every unit of the namespace")
     parser.add_argument("--name", action="append", metavar="GLOB", help="only units of that name")
     parser.add_argument("--tag", action="append", help="only units with that tag")
+    parser.add_argument("--state", action="append", help="only units in that state")
     parser.add_argument(
         "--arg", action="append", default=[], metavar="K=V", help="something for the worker"
     )
-    parser.add_argument("--json", action="store_true", help="print what was sent as JSON")
+    parser.add_argument("-w", "--wait", action="store_true", help="wait for everybody's verdict")
+    parser.add_argument(
+        "--timeout", type=float, default=TIMEOUT_S, metavar="S", help="with --wait; default: 5"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say who would be asked, no more")
+    parser.add_argument("--yes", action="store_true", help="don't ask before ending several units")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    broker.add_socket(parser)
     broker.add_arguments(parser)
-    parser.epilog = "exit codes: 0 sent and heard, 5 nobody heard it, 69 no broker, 78 bad settings"
+    parser.epilog = (
+        "exit codes: 0 sent and heard, 5 nobody heard it, 64 not a word, 69 no broker, 78 bad "
+        "settings; with --wait: 0 all done, 3 somebody refused or failed, 4 somebody was silent"
+    )
 
 
 def main(arguments: argparse.Namespace) -> int:
-    """Publish the command and say how many units heard it."""
+    """Publish the command; say how many units heard it, or with ``--wait`` what each made of it."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]{0,63}", arguments.word):
         complain(f"{arguments.word!a} is not a word: letters, digits, - and _, at most 64")
         return EXIT_USAGE
-    message = _message(arguments)
-    if message is None:
+    args = _args(arguments)
+    if args is None:
         return EXIT_USAGE
+    if arguments.socket is not None:
+        return _send_here(arguments, args)
     address, namespace, how = broker.find(arguments)
-    channel = arguments.channel or Names(namespace).control
     if arguments.verbose:
         complain(f"broker {address} ({how})")
+    asks = arguments.word.lower() == "end" and sys.stdin.isatty() and not arguments.yes
     try:
-        with Dial(address, "statusd-send") as dial:
-            heard = int(dial.call("PUBLISH", channel, json.dumps(message)))
+        if not (arguments.wait or arguments.dry_run or asks):
+            return _publish(arguments, args, address, namespace)
+        from statusd.fleet import Fleet
+
+        with Fleet(address, namespace=namespace) as fleet:
+            return _ask(arguments, args, fleet, asks=asks)
     except Unavailable as error:
         complain(f"{error} (found by {how})")
         return EXIT_UNAVAILABLE
-    _tell(arguments, message, channel, heard)
-    return 0 if heard else EXIT_NOBODY
 
 
-def _message(arguments: argparse.Namespace) -> dict[str, Any] | None:
-    message: dict[str, Any] = {"command": arguments.word, "id": os.urandom(8).hex(), "by": _me()}
-    target = {"name": arguments.name, "tag": arguments.tag}
-    if any(target.values()):
-        message["target"] = {key: value for key, value in target.items() if value}
+def _args(arguments: argparse.Namespace) -> dict[str, str] | None:
     args = {}
     for pair in arguments.arg:
         key, sign, value = pair.partition("=")
@@ -68,24 +81,142 @@ def _message(arguments: argparse.Namespace) -> dict[str, Any] | None:
             complain(f"--arg wants KEY=VALUE, not {pair!a}")
             return None
         args[key] = value
+    return args
+
+
+# ---- without waiting ---------------------------------------------------------------------------
+
+
+def _publish(
+    arguments: argparse.Namespace, args: dict[str, str], address: Any, namespace: str
+) -> int:
+    channel = arguments.channel or Names(namespace).control
+    message: dict[str, Any] = {"command": arguments.word, "id": os.urandom(8).hex(), "by": whoami()}
+    target = {key: value for key, value in _target(arguments).items() if value}
+    if target:
+        message["target"] = target
     if args:
         message["args"] = args
-    return message
-
-
-def _me() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a container's numeric user has no name
-        user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"[:128]
-
-
-def _tell(arguments: argparse.Namespace, message: dict[str, Any], channel: str, heard: int) -> None:
+    with Dial(address, "statusd-send") as dial:
+        heard = int(dial.call("PUBLISH", channel, json.dumps(message)))
     if arguments.json:
         print(json.dumps({**message, "channel": channel, "heard": heard}))
     elif heard:
-        units = "1 unit" if heard == 1 else f"{heard} units"
-        print(f"sent {arguments.word} to {channel}: {units} listening")
+        print(f"sent {arguments.word} to {channel}: {_units(heard)} listening")
     else:
         complain(f"sent {arguments.word} to {channel}, but nobody listens there")
+    return 0 if heard else EXIT_NOBODY
+
+
+def _target(arguments: argparse.Namespace) -> dict[str, list[str] | None]:
+    return {"name": arguments.name, "tag": arguments.tag, "state": arguments.state}
+
+
+def _units(count: int) -> str:
+    return "1 unit" if count == 1 else f"{count} units"
+
+
+# ---- with the fleet ----------------------------------------------------------------------------
+
+
+def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, asks: bool) -> int:
+    if (arguments.dry_run or asks) and not _may_send(arguments, fleet):
+        return 0 if arguments.dry_run else EXIT_NOBODY
+    show = None if arguments.json else _print
+    report = fleet.send(
+        arguments.word,
+        name=arguments.name,
+        tag=arguments.tag,
+        state=arguments.state,
+        channel=arguments.channel or "",
+        args=args,
+        timeout_s=arguments.timeout if arguments.wait else 0.0,
+        heard=show if arguments.wait else None,
+    )
+    if not arguments.wait:
+        print(f"sent {arguments.word} to {_units(len(report.silent))}")
+        return 0 if report.silent else EXIT_NOBODY
+    _tell(arguments, report)
+    return report.exit_code
+
+
+def _send_here(arguments: argparse.Namespace, args: dict[str, str]) -> int:
+    """Send it to the units of this host, and tell what became of it."""
+    from statusd.core.messages import Target
+    from statusd.fleet import Host
+
+    wanted = {key: tuple(value) for key, value in _target(arguments).items() if value}
+    try:
+        host = Host(arguments.namespace or "statusd", arguments.socket)
+    except Unavailable as error:
+        complain(str(error))
+        return EXIT_UNAVAILABLE
+    report = host.send(
+        arguments.word,
+        target=Target(**wanted),
+        args=args,
+        timeout_s=arguments.timeout,
+        heard=None if arguments.json else _print,
+    )
+    _tell(arguments, report)
+    return report.exit_code
+
+
+def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
+    """Show who would be asked, or ask on the terminal before several units are ended."""
+    from statusd.core.messages import Target
+
+    wanted = {key: tuple(value) for key, value in _target(arguments).items() if value}
+    alive, lost = fleet.expected(Target(**wanted), arguments.channel or "")
+    if arguments.dry_run:
+        if arguments.json:
+            found = {"asked": [unit.name for unit in alive], "lost": [unit.name for unit in lost]}
+            print(json.dumps(found))
+        else:
+            for unit in alive:
+                print(f"{unit.name}  {unit.state}")
+            for unit in lost:
+                print(f"{unit.name}  LOST, last seen {unit.seen}")
+            print(f"{arguments.word} would ask {_units(len(alive))}")
+        return False
+    if len(alive) < 2:
+        return True
+    names = ", ".join(unit.name for unit in alive[:5]) + (", ..." if len(alive) > 5 else "")
+    question = f"end {_units(len(alive))} ({names})? [y/N] "
+    return input(question).strip().lower() in ("y", "yes")
+
+
+def _print(outcome: Outcome) -> None:
+    change = outcome.after
+    if outcome.before and outcome.before != outcome.after:
+        change = f"{outcome.before} -> {outcome.after}" if outcome.after else outcome.before
+    took = f"{outcome.ms:.1f} ms" if outcome.ms is not None else "-"
+    line = f"{outcome.name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {outcome.reason}"
+    print(line.rstrip(), flush=True)
+
+
+def _tell(arguments: argparse.Namespace, report: Report) -> None:
+    """Print what became of it; the answers were printed as they came."""
+    if arguments.json:
+        rows = [
+            {
+                **{"name": o.name, "verdict": o.verdict, "before": o.before, "after": o.after},
+                **{"ms": o.ms, "reason": o.reason},
+            }
+            for o in report.outcomes
+        ]
+        print(json.dumps({"id": report.id, "command": arguments.word, "units": rows}))
+        return
+    for outcome in (*report.silent, *report.lost):
+        _print(outcome)
+    counts = {
+        "done": len(report.done),
+        "refused": len(report.refused),
+        "silent": len(report.silent),
+        "lost": len(report.lost),
+    }
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    if not report.outcomes:
+        complain("nobody to ask: no unit fits (statusd status shows who is there)")
+    else:
+        print(f"{arguments.word}: {told}")

@@ -1,15 +1,21 @@
-"""One short blocking conversation with the broker: what `statusd send` needs, and no more."""
+"""One blocking conversation with the broker: for `statusd send`, and whoever asks after a fleet."""
 
 from __future__ import annotations
 
 import socket
-from typing import Any
+from collections import deque
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 
 from statusd.core.errors import Unavailable
 from statusd.wire.address import Address
-from statusd.wire.resp import NOTHING, pack, reader
+from statusd.wire.resp import NOTHING, pack_all, reader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from statusd.core.outbox import Line
 
 
 class Dial:
@@ -27,6 +33,10 @@ class Dial:
     def __init__(self, address: Address, client_name: str, timeout_s: float = 2.0) -> None:
         self._address = address
         self._reader = reader()
+        self.hears = False
+        """Whether a subscription was confirmed."""
+        self._replies: deque[Any] = deque()
+        self._pushes: deque[list[Any]] = deque()
         try:
             self._socket = self._connect(timeout_s)
         except OSError as error:
@@ -64,20 +74,86 @@ class Dial:
         Raises:
             Unavailable: no reply in time, or the reply is an error, which the message repeats.
         """
+        return self.calls([line])[0]
+
+    def calls(self, lines: Sequence[Line]) -> list[Any]:
+        """Send several commands at once and return their replies: one round trip.
+
+        Raises:
+            Unavailable: as for `call`; what the others did is done.
+        """
+        if not lines:
+            return []
         try:
-            self._socket.sendall(pack(line))
-            reply = self._reader.gets()
-            while reply is NOTHING:
-                data = self._socket.recv(65536)
-                if not data:
-                    raise Unavailable(f"{self._address} closed the connection")
-                self._reader.feed(data)
-                reply = self._reader.gets()
+            self._socket.sendall(pack_all(lines))
+            replies = [self._next_reply() for _ in lines]
         except (OSError, hiredis.ProtocolError) as error:
             raise Unavailable(f"{self._address}: {_why(error)}") from None
-        if isinstance(reply, hiredis.ReplyError):
-            raise Unavailable(f"{self._address} says: {reply}")
-        return reply
+        for reply in replies:
+            if isinstance(reply, hiredis.ReplyError):
+                raise Unavailable(f"{self._address} says: {reply}")
+        return replies
+
+    def subscribe(self, channel: str) -> None:
+        """Hear ``channel`` from now on; returns when the broker has confirmed it.
+
+        Raises:
+            Unavailable: it didn't, or may not.
+        """
+        try:
+            self._socket.sendall(pack_all([("SUBSCRIBE", channel)]))
+            while not self._pushes and not self._replies:
+                self._read()
+                self._sort_all()
+        except (OSError, hiredis.ProtocolError) as error:
+            raise Unavailable(f"{self._address}: {_why(error)}") from None
+        if self._replies:  # a subscription has no reply but an error
+            raise Unavailable(f"{self._address} says: {self._replies.popleft()}")
+        self._pushes.popleft()
+        self.hears = True
+
+    def push(self, timeout_s: float) -> list[Any] | None:
+        """Return what the broker pushes next (a message, a confirmation), or None in time.
+
+        Raises:
+            Unavailable: the connection is lost.
+        """
+        if self._pushes:
+            return self._pushes.popleft()
+        before = self._socket.gettimeout()
+        self._socket.settimeout(max(timeout_s, 0.000_001))
+        try:
+            while not self._pushes:
+                self._read()
+                self._sort_all()
+        except TimeoutError:
+            return None
+        except (OSError, hiredis.ProtocolError) as error:
+            raise Unavailable(f"{self._address}: {_why(error)}") from None
+        finally:
+            self._socket.settimeout(before)
+        return self._pushes.popleft()
+
+    def _next_reply(self) -> Any:
+        while not self._replies:
+            self._sort_all()
+            if not self._replies:
+                self._read()
+        return self._replies.popleft()
+
+    def _sort_all(self) -> None:
+        """Tell what the broker says by itself from what it replies."""
+        while (found := self._reader.gets()) is not NOTHING:
+            if isinstance(found, hiredis.PushNotification):
+                self._pushes.append(list(found))
+            else:
+                self._replies.append(found)
+
+    def _read(self) -> None:
+        data = self._socket.recv(65536)
+        if not data:
+            raise Unavailable(f"{self._address} closed the connection")
+        self._reader.feed(data)
 
     def close(self) -> None:
         """Hang up."""

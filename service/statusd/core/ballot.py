@@ -1,0 +1,248 @@
+"""A fleet and one command to it: who was there, who has answered, who is silent.
+
+Pure: roster and documents come in as they stand in Redis, verdicts as they are heard. Rules of this
+file: whoever was expected is in the report, by name; a verdict of an older boot is nobody's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from statusd.core.messages import FINAL, Answer, Target
+
+EXIT_DONE, EXIT_REFUSED, EXIT_SILENT, EXIT_NOBODY = 0, 3, 4, 5
+
+SILENT = "silent"
+"""In place of a verdict: a living unit that didn't answer in time."""
+LOST = "LOST"
+"""In place of a state: a unit that has gone without leaving."""
+
+_DONE = frozenset({Answer.DONE.value, Answer.NOOP.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One unit as the roster and its status document tell of it.
+
+    Args:
+        boot: of its daemon, as the roster has it.
+        left: it has ended, and said so.
+        seen: when it was seen last, RFC 3339.
+        document: its status document; empty if there is none.
+    """
+
+    name: str
+    boot: int
+    left: bool
+    seen: str
+    document: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its daemon is there."""
+        return not self.left and bool(self.document)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it has gone without a word."""
+        return not self.left and not self.document
+
+    @property
+    def state(self) -> str:
+        """The state by its document, LOST, or END."""
+        return str(self.document.get("state") or (LOST if self.is_lost else "END"))
+
+    @property
+    def tags(self) -> frozenset[str]:
+        """What commands may ask for."""
+        return frozenset(self.document.get("tags", ()))
+
+
+def read_fleet(roster: Mapping[str, object], documents: Mapping[str, object]) -> list[Unit]:
+    """Return the units of ``roster``, by name.
+
+    Args:
+        roster: name -> entry; documents: name -> status document, as they stand in Redis.
+            What is no entry of ours is passed over, and so is a document of an older boot.
+    """
+    units = []
+    for name in sorted(roster):
+        entry = _decoded(roster[name])
+        boot = entry.get("boot")
+        if not isinstance(boot, int):
+            continue
+        document = _decoded(documents.get(name))
+        if document.get("boot") != boot:
+            document = {}
+        units.append(
+            Unit(name, boot, entry.get("left") is True, str(entry.get("seen", "")), document)
+        )
+    return units
+
+
+def _decoded(text: object) -> dict[str, Any]:
+    if not isinstance(text, bytes | str):
+        return {}
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a command at one unit.
+
+    Args:
+        verdict: the final one; ``silent`` if there was none in time; ``LOST`` if the unit was gone.
+        before, after: its state when it was asked, and by the verdict; empty if unknown.
+        ms: from sending to the verdict, by the sender's clock; None without a verdict.
+        reason: in words, if there is something to say.
+        fields: the verdict as it stood on the wire.
+    """
+
+    name: str
+    verdict: str
+    before: str = ""
+    after: str = ""
+    ms: float | None = None
+    reason: str = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of a command in the whole fleet; each unit stands in one of the lists."""
+
+    id: str
+    outcomes: tuple[Outcome, ...]
+
+    def _of(self, is_one: Callable[[str], bool]) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if is_one(outcome.verdict)]
+
+    @property
+    def done(self) -> list[Outcome]:
+        """Those who obeyed, or were there already (``done``, ``noop``)."""
+        return self._of(lambda verdict: verdict in _DONE)
+
+    @property
+    def refused(self) -> list[Outcome]:
+        """Those who answered and did not: ``refused``, ``failed``, ``invalid``, ``expired``."""
+        return self._of(lambda verdict: verdict not in {*_DONE, SILENT, LOST})
+
+    @property
+    def silent(self) -> list[Outcome]:
+        """Those who were alive and gave no final verdict in time."""
+        return self._of(lambda verdict: verdict == SILENT)
+
+    @property
+    def lost(self) -> list[Outcome]:
+        """Those who were gone already; nobody waited for them."""
+        return self._of(lambda verdict: verdict == LOST)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 3 some refused, 4 some silent, 5 nobody was there to be asked."""
+        if self.refused:
+            return EXIT_REFUSED
+        if self.silent:
+            return EXIT_SILENT
+        return EXIT_DONE if self.done else EXIT_NOBODY
+
+
+class Ballot:
+    """Collects the verdicts to one command.
+
+    Args:
+        command_id: what they carry.
+        expected: the units that have to answer; gone: those that can't.
+        now: when it was sent, in seconds on the monotonic clock.
+    """
+
+    def __init__(
+        self, command_id: str, expected: Iterable[Unit], gone: Iterable[Unit], now: float
+    ) -> None:
+        self._id = command_id
+        self._expected = {unit.name: unit for unit in expected}
+        self._gone = list(gone)
+        self._sent = now
+        self._heard: dict[str, Mapping[str, Any]] = {}
+        self._final: dict[str, Outcome] = {}
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everybody who was expected has given a final verdict."""
+        return self._final.keys() >= self._expected.keys()
+
+    def take(self, message: bytes | str, now: float) -> Outcome | None:
+        """Take in a message of the reply channel; return the outcome, if it is a final verdict."""
+        fields = _decoded(message)
+        name, verdict = fields.get("name"), fields.get("verdict")
+        if fields.get("id") != self._id or not isinstance(name, str) or name in self._final:
+            return None
+        unit = self._expected.get(name)
+        if unit is not None and fields.get("boot", 0) < unit.boot:
+            return None
+        self._heard[name] = fields
+        if verdict not in FINAL:
+            return None
+        before = unit.state if unit is not None else ""
+        outcome = self._final[name] = Outcome(
+            name,
+            str(verdict),
+            before,
+            str(fields.get("state", "")),
+            round((now - self._sent) * 1000, 1),
+            str(fields.get("reason", "")),
+            fields,
+        )
+        return outcome
+
+    def report(self) -> Report:
+        """Return what is known now: the answers, the silent, the lost; each by name."""
+        silent = [
+            self._silent(unit) for name, unit in self._expected.items() if name not in self._final
+        ]
+        lost = [
+            Outcome(u.name, LOST, reason=f"last seen {u.seen}" if u.seen else "")
+            for u in self._gone
+        ]
+        found = [*self._final.values(), *silent, *lost]
+        return Report(self._id, tuple(sorted(found, key=lambda outcome: outcome.name)))
+
+    def _silent(self, unit: Unit) -> Outcome:
+        heard = self._heard.get(unit.name)
+        if heard is None:
+            before = unit.state if unit.document else ""
+            return Outcome(unit.name, SILENT, before, reason="no answer")
+        reason = f"{heard.get('verdict')}, but not done in time"
+        return Outcome(
+            unit.name, SILENT, unit.state, str(heard.get("state", "")), reason=reason, fields=heard
+        )
+
+
+def asked(
+    units: Iterable[Unit], target: Target, hears: Callable[[Unit], bool]
+) -> tuple[list[Unit], list[Unit]]:
+    """Return the units that a command is for: those alive, and those lost.
+
+    Args:
+        hears: tells whether a living unit listens where the command is sent. Of a lost one nobody
+            knows channels, tags or state: it counts if its name fits and nothing else was asked.
+    """
+    alive, lost = [], []
+    for unit in units:
+        if unit.is_alive and target.is_for(unit.name, unit.tags, unit.state) and hears(unit):
+            alive.append(unit)
+        elif (
+            unit.is_lost
+            and not target.tag
+            and not target.state
+            and target.is_for(unit.name, frozenset(), "")
+        ):
+            lost.append(unit)
+    return alive, lost

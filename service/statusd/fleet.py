@@ -1,0 +1,503 @@
+"""The fleet from Python: command it, look at it, follow it.
+
+    with Fleet("redis://localhost") as fleet:
+        report = fleet.send("pause", tag="gpu", timeout_s=3)
+        print([outcome.name for outcome in report.silent])
+
+A `Fleet` is used by one thread at a time. A connection that is lost is made anew by the next call;
+a command is never sent twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import select
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Self, TypeVar
+
+from statusd.core.ballot import Ballot, Outcome, Report, Unit, asked, read_fleet
+from statusd.core.errors import BadMessage, ConfigError, Unavailable
+from statusd.core.messages import EVERYBODY, Scalar, Target, parse, to_json
+from statusd.wire.address import DEFAULT_URL, Address, parse_url, with_credentials
+from statusd.wire.dial import Dial
+from statusd.wire.local import Local, sockets
+from statusd.wire.me import whoami
+from statusd.wire.names import Names, glob_regex, is_pattern
+
+__all__ = ["Fleet", "Host", "Outcome", "Report", "Unit", "Watcher"]
+
+T = TypeVar("T")
+Event = dict[str, Any]
+Globs = str | Sequence[str] | None
+
+BLOCK_S = 1.0
+"""How long a watcher blocks at most before it looks for new units."""
+MOST_EVENTS = 1000
+"""So many events of one unit are read at a time."""
+
+
+class Fleet:
+    """All units of a namespace.
+
+    Args:
+        url: the broker; by default ``STATUSD_REDIS__URL``, or 127.0.0.1:6379.
+        namespace: of the units.
+        timeout_s: the longest wait for a connection, and for each of the broker's replies.
+        password_file: wins over a password in the url.
+
+    Raises:
+        ConfigError: the url is not valid.
+    """
+
+    def __init__(
+        self,
+        url: str | Address | None = None,
+        *,
+        namespace: str = "statusd",
+        timeout_s: float = 2.0,
+        password_file: str = "",
+    ) -> None:
+        if not isinstance(url, Address):
+            url = parse_url(url or os.environ.get("STATUSD_REDIS__URL") or DEFAULT_URL)
+        self._address = with_credentials(url, password_file=password_file) if password_file else url
+        self._namespace = namespace
+        self._names = Names(namespace)
+        self._timeout_s = timeout_s
+        self._dial: Dial | None = None
+        self._reply_to = f"{namespace}:reply:{os.urandom(16).hex()}"
+
+    # ---- looking -------------------------------------------------------------------------------
+
+    def status(self) -> list[Unit]:
+        """Return every unit that there is or was, by name: two round trips, however many.
+
+        Raises:
+            Unavailable: the broker can't be reached, or refuses.
+        """
+        return self._again(self._look)
+
+    def forget(self, name: str) -> bool:
+        """Strike a unit that is lost or has left off the roster; tell whether it was there."""
+        return bool(self._again(lambda dial: dial.call("HDEL", self._names.roster, name)))
+
+    def history(self, name: str, since: str = "", most: int = MOST_EVENTS) -> list[Event]:
+        """Return the newest events of a unit in order, at most ``most``.
+
+        Args:
+            since: the id of an event: only what came after it is returned.
+
+        Raises:
+            Unavailable: the broker can't be reached, or refuses.
+        """
+        start = f"({since}" if since else "-"
+        key = Names(self._namespace, name).history
+        entries = self._again(lambda d: d.call("XREVRANGE", key, "+", start, "COUNT", most))
+        return [event for _, event in reversed(list(_events(entries)))]
+
+    def watch(self, name: Globs = None, since: Mapping[str, str] | None = None) -> Watcher:
+        """Return an endless iterator over the events of the fleet, on a connection of its own.
+
+        Args:
+            name: only units whose names fit one of these globs.
+            since: unit -> id of the last event that is known, as `Watcher.positions` gave it;
+                units that are not in it begin with what comes now.
+        """
+        return Watcher(self._address, self._namespace, _texts(name), dict(since or {}))
+
+    def _look(self, dial: Dial) -> list[Unit]:
+        found: Any = dial.call("HGETALL", self._names.roster)
+        roster = {_text(name): entry for name, entry in found.items()}
+        keys = [Names(self._namespace, name).status for name in roster]
+        documents = dial.calls([("GET", key) for key in keys])
+        return read_fleet(roster, dict(zip(roster, documents, strict=True)))
+
+    # ---- commanding ----------------------------------------------------------------------------
+
+    def send(
+        self,
+        word: str,
+        *,
+        name: Globs = None,
+        tag: Globs = None,
+        state: Globs = None,
+        channel: str = "",
+        args: Mapping[str, Scalar] | None = None,
+        by: str = "",
+        expires: str = "",
+        timeout_s: float = 5.0,
+        heard: Callable[[Outcome], None] | None = None,
+    ) -> Report:
+        """Send a command and wait until everybody who has to answer has given a final verdict.
+
+        Args:
+            word: a trigger or a state.
+            name, tag, state: whom it is for; globs for the name. None for everybody.
+            channel: where it is published; by default the namespace's own, which every unit hears.
+            args: for the worker; by: who we are; expires: RFC 3339, after which it is not obeyed.
+            timeout_s: the longest wait; who hasn't answered by then is ``silent``.
+            heard: called with each final verdict as it comes.
+
+        Returns:
+            What became of it, by unit. Nobody is waited for who was lost already.
+
+        Raises:
+            ConfigError: it is no command; nothing was sent.
+            Unavailable: the broker can't be reached, or refuses. After a lost connection nobody
+                knows whether it was sent.
+        """
+        message, target = self._message(
+            word, name=name, tag=tag, state=state, args=args, by=by, expires=expires
+        )
+        alive, lost = self.expected(target, channel)
+        dial = self._subscribed()
+        try:
+            began = time.monotonic()
+            ballot = Ballot(message["id"], alive, lost, began)
+            dial.call("PUBLISH", channel or self._names.control, to_json(message))
+            self._collect(dial, ballot, began + timeout_s, heard)
+        except Unavailable:
+            self.close()
+            raise
+        return ballot.report()
+
+    def expected(
+        self, target: Target = EVERYBODY, channel: str = ""
+    ) -> tuple[list[Unit], list[Unit]]:
+        """Return whom a command would be for: the units that are alive, and those lost.
+
+        Raises:
+            Unavailable: the broker can't be reached, or refuses.
+        """
+        hears = partial(_hears, channel) if channel else _is_there
+        return asked(self.status(), target, hears)
+
+    def _message(
+        self,
+        word: str,
+        *,
+        args: Mapping[str, Scalar] | None,
+        by: str,
+        expires: str,
+        **target: Globs,
+    ) -> tuple[dict[str, Any], Target]:
+        message: dict[str, Any] = {
+            "command": word,
+            "id": os.urandom(16).hex(),
+            "by": by or whoami(),
+            "reply_to": self._reply_to,
+        }
+        wanted = {key: list(_texts(value)) for key, value in target.items() if value is not None}
+        if wanted:
+            message["target"] = wanted
+        if args:
+            message["args"] = dict(args)
+        if expires:
+            message["expires"] = expires
+        try:
+            command = parse(json.dumps(message).encode(), "fleet")
+        except BadMessage as error:
+            raise ConfigError(error.reason) from None
+        assert command is not None
+        return message, command.target
+
+    def _subscribed(self) -> Dial:
+        """Return a connection that hears our reply channel."""
+        if self._dial is None or not self._dial.hears:
+            dial = self._connected()
+            dial.subscribe(self._reply_to)
+        assert self._dial is not None
+        return self._dial
+
+    def _collect(
+        self,
+        dial: Dial,
+        ballot: Ballot,
+        deadline: float,
+        heard: Callable[[Outcome], None] | None,
+    ) -> None:
+        while not ballot.is_complete:
+            left_s = deadline - time.monotonic()
+            push = dial.push(left_s) if left_s > 0 else None
+            if push is None:
+                return
+            if push[0] == b"message":
+                outcome = ballot.take(push[2], time.monotonic())
+                if outcome is not None and heard is not None:
+                    heard(outcome)
+
+    # ---- the connection ------------------------------------------------------------------------
+
+    def _connected(self) -> Dial:
+        if self._dial is None:
+            self._dial = Dial(self._address, "statusd-fleet", self._timeout_s)
+        return self._dial
+
+    def _again(self, ask: Callable[[Dial], T]) -> T:
+        """Ask something that may be asked twice: a connection that has grown old is made anew."""
+        is_old = self._dial is not None
+        try:
+            return ask(self._connected())
+        except Unavailable:
+            self.close()
+            if not is_old:
+                raise
+        return ask(self._connected())
+
+    def close(self) -> None:
+        """Hang up; the next call connects anew."""
+        if self._dial is not None:
+            self._dial.close()
+            self._dial = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Host:
+    """The units of this host, over their sockets: no broker is needed.
+
+    Args:
+        given: a socket, or a folder of some; empty for the usual places.
+
+    Raises:
+        Unavailable: there are none.
+    """
+
+    def __init__(self, namespace: str = "statusd", given: str = "") -> None:
+        self._paths = {}
+        for name, path in sockets(namespace, given).items():
+            with contextlib.suppress(Unavailable):  # a killed one's file: nobody is behind it
+                Local(path).close()
+                self._paths[name] = path
+        if not self._paths:
+            raise Unavailable(
+                "no daemon of this host listens any more: only its socket's file is left"
+            )
+
+    def status(self, timeout_s: float = 1.0) -> list[Unit]:
+        """Return the units by name; one that doesn't answer in time has no document."""
+        found = {}
+        for outcome in self._ask("status", {}, self._unknown(), timeout_s, None).outcomes:
+            document = outcome.fields.get("status") or {}
+            boot = document.get("boot", 0)
+            found[outcome.name] = Unit(outcome.name, boot, False, "", document)
+        return list(found.values())
+
+    def send(
+        self,
+        word: str,
+        *,
+        target: Target = EVERYBODY,
+        args: Mapping[str, Scalar] | None = None,
+        timeout_s: float = 5.0,
+        heard: Callable[[Outcome], None] | None = None,
+    ) -> Report:
+        """Send a command to the units of this host; see `Fleet.send`.
+
+        Units that don't even tell their status count as silent, if their name fits.
+        """
+        units = self.status()
+        alive = [u for u in units if u.is_alive and target.is_for(u.name, u.tags, u.state)]
+        mute = [u for u in units if not u.is_alive and target.is_for(u.name, u.tags, u.state)]
+        return self._ask(word, dict(args or {}), [*alive, *mute], timeout_s, heard)
+
+    def _unknown(self) -> list[Unit]:
+        return [Unit(name, 0, False, "") for name in self._paths]
+
+    def _ask(
+        self,
+        word: str,
+        args: dict[str, Scalar],
+        units: list[Unit],
+        timeout_s: float,
+        heard: Callable[[Outcome], None] | None,
+    ) -> Report:
+        message: dict[str, Any] = {"command": word, "id": os.urandom(16).hex(), "by": whoami()}
+        if args:
+            message["args"] = args
+        began = time.monotonic()
+        ballot = Ballot(message["id"], units, [], began)
+        calls = []
+        for unit in units:
+            with contextlib.suppress(Unavailable):  # it has just ended: silent
+                calls.append(Local(self._paths[unit.name], timeout_s))
+                calls[-1].send(message)
+        open_calls = list(calls)
+        while open_calls and not ballot.is_complete:
+            left_s = began + timeout_s - time.monotonic()
+            ready = select.select(open_calls, [], [], left_s)[0] if left_s > 0 else []
+            if not ready:
+                break
+            for call in ready:
+                if not _take_lines(call, ballot, heard):
+                    open_calls.remove(call)
+        for call in calls:
+            call.close()
+        return ballot.report()
+
+
+class Watcher:
+    """An endless iterator over events, in the order of each unit, without a gap.
+
+    It reads the histories, not the channel: what happens while the broker is away is read later.
+    Where the history was cut (it is bounded), ``{"gap": unit, "after": id, "before": id}`` comes in
+    place of what is missing.
+
+    Args:
+        positions: unit -> id of the last event that was given out; kept up to date.
+    """
+
+    def __init__(
+        self, address: Address, namespace: str, globs: tuple[str, ...], positions: dict[str, str]
+    ) -> None:
+        self.positions = positions
+        self.is_closed = False
+        self._address = address
+        self._namespace = namespace
+        self._target = Target(name=globs)
+        self._ready: list[Event] = []
+        self._dial: Dial | None = None
+        self._failures = 0
+        self._began = False
+        self._last: dict[str, Event] = {}
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        """Return the next event; wait for it, however long the broker is away."""
+        while not self.is_closed:
+            event = self.poll()
+            if event is not None:
+                return event
+        raise StopIteration
+
+    def poll(self) -> Event | None:
+        """Return the next event, or None after a second without one."""
+        if not self._ready:
+            try:
+                self._read()
+                self._failures = 0
+            except Unavailable:
+                self.close()
+                self.is_closed = False
+                self._failures += 1
+                time.sleep(min(BLOCK_S, 0.02 * 2**self._failures) * random.random())
+        return self._ready.pop(0) if self._ready else None
+
+    def close(self) -> None:
+        """Hang up, and give out no more."""
+        self.is_closed = True
+        if self._dial is not None:
+            self._dial.close()
+            self._dial = None
+
+    def _read(self) -> None:
+        if self._dial is None:
+            self._dial = Dial(self._address, "statusd-watch", BLOCK_S + 2)
+        dial = self._dial
+        self._find_units(dial)
+        if not self.positions:
+            time.sleep(BLOCK_S / 4)
+            return
+        names = list(self.positions)
+        keys = [Names(self._namespace, name).history for name in names]
+        reply: Any = dial.call(
+            *("XREAD", "COUNT", MOST_EVENTS, "BLOCK", int(BLOCK_S * 1000), "STREAMS"),
+            *keys,
+            *(self.positions[name] for name in names),
+        )
+        units = dict(zip(keys, names, strict=True))
+        for key, entries in (reply or {}).items():
+            name = units[_text(key)]
+            for entry_id, event in _events(entries):
+                self._give(name, entry_id, event)
+
+    def _find_units(self, dial: Dial) -> None:
+        """Look for units that are new in the roster; at first, begin with what comes now."""
+        roster: Any = dial.call("HKEYS", Names(self._namespace).roster)
+        for name in map(_text, roster):
+            if name in self.positions or not self._target.is_for(name, frozenset(), ""):
+                continue
+            self.positions[name] = "0-0"
+            if not self._began:
+                key = Names(self._namespace, name).history
+                newest: Any = dial.call("XREVRANGE", key, "+", "-", "COUNT", 1)
+                if newest:
+                    self.positions[name] = _text(newest[0][0])
+        self._began = True
+
+    def _give(self, name: str, entry_id: str, event: Event) -> None:
+        last = self._last.get(name)
+        known = last["event"] if last is not None else self.positions[name]
+        if _is_gap(known, event):
+            self._ready.append({"gap": name, "after": known, "before": entry_id})
+        self._ready.append(event)
+        self._last[name] = event
+        self.positions[name] = entry_id
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _is_gap(known: str, event: Event) -> bool:
+    """Tell whether something is missing between the event ``known`` and ``event``."""
+    boot, _, seq = known.partition("-")
+    if known == "0-0":
+        return False
+    if event.get("boot") == int(boot):
+        return event.get("seq") != int(seq) + 1
+    return event.get("previous") != known
+
+
+def _take_lines(call: Local, ballot: Ballot, heard: Callable[[Outcome], None] | None) -> bool:
+    """Take in what has come on ``call``; False at its end."""
+    lines = call.read()
+    for line in lines or ():
+        outcome = ballot.take(line, time.monotonic())
+        if outcome is not None and heard is not None:
+            heard(outcome)
+    return lines is not None
+
+
+def _hears(channel: str, unit: Unit) -> bool:
+    """Tell whether ``unit`` listens on ``channel``."""
+    return any(
+        glob_regex(heard).fullmatch(channel) if is_pattern(heard) else heard == channel
+        for heard in unit.document.get("channels", ())
+    )
+
+
+def _is_there(_: Unit) -> bool:
+    return True
+
+
+def _texts(value: Globs) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+
+
+def _events(entries: Iterable[Any]) -> Iterator[tuple[str, Event]]:
+    """Yield id and event of the entries of a history; what is no event is passed over."""
+    for entry_id, fields in entries:
+        named = dict(zip(fields[::2], fields[1::2], strict=True))
+        with contextlib.suppress(ValueError):
+            event = json.loads(named.get(b"event", b""))
+            if isinstance(event, dict):
+                yield _text(entry_id), event

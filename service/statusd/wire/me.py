@@ -1,0 +1,16 @@
+"""Who we say that we are, in the ``by`` of a command."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+
+
+def whoami() -> str:
+    """Return ``user@host``."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's numeric user has no name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}"[:128]

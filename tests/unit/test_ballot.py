@@ -1,0 +1,198 @@
+"""Tests of `statusd.core.ballot`: who was there, who has answered, who is silent or lost."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from statusd.core.ballot import LOST, SILENT, Ballot, Outcome, Report, Unit, asked, read_fleet
+from statusd.core.messages import EVERYBODY, Target
+
+
+def entry(boot: int = 5, *, left: bool = False) -> str:
+    """Return an entry of the roster."""
+    return json.dumps({"boot": boot, "left": left, "seen": "2026-11-23T12:00:00.000Z"})
+
+
+def document(boot: int = 5, **more: Any) -> bytes:
+    """Return a status document."""
+    return json.dumps({"boot": boot, "state": "RUNNING", "tags": ["gpu"], **more}).encode()
+
+
+def unit(name: str, state: str = "RUNNING", boot: int = 5) -> Unit:
+    """Return a unit that is alive."""
+    return Unit(name, boot, False, "", {"state": state, "boot": boot, "tags": ["gpu"]})
+
+
+def gone(name: str) -> Unit:
+    """Return a unit that is lost."""
+    return Unit(name, 5, False, "2026-11-23T12:00:00.000Z")
+
+
+def verdict(name: str, kind: str = "done", **more: Any) -> str:
+    """Return a verdict as it stands on the wire."""
+    fields = {"verdict": kind, "id": "x", "name": name, "boot": 5, "state": "PAUSED"}
+    return json.dumps(fields | more)
+
+
+# ---- the fleet ----------------------------------------------------------------------------------
+
+
+def test_the_roster_and_the_documents_tell_who_is_there() -> None:
+    """Alive, ended, lost: by name."""
+    roster = {"b": entry(), "a": entry(left=True), "c": entry(), "d": entry(left=True)}
+    documents = {"b": document(), "a": document(state="END"), "c": None}
+
+    units = read_fleet(roster, documents)
+
+    assert [(u.name, u.state, u.is_alive, u.is_lost) for u in units] == [
+        ("a", "END", False, False),
+        ("b", "RUNNING", True, False),
+        ("c", LOST, False, True),
+        ("d", "END", False, False),
+    ]
+
+
+@pytest.mark.parametrize("boot", [4, 6])
+def test_a_document_of_another_boot_is_ignored(boot: int) -> None:
+    """A daemon that slept may write after its successor has."""
+    units = read_fleet({"a": entry(5)}, {"a": document(boot)})
+
+    assert units[0].is_lost
+
+
+@pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"boot": "x"}', None, 3, b"\xff"])
+def test_junk_in_the_broker_hurts_nobody(junk: Any) -> None:
+    """Anybody may write there."""
+    assert read_fleet({"a": junk, "b": entry()}, {"b": junk})[0].name == "b"
+
+
+# ---- who is asked -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "alive", "lost"),
+    [
+        (EVERYBODY, ["gpu-1", "gpu-2"], ["gpu-3"]),
+        (Target(name=("*-1",)), ["gpu-1"], []),
+        (Target(name=("gpu-*",)), ["gpu-1", "gpu-2"], ["gpu-3"]),
+        (Target(tag=("gpu",)), ["gpu-1", "gpu-2"], []),
+        (Target(tag=("cpu",)), [], []),
+        (Target(state=("PAUSED",)), ["gpu-2"], []),
+    ],
+)
+def test_who_is_asked(target: Target, alive: list[str], lost: list[str]) -> None:
+    """Of the lost nobody knows tags or state."""
+    units = [unit("gpu-1"), unit("gpu-2", "PAUSED"), gone("gpu-3"), Unit("x", 5, True, "")]
+
+    found = asked(units, target, lambda _: True)
+
+    assert [[one.name for one in units] for units in found] == [alive, lost]
+
+
+def test_who_does_not_hear_the_channel_is_not_asked() -> None:
+    """It can't answer."""
+    assert asked([unit("a"), unit("b")], EVERYBODY, lambda one: one.name == "a")[0] == [unit("a")]
+
+
+# ---- the verdicts -------------------------------------------------------------------------------
+
+
+def ballot(*names: str, lost: tuple[str, ...] = ()) -> Ballot:
+    """Return a ballot over those units, sent at 100 s."""
+    return Ballot("x", map(unit, names), map(gone, lost), 100.0)
+
+
+def test_it_is_complete_with_the_last_final_verdict() -> None:
+    """`accepted` isn't one."""
+    votes = ballot("a", "b")
+
+    assert votes.take(verdict("a"), 100.001) == Outcome(
+        "a", "done", "RUNNING", "PAUSED", 1.0, "", json.loads(verdict("a"))
+    )
+    assert votes.take(verdict("b", "accepted"), 100.002) is None
+    before = votes.is_complete
+    assert votes.take(verdict("b", "refused", reason="no"), 100.003) is not None
+    assert (before, votes.is_complete) == (False, True)
+    assert [o.verdict for o in votes.report().outcomes] == ["done", "refused"]
+
+
+def test_nobody_expected_is_complete() -> None:
+    """There is nothing to wait for."""
+    assert ballot(lost=("a",)).is_complete
+    assert ballot(lost=("a",)).report().exit_code == 5
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "{",
+        "[]",
+        verdict("a", id="another"),
+        verdict("a", boot=4),
+        json.dumps({"verdict": "done", "id": "x"}),
+        json.dumps({"verdict": "done", "id": "x", "name": 3}),
+    ],
+)
+def test_what_is_no_verdict_of_ours_is_passed_over(message: str) -> None:
+    """Another command's, an older boot's, junk."""
+    votes = ballot("a")
+
+    assert votes.take(message, 101) is None
+    assert not votes.is_complete
+
+
+def test_a_second_verdict_changes_nothing() -> None:
+    """The first final one counts."""
+    votes = ballot("a")
+    votes.take(verdict("a"), 100.001)
+
+    assert votes.take(verdict("a", "failed"), 100.002) is None
+    assert votes.report().outcomes[0].verdict == "done"
+
+
+def test_who_was_not_expected_is_reported_too() -> None:
+    """It has come since the roster was read."""
+    votes = ballot("a")
+    votes.take(verdict("new"), 100.001)
+
+    report = votes.report()
+
+    assert [(o.name, o.verdict) for o in report.outcomes] == [("a", SILENT), ("new", "done")]
+
+
+def test_the_silent_and_the_lost_are_named() -> None:
+    """With what is known of them."""
+    votes = ballot("a", "b", lost=("c",))
+    votes.take(verdict("b", "accepted"), 100.001)
+
+    outcomes = {o.name: o for o in votes.report().outcomes}
+
+    assert (outcomes["a"].verdict, outcomes["a"].reason) == (SILENT, "no answer")
+    assert outcomes["b"].reason == "accepted, but not done in time"
+    assert (outcomes["b"].before, outcomes["b"].after) == ("RUNNING", "PAUSED")
+    assert outcomes["c"].reason == "last seen 2026-11-23T12:00:00.000Z"
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ("done noop", 0),
+        ("done refused", 3),
+        ("failed silent", 3),
+        ("invalid", 3),
+        ("expired", 3),
+        ("done silent", 4),
+        ("done LOST", 0),
+        ("LOST", 5),
+        ("", 5),
+    ],
+)
+def test_the_exit_code(verdicts: str, code: int) -> None:
+    """0 all done, 3 some refused, 4 some silent, 5 nobody to be asked."""
+    outcomes = tuple(Outcome(str(n), verdict) for n, verdict in enumerate(verdicts.split()))
+
+    assert Report("x", outcomes).exit_code == code

@@ -1,0 +1,68 @@
+"""Tests of `statusd.cli.status`: times, bars and colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from statusd.cli.status import _progress, ago, style_of
+from statusd.core.ballot import Unit
+
+NOW = 1_795_436_000.0
+"""2026-11-23T12:13:20Z."""
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        ("2026-11-23T12:13:20.000Z", "now"),
+        ("2026-11-23T12:13:15.000Z", "5 s"),
+        ("2026-11-23T12:08:20.000Z", "5 min"),
+        ("2026-11-23T07:13:20.000Z", "5 h"),
+        ("2026-11-18T12:13:20.000Z", "5 d"),
+        ("2026-11-23T12:14:20.000Z", "now"),  # a clock ahead of ours
+        ("yesterday", ""),
+        (None, ""),
+    ],
+)
+def test_how_long_ago(at: Any, text: str) -> None:
+    """In the largest unit that fits."""
+    assert ago(at, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("progress", "text"),
+    [
+        ({"step": 3, "total": 10}, "###-------  30%"),
+        ({"step": 20, "total": 10}, "########## 100%"),
+        ({"step": -1, "total": 10}, "----------   0%"),
+        ({"step": 7, "total": None}, "7"),
+        ({"step": 7, "total": 0}, "7"),
+        ({"step": None, "total": 5}, ""),
+        (None, ""),
+    ],
+)
+def test_the_progress_bar(progress: Any, text: str) -> None:
+    """A bar if the end is known, else the number."""
+    assert _progress(progress) == text
+
+
+@pytest.mark.parametrize(
+    ("state", "part", "style"),
+    [
+        ("RUNNING", "works", "green"),
+        ("ACQUIRING", "works", "green"),
+        ("IDLE", "waits", "blue"),
+        ("FAILED", "ends", "bold red"),
+        ("BACKOFF", "ends", "yellow"),
+    ],
+)
+def test_a_state_is_coloured_by_its_kind(state: str, part: str, style: str) -> None:
+    """Also one that the user has named."""
+    assert style_of(Unit("a", 1, False, "", {"state": state, "part": part})) == style
+
+
+def test_the_lost_are_red() -> None:
+    """Nobody shall overlook them."""
+    assert style_of(Unit("a", 1, False, "")) == "bold red"
