@@ -1,6 +1,6 @@
-# make run | test | check | bench: each does all its own set-up (git, make, Python >= 3.11).
+# make run | test | check | bench | contract: each does all its own set-up (git, make, Python >= 3.11).
 .POSIX:
-.PHONY: run test check format bench clean help
+.PHONY: run test check format bench contract clean help
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -39,6 +39,9 @@ format: $(VENV)/.ready
 
 bench: $(VENV)/.ready
 	$(BIN)/python -m benchmarks
+
+contract: $(VENV)/.ready
+	$(BIN)/python -m tests.tools.contract
 
 clean:
 	rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,155 @@
+"""What stands on the wire, as types: commands, verdicts, events, status documents.
+
+For whoever speaks to units from another language there is the same as JSON Schema in
+docs/contract, made from these types by ``make contract``; the tests hold it to the messages of a
+real run. Times are RFC 3339 in UTC; a boot is in milliseconds since 1970.
+"""
+
+from __future__ import annotations
+
+from typing import (
+    Literal,
+    NotRequired,  # pydantic reads typing's only from 3.12 on
+)
+
+from typing_extensions import TypedDict
+
+Scalar = str | int | float | bool | None
+Args = dict[str, Scalar]
+VerdictKind = Literal[
+    "accepted", "postponed", "done", "noop", "refused", "invalid", "expired", "failed", "denied"
+]
+
+
+class Target(TypedDict):
+    """Whom a command is for; several of one kind mean any of them."""
+
+    name: NotRequired[str | list[str]]
+    tag: NotRequired[str | list[str]]
+    state: NotRequired[str | list[str]]
+
+
+class Command(TypedDict):
+    """A command as a JSON object; a bare word means ``{"command": word}``."""
+
+    command: str
+    id: NotRequired[str]
+    by: NotRequired[str]
+    target: NotRequired[Target]
+    reply_to: NotRequired[str]
+    expires: NotRequired[str]
+    boot: NotRequired[int]
+    run: NotRequired[int]
+    args: NotRequired[Args]
+
+
+class Progress(TypedDict):
+    """How far the work is, and of how much, if anybody knows."""
+
+    step: float | None
+    total: float | None
+
+
+class Death(TypedDict):
+    """How the last worker died that did."""
+
+    run: int
+    reason: str
+    stderr: list[str]
+
+
+class Worker(TypedDict):
+    """The process: none has the pid null."""
+
+    pid: int | None
+    beats: int
+    restarts: int
+    death: NotRequired[Death]
+
+
+class Stop(TypedDict):
+    """How far the worker's end has come, and what comes next in how many seconds."""
+
+    stage: str
+    next: NotRequired[str]
+    in_s: NotRequired[float]
+
+
+class Last(TypedDict):
+    """What led to the present state."""
+
+    event: str
+    source: NotRequired[str]
+    reason: NotRequired[str]
+    command: NotRequired[str]
+    by: NotRequired[str]
+    id: NotRequired[str]
+
+
+class Document(TypedDict):
+    """The status document: ``GET statusd:status:{name}``."""
+
+    name: str
+    tags: list[str]
+    boot: int
+    seq: int
+    run: int
+    state: str
+    part: Literal["works", "waits", "ends"]
+    since: str
+    goal: str
+    allowed: list[str]
+    observed: bool
+    text: str
+    progress: Progress | None
+    args: Args
+    worker: Worker
+    stop: Stop | None
+    last: Last | None
+    host: str
+    pid: int
+    channels: list[str]
+    link: Literal["DOWN", "CONNECTING", "CONFIRMING", "CATCHING_UP", "LISTENING"]
+    beat_s: float
+
+
+class Verdict(TypedDict):
+    """The answer of one unit to one command."""
+
+    verdict: VerdictKind
+    id: NotRequired[str]
+    name: str
+    boot: int
+    seq: int
+    command: str
+    source: str
+    state: str
+    reason: NotRequired[str]
+    allowed: NotRequired[list[str]]
+    did_you_mean: NotRequired[str]
+    observed: NotRequired[bool]
+    repeat: NotRequired[bool]
+    count: NotRequired[int]
+    status: NotRequired[Document]
+    ms: float
+
+
+class Event(TypedDict):
+    """The record of one transition; its id is also that of its entry in the history."""
+
+    event: str
+    name: str
+    boot: int
+    seq: int
+    run: int
+    old: str
+    new: str
+    trigger: str
+    source: str
+    by: NotRequired[str]
+    id: NotRequired[str]
+    args: NotRequired[Args]
+    reason: NotRequired[str]
+    stderr: NotRequired[list[str]]
+    previous: NotRequired[str]
+    at: str
