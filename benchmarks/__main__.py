@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks import (
+    fleet,
     idle,
     latency,
     life,
@@ -38,6 +39,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "shell": shell.measure,
     "idle": idle.measure,
     "output": output.measure,
+    "fleet": fleet.measure,
 }
 
 

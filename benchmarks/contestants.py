@@ -151,6 +151,7 @@ class Unit(Contestant):
         output: where what it prints goes.
         goal: where the unit goes by itself; `wait` waits for that state.
         level: of the log, which is written as JSON.
+        name: of the unit.
     """
 
     def __init__(
@@ -162,12 +163,13 @@ class Unit(Contestant):
         goal: str = "RUNNING",
         level: str = "info",
         output: str = "tagged",
+        name: str = NAME,
     ) -> None:
         super().__init__(guard, broker)
-        self._goal = goal
+        self._goal, self._name = goal, name
         self._is_answered = isinstance(worker, str)
         self._toml = self.folder / "statusd.toml"
-        fields = {"name": NAME, "goal": goal, "folder": self.folder, "url": broker.url}
+        fields = {"name": name, "goal": goal, "folder": self.folder, "url": broker.url}
         fields |= {"channel": CHANNEL, "worker": _worker(worker, output), "level": level}
         self._toml.write_text(_TOML.format(**fields), encoding="utf-8")
 
@@ -181,7 +183,7 @@ class Unit(Contestant):
 
     def _is_up(self, wire: Wire) -> bool:
         self._has_ended()
-        text = wire.call("GET", f"statusd:status:{{{NAME}}}")
+        text = wire.call("GET", f"statusd:status:{{{self._name}}}")
         document: dict[str, Any] = json.loads(text) if text else {}
         wanted = {"pid": self.pid, "state": self._goal, "link": "LISTENING"}
         wanted["observed"] = self._is_answered

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from benchmarks.broker import Broker
-from benchmarks.contestants import Seed, Unit
+from benchmarks.contestants import NAME, Seed, Unit
 from benchmarks.processes import Guard
 
 Figures = Mapping[str, float]
@@ -43,9 +43,12 @@ class Bench:
         goal: str = "RUNNING",
         level: str = "info",
         output: str = "tagged",
+        name: str = NAME,
     ) -> Unit:
         """Return a daemon that is not started yet."""
-        return Unit(self.guard, self.broker, worker, goal=goal, level=level, output=output)
+        return Unit(
+            self.guard, self.broker, worker, goal=goal, level=level, output=output, name=name
+        )
 
     def seed(self, role: str) -> Seed:
         """Return a hand-written program that is not started yet."""

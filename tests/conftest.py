@@ -17,6 +17,15 @@ BROKERS = available_brokers()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the proofs by repetition be repeated more often."""
     parser.addoption("--rounds", type=int, default=12, help="how often tests/faults does it")
+    parser.addoption(
+        "--units", type=int, default=8, help="how many units there are in tests/faults"
+    )
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a proof by repetition is repeated."""
+    return int(request.config.getoption("rounds"))
 
 
 @pytest.fixture(scope="session", autouse=True)

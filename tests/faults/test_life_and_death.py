@@ -34,12 +34,6 @@ Start = Callable[..., Program]
 
 
 @pytest.fixture
-def rounds(request: pytest.FixtureRequest) -> int:
-    """Return how often to do it."""
-    return int(request.config.getoption("rounds"))
-
-
-@pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Start units, each in a folder of its own; what is closed early is not kept."""
     with ExitStack() as stack:
