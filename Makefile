@@ -1,17 +1,22 @@
-# make run | test | check | bench | contract: each does all its own set-up (git, make, Python >= 3.11).
+# make run | test | check | faults | soak | reliability | bench | contract: each does all its own set-up (git, make, Python >= 3.11).
 .POSIX:
-.PHONY: run test check format bench contract clean help
+.PHONY: run test check faults soak reliability format bench contract clean help
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV = .venv
 BIN = $(VENV)/bin
 STATE = .state
+ROUNDS = 100
+MINUTES = 30
 
 help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
 	@echo "make test    every test"
 	@echo "make check   format, lint, types and unit tests, in seconds"
+	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
+	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
+	@echo "make reliability  the tests of all faults, written down in docs/reliability.md"
 	@echo "make bench   the benchmarks"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -32,6 +37,15 @@ check: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/unit
+
+faults: $(VENV)/.ready
+	$(BIN)/python -m pytest tests/faults --rounds $(ROUNDS) -s
+
+soak: $(VENV)/.ready
+	$(BIN)/python -m pytest tests/faults/test_soak.py --minutes $(MINUTES) -s
+
+reliability: $(VENV)/.ready
+	$(BIN)/python -m pytest -m fault --reliability
 
 format: $(VENV)/.ready
 	$(BIN)/ruff format .

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks import (
+    attach,
     fleet,
     idle,
     latency,
@@ -40,6 +41,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "idle": idle.measure,
     "output": output.measure,
     "fleet": fleet.measure,
+    "attach": attach.measure,
 }
 
 

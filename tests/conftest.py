@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.tools import Broker, Journal, Program, available_brokers, processes_with_marker
+from tests.tools.reliability import Reliability
 
 BROKERS = available_brokers()
 
@@ -17,9 +18,19 @@ BROKERS = available_brokers()
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the proofs by repetition be repeated more often."""
     parser.addoption("--rounds", type=int, default=12, help="how often tests/faults does it")
+    parser.addoption("--minutes", type=float, default=0.2, help="how long tests/faults soaks")
     parser.addoption(
         "--units", type=int, default=8, help="how many units there are in tests/faults"
     )
+    parser.addoption(
+        "--reliability", action="store_true", help="write what came of it to docs/reliability.md"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Count for the page of reliability, if it is to be written."""
+    if config.getoption("reliability"):
+        config.pluginmanager.register(Reliability())
 
 
 @pytest.fixture

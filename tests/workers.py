@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from statusd import Worker
@@ -182,3 +184,37 @@ def telling_signals(worker: Worker) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, lambda *_: print("got a signal"))
     obedient(worker)
+
+
+def leaving_a_ghost(worker: Worker) -> None:
+    """In the first run, die, but for a child that has left the group; later, work.
+
+    The child is what an old worker is that was stopped and wakes: it has the old run's page and
+    pipes, and uses them once the file ``wake`` exists.
+    """
+    if Path("ghost").exists():
+        obedient(worker)
+        return
+    Path("ghost").touch()
+    if os.fork() > 0:
+        while not Path("escaped").exists():
+            time.sleep(STEP_S)
+        os._exit(1)
+    os.setsid()
+    Path("escaped").touch()
+    while not Path("wake").exists():
+        time.sleep(STEP_S)
+    worker.text("a word from the grave")
+    worker.ack()
+    for note in (b"seen", b'{"note": "trigger", "trigger": "end"}', b'{"note": "ready"}'):
+        with suppress(OSError):
+            os.write(worker._up, note + b"\n")
+    Path("haunted").touch()
+
+
+def calculating_for_ever(worker: Worker) -> None:
+    """Never come out of one call in C, with a handler for SIGTERM that has to wait for it."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    for _ in worker.while_running():
+        Path("calculating").touch()
+        _ = 0 in itertools.repeat(1)

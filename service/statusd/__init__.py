@@ -13,15 +13,28 @@ if TYPE_CHECKING:
     from statusd.core.lifecycle import State as State
     from statusd.fleet import Fleet as Fleet
     from statusd.worker.api import Worker as Worker
+    from statusd.worker.attach import AttachError as AttachError
+    from statusd.worker.attach import attach as attach
 
-__all__ = ["AsyncFleet", "Fleet", "Request", "State", "Worker", "__version__"]
+__all__ = [
+    "AsyncFleet",
+    "AttachError",
+    "Fleet",
+    "Request",
+    "State",
+    "Worker",
+    "__version__",
+    "attach",
+]
 
 _HOMES = {
     "AsyncFleet": "statusd.async_fleet",
+    "AttachError": "statusd.worker.attach",
     "Fleet": "statusd.fleet",
     "Request": "statusd.core.lifecycle",
     "State": "statusd.core.lifecycle",
     "Worker": "statusd.worker.api",
+    "attach": "statusd.worker.attach",
 }
 
 
@@ -34,8 +47,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         msg = f"module 'statusd' has no attribute {name!r}"
         raise AttributeError(msg)
-    from importlib import import_module
-
-    value = getattr(import_module(_HOMES[name]), name)
+    # `importlib` would cost a worker time that this needn't.
+    value = getattr(__import__(_HOMES[name], fromlist=[name]), name)
     globals()[name] = value
     return value

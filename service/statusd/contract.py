@@ -110,6 +110,8 @@ class Document(TypedDict):
     pid: int
     channels: list[str]
     link: Literal["DOWN", "CONNECTING", "CONFIRMING", "CATCHING_UP", "LISTENING"]
+    outages: int
+    canary_ms: float | None
     beat_s: float
 
 
@@ -134,8 +136,23 @@ class Verdict(TypedDict):
     ms: float
 
 
+class Gap(TypedDict):
+    """From when to when a unit may have missed something, and what became of durable commands.
+
+    ``lost`` is null if nobody can know how many can't be read any more.
+    """
+
+    start: str
+    end: str
+    recovered: int
+    lost: int | None
+
+
 class Event(TypedDict):
-    """The record of one transition; its id is also that of its entry in the history."""
+    """The record of one transition; its id is also that of its entry in the history.
+
+    With ``gap`` it is none: the unit was deaf, and ``old`` and ``new`` are the state it is in.
+    """
 
     event: str
     name: str
@@ -151,5 +168,6 @@ class Event(TypedDict):
     args: NotRequired[Args]
     reason: NotRequired[str]
     stderr: NotRequired[list[str]]
+    gap: NotRequired[Gap]
     previous: NotRequired[str]
     at: str

@@ -17,6 +17,7 @@ import random
 import select
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, TypeVar
 
@@ -25,6 +26,7 @@ from statusd.core.errors import BadMessage, ConfigError, Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target, parse, to_json
 from statusd.wire.address import DEFAULT_URL, Address, parse_url, with_credentials
 from statusd.wire.dial import Dial
+from statusd.wire.durable import expiry, kept
 from statusd.wire.local import Local, sockets
 from statusd.wire.me import whoami
 from statusd.wire.names import Names, glob_regex, is_pattern
@@ -129,6 +131,8 @@ class Fleet:
         args: Mapping[str, Scalar] | None = None,
         by: str = "",
         expires: str = "",
+        expires_s: float | None = None,
+        durable: bool = False,
         timeout_s: float = 5.0,
         heard: Callable[[Outcome], None] | None = None,
     ) -> Report:
@@ -139,6 +143,8 @@ class Fleet:
             name, tag, state: whom it is for; globs for the name. None for everybody.
             channel: where it is published; by default the namespace's own, which every unit hears.
             args: for the worker; by: who we are; expires: RFC 3339, after which it is not obeyed.
+            expires_s: the same, in so many seconds by the broker's clock.
+            durable: keep it for units that are away, too; for an hour, if it doesn't expire.
             timeout_s: the longest wait; who hasn't answered by then is ``silent``.
             heard: called with each final verdict as it comes.
 
@@ -146,10 +152,14 @@ class Fleet:
             What became of it, by unit. Nobody is waited for who was lost already.
 
         Raises:
-            ConfigError: it is no command; nothing was sent.
+            ConfigError: it is no command, or a durable one for a channel; nothing was sent.
             Unavailable: the broker can't be reached, or refuses. After a lost connection nobody
                 knows whether it was sent.
         """
+        if durable and channel:
+            raise ConfigError("a durable command is for the whole namespace, not for a channel")
+        if expires_s is not None:
+            expires = self._again(lambda dial: expiry(dial, expires_s))
         message, target = self._message(
             word, name=name, tag=tag, state=state, args=args, by=by, expires=expires
         )
@@ -158,12 +168,17 @@ class Fleet:
         try:
             began = time.monotonic()
             ballot = Ballot(message["id"], alive, lost, began)
-            dial.call("PUBLISH", channel or self._names.control, to_json(message))
+            text = to_json(message)
+            entry = b""
+            if durable:
+                entry = dial.call(*kept(self._names, text))
+            else:
+                dial.call("PUBLISH", channel or self._names.control, text)
             self._collect(dial, ballot, began + timeout_s, heard)
         except Unavailable:
             self.close()
             raise
-        return ballot.report()
+        return replace(ballot.report(), entry=entry.decode())
 
     def expected(
         self, target: Target = EVERYBODY, channel: str = ""

@@ -56,6 +56,16 @@ def set_level(level: str) -> None:
     _level = LEVELS[level]
 
 
+def shows(level: str) -> bool:
+    """Tell whether what is so important is shown."""
+    return LEVELS[level] >= _level
+
+
+def warn(event: str, **fields: Any) -> None:
+    """Log a warning, for those who have no other business with the log."""
+    structlog.get_logger().warning(event, **fields)
+
+
 def _drop_unimportant(_: Any, method: str, fields: Fields) -> Fields:
     if LEVELS.get(method, 50) < _level:
         raise structlog.DropEvent

@@ -46,6 +46,9 @@ _INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG)")
 _SECRET = "statusd_redis_password"
 """The name of a systemd credential, or of a file in /run/secrets, that holds the password."""
 
+_ATTACHED = ("ack_timeout_s", "hang_timeout_s", "stop_timeout_s")
+"""What of ``[worker]`` is for a program that we are attached to."""
+
 Seconds = Annotated[float, Field(ge=0, le=86400 * 365, allow_inf_nan=False)]
 _STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -119,6 +122,9 @@ class Redis(BaseModel):
     username: str = ""
     password: str = Field(default="", repr=False)
     password_file: str = ""
+    sentinel_username: str = ""
+    sentinel_password: str = Field(default="", repr=False)
+    sentinel_password_file: str = ""
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
@@ -130,6 +136,7 @@ class Control(BaseModel):
 
     model_config = _STRICT
     channels: tuple[Annotated[str, AfterValidator(_channel)], ...] = ()
+    durable_s: Seconds = 3600
 
 
 class Worker(BaseModel):
@@ -206,6 +213,7 @@ class Settings(BaseSettings):
     lifecycle: LifecycleTable = LifecycleTable()
     log: Log = Log()
     _lifecycle: Lifecycle = PrivateAttr(default=BUILT_IN)
+    _attached: bool = PrivateAttr(default=False)
 
     @classmethod
     def settings_customise_sources(
@@ -236,6 +244,9 @@ class Settings(BaseSettings):
             username=redis.username,
             password=redis.password,
             password_file=redis.password_file or _secret_file(),
+            sentinel_username=redis.sentinel_username,
+            sentinel_password=redis.sentinel_password,
+            sentinel_password_file=redis.sentinel_password_file,
         )
         if address.tls is None:
             return address
@@ -265,16 +276,17 @@ class Settings(BaseSettings):
         """Return how patient the unit is, for the core."""
         worker = self.worker
         return Policy(
-            restart=Restart(worker.restart),
+            restart=Restart.NEVER if self._attached else Restart(worker.restart),
             backoff_s=worker.backoff_s,
             budget=worker.budget,
             window_s=worker.window_s,
-            exit_on_failed=worker.on_failed == "exit",
+            exit_on_failed=self._attached or worker.on_failed == "exit",
             ready_timeout_s=worker.ready_timeout_s,
             ack_timeout_s=worker.ack_timeout_s,
             hang_timeout_s=worker.hang_timeout_s,
             stop_timeout_s=worker.stop_timeout_s,
             kill_timeout_s=worker.kill_timeout_s,
+            attached=self._attached,
         )
 
 
@@ -287,12 +299,15 @@ def _secret_file() -> str:
     return ""
 
 
-def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(
+    file: Path | None, environ: Mapping[str, str] = os.environ, *, attached: bool = False
+) -> Settings:
     """Return the settings of ``file`` and of the environment, with their lifecycle.
 
     Args:
         file: the TOML file; None if there is none.
         environ: looked through for misspelt names.
+        attached: nothing is to be started: the worker is the program that we are a child of.
 
     Raises:
         ConfigError: with every mistake that was found, one a line.
@@ -312,14 +327,14 @@ def load(file: Path | None, environ: Mapping[str, str] = os.environ) -> Settings
         settings = _salvage(source, error)
     except ValueError as error:  # pydantic-settings: a variable that is no JSON where it must be
         problems.append(str(error))
-    problems += _worker_mistakes(source, environ)
+    problems += (_attached_mistakes if attached else _worker_mistakes)(source, environ)
     try:
         lifecycle = _load_lifecycle(source, settings)
     except ConfigError as error:
         problems += error.problems
     if settings is not None and lifecycle is not None:
         settings = settings.model_copy(update={"name": settings.name or _name(file)})
-        settings._lifecycle = lifecycle
+        settings._lifecycle, settings._attached = lifecycle, attached
         problems += _contradictions(settings, source)
     if settings is None or problems:
         raise ConfigError(*problems)
@@ -376,12 +391,27 @@ def _worker_mistakes(source: Source, environ: Mapping[str, str]) -> Iterator[str
         yield f"{source.place(('worker', 'command'))}: a function or a command, not both"
 
 
+def _attached_mistakes(source: Source, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield what is set for a worker that we would have to start, and be free to kill."""
+    table = source.content.get("worker", {})
+    given = table if isinstance(table, Mapping) else {}  # complained of already
+    for key in Worker.model_fields:
+        if key in _ATTACHED:
+            continue
+        named = variable(("worker", key))
+        text = "attach() starts nothing and kills nothing: the program itself is the worker"
+        if key in given:
+            yield f"{source.place(('worker', key))}: {text}"
+        elif named in environ:
+            yield f"environment: {named}: {text}"
+
+
 # ---- contradictions --------------------------------------------------------------------------
 
 
 def _contradictions(settings: Settings, source: Source) -> Iterator[str]:
     """Yield what each setting allows and all of them together don't."""
-    if not (settings.worker.command or settings.worker.function):
+    if not (settings.worker.command or settings.worker.function or settings._attached):
         return  # complained of already, and the rest depends on it
     if settings.worker.command:
         yield from _function_only(settings.worker, source, ("python",))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 import redis
+import trustme
 
 from statusd.core.errors import Unavailable
 from statusd.fleet import Fleet
@@ -40,6 +44,7 @@ def test_a_unix_socket(run: Run) -> None:
         assert ends_on_command(unit, broker.client())
 
 
+@pytest.mark.fault("M14")
 def test_another_database(broker: Broker, run: Run) -> None:
     """The document is where the URL says; Pub/Sub knows no databases."""
     unit = run("tests.workers:blocked", broker.url.replace("/0", "/5"))
@@ -52,6 +57,7 @@ def test_another_database(broker: Broker, run: Run) -> None:
     assert broker.client().get("statusd:status:{unit}") is None
 
 
+@pytest.mark.fault("X04")
 def test_a_password_from_a_file_is_read_anew(tmp_path: Path, run: Run) -> None:
     """The wrong one keeps the link down, with the reason; the right one needs no restart."""
     secret = tmp_path / "secret"
@@ -82,6 +88,7 @@ def guarded(each_broker: Broker) -> Broker:
     return each_broker
 
 
+@pytest.mark.fault("X01")
 @pytest.mark.parametrize("kind", sorted(BROKERS))
 def test_the_acl_file_is_one(kind: str, tmp_path: Path) -> None:
     """A server starts with it as it stands, and lets nobody else in."""
@@ -100,6 +107,7 @@ def as_role(broker: Broker, role: str) -> redis.Redis:
     return redis.Redis(port=broker.port, username=f"statusd-{role}", password=f"change-me-{role}")
 
 
+@pytest.mark.fault("X01", "X02")
 def test_the_roles_of_the_acl_file(guarded: Broker, run: Run) -> None:
     """The daemon can do all that it must; the operator commands; the viewer only looks."""
     daemon = {
@@ -137,6 +145,7 @@ def test_the_roles_of_the_acl_file(guarded: Broker, run: Run) -> None:
     viewer.close()
 
 
+@pytest.mark.fault("X02")
 def test_a_channel_without_the_right_to_hear_it(guarded: Broker, run: Run) -> None:
     """The link is never up by half, and says which right is missing."""
     daemon = {
@@ -152,6 +161,108 @@ def test_a_channel_without_the_right_to_hear_it(guarded: Broker, run: Run) -> No
     assert unit.logged("link.up", link="hears") is None
 
 
+@pytest.mark.fault("X03")
+def test_a_right_is_taken_away_and_given_back(guarded: Broker, run: Run, rounds: int) -> None:
+    """The link is lost at once, says which right is missing, and comes back with the right."""
+    daemon = {"url": guarded.url, "username": "statusd-daemon", "password": "change-me-daemon"}
+    unit = run("tests.workers:obedient", guarded.url, redis=daemon, goal="RUNNING")
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("RUNNING")
+    client = guarded.client()
+    noticed, again = [], []
+    for _ in range(max(1, rounds // 4)):
+        outages, ups = count(unit, "link.lost"), count(unit, "link.up")
+        began = time.monotonic()
+        set_user(client, "statusd-daemon", "resetchannels", "&statusd:*")
+        wait_until(partial(has_more, unit, "link.lost", outages), 10, "the loss")
+        noticed.append(time.monotonic() - began)
+        wait_until(lambda: "NOPERM" in troubles_of(unit), 15, "the reason")
+        assert client.publish("mychannel", "stop") == 0
+        began = time.monotonic()
+        set_user(client, "statusd-daemon", "&mychannel")
+        wait_until(partial(has_more, unit, "link.up", ups), 15, "the link to be up")
+        again.append(time.monotonic() - began)
+
+    print(f"\nright taken: noticed in {max(noticed):.3f} s, heard again in {max(again):.2f} s")
+    assert max(noticed) <= 6
+    client.publish("mychannel", "pause")
+    unit.wait_state("PAUSED")
+    client.publish("mychannel", "END")
+    assert unit.wait_exit(15) == 0
+
+
+def has_more(unit: Program, event: str, than: int) -> bool:
+    """Tell whether the hearing link has logged ``event`` more often than that."""
+    return count(unit, event) > than
+
+
+def set_user(client: redis.Redis, user: str, *rules: str) -> None:
+    """Change the rights of a user, as an operator does."""
+    client.execute_command("ACL", "SETUSER", user, *rules)  # type: ignore[no-untyped-call]  # redis-py
+
+
+def troubles_of(unit: Program) -> str:
+    """Return all reasons why the hearing link could not be made."""
+    return " ".join(line["reason"] for line in unit.log() if line["event"] == "link.failed")
+
+
+def count(unit: Program, event: str) -> int:
+    """Return how often the hearing link has logged ``event``."""
+    return sum(line["event"] == event and line.get("link") == "hears" for line in unit.log())
+
+
+@pytest.mark.fault("X04")
+def test_a_password_is_changed_while_it_hears(broker: Broker, run: Run, tmp_path: Path) -> None:
+    """The next connection says why it fails, and works as soon as the file has the new one."""
+    secret = tmp_path / "secret"
+    secret.write_text("the-old-one\n")
+    broker.client().config_set("requirepass", "the-old-one")
+    access = {"url": broker.url, "password_file": str(secret)}
+    unit = run("tests.workers:blocked", broker.url, redis=access)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+    client = redis.Redis(port=broker.port, password="the-old-one")
+
+    client.config_set("requirepass", "the-new-one")
+    client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]  # redis-py
+    client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]  # redis-py
+    failed = unit.wait_logged("link.failed", link="hears")
+    secret.write_text("the-new-one\n")
+    wait_until(lambda: count(unit, "link.up") == 2, 15, "the link to be up again")
+
+    assert "WRONGPASS" in failed["reason"]
+    assert ends_on_command(unit, client)
+    client.close()
+    assert "the-old-one" not in unit.output()
+    assert "the-new-one" not in unit.output()
+
+
+@pytest.mark.fault("X02", "X05")
+@pytest.mark.parametrize("role", ["daemon", "operator", "viewer"])
+def test_no_role_may_run_scripts_or_touch_the_server(role: str, guarded: Broker) -> None:
+    """Nor hear what isn't the namespace's."""
+    client = as_role(guarded, role)
+    forbidden = [
+        ("EVAL", "return 1", "0"),
+        ("EVALSHA", "0" * 40, "0"),
+        ("FUNCTION", "LIST"),
+        ("SCRIPT", "FLUSH"),
+        ("CONFIG", "GET", "*"),
+        ("FLUSHALL",),
+        ("ACL", "LIST"),
+        ("SHUTDOWN", "NOSAVE"),
+        ("KEYS", "*"),
+        ("PSUBSCRIBE", "*"),
+        ("SET", "of-somebody-else", "1"),
+    ]
+
+    for command in forbidden:
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.execute_command(*command)  # type: ignore[no-untyped-call]  # redis-py
+    client.close()
+
+
+@pytest.mark.fault("X10")
 def test_tls(broker: Broker, run: Run, tmp_path: Path) -> None:
     """rediss:// with an authority of one's own, for the daemon and for send."""
     with TlsFront(broker.port, tmp_path) as front:
@@ -166,34 +277,74 @@ def test_tls(broker: Broker, run: Run, tmp_path: Path) -> None:
         assert ends_on_command(unit, broker.client())
 
 
+@pytest.mark.fault("X10")
 def test_tls_with_a_client_certificate(broker: Broker, run: Run, tmp_path: Path) -> None:
-    """Who has none stays outside."""
+    """Who has none, or one of another authority, stays outside."""
+    other = tmp_path / "other.pem"
+    certificate = trustme.CA().issue_cert("client@test.invalid")
+    certificate.private_key_and_cert_chain_pem.write_to_path(other)
     with TlsFront(broker.port, tmp_path, ask_client=True) as front:
         url = f"rediss://127.0.0.1:{front.port}/0"
         access = {"url": url, "ca_file": str(front.ca_file)}
-        stranger = run("tests.workers:blocked", url, name="stranger", redis=access)
+        none = run("tests.workers:blocked", url, name="none", redis=access)
+        access["cert_file"] = str(other)
+        wrong = run("tests.workers:blocked", url, name="wrong", redis=access)
         access["cert_file"] = str(front.client_file)
 
         unit = run("tests.workers:blocked", url, redis=access)
 
         assert ends_on_command(unit, broker.client())
-        stranger.wait_logged("link.failed", link="hears")
-        assert stranger.logged("link.up") is None
+        for stranger in (none, wrong):
+            stranger.wait_logged("link.failed", link="hears")
+            assert stranger.logged("link.up") is None
 
 
-@pytest.mark.parametrize("trouble", ["another host", "another authority", "no TLS there"])
-def test_tls_that_is_not_right_is_refused(trouble: str, broker: Broker, tmp_path: Path) -> None:
-    """A wrong name, an unknown authority, a plain port: told in words."""
+TROUBLES = {
+    "another host": "IP address mismatch",
+    "another authority": "certificate verify failed",
+    "out of date": "certificate has expired",
+    "no TLS there": "",
+}
+"""What is wrong with the broker's certificate -> what the reason says of it."""
+
+
+@pytest.mark.fault("X10")
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_tls_that_is_not_right_is_refused(
+    trouble: str, broker: Broker, run: Run, tmp_path: Path
+) -> None:
+    """A wrong name, an unknown authority, an old certificate, a plain port: told in words."""
     host = "elsewhere.invalid" if trouble == "another host" else "127.0.0.1"
-    with TlsFront(broker.port, tmp_path, host) as front:
-        trusted = "" if trouble == "another authority" else f"?ssl_ca_certs={front.ca_file}"
+    not_after = datetime.now(UTC) - timedelta(hours=1) if trouble == "out of date" else None
+    with TlsFront(broker.port, tmp_path, host, not_after=not_after) as front:
+        ca_file = "" if trouble == "another authority" else str(front.ca_file)
         port = broker.port if trouble == "no TLS there" else front.port
-        address = parse_url(f"rediss://127.0.0.1:{port}/0{trusted}")
+        url = f"rediss://127.0.0.1:{port}/0"
+        address = parse_url(f"{url}?ssl_ca_certs={ca_file}" if ca_file else url)
 
         with pytest.raises(Unavailable, match="no connection to rediss://127"):
             Dial(address, "test")
+        unit = run("tests.workers:blocked", url, redis={"url": url, "ca_file": ca_file})
+        failed = unit.wait_logged("link.failed", link="hears")
+
+        assert TROUBLES[trouble] in failed["reason"]
+        unit.wait_state("READY")  # the work begins all the same
+        assert unit.logged("link.up") is None
 
 
+@pytest.mark.fault("X10")
+def test_tls_that_checks_nothing_is_warned_of(broker: Broker, run: Run, tmp_path: Path) -> None:
+    """``ssl_cert_reqs=none`` takes any certificate, and each start says so."""
+    with TlsFront(broker.port, tmp_path, "elsewhere.invalid") as front:
+        url = f"rediss://127.0.0.1:{front.port}/0?ssl_cert_reqs=none"
+
+        unit = run("tests.workers:blocked", url)
+
+        assert ends_on_command(unit, broker.client())
+        assert unit.wait_logged("tls.unverified")["level"] == "warning"
+
+
+@pytest.mark.fault("X08")
 def test_a_wrong_password_is_told_without_showing_it(broker: Broker) -> None:
     """The server's own words, not ours."""
     broker.client().config_set("requirepass", "right-one")

@@ -59,7 +59,7 @@ def play(story: Story, port: int, *channels: str, draw: float = 0.0) -> Told:
             "test",
             told,
             draw=lambda: draw,
-            wall=lambda: 0.0,
+            clock=lambda: 0.0,
             channels=channels,
         )
         link.start()
@@ -85,6 +85,7 @@ async def listening(link: Link, told: Told) -> None:
     await until(lambda: link.state is LinkState.LISTENING, f"listening; {told.failures}")
 
 
+@pytest.mark.fault("N18")
 def test_it_listens_only_after_each_confirmation(each_broker: Broker) -> None:
     """All names and patterns are subscribed by then, at the broker's word."""
     channels = ("a", "b", "c.*", "d[12]")
@@ -100,6 +101,7 @@ def test_it_listens_only_after_each_confirmation(each_broker: Broker) -> None:
     assert told.changes == [LinkState.LISTENING]
 
 
+@pytest.mark.fault("N19", "N10")
 def test_half_a_confirmation_is_none(broker: Broker) -> None:
     """The stream stops after the first channel: never up, and tried anew."""
     with Proxy(broker.port) as proxy:
@@ -116,6 +118,7 @@ def test_half_a_confirmation_is_none(broker: Broker) -> None:
     assert "channels confirmed within" in told.failures[0]
 
 
+@pytest.mark.fault("M01")
 def test_messages_arrive_as_they_are(each_broker: Broker) -> None:
     """Any bytes, in order, and once, though a name and two patterns fit."""
     payloads = [b"", b"END", bytes(range(256)), b"x" * 300_000, b"last"]
@@ -157,7 +160,7 @@ def test_replies_come_in_order_and_errors_are_values(each_broker: Broker) -> Non
         link.outbox.put(("INCR", "a"))
         await listening(link, told)
         await until(lambda: len(told.replies) == 3, "three replies")
-        assert abs(link.server.ahead_s - 1.8e9) < 1e9  # our wall clock stands at 0
+        assert abs((link.server.ahead_s or 0) - 1.8e9) < 1e9  # our wall clock stands at 0
 
     told = play(story, each_broker.port)
 
@@ -167,6 +170,7 @@ def test_replies_come_in_order_and_errors_are_values(each_broker: Broker) -> Non
     assert told.changes == [LinkState.LISTENING]
 
 
+@pytest.mark.fault("N15")
 def test_what_had_no_reply_is_sent_again(broker: Broker) -> None:
     """In order, by the next connection; an entry with an id of its own does not double."""
     with Proxy(broker.port) as proxy:
@@ -205,15 +209,17 @@ def test_a_frozen_broker_is_not_waited_for(broker: Broker) -> None:
     assert told.changes[:2] == [LinkState.LISTENING, LinkState.DOWN]
 
 
+@pytest.mark.fault("N22")
 def test_the_back_off_doubles_up_to_its_cap() -> None:
-    """Its mean goes from 0.1 s to 5 s; the jitter is full, so that a fleet doesn't come at once."""
+    """Its mean goes from 0.05 s to 1 s, with full jitter: a fleet doesn't come at once."""
     means = [backoff_s(failures, 0.5) for failures in range(8)]
 
-    assert means == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0])
-    assert backoff_s(10_000, 0.999) < 10
+    assert means == pytest.approx([0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0])
+    assert backoff_s(10_000, 0.999) < 2
     assert backoff_s(3, 0.0) == 0
 
 
+@pytest.mark.fault("N22")
 def test_only_listening_ends_the_back_off(broker: Broker) -> None:
     """A connection that is accepted but never confirmed makes the next wait longer, not shorter."""
     with Proxy(broker.port) as proxy:
@@ -265,6 +271,7 @@ STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
+@pytest.mark.fault("N30")
 @pytest.mark.parametrize("who", sorted(STRANGERS))
 def test_who_is_no_broker_is_not_believed(who: str) -> None:
     """Told in words, thrown away, tried again; no exception escapes."""
@@ -281,7 +288,7 @@ def test_who_is_no_broker_is_not_believed(who: str) -> None:
         port = server.sockets[0].getsockname()[1]
         loop.set_exception_handler(lambda _, context: troubles.append(str(context)))
         link = Link(
-            Address(port=port), "t", told, draw=lambda: 0.9, wall=lambda: 0.0, channels=("a",)
+            Address(port=port), "t", told, draw=lambda: 0.9, clock=lambda: 0.0, channels=("a",)
         )
         link.start()
         await until(lambda: told.failures or LinkState.DOWN in told.changes, "doubt")

@@ -107,3 +107,29 @@ def test_a_broker_that_is_away_is_written_down() -> None:
         ("x-3", None),
         ("x-4", 0),
     ]
+
+
+def test_durable_commands_are_numbered_and_have_the_id_of_their_entry(server: Broker) -> None:
+    """What the book says is what the stream has."""
+    publisher = Publisher(server.client(), "commands", "d", durable=True)
+    sent = publisher.send_all(["pause", "resume"])
+
+    entries: Any = server.client().xrange("commands")
+    assert [entry_id.decode() for entry_id, _ in entries] == [one.entry for one in sent]
+    assert [json.loads(fields[b"command"]) for _, fields in entries] == [
+        {"command": "pause", "id": "d-1", "by": "publisher"},
+        {"command": "resume", "id": "d-2", "by": "publisher"},
+    ]
+    assert [one.receivers for one in sent] == [1, 1]
+
+
+def test_a_refused_durable_command_is_written_down_with_the_reason(server: Broker) -> None:
+    """Refused is not unknown: the stream doesn't have it."""
+    client = server.client()
+    client.set("not-a-stream", "x")
+    publisher = Publisher(client, "not-a-stream", durable=True)
+
+    sent = publisher.send("pause")
+
+    assert (sent.receivers, sent.entry) == (0, "")
+    assert "WRONGTYPE" in sent.refusal

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import BROKERS, Run
 from tests.tools import Broker, Journal, Proxy, check, free_port, wait_until
 
@@ -12,6 +14,7 @@ def publish_heard(broker: Broker, word: str) -> None:
     wait_until(lambda: client.publish("mychannel", word) == 1, 10, "a listener")
 
 
+@pytest.mark.fault("N17")
 def test_the_daemon_may_start_before_its_broker(run: Run) -> None:
     """It works without a broker, hears as soon as there is one, and tells what happened before."""
     port = free_port()
@@ -24,12 +27,15 @@ def test_the_daemon_may_start_before_its_broker(run: Run) -> None:
         unit.wait_logged("link.up", link="sends")
 
         client = broker.client()
-        wait_until(lambda: client.xlen("statusd:history:{unit}") == 2, 15, "the history")
+        wait_until(
+            lambda: client.xlen("statusd:history:{unit}") == 3, 15, "the history, a gap last"
+        )
         broker.client().publish("mychannel", "END")
 
         assert unit.wait_exit(15) == 0
 
 
+@pytest.mark.fault("N01", "G11")
 def test_a_broker_that_is_killed_and_comes_back_is_heard_again(broker: Broker, run: Run) -> None:
     """The outage is one log line, the worker works on, and the next word is obeyed."""
     unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
@@ -68,6 +74,7 @@ def test_what_was_said_during_an_outage_arrives_in_order(broker: Broker, run: Ru
     assert code == 0  # without its broker, a unit ends all the same
 
 
+@pytest.mark.fault("G07")
 def test_a_frozen_broker_does_not_hold_up_the_end(broker: Broker, run: Run) -> None:
     """SIGTERM ends the unit within its second for the last words, whatever the broker does."""
     unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
@@ -81,6 +88,7 @@ def test_a_frozen_broker_does_not_hold_up_the_end(broker: Broker, run: Run) -> N
     assert unit.wait_logged("outbox.unsent")["lines"] > 0
 
 
+@pytest.mark.fault("N03")
 def test_a_cut_connection_is_made_anew(broker: Broker, run: Run) -> None:
     """Both links come back through a proxy that drops them, and every verdict is still right."""
     with Proxy(broker.port) as proxy, Journal(broker.client()) as journal:
@@ -100,6 +108,7 @@ def test_a_cut_connection_is_made_anew(broker: Broker, run: Run) -> None:
         assert check([], journal, units=["unit"], allow_resent=True) == []
 
 
+@pytest.mark.fault("N09")
 def test_a_message_in_two_segments_is_one_message(broker: Broker, run: Run) -> None:
     """TCP may split anywhere (faults.md N09)."""
     with Proxy(broker.port) as proxy:
@@ -114,6 +123,7 @@ def test_a_message_in_two_segments_is_one_message(broker: Broker, run: Run) -> N
         assert unit.logged("link.lost") is None
 
 
+@pytest.mark.fault("N18", "N17")
 def test_a_broker_that_never_confirms_is_not_believed(broker: Broker, run: Run) -> None:
     """Without the confirmation of each channel the link is never up, and is tried anew."""
     with Proxy(broker.port) as proxy:
@@ -122,7 +132,7 @@ def test_a_broker_that_never_confirms_is_not_believed(broker: Broker, run: Run) 
         unit = run("tests.workers:blocked", f"redis://127.0.0.1:{proxy.port}/0")
 
         line = unit.wait_logged("link.failed", link="hears")
-        assert "0 of 2 channels confirmed" in line["reason"]
+        assert "0 of 3 channels confirmed" in line["reason"]
         assert unit.logged("link.up") is None
         proxy.pass_()
         unit.wait_logged("link.up", link="hears")

@@ -42,6 +42,7 @@ def _is_removed(group: Path) -> bool:
     return not group.exists()
 
 
+@pytest.mark.fault("W14")
 def test_a_worker_that_can_not_die_is_awaited(broker: Broker, run: Run) -> None:
     """Frozen by the kernel, it takes no SIGKILL, like one in an uninterruptible system call.
 
@@ -74,6 +75,7 @@ def test_a_worker_that_can_not_die_is_awaited(broker: Broker, run: Run) -> None:
         assert unit.logged("state.changed", new="FAILED") is None
 
 
+@pytest.mark.fault("W17")
 def test_the_kernel_that_kills_for_memory_is_named(broker: Broker, run: Run) -> None:
     """The counter of the unit's own control group has grown while the worker lived."""
     with control_group("memory") as group:

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.system.commands import statusd
-from tests.system.test_readme import blocks, shell_lines
-from tests.tools import Process, environment, wait_until
+from tests.system.test_readme import blocks, changes, redis_cli, shell_lines
+from tests.tools import Broker, Process, environment, wait_until
 
 EXAMPLES = Path("examples")
 
@@ -131,7 +131,7 @@ def test_every_example_is_listed_and_run() -> None:
     """In the README of the examples, and below."""
     folders = {path.name for path in EXAMPLES.iterdir() if path.is_dir()}
 
-    assert folders == LEADS_TO.keys()
+    assert folders == LEADS_TO.keys() | {"attached"}
     listed = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert all(f"({name})" in listed for name in folders)
 
@@ -223,3 +223,32 @@ def test_the_unix_program_stands_still(tmp_path: Path) -> None:
 
         assert example.process.wait(10) == 0
     assert '"reason": "killed by SIGTERM"' in example.output()
+
+
+def test_the_attached_script_does_what_its_readme_says(broker: Broker, tmp_path: Path) -> None:
+    """It is the main process, obeys each line, and goes on behind the block."""
+    first, lines = readme("attached")
+    assert first == ["python scan.py"]
+    folder = shutil.copytree(EXAMPLES / "attached", tmp_path / "attached")
+    paths = [
+        str(redis_cli(tmp_path, broker.port)),
+        str(Path(sys.prefix, "bin")),
+        os.environ["PATH"],
+    ]
+    variables = environment(tmp_path) | {
+        "PATH": ":".join(paths),
+        "STATUSD_REDIS__URL": broker.url,
+    }
+    log = tmp_path / "log"
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
+            ["python", "scan.py"], cwd=folder, env=variables, stdout=out, stderr=out
+        ) as it,
+    ):
+        leads_to = ["RUNNING", "PAUSED", "RUNNING", "RUNNING", "END"]
+        for line, state in zip(["true", *lines], leads_to, strict=True):
+            subprocess.run(line, shell=True, cwd=folder, env=variables, timeout=10, check=True)
+            wait_until(lambda s=state: changes(log)[-1:] == [s], 15, f"{state} by {line}")  # type: ignore[misc]  # mypy can't infer lambdas with defaults
+        assert it.wait(10) == 0
+    assert "points, and the program goes on" in log.read_text()

@@ -142,6 +142,7 @@ def test_what_is_no_command_is_not_sent(broker: Broker, fleet: Fleet) -> None:
         assert heard.get_message() is None
 
 
+@pytest.mark.fault("N15")
 def test_a_lost_connection_is_made_anew(broker: Broker, fleet: Fleet, units: Units) -> None:
     """The next call works; a command is never sent twice."""
     units("a", goal="RUNNING")
@@ -292,6 +293,7 @@ def test_a_watcher_loses_nothing(broker: Broker, units: Units, fleet: Fleet) -> 
 # ---- the name -----------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("C05")
 def test_a_living_name_is_refused(broker: Broker, units: Units, tmp_path: Path, run: Run) -> None:
     """On another machine, that is, with another state directory: the reason, and 78."""
     unit = units("a")[0]
@@ -313,6 +315,7 @@ def elsewhere(name: str, broker: Broker, tmp_path: Path, *args: str, **toml: Any
     return Program(content, directory=tmp_path / "elsewhere", args=args)
 
 
+@pytest.mark.fault("C05")
 def test_a_newer_one_may_replace_it(broker: Broker, units: Units, tmp_path: Path) -> None:
     """With --replace the older one ends first: two are never there at once."""
     unit = units("a")[0]
@@ -336,6 +339,7 @@ def test_a_name_whose_holder_is_dead_is_free(broker: Broker, units: Units, tmp_p
         second.wait_state("READY", 3)
 
 
+@pytest.mark.fault("R03")
 def test_a_sleeper_that_was_replaced_ends(broker: Broker, units: Units, tmp_path: Path) -> None:
     """SIGSTOP until its name was free, and another took it: 78, and its words are not heard."""
     unit = units("a")[0]
@@ -360,6 +364,7 @@ def holder(fleet: Fleet) -> object:
     return fleet.status()[0].document.get("pid")
 
 
+@pytest.mark.fault("R03")
 @pytest.mark.parametrize("sleeps", [False, True], ids=["evicted", "slept"])
 def test_what_was_lost_is_written_again(
     sleeps: bool, broker: Broker, units: Units, fleet: Fleet

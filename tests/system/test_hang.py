@@ -22,6 +22,7 @@ def passed(seconds: float) -> Callable[[], bool]:
 HANGS = {"hang_timeout_s": 0.5, "backoff_s": [0.05, 0.1], "kill_timeout_s": 0.3}
 
 
+@pytest.mark.fault("W15")
 @pytest.mark.parametrize("worker", ["spinning_for_ever", "blocked_for_ever"])
 def test_a_hang_is_noticed_and_shown(worker: str, broker: Broker, run: Run) -> None:
     """Within the time and a second; the stack of the worker stands in its output."""
@@ -37,6 +38,7 @@ def test_a_hang_is_noticed_and_shown(worker: str, broker: Broker, run: Run) -> N
     wait_until(lambda: f"in {worker}" in unit.output(), 15, "the stack")
 
 
+@pytest.mark.fault("W03", "W14")
 def test_a_stopped_worker_hangs(broker: Broker, run: Run) -> None:
     """Somebody sent SIGSTOP: it is killed all the same."""
     unit = run("tests.workers:telling_args", broker.url, goal="RUNNING", worker=HANGS)

@@ -31,6 +31,7 @@ JUNK = {
 }
 
 
+@pytest.mark.fault("M01", "M03", "M04", "M05", "M06", "M07", "M10", "S09", "S10", "S11")
 @pytest.mark.parametrize("subscribed", ["mychannel", "*"])
 def test_junk_changes_nothing(subscribed: str, broker: Broker, journal: Journal, run: Run) -> None:
     """Every kind of junk, on a plain channel and for a unit that hears simply everything."""
@@ -103,6 +104,7 @@ def test_answers_are_never_answered(broker: Broker, journal: Journal, run: Run) 
     assert sorted(v["verdict"] for v in journal.verdicts()) == ["done"] * 2 + ["refused"] * 2
 
 
+@pytest.mark.fault("M15")
 def test_a_flood_of_words_is_answered_in_sum(broker: Broker, journal: Journal, run: Run) -> None:
     """20,000 words that change nothing: each is counted, few answers, and END comes through."""
     unit = run("tests.workers:blocked", broker.url)

@@ -64,6 +64,7 @@ def test_commands_are_obeyed_and_answered_without_a_broker(alone: Start, tmp_pat
     assert a.wait_logged("state.changed", new="ENDING")["source"] == "socket"
 
 
+@pytest.mark.fault("X12")
 def test_who_may_not_is_kept_out(alone: Start, tmp_path: Path) -> None:
     """The file is for this user alone, and gone when the unit is."""
     unit = alone("a")

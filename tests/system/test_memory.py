@@ -115,6 +115,7 @@ def test_the_first_event_of_a_boot_names_its_predecessor(
     assert broker.client().xlen("statusd:history:{unit}") == 8
 
 
+@pytest.mark.fault("C05")
 def test_a_second_daemon_of_that_name_is_refused(broker: Broker, run: Run) -> None:
     """On one machine, with the reason and the first one's pid; the first is not disturbed."""
     unit = run("tests.workers:obedient", broker.url)
@@ -127,6 +128,7 @@ def test_a_second_daemon_of_that_name_is_refused(broker: Broker, run: Run) -> No
     assert unit.exit_code() is None
 
 
+@pytest.mark.fault("S13")
 def test_a_broken_state_file_is_not_overwritten(broker: Broker, run: Run) -> None:
     """The user is told what it is and what to do; --fresh goes on."""
     unit = run("tests.workers:finishing", broker.url, goal="RUNNING")

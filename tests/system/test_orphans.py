@@ -24,6 +24,7 @@ def kill_and_watch(unit: Program) -> None:
     assert time.monotonic() - began < GONE_S
 
 
+@pytest.mark.fault("W06")
 @pytest.mark.parametrize(
     "worker", ["obedient", "deaf", "stubborn", "with_children", "many_children"]
 )
@@ -37,6 +38,7 @@ def test_a_function_goes_with_its_daemon(worker: str, broker: Broker, run: Run) 
     kill_and_watch(unit)
 
 
+@pytest.mark.fault("W06")
 def test_a_program_goes_with_its_daemon(broker: Broker, run: Run) -> None:
     """A shell with children, one of which ignores SIGTERM."""
     script = "trap '' TERM; (trap '' TERM; sleep 60) & sleep 60 & touch started; wait"
@@ -47,6 +49,7 @@ def test_a_program_goes_with_its_daemon(broker: Broker, run: Run) -> None:
     kill_and_watch(unit)
 
 
+@pytest.mark.fault("W06", "W08")
 def test_the_main_process_dies_without_the_guard(broker: Broker, run: Run) -> None:
     """Each way is enough for itself: here the kernel's parent-death signal alone."""
     unit = run("tests.workers:stubborn", broker.url, worker={"ready": "notified"})
@@ -84,6 +87,7 @@ def guard_of(unit: Program) -> int:
     return 0
 
 
+@pytest.mark.fault("W13")
 def test_a_program_starts_as_it_was_meant_to(broker: Broker, run: Run) -> None:
     """The wrapper leaves it no ignored signal and no descriptor."""
     look = "grep SigIgn /proc/self/status; ls /proc/self/fd | wc -l"

@@ -97,6 +97,7 @@ def contain(tmp_path: Path, broker: Broker) -> Iterator[Callable[..., Container]
         container.outer.wait(5)
 
 
+@pytest.mark.fault("G01")
 def test_a_signal_is_end(contain: Callable[..., Container]) -> None:
     """The kernel drops what process 1 doesn't handle; and its exit code is what is seen outside."""
     unit = contain(function="tests.workers:obedient")
@@ -108,6 +109,7 @@ def test_a_signal_is_end(contain: Callable[..., Container]) -> None:
     assert unit.wait("END")["reason"] == "exit code 0"
 
 
+@pytest.mark.fault("W19")
 def test_strangers_are_buried(contain: Callable[..., Container]) -> None:
     """Orphans of the worker fall to us; none of them stays a zombie."""
     orphans = f"for n in $(seq {MANY}); do (sleep 0.2 &) ; done; touch forked; exec sleep 600"
@@ -120,6 +122,7 @@ def test_strangers_are_buried(contain: Callable[..., Container]) -> None:
     assert unit.states()[-1] == "RUNNING"
 
 
+@pytest.mark.fault("W19")
 @pytest.mark.parametrize(
     ("script", "reason"), [("exit 3", "exit code 3"), ("kill -SEGV $$", "killed by SIGSEGV")]
 )

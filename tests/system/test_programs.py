@@ -213,6 +213,7 @@ def test_states_are_lines_on_standard_input(
     assert lines.index('ARGS {"n": 1, "who": "a b"}') + 1 == lines.index("PAUSED")
 
 
+@pytest.mark.fault("W22")
 @pytest.mark.parametrize(
     "command",
     [["sleep", "1000"], sh("exec <&-; sleep 1000"), sh("exec < /dev/null; sleep 1000")],
@@ -387,6 +388,7 @@ def test_a_flood_of_100_mb_is_passed_on(output: str, broker: Broker, tmp_path: P
         assert unit.logged("worker.lines_dropped") is None
 
 
+@pytest.mark.fault("G15")
 def test_a_flood_that_nobody_reads_stops_nobody(broker: Broker, tmp_path: Path) -> None:
     """Our own output is a pipe that nobody reads: the program finishes, what is lost is counted."""
     (tmp_path / "job").mkdir()
@@ -409,6 +411,7 @@ def test_a_flood_that_nobody_reads_stops_nobody(broker: Broker, tmp_path: Path) 
         assert process.returncode == 0
 
 
+@pytest.mark.fault("G15", "R06")
 def test_standard_output_may_be_full(broker: Broker, tmp_path: Path) -> None:
     """/dev/full takes nothing: the daemon goes on, obeys, and leaves with 0."""
     (tmp_path / "job").mkdir()
@@ -488,6 +491,7 @@ def test_where_and_how_it_runs(broker: Broker, tmp_path: Path) -> None:
         assert os.getpriority(os.PRIO_PROCESS, unit.pid) == os.getpriority(os.PRIO_PROCESS, 0)
 
 
+@pytest.mark.fault("G10")
 def test_nothing_meant_for_us_reaches_it(
     program: Callable[..., Program], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -564,6 +568,7 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
+@pytest.mark.fault("C04")
 @pytest.mark.parametrize("name", sorted(CONTRADICTIONS))
 def test_a_contradiction_is_told(name: str, tmp_path: Path) -> None:
     """Each setting by itself is fine; together they are not."""

@@ -20,7 +20,7 @@ import pytest
 from statusd.core.messages import parse
 from tests.conftest import Run
 from tests.system.commands import statusd
-from tests.tools import Broker, Program, wait_until
+from tests.tools import Broker, Program, environment, wait_until
 
 README = Path("README.md").read_text(encoding="utf-8")
 GUIDE = Path("docs/coming-from-a-listener.md").read_text(encoding="utf-8")
@@ -194,7 +194,7 @@ def test_the_readme_messages_are_real() -> None:
 @pytest.mark.parametrize("which", [0, 1])
 def test_the_guide_for_listeners_runs(which: int, broker: Broker, tmp_path: Path) -> None:
     """Both ways of writing the old program do their steps and end on END."""
-    first, polling = blocks(GUIDE, "python")[1:]
+    first, polling = blocks(GUIDE, "python")[1:3]
     step = 'def do_one_step() -> None:\n    open("done", "a").close()\n'
     body = (
         first.split("def do_one_step")[0]
@@ -217,3 +217,34 @@ def test_the_guide_for_listeners_runs(which: int, broker: Broker, tmp_path: Path
 
         assert unit.wait_exit(8) == 0
         assert unit.wait_state("END")["reason"] == "exit code 0"
+
+
+@pytest.mark.parametrize("source", ["README", "the guide for listeners", "the guide"])
+def test_what_is_said_of_attach_runs(source: str, broker: Broker, tmp_path: Path) -> None:
+    """As printed, with a step: paused, resumed and ended by words."""
+    text = {
+        "README": blocks(README, "python")[1],
+        "the guide for listeners": blocks(GUIDE, "python")[3],
+        "the guide": blocks(Path("docs/attach.md").read_text(encoding="utf-8"), "python")[0],
+    }[source]
+    text = text.replace("redis://localhost:6379/0", broker.url)
+    step = 'def do_one_step(*_):\n    open("done", "a").close()\n\n'
+    (tmp_path / "job.py").write_text(step + text + '\nprint("behind the block")\n')
+    variables = environment(tmp_path) | {
+        "STATUSD_REDIS__URL": broker.url,
+        "STATUSD_LOG__LEVEL": "info",
+    }
+    log = tmp_path / "log"
+    with (
+        log.open("w") as out,
+        subprocess.Popen(
+            [sys.executable, "job.py"], cwd=tmp_path, env=variables, stdout=out, stderr=out
+        ) as job,
+    ):
+        wait_until(lambda: log.read_text().count("link.up") == 2, 10, "the links")
+        for word, state in (("start", "RUNNING"), ("pause", "PAUSED"), ("end", "END")):
+            broker.client().publish("mychannel", word)
+            wait_until(lambda s=state: changes(log)[-1:] == [s], 10, f"{state} by {word}")  # type: ignore[misc]  # mypy can't infer lambdas with defaults
+        assert job.wait(10) == 0
+    assert (tmp_path / "done").exists()
+    assert "behind the block" in log.read_text()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
-from tests.conftest import Run
+import pytest
+
+from tests.conftest import Run, settings
 from tests.system.commands import statusd
-from tests.tools import Broker, free_port
+from tests.tools import Broker, Journal, Program, free_port, wait_until
 
 
 def test_nobody_listening_is_told(broker: Broker) -> None:
@@ -77,3 +80,65 @@ def test_help_has_examples_and_an_unknown_verb_is_named() -> None:
     assert "exit codes" in statusd("send", "--help").stdout
     assert "invalid choice: 'sent'" in statusd("sent").stderr
     assert statusd("--version").stdout.startswith("statusd ")
+
+
+def test_a_durable_command_is_kept_for_who_is_away(broker: Broker, run: Run) -> None:
+    """It says what was promised; a bare XADD is as good; a unit that comes later obeys both."""
+    unit = run("tests.workers:obedient", broker.url)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+
+    here = statusd("send", "start", "--durable", "--wait", "--url", broker.url)
+    unit.wait_state("RUNNING")
+    unit.signal(signal.SIGKILL)
+    unit.wait_exit(5)
+    away = statusd("send", "pause", "--durable", "--expires", "10m", "--json", "--url", broker.url)
+
+    toml = settings("tests.workers:obedient", broker.url)
+    with Journal(broker.client()) as journal, Program(toml, directory=unit.directory) as again:
+        again.wait_state("PAUSED")
+        wait_until(journal.finals, 10, "the verdict")
+        bare = broker.client().xadd("statusd:commands", {"command": "PAUSE"})
+        assert isinstance(bare, bytes)
+        wait_until(lambda: len(journal.finals()) == 2, 10, "the other verdict")
+
+        assert here.returncode == 0
+        assert "start: 1 done" in here.stdout
+        assert "kept as " in here.stdout
+        sent = json.loads(away.stdout)
+        assert (away.returncode, sent["heard"], sent["stream"]) == (0, 0, "statusd:commands")
+        answers = {v["id"]: (v["verdict"], v["source"]) for v in journal.finals()}
+        assert answers[sent["id"]] == ("done", f"stream:{sent['entry']}")
+        assert answers[bare.decode()] == ("noop", f"stream:{bare.decode()}")
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--durable", "-c", "mychannel"], "--durable is for the whole namespace"),
+        (["--durable", "--socket"], "need the broker"),
+        (["--expires", "soon"], "'soon' is no time span: 90s, 10m, 2h, 1d"),
+    ],
+)
+def test_what_can_not_be_durable_is_told(more: list[str], complaint: str) -> None:
+    """Before anything is sent."""
+    done = statusd("send", "pause", *more)
+
+    assert done.returncode == 64
+    assert complaint in done.stderr
+
+
+def test_a_broker_that_refuses_to_keep_it_is_an_error(broker: Broker, run: Run) -> None:
+    """Out of memory: nothing is kept, the sender knows, and the live path still works."""
+    unit = run("tests.workers:obedient", broker.url)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+    broker.client().config_set("maxmemory", "1")
+
+    durable = statusd("send", "start", "--durable", "--url", broker.url)
+    live = statusd("send", "end", "--url", broker.url)
+
+    assert durable.returncode == 69
+    assert "OOM" in durable.stderr
+    assert live.returncode == 0
+    assert unit.wait_exit(8) == 0

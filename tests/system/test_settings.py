@@ -41,6 +41,10 @@ MISTAKES = {
         GOOD + '[control]\nchannels = ["statusd:verdicts"]\n',
         "statusd.toml:4: control.channels: 'statusd:verdicts' lies inside the namespace",
     ),
+    "a channel that is not ASCII": (
+        GOOD + '[control]\nchannels = ["kan\u00e4le"]\n',
+        "statusd.toml:4: control.channels: a channel's name is printable ASCII without blanks",
+    ),
     "a database that is no number": (
         GOOD + '[redis]\nurl = "redis://localhost/one"\n',
         "statusd.toml:4: redis.url: the database in the broker's url must be a number",
@@ -65,6 +69,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.fault("C02", "C03", "C06", "M02")
 @pytest.mark.parametrize("mistake", sorted(MISTAKES))
 @pytest.mark.parametrize("verb", ["check", "run"])
 def test_a_mistake_is_named_with_its_place(verb: str, mistake: str, tmp_path: Path) -> None:
@@ -81,6 +86,7 @@ def test_a_mistake_is_named_with_its_place(verb: str, mistake: str, tmp_path: Pa
     assert "12345678" not in done.stderr
 
 
+@pytest.mark.fault("C01")
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
     """In the file and in the environment."""
     (tmp_path / "statusd.toml").write_text('goals = "x"\n' + GOOD + '[log]\nlevel = "loud"\n')

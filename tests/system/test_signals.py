@@ -20,6 +20,7 @@ from tests.conftest import Run, settings
 from tests.tools import Broker, environment, to_toml, wait_until
 
 
+@pytest.mark.fault("G02")
 @pytest.mark.parametrize("after_ms", range(0, 600, 30))
 def test_sigterm_during_start_up(after_ms: int, broker: Broker, run: Run) -> None:
     """At 20 moments of the start; before our handler stands, the system's default ends it."""
@@ -99,6 +100,7 @@ def terminal(broker: Broker, tmp_path: Path) -> Iterator[Terminal]:
     made.close()
 
 
+@pytest.mark.fault("G03")
 def test_ctrl_c_reaches_the_worker_only_through_the_daemon(terminal: Terminal) -> None:
     """A terminal sends SIGINT to the whole foreground job; the worker is not in it."""
     terminal.wait(b'"new": "RUNNING"')

@@ -41,6 +41,7 @@ def test_the_stage_and_the_time_left_are_told(broker: Broker, journal: Journal, 
     assert unit.wait_exit(15) == 0
 
 
+@pytest.mark.fault("G06")
 def test_the_third_signal_is_out_at_once(broker: Broker, run: Run) -> None:
     """END, force, and then nobody is waited for, not even for the last words."""
     unit = run("tests.workers:stubborn", broker.url, worker=SLOW)
@@ -82,6 +83,7 @@ def test_last_words_that_could_not_be_said_are_said_by_the_next(broker: Broker, 
     assert states[:5] == ["READY", "RUNNING", "ENDING", "END", "READY"]
 
 
+@pytest.mark.fault("G15", "R06")
 @pytest.mark.parametrize("where", ["/dev/full", "&-"])
 def test_an_output_that_takes_nothing_stops_nobody(
     where: str, broker: Broker, tmp_path: Path
@@ -105,6 +107,7 @@ def test_an_output_that_takes_nothing_stops_nobody(
             unit.kill()
 
 
+@pytest.mark.fault("S14", "G04", "G05")
 def test_a_thousand_signals_are_survived(broker: Broker, run: Run) -> None:
     """SIGHUP and SIGCONT while it logs: it goes on, and obeys the next word."""
     unit = run("tests.workers:obedient", broker.url, goal="RUNNING")

@@ -7,6 +7,8 @@ import signal
 import time
 from functools import partial
 
+import pytest
+
 from tests.conftest import Run
 from tests.tools import Broker, Journal, Process, Program, wait_until
 
@@ -31,6 +33,7 @@ def test_a_worker_that_ignores_end_gets_sigterm(broker: Broker, journal: Journal
     assert done["ms"] >= 300
 
 
+@pytest.mark.fault("W20")
 def test_a_worker_that_ignores_sigterm_is_killed(broker: Broker, run: Run) -> None:
     """After kill_timeout_s more; nothing of it is left."""
     worker = {**QUICK, "ready": "notified"}
@@ -92,6 +95,7 @@ def test_the_step_is_finished_before_the_end(broker: Broker, journal: Journal, r
     assert journal.verdicts()[2]["id"] == "p"
 
 
+@pytest.mark.fault("W17")
 def test_a_killed_worker_is_told_at_once_and_started_again(
     broker: Broker, journal: Journal, run: Run
 ) -> None:
@@ -110,6 +114,7 @@ def test_a_killed_worker_is_told_at_once_and_started_again(
     assert unit.worker_pid() != first.pid
 
 
+@pytest.mark.fault("W16")
 def test_a_worker_that_fails_too_often_is_given_up(broker: Broker, run: Run) -> None:
     """FAILED with the last line of its traceback; `reset` tries again."""
     unit = run("tests.workers:raising", broker.url, goal="RUNNING", worker={**QUICK, "budget": 2})
@@ -125,6 +130,7 @@ def test_a_worker_that_fails_too_often_is_given_up(broker: Broker, run: Run) -> 
     unit.wait_logged("state.changed", new="FAILED", run=6)
 
 
+@pytest.mark.fault("W16")
 def test_the_program_leaves_with_75_if_asked_to(broker: Broker, run: Run) -> None:
     """`on_failed = "exit"` hands the trouble to the service manager."""
     worker = {**QUICK, "budget": 0, "on_failed": "exit"}
@@ -134,6 +140,7 @@ def test_the_program_leaves_with_75_if_asked_to(broker: Broker, run: Run) -> Non
     assert unit.wait_exit(10) == 75
 
 
+@pytest.mark.fault("W18")
 def test_exit_0_before_the_work_is_no_success(broker: Broker, run: Run) -> None:
     """A worker that leaves before anybody said start has crashed (faults.md W18)."""
     unit = run("tests.workers:early", broker.url, worker={**QUICK, "restart": "never"})
@@ -256,6 +263,7 @@ def test_nonsense_in_the_pipe_hurts_nobody(broker: Broker, run: Run) -> None:
     assert unit.logged("bug.caught") is None
 
 
+@pytest.mark.fault("W22")
 def test_a_worker_that_never_reads_its_pipe_blocks_nobody(
     broker: Broker, journal: Journal, run: Run
 ) -> None:

@@ -1,16 +1,21 @@
 """What the tests are made with: a real broker, a bad network, the real program, a history to judge.
 
-Everything listens on 127.0.0.1 only, waits with a limit, and leaves nothing behind.
+Everything listens on 127.0.0.1, or in a network namespace of its own, waits with a limit, and
+leaves nothing behind.
 """
 
 from tests.tools.broker import Broker, available_brokers, free_port
 from tests.tools.history import check
 from tests.tools.journal import Heard, Journal, Said
+from tests.tools.namespace import Namespace
 from tests.tools.processes import SESSION, Process, processes_with_marker
 from tests.tools.program import Program, environment
 from tests.tools.proxy import Proxy
 from tests.tools.publisher import Publisher, Sent
+from tests.tools.sentinels import Sentinels
+from tests.tools.small_disk import SmallDisk
 from tests.tools.toml import to_toml
+from tests.tools.usage import Slope, Usage, slope
 from tests.tools.waiting import wait_until
 
 __all__ = [
@@ -18,17 +23,23 @@ __all__ = [
     "Broker",
     "Heard",
     "Journal",
+    "Namespace",
     "Process",
     "Program",
     "Proxy",
     "Publisher",
     "Said",
     "Sent",
+    "Sentinels",
+    "Slope",
+    "SmallDisk",
+    "Usage",
     "available_brokers",
     "check",
     "environment",
     "free_port",
     "processes_with_marker",
+    "slope",
     "to_toml",
     "wait_until",
 ]

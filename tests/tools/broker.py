@@ -1,7 +1,8 @@
 """A real Redis or Valkey server for one test: started, killed, frozen and restarted at will.
 
 It never outlives the process that started it, however that one ends, and it listens on 127.0.0.1
-only. Nothing is ever stored outside its own directory.
+only, or inside a network namespace of the test's own. Nothing is ever stored outside its own
+directory, but what ``conf`` says otherwise.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -77,6 +78,9 @@ class Broker:
         port: where to listen on 127.0.0.1; None takes a free one.
         conf: more lines of redis.conf, directive -> value; they win over the defaults.
         unix: listen on a socket in the file system as well, see `unix_url`.
+        args: more arguments for the server, e.g. ``--sentinel``.
+        inside: words that run a command elsewhere, see `Namespace.inside`.
+        host: its address there.
     """
 
     def __init__(
@@ -86,12 +90,18 @@ class Broker:
         conf: Mapping[str, str] | None = None,
         *,
         unix: bool = False,
+        args: Sequence[str] = (),
+        inside: Sequence[str] = (),
+        host: str = "127.0.0.1",
     ) -> None:
         self.port = port or free_port()
+        self.host = host
         self.directory = Path(tempfile.mkdtemp(prefix="broker-"))
         self._binary = str(binary)
+        self._inside, self._args = inside, args
         self._unix_path = self.directory / "broker.sock"
-        self._conf = {"bind": "127.0.0.1", "port": str(self.port), "dir": str(self.directory)}
+        self._conf = {"bind": host, "port": str(self.port), "dir": str(self.directory)}
+        self._conf |= {"protected-mode": "no"} if inside else {}  # nobody else gets there
         self._conf |= {"save": "", "appendonly": "no"}
         self._conf |= {"unixsocket": str(self._unix_path)} if unix else {}
         self._conf |= conf or {}
@@ -102,7 +112,7 @@ class Broker:
     @property
     def url(self) -> str:
         """Its address over TCP, without a password."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://{self.host}:{self.port}/0"
 
     @property
     def unix_url(self) -> str:
@@ -127,7 +137,7 @@ class Broker:
     def client(self, *, decode_responses: bool = False) -> redis.Redis:
         """Return a new client that fails at once rather than try again; closed by `close`."""
         client = redis.Redis(
-            host="127.0.0.1",
+            host=self.host,
             port=self.port,
             password=self._conf.get("requirepass"),
             socket_timeout=2.0,
@@ -215,8 +225,9 @@ class Broker:
     def _launch(self) -> None:
         path = self.directory / "broker.conf"
         path.write_text("".join(f"{key} {value or EMPTY}\n" for key, value in self._conf.items()))
+        server = [*self._inside, self._binary, str(path), *self._args]
         self._guard = subprocess.Popen(
-            ["sh", "-c", _GUARD, "broker-guard", self.directory, self._binary, path],
+            ["sh", "-c", _GUARD, "broker-guard", str(self.directory), *server],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -22,6 +22,10 @@ class Sent:
     Args:
         at: when it was about to be sent, on the monotonic clock, in seconds.
         receivers: what PUBLISH returned; None if it failed, and then it may have arrived or not.
+            Of a durable one: 1 if the stream has it, 0 if the broker refused it.
+        entry: the id that the stream gave to a durable one.
+        wall: when it was about to be sent, on the wall clock, in seconds.
+        refusal: the broker's reason, if it refused.
     """
 
     number: int
@@ -29,6 +33,9 @@ class Sent:
     word: str
     at: float
     receivers: int | None
+    entry: str = ""
+    wall: float = 0.0
+    refusal: str = ""
 
 
 class Publisher:
@@ -36,13 +43,18 @@ class Publisher:
 
     Args:
         client: one that never retries (`Broker.client`), or a resend would look like a doubling.
+        channel: or the stream, if ``durable``.
         prefix: what the ids begin with; two publishers need two.
+        durable: XADD to a stream instead of PUBLISH to a channel.
     """
 
-    def __init__(self, client: redis.Redis, channel: str, prefix: str = "p") -> None:
+    def __init__(
+        self, client: redis.Redis, channel: str, prefix: str = "p", *, durable: bool = False
+    ) -> None:
         self._client = client
         self._channel = channel
         self._prefix = prefix
+        self._durable = durable
         self._numbers = itertools.count(1)
         self._sent: list[Sent] = []
         self._halt = threading.Event()
@@ -112,18 +124,33 @@ class Publisher:
         pipeline = self._client.pipeline(transaction=False)
         for number, word in numbered:
             command = {"command": word, "id": self._id(number), "by": "publisher"} | fields
-            pipeline.publish(self._channel, json.dumps(command))
-        at = time.monotonic()
+            if self._durable:
+                pipeline.xadd(self._channel, {"command": json.dumps(command)})
+            else:
+                pipeline.publish(self._channel, json.dumps(command))
+        at, wall = time.monotonic(), time.time()
         try:
-            receivers = pipeline.execute()
+            replies = pipeline.execute(raise_on_error=False)
         except (redis.ConnectionError, redis.TimeoutError):
-            receivers = [None] * len(words)
+            replies = [None] * len(words)
         sent = [
-            Sent(number, self._id(number), word, at, count)
-            for (number, word), count in zip(numbered, receivers, strict=True)
+            Sent(number, self._id(number), word, at, *_read(reply, wall))
+            for (number, word), reply in zip(numbered, replies, strict=True)
         ]
         self._sent += sent
         return sent
 
     def _id(self, number: int) -> str:
         return f"{self._prefix}-{number}"
+
+
+def _read(reply: object, wall: float) -> tuple[int | None, str, float, str]:
+    """Return receivers, entry, wall and refusal of a `Sent`."""
+    match reply:
+        case int():
+            return reply, "", wall, ""
+        case bytes():
+            return 1, reply.decode(), wall, ""
+        case redis.ResponseError():
+            return 0, "", wall, str(reply)
+    return None, "", wall, ""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ssl
 import threading
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -20,10 +21,17 @@ class TlsFront:
         directory: gets ``ca.pem``, and ``client.pem`` with key and certificate of a client.
         host: whom the certificate names; anything but ``127.0.0.1`` is the wrong one.
         ask_client: refuse clients without a certificate of ours.
+        not_after: when the certificate is over; None for in a long time.
     """
 
     def __init__(
-        self, upstream: int, directory: Path, host: str = "127.0.0.1", *, ask_client: bool = False
+        self,
+        upstream: int,
+        directory: Path,
+        host: str = "127.0.0.1",
+        *,
+        ask_client: bool = False,
+        not_after: datetime | None = None,
     ) -> None:
         authority = trustme.CA()
         self.ca_file, self.client_file = directory / "ca.pem", directory / "client.pem"
@@ -31,7 +39,7 @@ class TlsFront:
         client = authority.issue_cert("client@test.invalid")
         client.private_key_and_cert_chain_pem.write_to_path(self.client_file)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(host).configure_cert(self._context)
+        authority.issue_cert(host, not_after=not_after).configure_cert(self._context)
         if ask_client:
             authority.configure_trust(self._context)
             self._context.verify_mode = ssl.CERT_REQUIRED

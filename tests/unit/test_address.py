@@ -36,12 +36,15 @@ def test_every_form_of_url_is_understood(url: str, expected: Address) -> None:
     assert parse_url(url) == expected
 
 
+@pytest.mark.fault("C02", "C03", "C06")
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
         ("http://broker", "must begin with redis://"),
         ("broker:6379", "must begin with redis://"),
-        ("redis+sentinel://a/b", "not supported yet"),
+        ("redis+sentinel://a:26379", "names no master"),
+        ("redis+sentinel:///mymaster", "names no Sentinel"),
+        ("redis+sentinel://a:x/mymaster", "not valid"),
         (f"redis://:{SECRET}@broker/one", "database in the broker's url must be a number"),
         (f"redis://:{SECRET}@broker:port", "not valid"),
         (f"redis://:{SECRET}@broker:70000", "not valid"),
@@ -59,6 +62,7 @@ def test_anything_else_is_refused_in_words(url: str, complaint: str) -> None:
     assert SECRET not in str(caught.value)
 
 
+@pytest.mark.fault("X08")
 @pytest.mark.parametrize(
     "url", [f"redis://me:{SECRET}@b/1", f"unix://me:{SECRET}@/b", "rediss://b"]
 )
@@ -72,6 +76,7 @@ def test_an_address_shows_no_secret(url: str) -> None:
     )
 
 
+@pytest.mark.fault("X04")
 def test_a_password_file_is_read_each_time(tmp_path: Path) -> None:
     """So that a rotated password is found; its newline is not part of it."""
     file = tmp_path / "secret"

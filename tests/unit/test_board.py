@@ -98,6 +98,7 @@ def test_a_long_text_is_cut_between_characters(board: Board) -> None:
     assert record.text == "é" * 450
 
 
+@pytest.mark.fault("W05")
 @pytest.mark.parametrize("offset", [32, 36, 41, 50, 57, 61])
 def test_a_half_written_record_is_not_believed(fd: int, board: Board, offset: int) -> None:
     """A writer that was killed in the middle leaves an odd counter or a wrong sum."""
@@ -109,6 +110,7 @@ def test_a_half_written_record_is_not_believed(fd: int, board: Board, offset: in
     assert board.read_record() is None
 
 
+@pytest.mark.fault("W05")
 def test_a_reader_never_sees_a_torn_word(fd: int, board: Board) -> None:
     """One process writes two words in turn, the other sees no third one."""
     whole = {0, page.pack_word(1, 1, 1), page.pack_word(250, 0xFFFFFF, 0xFFFFFFFF)}

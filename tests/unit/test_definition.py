@@ -401,6 +401,7 @@ def test_an_enum_and_the_library_s_own_words() -> None:
     assert life.home.name == "RUNNING"
 
 
+@pytest.mark.fault("S12")
 def test_an_alias_is_a_mistake() -> None:
     """In an Enum, B = 1 beside A = 1 isn't a state of its own (S12)."""
 
@@ -521,6 +522,7 @@ def shortest(life: Lifecycle, state: enum.Enum) -> str:
     return here[0].trigger
 
 
+@pytest.mark.fault("S16")
 @given(made=lifecycles(), data=st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_accepted_runs_to_end(made: tuple[Any, Any], data: st.DataObject) -> None:

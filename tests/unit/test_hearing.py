@@ -18,12 +18,16 @@ class Ears:
     def __init__(self) -> None:
         self.status = Status(Identity("unit", boot=7))
         self.taken: list[ev.Input] = []
+        self.behind = False
+        self.echoes: list[bytes] = []
         self.hearing = Hearing(
             self.status,
             Names("statusd", "unit"),
             take=self.taken.append,
             broker_time=lambda: 1_800_000_000.0,
             look_again=lambda: None,
+            is_behind=lambda: self.behind,
+            echoed=self.echoes.append,
         )
         for happened in (ev.Booted(), ev.WorkerReady(1), ev.WorkerAcknowledged(1, 1, 1)):
             self.status.handle(happened, 0.0)
@@ -136,5 +140,29 @@ def test_a_change_makes_every_word_be_looked_at_anew() -> None:
         assert len(ears.hear(b"pause")) == 1
         (refused,) = ears.hearing.answers()
         assert (refused.fields["verdict"], refused.fields["state"]) == ("refused", "READY")
+
+    with_ears(story)
+
+
+def test_our_own_canary_is_heard_and_the_rest_of_the_namespace_is_not() -> None:
+    """It proves the link; it is no command."""
+
+    def story(ears: Ears) -> None:
+        assert ears.hear(b"7-1", b"statusd:canary:{unit}") == []
+        assert ears.hear(b"7-1", b"statusd:canary:{other}") == []
+        assert ears.echoes == [b"7-1"]
+
+    with_ears(story)
+
+
+def test_while_something_waits_to_be_decided_no_word_is_judged_before_it() -> None:
+    """What changes nothing now may change something after it."""
+
+    def story(ears: Ears) -> None:
+        assert ears.hear(b"resume") == []
+
+        ears.behind = True
+
+        assert len(ears.hear(b"RESUME")) == 1
 
     with_ears(story)

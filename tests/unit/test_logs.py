@@ -39,6 +39,7 @@ def lines(form: str, **environment: str) -> list[str]:
     return done.stderr.splitlines()
 
 
+@pytest.mark.fault("M08", "X09")
 @pytest.mark.parametrize("form", ["console", "logfmt", "json"])
 def test_nothing_foreign_gets_through(form: str) -> None:
     """No escape, no second line, no more than 300 characters of it (faults.md X09)."""
@@ -76,6 +77,7 @@ def test_a_terminal_gets_a_short_time() -> None:
     )
 
 
+@pytest.mark.fault("G15", "R06")
 @pytest.mark.parametrize("broken", ["closed", "full", "pipe"])
 def test_a_log_that_cannot_be_written_is_counted(broken: str) -> None:
     """A full disk or a reader that is gone is no reason to stop (faults.md G15)."""

@@ -51,6 +51,7 @@ def outcome(payload: bytes) -> str:
 # ---- words ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.fault("M03")
 def test_blanks_and_one_newline_around_a_word_are_tolerated() -> None:
     """What a shell, an editor or ``redis-cli -x`` adds without being asked (M03)."""
     payloads = [b"END", b" END", b"END ", b"\tEND\t ", b"END\n", b"END\r\n", b" END \n"]
@@ -82,6 +83,7 @@ NO_WORDS = [
 ]
 
 
+@pytest.mark.fault("M01", "M03", "M04")
 def test_what_is_neither_a_word_nor_an_object_is_refused() -> None:
     """Never guessed at: no Unicode folding, no second newline, no NUL (M01, M03, M04)."""
     heard = {payload: outcome(payload) for payload in NO_WORDS}
@@ -89,6 +91,7 @@ def test_what_is_neither_a_word_nor_an_object_is_refused() -> None:
     assert heard == dict.fromkeys(NO_WORDS, "not a word and not a JSON object")
 
 
+@pytest.mark.fault("M09")
 def test_what_is_too_long_is_not_even_looked_at() -> None:
     """And only its beginning is kept (M09)."""
     too_long = [
@@ -166,6 +169,7 @@ NO_OBJECTS = [
 ]
 
 
+@pytest.mark.fault("M06", "M07")
 def test_what_is_not_quite_an_object_is_refused() -> None:
     """JSON as RFC 8259 has it, strictly, with every key once and every number finite (M06, M07)."""
     heard = {payload: outcome(payload)[: len(reason)] for payload, reason in NO_OBJECTS}
@@ -173,6 +177,7 @@ def test_what_is_not_quite_an_object_is_refused() -> None:
     assert heard == dict(NO_OBJECTS)
 
 
+@pytest.mark.fault("M05")
 @pytest.mark.parametrize("opening", [b"[", b'{"a":'])
 def test_deep_nesting_is_refused(opening: bytes) -> None:
     """At every depth, whoever gives up first: Python's own limit must not get through (M05)."""
@@ -188,6 +193,7 @@ def test_deep_nesting_is_refused(opening: bytes) -> None:
         ], (depth, reasons)
 
 
+@pytest.mark.fault("M05", "M06")
 def test_no_message_takes_long_to_refuse() -> None:
     """Nobody may hold up a daemon with a message that is hard to read: all are read in one go."""
     room = MAX_BYTES - 30
@@ -446,6 +452,7 @@ def test_verdicts_are_called_as_the_design_calls_them() -> None:
     }
 
 
+@pytest.mark.fault("M08")
 def test_json_is_one_line_of_ascii() -> None:
     """Whatever stands in its texts, also what no encoder can encode (M08)."""
     assert to_json({"a": "é\n\x1b\ud800", "b": [1, None]}) == (
@@ -489,6 +496,7 @@ def check_parse(payload: bytes) -> None:
         assert parsed is None or parsed.word.isascii()
 
 
+@pytest.mark.fault("M01")
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=40))
 @example(b"END\n")

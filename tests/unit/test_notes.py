@@ -25,6 +25,7 @@ def pipe() -> Iterator[Pipe]:
             os.close(fd)
 
 
+@pytest.mark.fault("W04")
 def test_lines_are_cut_where_they_end(pipe: Pipe) -> None:
     """Over several reads; what has no end yet is kept."""
     reading, writing = pipe
@@ -37,6 +38,7 @@ def test_lines_are_cut_where_they_end(pipe: Pipe) -> None:
     assert (first, lines.read()) == ([b"one", b""], [b"two"])
 
 
+@pytest.mark.fault("W04")
 def test_a_line_without_end_is_dropped(pipe: Pipe) -> None:
     """The other side may write anything; our memory is not his to fill."""
     reading, writing = pipe
@@ -57,6 +59,7 @@ def test_the_end_of_the_pipe_is_none(pipe: Pipe) -> None:
     assert Lines(reading).read() is None
 
 
+@pytest.mark.fault("W22", "W03")
 def test_a_full_pipe_is_no_place_to_wait(pipe: Pipe) -> None:
     """A note that finds no room is not written, not even by half."""
     reading, writing = pipe

@@ -275,6 +275,7 @@ def cold() -> Story:
     return Story("boot [ready] cool [sees] [asks cooled] [sees]", lifecycle=CAMERA)
 
 
+@pytest.mark.fault("S01")
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
@@ -301,6 +302,32 @@ def test_a_condition_refuses_and_nothing_has_changed(fields: dict[str, Any], rea
     assert [(a["verdict"], a["reason"]) for a in answers(effects)] == [("refused", reason)]
     assert story.snapshot() == before
     assert said(story.send("expose", args={"exposure_s": 1})) == ["expose accepted"]
+
+
+@pytest.mark.fault("S15")
+def test_a_condition_is_asked_once() -> None:
+    """When its trigger is to be fired; not to find out what is allowed, and by no other word."""
+    asked: list[str] = []
+
+    def counts(request: Request) -> bool:
+        asked.append(request.by)
+        return True
+
+    steady = [{"name": "WORK", "worker": "works"}, "REST"]
+    ways: list[dict[str, Any]] = [
+        {"trigger": "ready", "source": "INIT", "dest": "REST"},
+        {"trigger": "go", "source": "REST", "dest": "WORK", "conditions": counts},
+        {"trigger": "rest", "source": "WORK", "dest": "REST"},
+        {"trigger": "end", "source": "*", "dest": "END"},
+    ]
+    story = Story("boot [ready] [sees]", lifecycle=define(["INIT", *steady, "END"], ways, print))
+
+    story.play("rest status ping nonsense")
+    assert asked == []
+    story.send("go", by="me")
+
+    assert asked == ["me"]
+    assert story.state == "WORK"
 
 
 def test_a_condition_knows_the_args_that_the_worker_has() -> None:

@@ -111,6 +111,7 @@ def test_the_policy_of_a_unit_that_says_nothing() -> None:
     assert policy == Policy()
 
 
+@pytest.mark.fault("W16")
 @settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.floats(0.0, 100.0), max_size=30),

@@ -256,6 +256,7 @@ def loaded_by(module: str) -> set[str]:
         ("statusd", HEAVY),
         ("statusd.worker.api", LEAN),
         ("statusd.worker.launch", LEAN),
+        ("statusd.worker.attach", LEAN | {"subprocess", "threading", "logging", "signal"}),
         ("statusd.cli.send", SEND),
     ],
 )

@@ -50,6 +50,7 @@ def loaded(directory: Path) -> tuple[Memory, int]:
     return asyncio.run(live())
 
 
+@pytest.mark.fault("X12")
 def test_nothing_is_there_at_first(tmp_path: Path) -> None:
     """An empty memory, and boot 0; the directory is made for this user alone."""
     assert loaded(tmp_path / "new" / "state") == (Memory(), 0)
@@ -86,6 +87,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path) -> None:
     assert loaded(tmp_path) == (FULL, 5)
 
 
+@pytest.mark.fault("S13")
 @pytest.mark.parametrize(
     "content",
     [

@@ -167,6 +167,7 @@ def test_the_first_boot_of_all_has_nothing_before_it() -> None:
 # ---- done is what was seen -----------------------------------------------------------------------
 
 
+@pytest.mark.fault("S06")
 def test_done_waits_for_the_worker_to_see_it() -> None:
     """Neither the state that it saw before nor a run of the past will do."""
     story = Story("boot [ready]")
@@ -335,6 +336,7 @@ def test_a_refusal_says_why_and_what_would_be_allowed() -> None:
     assert story.snapshot() == before
 
 
+@pytest.mark.fault("S11")
 def test_an_unknown_word_is_invalid_and_the_nearest_known_one_is_named() -> None:
     """Nothing has changed."""
     story = Story("boot [ready]")
@@ -398,6 +400,7 @@ def test_a_silence_leaves_no_trace() -> None:
     assert said(story.send("start", id="a", target=Target(state=("READY",)))) == ["start accepted"]
 
 
+@pytest.mark.fault("M12")
 @pytest.mark.parametrize(
     ("fence", "reason"),
     [
@@ -514,6 +517,7 @@ def test_a_no_op_tells_whether_the_worker_was_seen_there() -> None:
 # ---- the same command again ----------------------------------------------------------------------
 
 
+@pytest.mark.fault("M11")
 def test_the_same_id_again_is_answered_but_not_obeyed_again() -> None:
     """It gets the verdict that stands in the book, and the state stays."""
     story = Story("boot [ready]")
@@ -530,6 +534,7 @@ def test_the_same_id_again_is_answered_but_not_obeyed_again() -> None:
     assert story.state == "PAUSED"
 
 
+@pytest.mark.fault("M11")
 def test_a_repeated_end_ends_once() -> None:
     """While the worker is leaving, and when all is over (M11)."""
     story = Story("boot [ready] end#a")
@@ -822,6 +827,7 @@ def test_end_is_a_no_op_while_ending() -> None:
     assert story.snapshot() == before
 
 
+@pytest.mark.fault("S16", "M13")
 def test_nothing_leads_out_of_the_end() -> None:
     """Neither commands nor signals nor what is heard of the worker, early or late."""
     story = Story(WAYS["END"])
@@ -923,6 +929,7 @@ def test_a_worker_that_was_seen_in_running_after_the_pause_came_has_finished() -
     assert story.states[-2:] == ["ENDING", "END"]
 
 
+@pytest.mark.fault("W18")
 @pytest.mark.parametrize("state", ["INIT", "READY", "PAUSED"])
 def test_a_worker_that_leaves_before_it_should_has_crashed(state: str) -> None:
     """Nobody said start, or the pause was seen: an exit code of 0 is no excuse."""
@@ -1137,6 +1144,7 @@ def test_an_end_finds_a_worker_that_could_not_be_started() -> None:
     assert (steps(effects), said(effects)) == (["ENDING exited END"], ["end done"])
 
 
+@pytest.mark.fault("W21")
 def test_what_a_run_of_the_past_does_is_only_noted() -> None:
     """It must not be taken for the present one's deed."""
     for deed in ["ready", "asks end", "exits 0", "exits 1", "gone", "not started"]:
@@ -1433,6 +1441,7 @@ def test_any_other_goal_is_not_worth_a_line() -> None:
     assert only(effects, Note) == []
 
 
+@pytest.mark.fault("S13")
 def test_a_goal_that_no_lifecycle_knows_is_forgotten() -> None:
     """The state file is from another version, or somebody wrote into it (S13)."""
     story = Story("boot", memory=Memory(goal="garbage"), goal="RUNNING")
@@ -1853,6 +1862,7 @@ def check_goal(life: Life) -> Iterator[str]:
             yield f"{token} changed the goal from {goal} to {after}"
 
 
+@pytest.mark.fault("S16", "M13")
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=40))
 def test_whatever_happens_the_rules_hold(tokens: list[str]) -> None:

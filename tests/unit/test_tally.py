@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from statusd.core.messages import Verdict
 from statusd.core.tally import MOST_SPELLINGS, PER_SECOND, Tally
 
@@ -183,6 +185,7 @@ def test_the_slots_stay_the_same_object() -> None:
     assert list(slots) == [b"start"]
 
 
+@pytest.mark.fault("M15")
 def test_endless_spellings_do_not_fill_the_memory() -> None:
     """Only so many are kept, the rest is counted together; the sum is right all the same."""
     tally, told = Tally(), []
@@ -265,6 +268,7 @@ def test_junk_costs_one_verdict_a_second() -> None:
     assert tally.junk == 2000
 
 
+@pytest.mark.fault("M15")
 def test_a_flood_of_junk_adds_up() -> None:
     """A hundred thousand in ten seconds: eleven answers."""
     tally, told, now = Tally(), [], 1000.0

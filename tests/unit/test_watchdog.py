@@ -68,6 +68,7 @@ def test_patience_that_was_asked_for_is_given() -> None:
     assert silent == [-1.0, -0.5, 0, 0.5, 1.0]
 
 
+@pytest.mark.fault("R03", "R07")
 def test_our_own_sleep_is_not_its_fault() -> None:
     """The machine was suspended, or we were stopped: both begin anew."""
     look = Looks()

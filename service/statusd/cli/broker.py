@@ -49,7 +49,8 @@ def find(arguments: argparse.Namespace) -> tuple[Address, str, str]:
         or str(table.get("namespace", "statusd"))
     )
     url, how = _url(arguments, table, file)
-    names = ("username", "password", "password_file")
+    sentinel = ("sentinel_username", "sentinel_password", "sentinel_password_file")
+    names = ("username", "password", "password_file", *sentinel)
     credentials = {
         name: environ.get(f"STATUSD_REDIS__{name.upper()}") or str(table.get(name, ""))
         for name in names

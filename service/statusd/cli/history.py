@@ -56,11 +56,15 @@ def main(arguments: argparse.Namespace) -> int:
 
 def line(event: dict[str, object]) -> str:
     """Return an event in words: when, who, from where to where, and why."""
-    if "gap" in event:
+    if "event" not in event:
         return f"{event['gap']}: events are missing between {event['after']} and {event['before']}"
     by = f" by {event['by']}" if "by" in event else ""
     reason = f": {event['reason']}" if event.get("reason") else ""
-    change = f"{event.get('old')} -> {event.get('new')}"
+    change = (
+        f"{event.get('old')} -> {event.get('new')}"
+        if event.get("old") != event.get("new")
+        else event.get("new")
+    )
     who = f"{event.get('trigger')} ({event.get('source')}{by})"
     return (
         f"{event.get('at')}  {event.get('name')}  {change}  {who}{reason}  [{event.get('event')}]"

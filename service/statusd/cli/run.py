@@ -41,7 +41,8 @@ def main(arguments: argparse.Namespace) -> NoReturn:
             broker = stack.enter_context(Embedded())
             settings = _with_url(settings, broker.url)
             print(_what_to_type(settings, broker.port), flush=True)
-        code = asyncio.run(_live(settings, file, arguments))
+        # Not asyncio.run: that waits for threads, and one may hang on the disk or a name server.
+        code = asyncio.Runner().run(_live(settings, file, arguments))
     # All that must be done is done: taking the interpreter down would be most of a stop's time.
     with contextlib.suppress(OSError, AttributeError):  # closed, or full: nobody reads it
         sys.stdout.flush()
@@ -77,12 +78,21 @@ async def _live(settings: Settings, file: Path | None, arguments: argparse.Names
         return _with_url(load(file), settings.redis.url) if arguments.embedded else load(file)
 
     daemon = wiring.build(settings, file, load_again, fresh=arguments.fresh)
+    _warn_of_unverified_tls(settings)
     loop = asyncio.get_running_loop()
     code = await daemon.live(
         lambda signalled: signals.hand_over(loop, signalled), replace=arguments.replace
     )
     signals.block()  # a loop that is closed gives them back their deadly default
     return code
+
+
+def _warn_of_unverified_tls(settings: Settings) -> None:
+    from statusd import logs
+
+    address = settings.address()
+    if address.tls is not None and not address.tls.verify:
+        logs.warn("tls.unverified", broker=str(address))
 
 
 def _what_to_type(settings: Settings, port: int) -> str:

@@ -10,8 +10,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain
-from statusd.core.errors import Unavailable
+from statusd.core.errors import ConfigError, Unavailable
 from statusd.wire.dial import Dial
+from statusd.wire.durable import expiry, kept, seconds
 from statusd.wire.me import whoami
 from statusd.wire.names import Names
 
@@ -32,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--arg", action="append", default=[], metavar="K=V", help="something for the worker"
     )
+    parser.add_argument(
+        "--durable", action="store_true", help="keep it for units that are away, too"
+    )
+    parser.add_argument(
+        "--expires", metavar="SPAN", help="not to be obeyed after 90s, 10m, 2h; durable: 1h"
+    )
     parser.add_argument("-w", "--wait", action="store_true", help="wait for everybody's verdict")
     parser.add_argument(
         "--timeout", type=float, default=TIMEOUT_S, metavar="S", help="with --wait; default: 5"
@@ -42,8 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     broker.add_socket(parser)
     broker.add_arguments(parser)
     parser.epilog = (
-        "exit codes: 0 sent and heard, 5 nobody heard it, 64 not a word, 69 no broker, 78 bad "
-        "settings; with --wait: 0 all done, 3 somebody refused or failed, 4 somebody was silent"
+        "exit codes: 0 sent and heard (--durable: kept), 5 nobody heard it, 64 not a word, "
+        "69 no broker, or it refused to keep it, 78 bad settings; with --wait: 0 all done, "
+        "3 somebody refused or failed, 4 somebody was silent"
     )
 
 
@@ -53,7 +61,7 @@ def main(arguments: argparse.Namespace) -> int:
         complain(f"{arguments.word!a} is not a word: letters, digits, - and _, at most 64")
         return EXIT_USAGE
     args = _args(arguments)
-    if args is None:
+    if args is None or not _is_consistent(arguments):
         return EXIT_USAGE
     if arguments.socket is not None:
         return _send_here(arguments, args)
@@ -84,6 +92,21 @@ def _args(arguments: argparse.Namespace) -> dict[str, str] | None:
     return args
 
 
+def _is_consistent(arguments: argparse.Namespace) -> bool:
+    if arguments.durable and arguments.channel:
+        complain("--durable is for the whole namespace, not a channel: narrow it by --name, --tag")
+    elif arguments.socket is not None and (arguments.durable or arguments.expires):
+        complain("--durable and --expires need the broker, and --socket goes without it")
+    else:
+        try:
+            arguments.expires_s = seconds(arguments.expires) if arguments.expires else None
+        except ConfigError as error:
+            complain(f"--expires: {error}")
+            return False
+        return True
+    return False
+
+
 # ---- without waiting ---------------------------------------------------------------------------
 
 
@@ -98,6 +121,10 @@ def _publish(
     if args:
         message["args"] = args
     with Dial(address, "statusd-send") as dial:
+        if arguments.expires_s is not None:
+            message["expires"] = expiry(dial, arguments.expires_s)
+        if arguments.durable:
+            return _keep(arguments, message, dial, Names(namespace))
         heard = int(dial.call("PUBLISH", channel, json.dumps(message)))
     if arguments.json:
         print(json.dumps({**message, "channel": channel, "heard": heard}))
@@ -106,6 +133,21 @@ def _publish(
     else:
         complain(f"sent {arguments.word} to {channel}, but nobody listens there")
     return 0 if heard else EXIT_NOBODY
+
+
+def _keep(arguments: argparse.Namespace, message: dict[str, Any], dial: Dial, names: Names) -> int:
+    """Keep the command for whoever it is for, and say how many hear it at once."""
+    listening = int(dial.call("PUBSUB", "NUMSUB", names.control)[1])
+    entry = dial.call(*kept(names, json.dumps(message))).decode()
+    if arguments.json:
+        print(json.dumps({**message, "stream": names.commands, "entry": entry, "heard": listening}))
+    else:
+        until = arguments.expires or "1h"
+        print(
+            f"kept {arguments.word} as {entry}: {_units(listening)} listening; "
+            f"who is away obeys when it is back within {until}"
+        )
+    return 0
 
 
 def _target(arguments: argparse.Namespace) -> dict[str, list[str] | None]:
@@ -130,6 +172,8 @@ def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, a
         state=arguments.state,
         channel=arguments.channel or "",
         args=args,
+        durable=arguments.durable,
+        expires_s=arguments.expires_s,
         timeout_s=arguments.timeout if arguments.wait else 0.0,
         heard=show if arguments.wait else None,
     )
@@ -205,7 +249,8 @@ def _tell(arguments: argparse.Namespace, report: Report) -> None:
             }
             for o in report.outcomes
         ]
-        print(json.dumps({"id": report.id, "command": arguments.word, "units": rows}))
+        found = {"id": report.id, "command": arguments.word, "units": rows}
+        print(json.dumps(found | ({"entry": report.entry} if report.entry else {})))
         return
     for outcome in (*report.silent, *report.lost):
         _print(outcome)
@@ -220,3 +265,5 @@ def _tell(arguments: argparse.Namespace, report: Report) -> None:
         complain("nobody to ask: no unit fits (statusd status shows who is there)")
     else:
         print(f"{arguments.word}: {told}")
+    if report.entry:
+        print(f"kept as {report.entry}: who is away obeys when it is back in time")

@@ -9,7 +9,7 @@ import argparse
 import io
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -289,9 +289,19 @@ def _facts(unit: Unit) -> Iterable[tuple[str, str]]:
     if last:
         yield "last", ", ".join(f"{key} {value}" for key, value in last.items())
     yield "daemon", f"pid {document.get('pid')} on {document.get('host')}, boot {unit.boot}"
-    yield "link", f"{document.get('link')}, a beat every {document.get('beat_s')} s"
+    yield "link", _link(document)
     death = worker.get("death")
     if death:
         yield "died", f"run {death.get('run')}: {death.get('reason')}"
         for row in death.get("stderr", ()):
             yield "", row
+
+
+def _link(document: Mapping[str, Any]) -> str:
+    """Return how well the unit hears: ``LISTENING, canary 0.4 ms, 2 outages since its start``."""
+    told = [str(document.get("link"))]
+    if document.get("canary_ms") is not None:
+        told.append(f"canary {document['canary_ms']:.1f} ms")
+    outages = document.get("outages", 0)
+    told.append(f"{outages} outage{'' if outages == 1 else 's'} since its start")
+    return ", ".join(told)

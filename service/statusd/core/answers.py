@@ -100,10 +100,10 @@ class Answers:
         closed, self.following = self.following, []
         return [self.make(command, answer, reason, **more) for command in closed]
 
-    def close_ending(self) -> list[Verdict]:
-        """Nothing of the worker lives: whoever asked for that is told."""
+    def close_ending(self, answer: Answer = Answer.DONE, reason: str = "") -> list[Verdict]:
+        """Nothing of the worker lives, or it lives on: whoever asked for its end is told."""
         closed, self.ending = self.ending, []
-        return [self.make(command, Answer.DONE) for command in closed]
+        return [self.make(command, answer, reason) for command in closed]
 
     def displace(self, answer: Answer, reason: str) -> list[Verdict]:
         """Give its final verdict to the postponed command, if there is one."""

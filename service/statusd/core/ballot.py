@@ -116,10 +116,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What became of a command in the whole fleet; each unit stands in one of the lists."""
+    """What became of a command in the whole fleet; each unit stands in one of the lists.
+
+    Args:
+        id: of the command.
+        entry: of a durable one, its place in the stream; empty for any other.
+    """
 
     id: str
     outcomes: tuple[Outcome, ...]
+    entry: str = ""
 
     def _of(self, is_one: Callable[[str], bool]) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if is_one(outcome.verdict)]

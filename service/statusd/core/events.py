@@ -12,6 +12,7 @@ from typing import Any
 
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, Scalar, Verdict
+from statusd.core.place import Place
 
 # ---- inputs ----------------------------------------------------------------------------------
 
@@ -40,6 +41,39 @@ class Misspoken:
     error: BadMessage
     source: str
     received: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Entries of the stream of durable commands arrived, in order.
+
+    What they lead to must not be done before the new place, and the goal, are kept.
+
+    Args:
+        messages: what they say; fewer than entries, if some were for nobody to obey.
+        place: how far the stream has been read with them.
+    """
+
+    messages: tuple[Commanded | Misspoken, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Gapped:
+    """The unit was deaf, or the stream has lost something; now it hears again.
+
+    Args:
+        start, end: RFC 3339.
+        reason: in words.
+        recovered: so many durable commands were read after it.
+        lost: so many can't be read any more; None if nobody knows.
+    """
+
+    start: str
+    end: str
+    reason: str
+    recovered: int = 0
+    lost: int | None = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +180,16 @@ WorkerInput = (
     WorkerReady | WorkerTriggered | WorkerExited | WorkerGone | WorkerNotStarted | WorkerHung
 )
 Input = (
-    Booted | Ousted | Commanded | Misspoken | Signalled | WorkerAcknowledged | Passed | WorkerInput
+    Booted
+    | Ousted
+    | Commanded
+    | Misspoken
+    | Delivered
+    | Gapped
+    | Signalled
+    | WorkerAcknowledged
+    | Passed
+    | WorkerInput
 )
 
 # ---- effects ---------------------------------------------------------------------------------
@@ -154,13 +197,16 @@ Input = (
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The record of one transition; its id is ``<boot>-<seq>``.
+    """The record of one transition, or of something else that must be told.
 
     Args:
-        fields: what stands on the wire, but for ``at``: the shell has the clock.
+        fields: what stands on the wire, but for ``at``: the shell has the clock. Its id is
+            ``<boot>-<seq>``.
+        is_remark: it is no transition; the state is what it was.
     """
 
     fields: Mapping[str, Any]
+    is_remark: bool = False
 
 
 @dataclass(frozen=True, slots=True)

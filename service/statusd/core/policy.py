@@ -33,6 +33,8 @@ class Policy:
         ack_timeout_s: the worker must be seen in a commanded state within this time.
         hang_timeout_s: no progress for so long is a crash; 0 for never.
         stop_timeout_s: from END to SIGTERM; kill_timeout_s: from SIGTERM to SIGKILL.
+        attached: the worker is the user's own program, and we are its child: it is told, and never
+            signalled, killed or started. What it doesn't do in time is said, and no more.
     """
 
     restart: Restart = Restart.ON_FAILURE
@@ -45,6 +47,7 @@ class Policy:
     hang_timeout_s: float = 0.0
     stop_timeout_s: float = 5.0
     kill_timeout_s: float = 2.0
+    attached: bool = False
 
 
 @dataclass(slots=True)

@@ -30,6 +30,9 @@ DUMP_S = 0.3
 """So long a worker that hangs has to print its stack before it gets SIGTERM."""
 _SIGNALS = {ev.Timer.STOP: "SIGTERM", ev.Timer.KILL: "SIGKILL"}
 
+UNFORCED = "the program isn't ours to kill: statusd is attached to it"
+"""Why `force` is refused by an attached daemon."""
+
 DAEMON = "daemon"
 WORKER = "worker"
 
@@ -70,9 +73,11 @@ class Status:
         self.seq = 0
         self.last_event = memory.last_event
         self.last: Cause | None = None
+        self.last_change = ""
         self.death: Death | None = None
         self.stop: Stop | None = None
         self.args = dict(memory.args)
+        self.place = memory.place
         self.worker = WorkerView(run=memory.run)
         self._runs_before = memory.run
         self._left = memory
@@ -158,6 +163,7 @@ class Status:
             run=self.worker.run,
             last_event=self.last_event,
             open=tuple(self._answers.open.values()),
+            place=self.place,
         )
 
     # ---- inputs ------------------------------------------------------------------------------
@@ -179,6 +185,10 @@ class Status:
                 self._acknowledged(happened.run, happened.seq, happened.number)
             case ev.Misspoken():
                 self._misspoken(happened)
+            case ev.Delivered():
+                self._delivered(happened)
+            case ev.Gapped():
+                self._gapped(happened)
             case ev.Signalled():
                 self._signalled(happened.name)
             case ev.Ousted():
@@ -207,8 +217,7 @@ class Status:
             case ev.WorkerNotStarted():
                 self._not_started(happened.reason)
             case ev.WorkerHung():
-                if self.worker.counts and self.state is not self.lifecycle.ending:
-                    self._die(f"hung: no progress for {happened.silent_s:.0f} s")
+                self._hung(happened.silent_s)
             case _:
                 assert_never(happened)
 
@@ -226,7 +235,7 @@ class Status:
         source = f"signal:{name}"
         if self.state is self.lifecycle.ending:
             self._out.append(ev.Note("worker.forced", {"source": source}))
-            self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+            self._force(ev.Force.KILL)
         elif self.state is not self.lifecycle.end:
             self._fire("end", Cause(source))
 
@@ -251,6 +260,26 @@ class Status:
             self._say(answers.make(command, Answer.EXPIRED, reason))
         else:
             self._obey(command, self._decide(command.word))
+
+    def _delivered(self, happened: ev.Delivered) -> None:
+        self.place = happened.place
+        for message in happened.messages:
+            if isinstance(message, ev.Commanded):
+                self._take_command(message.command, message.expired)
+            else:
+                self._misspoken(message)
+        self._out.append(ev.Save())
+
+    def _gapped(self, happened: ev.Gapped) -> None:
+        if self.state is self.lifecycle.end:
+            return
+        gap = {
+            "start": happened.start,
+            "end": happened.end,
+            "recovered": happened.recovered,
+            "lost": happened.lost,
+        }
+        self._remark("gap", happened.reason, gap=gap)
 
     def _misspoken(self, happened: ev.Misspoken) -> None:
         again = self._answers.again(happened.error.fields.get("id", ""))
@@ -284,10 +313,13 @@ class Status:
             case Kind.ASK:
                 verdict = self._answers.make(command, Answer.DONE)
                 self._out.append(ev.Say(verdict, document=decision.word == "status"))
+            case Kind.FORCE if self.policy.attached:
+                self._say(self._refuse(command, UNFORCED))
             case Kind.FORCE:
                 self._say(self._answers.make(command, Answer.ACCEPTED))
                 self._answers.ending.append(command)
-                self._out += [ev.StopWorker(self.worker.run, ev.Force.KILL), ev.Save()]
+                self._force(ev.Force.KILL)
+                self._out.append(ev.Save())
             case _:
                 assert_never(decision.kind)
 
@@ -468,11 +500,33 @@ class Status:
         if worker.doomed or self.state in (self.lifecycle.ending, self.lifecycle.end):
             return
         # It may have left before it could see a pause: what counts is the state it was seen in.
-        finished = happened.code == 0 and worker.seen_working
+        finished = happened.code == 0 and (worker.seen_working or self.policy.attached)
         if finished and self.policy.restart is not Restart.ALWAYS:
-            self._fire("end", Cause(WORKER, "the worker finished"))
+            said = reason if self.policy.attached else "the worker finished"
+            self._fire("end", Cause(WORKER, said))
         else:
             self._die(reason, happened.stderr)
+
+    def _hung(self, silent_s: float) -> None:
+        """The worker shows no progress, or does so again if ``silent_s`` is within the limit."""
+        worker, reason = self.worker, f"hung: no progress for {silent_s:.0f} s"
+        if not worker.counts or self.state is self.lifecycle.ending:
+            return
+        if not self.policy.attached:
+            self._die(reason)
+            return
+        is_late = silent_s > self.policy.hang_timeout_s
+        if is_late is not bool(worker.hung):
+            worker.hung = reason if is_late else ""
+            self._remark("hang" if is_late else "recover", reason if is_late else "it goes on")
+
+    def _remark(self, what: str, reason: str, **more: Any) -> None:
+        """Record an event that leads nowhere: something is worth telling, and nothing is done."""
+        self.seq += 1
+        self._moment.seq = self.seq
+        cause = Cause(DAEMON, reason)
+        self._record(self.state, self.state, what, cause, is_remark=True, **more)
+        self._out.append(ev.Save())
 
     def _not_started(self, reason: str) -> None:
         self.worker.alive, self.worker.exited, self.worker.end = False, True, reason
@@ -506,6 +560,8 @@ class Status:
             self._spawn()
         elif self.state is self.lifecycle.backoff and self._backoff_over:
             self._fire("retry", Cause(DAEMON))
+        elif self.state is self.lifecycle.failed and self.policy.attached:
+            self._fire("end", Cause(DAEMON, self.worker.end))  # nobody could start it again
         elif self.state is self.lifecycle.failed:
             self._leave_if_failed()
 
@@ -513,7 +569,8 @@ class Status:
         self.worker = WorkerView(self.worker.run + 1, alive=True, shown=self.seq, seen=self.seq)
         number = self._numbers[self.state]
         self._out.append(ev.StartWorker(self.worker.run, number, self.seq, dict(self.args)))
-        self._out.append(ev.Arm(ev.Timer.READY, self.policy.ready_timeout_s))
+        if not self.policy.attached:  # who is there already needs no deadline to get there
+            self._out.append(ev.Arm(ev.Timer.READY, self.policy.ready_timeout_s))
         self._out.append(ev.Save())
 
     def _leave_if_failed(self) -> None:
@@ -534,11 +591,15 @@ class Status:
             self._backoff_over = True
             if not self.worker.alive:
                 self._fire("retry", Cause(DAEMON))
+        elif timer is ev.Timer.STOP and policy.attached:
+            reason = f"the program has not left within {policy.stop_timeout_s:g} s"
+            self._say(*self._answers.close_ending(Answer.FAILED, reason))
+            self._out.append(ev.Save())
         elif timer is ev.Timer.STOP and self._is_stopping:
-            self._out.append(ev.StopWorker(self.worker.run, ev.Force.TERMINATE))
+            self._force(ev.Force.TERMINATE)
             self._next_stage("SIGTERM sent", ev.Timer.KILL, policy.kill_timeout_s)
         elif timer is ev.Timer.KILL and self._is_stopping:
-            self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+            self._force(ev.Force.KILL)
             self.stop = Stop("SIGKILL sent")
         elif timer is ev.Timer.STATE and state in self.lifecycle.deadlines:
             after_s, trigger = self.lifecycle.deadlines[state]
@@ -576,6 +637,7 @@ class Status:
         self._moment.state, self._moment.seq = new.name, self.seq
         if self.worker.alive and not self.worker.exited:
             self._show(command)
+        self.last, self.last_change = cause, f"{self.identity.boot}-{self.seq}"
         self._record(old, new, trigger, cause)
         self._supersede(new, trigger, cause)
         self._keep_deadline(old, new)
@@ -609,10 +671,18 @@ class Status:
             self.worker.seen_working = self._is_work(self.state)
         self._out.append(ev.Show(self.worker.run, self._numbers[self.state], self.seq, args))
 
-    def _record(self, old: enum.Enum, new: enum.Enum, trigger: str, cause: Cause) -> None:
+    def _record(
+        self,
+        old: enum.Enum,
+        new: enum.Enum,
+        trigger: str,
+        cause: Cause,
+        *,
+        is_remark: bool = False,
+        **more: Any,
+    ) -> None:
         command = cause.command
         previous, self.last_event = self.last_event, f"{self.identity.boot}-{self.seq}"
-        self.last = cause
         fields: dict[str, Any] = {
             "event": self.last_event,
             "name": self.identity.name,
@@ -623,17 +693,18 @@ class Status:
             "new": new.name,
             "trigger": trigger,
             "source": cause.source,
+            **more,
         }
         if command is not None:
-            more = {"by": command.by, "id": command.id, "args": dict(command.args)}
-            fields.update((key, value) for key, value in more.items() if value)
+            said = {"by": command.by, "id": command.id, "args": dict(command.args)}
+            fields.update((key, value) for key, value in said.items() if value)
         if cause.reason:
             fields["reason"] = cause.reason
         if cause.stderr:
             fields["stderr"] = list(cause.stderr)
         if self.seq == 1 and previous:
             fields["previous"] = previous
-        self._out.append(ev.Event(fields))
+        self._out.append(ev.Event(fields, is_remark))
 
     def _enter(self, new: enum.Enum) -> None:
         if new is self.lifecycle.start:
@@ -654,10 +725,14 @@ class Status:
             return
         self.worker.doomed = True
         if self.worker.exited:  # what it has left behind
-            self._out.append(ev.StopWorker(self.worker.run, ev.Force.KILL))
+            self._force(ev.Force.KILL)
         else:
-            self._out.append(ev.StopWorker(self.worker.run, ev.Force.DUMP))
+            self._force(ev.Force.DUMP)
             self._next_stage("stack asked for", ev.Timer.STOP, DUMP_S)
+
+    def _force(self, force: ev.Force) -> None:
+        if not self.policy.attached:
+            self._out.append(ev.StopWorker(self.worker.run, force))
 
     @property
     def _is_stopping(self) -> bool:
@@ -678,7 +753,10 @@ class Status:
     def _enter_ending(self) -> None:
         self._say(*self._answers.displace(Answer.REFUSED, "superseded by end"))
         if not self.worker.alive:
-            self._fire("exited", Cause(DAEMON))
+            self._fire("exited", Cause(DAEMON, self.worker.end if self.policy.attached else ""))
+        elif self.policy.attached:
+            self.stop = Stop("END said")
+            self._out.append(ev.Arm(ev.Timer.STOP, self.policy.stop_timeout_s))
         elif not self.worker.doomed:  # else it is being stopped already
             self._next_stage("END said", ev.Timer.STOP, self.policy.stop_timeout_s)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from statusd.core.messages import Command, Scalar
 from statusd.core.outbox import Line
+from statusd.core.place import NOWHERE, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Memory:
         last_event: the id of the last event; empty for none.
         open: the commands that have no final verdict yet.
         unsent: what the world was to be told and could not be, as lines of the outbox.
+        place: how far the stream of durable commands has been read.
     """
 
     goal: str = ""
@@ -45,6 +47,7 @@ class Memory:
     last_event: str = ""
     open: tuple[Command, ...] = ()
     unsent: tuple[Line, ...] = ()
+    place: Place = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class WorkerView:
         shown: the event whose state stands on its board; seen: the last one it took in.
         seen_working: the last state it took in was one to work in.
         end: how it ended, for the last event.
+        hung: since when it shows no progress, in words, if it can't be helped; empty if it does.
     """
 
     run: int = 0
@@ -107,6 +111,7 @@ class WorkerView:
     seen: int = 0
     seen_working: bool = False
     end: str = ""
+    hung: str = ""
 
     @property
     def counts(self) -> bool:

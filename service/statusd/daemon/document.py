@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from statusd.core.lifecycle import Part
 from statusd.core.status import Status
@@ -30,10 +30,23 @@ def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
+class Proof(NamedTuple):
+    """How well the unit hears.
+
+    Args:
+        outages: how many there were since its daemon started, the present one included.
+        canary_ms: from its last song to the echo, in ms; None before the first.
+    """
+
+    outages: int
+    canary_ms: float | None
+
+
 def document(
     status: Status,
     process: Process | None,
     link: Link,
+    proof: Proof,
     channels: Sequence[str],
     since: float,
     now: float,
@@ -43,7 +56,7 @@ def document(
     Args:
         status: what is decided.
         process: the present worker, for what it says of its work.
-        link: the hearing link.
+        link: the hearing link; proof: what is known of how well it hears.
         channels: the user's own channels and patterns that it hears.
         since: when the state changed last, by the wall clock in seconds.
         now: the time on the monotonic clock.
@@ -72,6 +85,8 @@ def document(
         "pid": os.getpid(),
         "channels": list(channels),
         "link": link.state.value,
+        "outages": proof.outages,
+        "canary_ms": proof.canary_ms,
         "beat_s": BEAT_S,
     }
 
@@ -107,14 +122,14 @@ def _text(status: Status, process: Process | None, said: str) -> str:
         return f"waiting for the processes of pid {process.pid} to die"
     if status.state in (lifecycle.backoff, lifecycle.failed) and status.last is not None:
         return status.last.reason
-    return said
+    return worker.hung or said
 
 
 def _last(status: Status) -> dict[str, Any] | None:
     cause = status.last
     if cause is None:
         return None
-    last = {"event": status.last_event, "source": cause.source, "reason": cause.reason}
+    last = {"event": status.last_change, "source": cause.source, "reason": cause.reason}
     if cause.command is not None:
         command = cause.command
         last |= {"command": command.word, "by": command.by, "id": command.id}

@@ -149,11 +149,15 @@ class FunctionSide:
             return False
         if lines is None:
             self._loop.remove_reader(self._up)
+            self._closed()
             return False
         for line in lines:
             self._take_note(line + b"\n")
         self._look_at_board()
         return True
+
+    def _closed(self) -> None:
+        """The worker's end is closed. What that means, its exit will tell."""
 
     def _take_note(self, line: bytes) -> None:
         if line == notes.SEEN:

@@ -29,6 +29,8 @@ class Hearing:
         take: gets every command that may change something.
         broker_time: the broker's wall clock, in seconds, for ``expires``.
         look_again: called when answers held back may be due.
+        is_behind: tells whether something that came earlier has yet to be decided.
+        echoed: gets what is heard on the unit's own canary channel.
     """
 
     def __init__(
@@ -39,6 +41,8 @@ class Hearing:
         take: Callable[[ev.Input], None],
         broker_time: Callable[[], float],
         look_again: Callable[[], None],
+        is_behind: Callable[[], bool],
+        echoed: Callable[[bytes], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._status = status
@@ -47,6 +51,9 @@ class Hearing:
         self._take = take
         self._broker_time = broker_time
         self._look_again = look_again
+        self._is_behind = is_behind
+        self._canary = names.canary.encode()
+        self._echoed = echoed
         self._tally = Tally()
         self._slots = self._tally.slots
         self._held_back: asyncio.TimerHandle | None = None
@@ -58,6 +65,8 @@ class Hearing:
             slot.count += 1
         elif channel == self._control or not channel.startswith(self._prefix):
             self._sort(channel, payload)
+        elif channel == self._canary:
+            self._echoed(payload)
         # else it is one of the namespace's own channels: never answer an answer
 
     def forget(self) -> None:
@@ -84,7 +93,7 @@ class Hearing:
             return
         if command is None:
             return
-        quiet = self._status.quiet(command)
+        quiet = None if self._is_behind() else self._status.quiet(command)
         if quiet is not None:
             self._tally.count(channel + payload, quiet)
         elif self._status.is_unknown(command):

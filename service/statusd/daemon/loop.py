@@ -22,15 +22,18 @@ import structlog
 from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import BadMessage, StatusdError, Unavailable
-from statusd.core.messages import FINAL, Verdict, parse
+from statusd.core.messages import FINAL, Command, Verdict, parse
 from statusd.core.outbox import Line
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.daemon import children
-from statusd.daemon.document import document, rfc3339
+from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary
+from statusd.daemon.commands import CommandStream
+from statusd.daemon.document import Proof, document, rfc3339
 from statusd.daemon.guard import Guard
 from statusd.daemon.hearing import Hearing
 from statusd.daemon.local_socket import Client, LocalSocket
+from statusd.daemon.outages import Outages
 from statusd.daemon.output import Sink
 from statusd.daemon.presence import Holder, Presence
 from statusd.daemon.process import Process
@@ -64,6 +67,8 @@ LOGGED_ANSWERS = 20
 """So many answers a second are logged; the rest is counted."""
 COMPLAIN_S = 10.0
 """The same trouble is logged again after this time, not before."""
+LINK_S = 30.0
+"""So is a broker that is away: it can be for days, and there are two links."""
 
 log = structlog.get_logger()
 
@@ -76,6 +81,7 @@ class Change(NamedTuple):
     channels: tuple[str, ...]
     address: Address
     level: str
+    lasting_s: float
     changed: list[str]
     needs_restart: list[str]
 
@@ -96,6 +102,9 @@ class Parts:
     service_manager: ServiceManager
     make_link: Callable[[Any, tuple[str, ...]], Link]
     channels: tuple[str, ...]
+    lasting_s: float
+    fresh: bool
+    make_process: Callable[..., Process] = Process
 
 
 class Daemon:
@@ -112,7 +121,7 @@ class Daemon:
         self._parts = parts
         self._wall = wall
         self._channels = parts.channels
-        self._ear = parts.make_link(self, (parts.names.control, *parts.channels))
+        self._ear = parts.make_link(self, self._heard_channels())
         self._mouth = parts.make_link(self, ())
         self._inherited = parts.unsent
         for line in parts.unsent:
@@ -122,12 +131,34 @@ class Daemon:
             parts.status,
             parts.names,
             take=self.take,
-            broker_time=lambda: wall() + self._mouth.server.ahead_s,
+            broker_time=self._broker_time,
             look_again=self.settle,
+            is_behind=lambda: self._busy,
+            echoed=self._echoed,
         )
         self.hear = self._hearing.hear
+        self._commands = CommandStream(
+            parts.names,
+            parts.status.place,
+            fresh=parts.fresh,
+            lasting_s=parts.lasting_s,
+            ask=self._ear.ask,
+            has_expired=self._hearing.has_expired,
+            deliver=self.take,
+            caught_up=self._ear.caught_up,
+            noticed=self._tell_gap,
+            complain=self._complain_of_stream,
+        )
+        self._ear.follower = self._commands
+        self._outages = Outages(wall())
+        self._canary = Canary(parts.names.canary, parts.status.identity.boot)
+        self._prove_at = 0.0
         self._inbox: deque[ev.Input] = deque()
         self._busy = False
+        self._unkept: tuple[int, list[ev.Effect]] | None = None
+        self._durable: tuple[Command, ...] = ()
+        self._kept_place = parts.status.place
+        self._impatience: asyncio.TimerHandle | None = None
         self._process: Process | None = None
         self._guard = Guard()
         self._timers: dict[ev.Timer, asyncio.TimerHandle] = {}
@@ -180,6 +211,7 @@ class Daemon:
         self._ear.start()
         self._beat()
         self._watch()
+        self._prove()
         code = await self.left
         await self._close()
         return EXIT_OUSTED if self._holder is not None else code
@@ -219,7 +251,7 @@ class Daemon:
     async def _say_last_words(self) -> None:
         if self._held:  # a write is under way, and it is short
             await self._parts.state_file.idle(STATE_S)
-            self._state_written()
+            self._say_held()
         if self._holder is None:
             self._presence.leave()
             self._mouth.flush()
@@ -240,19 +272,60 @@ class Daemon:
         What an effect causes waits its turn. Nothing raised in here is anybody's fault but ours.
         """
         self._inbox.append(happened)
-        if self._busy:
-            return
+        if not self._busy:
+            self._work_off([])
+
+    def _work_off(self, effects: list[ev.Effect]) -> None:
+        """Perform ``effects``, then what waits in the inbox leads to.
+
+        What a durable command leads to waits for the state file; so does everything after it.
+        """
         self._busy = True
         try:
+            for effect in effects:
+                self._perform(effect)
             while self._inbox:
+                happened = self._inbox.popleft()
                 self._hearing.forget()
-                for effect in self._status.handle(self._inbox.popleft(), self._loop.time()):
+                effects = self._status.handle(happened, self._loop.time())
+                if isinstance(happened, ev.Delivered) and _does_something(effects):
+                    self._keep_first(happened, effects)
+                    return
+                for effect in effects:
                     self._perform(effect)
         except Exception:  # the safety net: a bug must not leave a worker without its daemon
             log.exception("bug.caught")
             self._leave(EXIT_BUG)
-        finally:
-            self._busy = False
+        self._busy = False
+        self._keep_place()
+
+    def _keep_place(self) -> None:
+        """Keep the place in the stream in Redis as well, once what stood before it is done."""
+        place = self._status.place
+        if place != self._kept_place:
+            self._kept_place = place
+            self._mouth.outbox.put_latest("cursor", self._commands.kept(place))
+
+    def _keep_first(self, read: ev.Delivered, effects: list[ev.Effect]) -> None:
+        """Perform ``effects`` when the state file has their cause, or the disk is too slow.
+
+        Also what is answered at once is open in the file, until it was: nobody reads it again.
+        """
+        told = {e.verdict.fields.get("id") for e in effects if isinstance(e, ev.Say)}
+        commands = (m.command for m in read.messages if isinstance(m, ev.Commanded))
+        self._durable = tuple(command for command in commands if command.id in told)
+        self._unkept = self._keep(self._inherited), effects
+        self._impatience = self._loop.call_later(STATE_S, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._unkept is None:
+            return
+        _, effects = self._unkept
+        self._unkept, self._durable = None, ()
+        if self._impatience is not None:
+            self._impatience.cancel()
+        self._work_off(effects)
+        self.settle()
 
     def settle(self) -> None:
         """Send what the inputs that came together have left to say, at once."""
@@ -266,19 +339,27 @@ class Daemon:
         self._mouth.flush()
         self._complain_of_drops()
 
-    def _keep(self, unsent: tuple[Line, ...]) -> None:
-        """Bring what must survive into the state file.
+    def _keep(self, unsent: tuple[Line, ...]) -> int:
+        """Bring what must survive into the state file; return the number of that write.
 
         A command that was accepted just now is not in it yet: most are done in a moment, and then
-        nobody has to wait for the disk to be told so.
+        nobody has to wait for the disk to be told so. The durable ones are: the place in the
+        stream is behind them, and nobody would read them again.
         """
-        status, now = self._status, self._loop.time()
+        status, durable = self._status, self._durable
+        known = {command.id for command in durable}
         memory = status.memory()
-        lasting = tuple(c for c in memory.open if now - c.received >= LASTING_S)
-        if len(lasting) < len(memory.open) and self._looking_again is None:
+        others = tuple(command for command in memory.open if command.id not in known)
+        lasting = tuple(filter(self._lasts, others))
+        if len(lasting) < len(others) and self._looking_again is None:
             self._looking_again = self._loop.call_later(LASTING_S, self._keep_again)
-        memory = replace(memory, open=lasting, unsent=unsent)
-        self._parts.state_file.save(memory, status.identity.boot)
+        memory = replace(memory, open=(*durable, *lasting), unsent=unsent)
+        is_awaited = bool(durable or self._held)
+        return self._parts.state_file.save(memory, status.identity.boot, now=is_awaited)
+
+    def _lasts(self, command: Command) -> bool:
+        is_old = self._loop.time() - command.received >= LASTING_S
+        return is_old or self._parts.state_file.is_open(command.id)
 
     def _keep_again(self) -> None:
         self._looking_again = None
@@ -344,7 +425,8 @@ class Daemon:
     def _take_over(self, change: Change) -> None:
         self._status.take_over(change.policy, change.tags)
         self._channels = change.channels
-        self._ear.listen_to((self._parts.names.control, *change.channels))
+        self._ear.listen_to(self._heard_channels())
+        self._commands.lasting_s = change.lasting_s
         self._ear.address = self._mouth.address = change.address
         logs.set_level(change.level)
         log.info("reload.done", changed=change.changed, needs_restart=change.needs_restart)
@@ -371,6 +453,8 @@ class Daemon:
             self._complaints.pop(which, None)
         else:
             log.warning("link.lost", link=which, broker=str(link.address), reason=link.trouble)
+        if link is self._ear:
+            self._hearing_changed()
         self._stale = True
         self._tell_service_manager()
         self.settle()
@@ -381,15 +465,17 @@ class Daemon:
             self._presence.unreachable()
         if self.left.done() and link is self._mouth:
             self._stop_flushing()  # one try for the last words was granted
+        if link is self._ear:
+            self._outages.began(link.trouble)
         which = "hears" if link is self._ear else "sends"
-        self._complain(
-            which, "link.failed", link=which, broker=str(link.address), **{"reason": link.trouble}
-        )
+        fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
+        self._complain(which, "link.failed", LINK_S, **fields)
         self._tell_service_manager()
 
     def replied(self, line: Line, reply: object) -> None:
         """Look at the reply to something we sent: only errors are of interest."""
         self._presence.replied(line, reply)
+        self._canary.taken(line, self._loop.time())
         if self._inherited and line is self._inherited[-1]:
             self._inherited = ()
             self._save = True
@@ -406,6 +492,48 @@ class Daemon:
         # A history entry that was sent again has its own id: the broker has it already.
         if command != "XADD" or "equal or smaller" not in reason:
             self._complain(f"reply {command}", "reply.failed", command=command, reason=reason[:200])
+
+    def _hearing_changed(self) -> None:
+        """Keep book of the outage that begins or ends."""
+        self._canary.forgive()
+        if self._ear.state is LinkState.LISTENING:
+            self._tell_gap()
+        else:
+            self._outages.began(self._ear.trouble)
+
+    def _tell_gap(self) -> None:
+        gapped = self._outages.ended(self._wall(), *self._commands.report())
+        if gapped is not None:
+            self.take(gapped)
+
+    def _prove(self) -> None:
+        """Sing once a second, and doubt a hearing link that doesn't bring the song back."""
+        now = self._loop.time()
+        is_late = self._prove_at and now - self._prove_at > LATE_S
+        self._prove_at = now + SING_S
+        self._loop.call_at(self._prove_at, self._prove)
+        if is_late:  # we were stopped or starved: what has arrived meanwhile is yet to be read
+            self._canary.forgive()
+        elif min(self._canary.silent_s(now), self._ear.unheard_s(now)) >= DEAF_S - SING_S / 2:
+            self._ear.doubt(f"it doesn't hear its own canary any more, for {DEAF_S:g} s")
+        if LinkState.LISTENING is self._ear.state is self._mouth.state:
+            self._mouth.outbox.put_latest("canary", self._canary.sing(now))
+            self._mouth.flush()
+
+    def _echoed(self, payload: bytes) -> None:
+        if self._canary.echoed(payload, self._loop.time()):
+            self._outages.heard(self._wall())
+
+    def _broker_time(self) -> float:
+        """Return the broker's wall clock in seconds; ours, before it has told us."""
+        for link in (self._ear, self._mouth):
+            if (told := link.broker_time()) is not None:
+                return told
+        return self._wall()
+
+    def _heard_channels(self) -> tuple[str, ...]:
+        names = self._parts.names
+        return (names.control, names.canary, *self._channels)
 
     # ---- one way out -------------------------------------------------------------------------
 
@@ -446,7 +574,8 @@ class Daemon:
 
     def _start_worker(self, effect: ev.StartWorker) -> None:
         spec, sinks = self._parts.spec, self._parts.sinks
-        process = Process(spec, effect.run, self.take, self.settle, self._guard, sinks)
+        make = self._parts.make_process
+        process = make(spec, effect.run, self.take, self.settle, self._guard, sinks)
         try:
             process.start(effect.number, effect.seq, effect.args)
         except (OSError, StatusdError) as error:
@@ -459,7 +588,12 @@ class Daemon:
         now = self._wall()
         fields = {**event.fields, "at": rfc3339(now)}
         self._voice.tell(fields)
-        self._since, self._stale = now, True
+        self._stale = True
+        if event.is_remark:
+            told = {k: fields[k] for k in ("reason", "run", "seq") if k in fields}
+            log.warning(_REMARKS[fields["trigger"]], **told, **fields.get("gap", {}))
+            return
+        self._since = now
         self._show_at = self._loop.time() + UNSEEN_S
         shown = {k: fields[k] for k in _LOGGED if k in fields}
         log.info("state.changed", **shown)
@@ -477,7 +611,13 @@ class Daemon:
             return
         self._tell_verdict(verdict, {"status": self._document()} if document else None)
 
-    def _state_written(self) -> None:
+    def _state_written(self, number: int) -> None:
+        """Do what has waited for the state file."""
+        if self._unkept is not None and number >= self._unkept[0]:
+            self._go_on()
+        self._say_held()
+
+    def _say_held(self) -> None:
         """Give the verdicts that no successor could give any more."""
         held, self._held = self._held, []
         for verdict in held:
@@ -488,7 +628,9 @@ class Daemon:
     def _tell_verdict(self, verdict: Verdict, more: dict[str, Any] | None) -> None:
         self._voice.answer(verdict, more)
         self._local.answer({**verdict.fields, **more} if more else verdict.fields)
-        if verdict.fields["verdict"] not in _UNREMARKABLE:
+        if logs.shows("debug"):
+            log.debug("command.answered", **_shown_answer(verdict))
+        elif verdict.fields["verdict"] not in _UNREMARKABLE:
             self._log_answer(verdict)
 
     def _log_answer(self, verdict: Verdict) -> None:
@@ -502,8 +644,7 @@ class Daemon:
             self._unlogged += 1
             return
         self._logged += 1
-        fields = verdict.fields
-        log.info("command.answered", **{k: fields[k] for k in _ANSWER_LOGGED if k in fields})
+        log.info("command.answered", **_shown_answer(verdict))
 
     def _leave(self, code: int) -> None:
         if not self.left.done():
@@ -524,7 +665,7 @@ class Daemon:
             is_waiting=status.is_waiting,
             interval_s=every_s,
         )
-        if silent_s > limit_s:
+        if silent_s > limit_s or status.worker.hung:
             self.take(ev.WorkerHung(self._process.run, silent_s))
             self.settle()
 
@@ -563,7 +704,13 @@ class Daemon:
 
     def _document(self) -> dict[str, Any]:
         now = self._loop.time()
-        return document(self._status, self._process, self._ear, self._channels, self._since, now)
+        round_trip_s = self._canary.round_trip_s
+        proof = Proof(
+            self._outages.count, None if round_trip_s is None else round(round_trip_s * 1000, 3)
+        )
+        return document(
+            self._status, self._process, self._ear, proof, self._channels, self._since, now
+        )
 
     def _tell_service_manager(self) -> None:
         manager, state, link = self._parts.service_manager, self._status.state, self._ear
@@ -578,12 +725,16 @@ class Daemon:
 
     # ---- complaints --------------------------------------------------------------------------
 
-    def _complain(self, what: str, event: str, **fields: Any) -> None:
-        """Log a trouble when it is new, and again every ten seconds."""
+    def _complain(self, what: str, event: str, every_s: float = COMPLAIN_S, **fields: Any) -> None:
+        """Log a trouble when it is new, and again after ``every_s`` seconds, not before."""
         now = self._loop.time()
-        if now - self._complaints.get(what, float("-inf")) >= COMPLAIN_S:
+        if now - self._complaints.get(what, float("-inf")) >= every_s:
             self._complaints[what] = now
             log.warning(event, **fields)
+
+    def _complain_of_stream(self, reason: str) -> None:
+        where = self._parts.names.commands
+        self._complain("stream", "commands.unreadable", stream=where, reason=reason[:200])
 
     def _complain_of_drops(self) -> None:
         dropped = self._mouth.outbox.dropped
@@ -604,6 +755,14 @@ class Daemon:
             self._lost = lost
 
 
+def _shown_answer(verdict: Verdict) -> dict[str, Any]:
+    return {key: verdict.fields[key] for key in _ANSWER_LOGGED if key in verdict.fields}
+
+
+def _does_something(effects: list[ev.Effect]) -> bool:
+    return any(not isinstance(effect, ev.Save | ev.Note) for effect in effects)
+
+
 def _words(error: Exception) -> str:
     """Return the system's reason without its number: ``./acquire: No such file or directory``."""
     if isinstance(error, OSError) and error.strerror:
@@ -612,5 +771,9 @@ def _words(error: Exception) -> str:
 
 
 _LOGGED = ("old", "new", "trigger", "source", "by", "reason", "id", "run", "seq")
-_ANSWER_LOGGED = ("verdict", "command", "source", "reason", "did_you_mean", "count", "id", "state")
+_REMARKS = {"gap": "gap.ended", "hang": "worker.hung", "recover": "worker.recovered"}
+_ANSWER_LOGGED = (
+    *("verdict", "command", "source", "reason", "did_you_mean", "count", "id", "state"),
+    *("seq", "repeat"),
+)
 _UNREMARKABLE = ("accepted", "done")

@@ -16,9 +16,13 @@ from statusd.settings import Settings
 LIVE = (
     "tags",
     "control.channels",
+    "control.durable_s",
     "redis.username",
     "redis.password",
     "redis.password_file",
+    "redis.sentinel_username",
+    "redis.sentinel_password",
+    "redis.sentinel_password_file",
     "worker.ready_timeout_s",
     "worker.ack_timeout_s",
     "worker.restart",

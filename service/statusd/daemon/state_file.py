@@ -19,11 +19,14 @@ from typing import Any
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.messages import Command
 from statusd.core.outbox import Line
+from statusd.core.place import Place
 from statusd.core.unit import Memory
 
 FORMAT = 1
 PAUSE_S = 0.05
 """The shortest time between two writes, in seconds."""
+CLOSE_S = 1.0
+"""So long the last write may take, in seconds."""
 
 
 class StateFile:
@@ -47,11 +50,14 @@ class StateFile:
             raise Unavailable(f"state directory {directory}: {error.strerror}; {hint}") from None
         self._take_lock(name)
         self._next: tuple[Memory, int] | None = None
-        self._closing = asyncio.Event()
+        self._saved = 0
+        self._closing = False
+        self._hurry = asyncio.Event()
         self._writing: asyncio.Task[None] | None = None
         self.trouble = ""
-        self.written: Callable[[], None] = lambda: None
-        """Called on the loop after each write, also one that failed."""
+        self.written: Callable[[int], None] = lambda _: None
+        """Called on the loop after each write, also one that failed, with the number of the newest
+        `save` that is done."""
         self._on_disk: frozenset[str] = frozenset()
         self._in_hand: frozenset[str] = frozenset()
 
@@ -85,11 +91,22 @@ class StateFile:
             cure = "look at it, then move it away or start with --fresh"
             raise Unavailable(f"state file {self.path} is not valid: {cure}") from None
 
-    def save(self, memory: Memory, boot: int) -> None:
-        """Have ``memory`` written soon; only the newest is. Call from the running loop."""
+    def save(self, memory: Memory, boot: int, *, now: bool = False) -> int:
+        """Have ``memory`` written soon; only the newest is. Call from the running loop.
+
+        Args:
+            now: somebody waits for it; the disk gets no pause.
+
+        Returns:
+            The number by which `written` will tell that it is done.
+        """
         self._next = memory, boot
+        self._saved += 1
+        if now:
+            self._hurry.set()
         if self._writing is None or self._writing.done():
             self._writing = asyncio.get_running_loop().create_task(self._write_on())
+        return self._saved
 
     def is_open(self, command_id: str) -> bool:
         """Tell whether a successor would find that command open, as far as we can know."""
@@ -97,14 +114,16 @@ class StateFile:
 
     async def _write_on(self) -> None:
         while (newest := self._next) is not None:
-            self._next = None
+            self._next, number = None, self._saved
             self._in_hand = _ids(newest[0])
+            self._hurry.clear()
             await asyncio.to_thread(self._try_to_write, *newest)
             # If it can't be written, nobody is kept waiting for the disk's sake.
             self._on_disk, self._in_hand = self._in_hand, frozenset()
-            self.written()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), PAUSE_S)
+            self.written(number)
+            if not self._closing:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), PAUSE_S)
 
     def _try_to_write(self, memory: Memory, boot: int) -> None:
         try:
@@ -123,15 +142,14 @@ class StateFile:
 
     async def idle(self, timeout_s: float) -> None:
         """Wait until everything is written, but no longer than ``timeout_s`` seconds."""
-        self._closing.set()
+        self._closing = True
+        self._hurry.set()
         if self._writing is not None:
             await asyncio.wait([self._writing], timeout=timeout_s)
 
     async def close(self) -> None:
-        """Write what is waiting, then give up the lock."""
-        self._closing.set()
-        if self._writing is not None:
-            await self._writing
+        """Write what is waiting, then give up the lock; a disk that hangs is not waited for."""
+        await self.idle(CLOSE_S)
         os.close(self._lock)
 
 
@@ -153,6 +171,7 @@ def _encode(memory: Memory, boot: int) -> bytes:
         "last_event": memory.last_event,
         "open": [_kept(command) for command in memory.open],
         "unsent": memory.unsent,
+        "cursor": {**memory.place.fields, "recent": memory.place.recent},
     }
     return json.dumps(content, indent=1).encode()
 
@@ -178,4 +197,5 @@ def _memory(content: dict[str, Any]) -> Memory:
         last_event=str(content["last_event"]),
         open=tuple(Command(**kept) for kept in content["open"]),
         unsent=tuple(_line(line) for line in content.get("unsent", ())),
+        place=Place.parse(content.get("cursor")),
     )

@@ -30,6 +30,7 @@ def build(
     load_again: Callable[[], Settings],
     *,
     fresh: bool = False,
+    adapt: Callable[[Parts], Parts] = lambda parts: parts,
 ) -> Daemon:
     """Return a daemon for ``settings``; it has taken its name on this machine, and no more.
 
@@ -38,6 +39,7 @@ def build(
         file: where they came from; its folder is a place to look for the worker's modules.
         load_again: returns the settings as they are now, for SIGHUP.
         fresh: forget the goal of the last time.
+        adapt: may put other parts in the place of the usual ones.
 
     Raises:
         Unavailable: the state directory can't be used, or the name is taken.
@@ -63,7 +65,7 @@ def build(
 
     def make_link(listener: Daemon, channels: tuple[str, ...]) -> Link:
         name = f"statusd-{settings.name}-{'hears' if channels else 'sends'}"
-        return Link(address, name, listener, draw=random.random, wall=time.time, channels=channels)
+        return Link(address, name, listener, draw=random.random, clock=elapsed, channels=channels)
 
     def reload() -> Change:
         nonlocal settings
@@ -76,6 +78,7 @@ def build(
             settings.control.channels,
             settings.address(),
             settings.log.level,
+            settings.control.durable_s,
             changed,
             needs_restart,
         )
@@ -93,8 +96,15 @@ def build(
         service_manager=ServiceManager.from_environment(),
         make_link=make_link,
         channels=settings.control.channels,
+        lasting_s=settings.control.durable_s,
+        fresh=fresh,
     )
-    return Daemon(parts)
+    return Daemon(adapt(parts))
+
+
+def elapsed() -> float:
+    """Return seconds that nobody sets and that go on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _spec(settings: Settings, file: Path | None) -> Spec:

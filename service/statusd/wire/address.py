@@ -21,6 +21,8 @@ _TLS_OPTIONS = {
     "ssl_keyfile": "key_file",
     "ssl_cert_reqs": "verify",
 }
+_SENTINEL = ("redis+sentinel", "rediss+sentinel")
+_SENTINEL_PORT = 26379
 _VERIFY = {"required": True, "none": False}
 
 
@@ -68,6 +70,10 @@ class Address(NamedTuple):
         username, password: for AUTH; an empty password means none.
         password_file: read anew for each connection, so that a rotated password is found.
         tls: None for plain TCP.
+        sentinels: host and port of each Sentinel that knows where the master is; host and port of
+            the address itself mean nothing then.
+        master: what they call it.
+        sentinel_username, sentinel_password, sentinel_password_file: for them.
     """
 
     host: str = "127.0.0.1"
@@ -78,13 +84,21 @@ class Address(NamedTuple):
     password: str = ""
     password_file: str = ""
     tls: Tls | None = None
+    sentinels: tuple[tuple[str, int], ...] = ()
+    master: str = ""
+    sentinel_username: str = ""
+    sentinel_password: str = ""
+    sentinel_password_file: str = ""
 
     def __str__(self) -> str:
         """The address for a reader: a URL without its secrets."""
         if self.path:
             return f"unix://{self.path}?db={self.db}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'rediss' if self.tls else 'redis'}://{host}:{self.port}/{self.db}"
+        scheme = "rediss" if self.tls else "redis"
+        if self.sentinels:
+            nodes = ",".join(_node(*node) for node in self.sentinels)
+            return f"{scheme}+sentinel://{nodes}/{self.master}/{self.db}"
+        return f"{scheme}://{_node(self.host, self.port)}/{self.db}"
 
     def __repr__(self) -> str:
         """Like `__str__`: a password must not appear in a traceback either."""
@@ -104,6 +118,17 @@ class Address(NamedTuple):
         except (OSError, UnicodeDecodeError) as error:
             raise Unavailable(f"password file {self.password_file}: {error}") from None
 
+    def sentinel(self, host: str, port: int) -> Address:
+        """Return the address of one of the Sentinels, as one that can be dialled."""
+        return Address(
+            host=host,
+            port=port,
+            username=self.sentinel_username,
+            password=self.sentinel_password,
+            password_file=self.sentinel_password_file,
+            tls=self.tls,
+        )
+
     def greeting(self, client_name: str) -> list[tuple[str, ...]]:
         """Return the commands that begin a connection; SETNAME alone may fail."""
         hello: tuple[str, ...] = ("HELLO", "3")
@@ -122,11 +147,15 @@ def parse_url(url: str) -> Address:
     Args:
         url: ``redis://[user[:password]@]host[:port][/db]``, the same with ``rediss://`` for TLS
             (options ``ssl_ca_certs``, ``ssl_certfile``, ``ssl_keyfile``, ``ssl_cert_reqs``), or
-            ``unix://[user[:password]@]/path[?db=n]``.
+            ``unix://[user[:password]@]/path[?db=n]``, or
+            ``redis+sentinel://[user[:password]@]host[:port],host[:port]/master[/db]`` (with TLS:
+            ``rediss+sentinel://``), whose user is one of the master's.
 
     Raises:
         ConfigError: it is none of these; the message shows no secret.
     """
+    if url.partition(":")[0] in _SENTINEL:
+        return _parse_sentinel_url(url)
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -144,7 +173,8 @@ def parse_url(url: str) -> Address:
             raise ConfigError("a unix:// url needs the socket's path: unix:///run/redis.sock")
         return Address(path=unquote(parts.path), db=db, **who)
     if parts.scheme not in ("redis", "rediss"):
-        raise ConfigError(_scheme_complaint(parts.scheme))
+        known = ", ".join(f"{scheme}://" for scheme in ("redis", "rediss", "unix", *_SENTINEL))
+        raise ConfigError(f"the broker's url must begin with {known}, not {parts.scheme!r}")
     tls = _tls(options) if parts.scheme == "rediss" else None
     db = _database(options.pop("db", parts.path.strip("/") or "0"))
     _refuse_options(options)
@@ -152,10 +182,43 @@ def parse_url(url: str) -> Address:
     return Address(host=host, port=6379 if port is None else port, db=db, tls=tls, **who)
 
 
-def _scheme_complaint(scheme: str) -> str:
-    if scheme == "redis+sentinel":
-        return "redis+sentinel:// is not supported yet: give the master's redis:// url"
-    return f"the broker's url must begin with redis://, rediss:// or unix://, not {scheme!r}"
+def _parse_sentinel_url(url: str) -> Address:
+    parts = urlsplit(url)
+    who, _, nodes = parts.netloc.rpartition("@")
+    username, _, password = who.partition(":")
+    options = dict(parse_qsl(parts.query, keep_blank_values=True))
+    tls = _tls(options) if parts.scheme.startswith("rediss") else None
+    master, _, db = parts.path.strip("/").partition("/")
+    database = _database(options.pop("db", db or "0"))
+    _refuse_options(options)
+    if not master:
+        example = f"{parts.scheme}://host:26379,host:26379/mymaster"
+        raise ConfigError(f"the broker's url names no master: {example}")
+    return Address(
+        db=database,
+        username=unquote(username),
+        password=unquote(password),
+        tls=tls,
+        sentinels=tuple(_split_node(node) for node in nodes.split(",")),
+        master=unquote(master),
+    )
+
+
+def _split_node(node: str) -> tuple[str, int]:
+    try:
+        parts = urlsplit(f"//{node}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigError(f"the broker's url is not valid: {error}") from None
+    if not host:
+        raise ConfigError(
+            "the broker's url names no Sentinel: redis+sentinel://host:26379/mymaster"
+        )
+    return host, _SENTINEL_PORT if port is None else port
+
+
+def _node(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _database(text: str) -> int:
@@ -181,6 +244,6 @@ def _refuse_options(options: dict[str, str]) -> None:
 
 
 def with_credentials(address: Address, **more: str) -> Address:
-    """Return ``address`` with those of ``username``, ``password``, ``password_file`` given."""
+    """Return ``address`` with those of the names, passwords and password files that are given."""
     given: dict[str, Any] = {key: value for key, value in more.items() if value}
     return address._replace(**given)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from statusd.core.outbox import Line
 
+SENTINEL_S = 0.5
+"""The longest wait for one Sentinel's connection, and for its reply."""
+
 
 class Dial:
     """A connection that is used for a few calls and closed.
@@ -49,6 +52,8 @@ class Dial:
             raise
 
     def _connect(self, timeout_s: float) -> socket.socket:
+        if self._address.sentinels:
+            self._address = find_master(self._address)
         address = self._address
         if address.path:
             unix = socket.socket(socket.AF_UNIX)
@@ -164,6 +169,29 @@ class Dial:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def find_master(address: Address) -> Address:
+    """Return where the master is now, as the first Sentinel that answers has it.
+
+    Args:
+        address: one with Sentinels.
+
+    Raises:
+        Unavailable: none of them answers, or none knows such a master.
+    """
+    complaints = []
+    for host, port in address.sentinels:
+        try:
+            with Dial(address.sentinel(host, port), "statusd-sentinel", SENTINEL_S) as dial:
+                found = dial.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.master)
+        except Unavailable as error:
+            complaints.append(str(error))
+            continue
+        if isinstance(found, list) and len(found) == 2:
+            return address._replace(host=found[0].decode(), port=int(found[1]), sentinels=())
+        complaints.append(f"the Sentinel {host}:{port} knows no master {address.master!r}")
+    raise Unavailable("; ".join(complaints))
 
 
 def _why(error: Exception) -> str:

@@ -4,7 +4,10 @@ One class for both directions: a link with channels hears, one without sends. Ru
 being subscribed is a state that only the confirmation of each channel brings; a connection is
 never used after an error; the first connection is made like every later one.
 
-    DOWN -> CONNECTING -> CONFIRMING (n of m) -> CATCHING_UP (a place for the stream) -> LISTENING
+    DOWN -> CONNECTING -> CONFIRMING (n of m) -> CATCHING_UP (the follower reads) -> LISTENING
+
+What is heard before a link with a follower has caught up waits for that: what was sent first is
+told first.
 """
 
 from __future__ import annotations
@@ -14,15 +17,17 @@ import contextlib
 import enum
 import re
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 import hiredis
 
-from statusd.core.errors import StatusdError
+from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.outbox import Line, Outbox
 from statusd.wire.address import Address
+from statusd.wire.dial import find_master
 from statusd.wire.names import glob_regex, is_pattern
 from statusd.wire.resp import NOTHING, pack_all, reader
 
@@ -30,7 +35,9 @@ CONNECT_S = 2.0
 """The longest wait for a connection, and again for the broker's confirmations, in seconds."""
 REPLY_S = 4.0
 """A sending link that waits so long for any reply is in doubt."""
-BACKOFF_S = (0.1, 5.0)
+LATE_S = 1.0
+"""A look that comes so much too late says nothing of the broker, and is repeated."""
+BACKOFF_S = (0.05, 1.0)
 """The first and the longest mean wait before another connection, in seconds."""
 MAX_MESSAGE = 64 * 1024 * 1024
 """A reply that is longer than this (bytes) and still not whole puts the link in doubt."""
@@ -39,7 +46,14 @@ BUFFER = 64 * 1024
 MOST_IN_FLIGHT = 1024
 """So many commands are sent ahead of their replies."""
 
+MOST_EARLY = 10_000
+"""So many messages wait for the link to have caught up; more of them are told at once."""
+MASTER_S = 2.0
+"""How often the Sentinels are asked whether the master is still the same, in seconds."""
+
 _MOST_ROUTES = 1024
+_DOUBTFUL = ("READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "UNBLOCKED")
+"""Errors that say nothing of the command: the server isn't, or isn't any more, the right one."""
 
 
 class LinkState(enum.Enum):
@@ -71,13 +85,26 @@ class Listener(Protocol):
         """The broker replied to ``line``; an error is a `hiredis.ReplyError` value."""
 
 
+class Follower(Protocol):
+    """Who asks more of a hearing link than what its channels bring: the stream's reader."""
+
+    def confirmed(self) -> None:
+        """A new connection hears its channels: ask (`Link.ask`), then say `Link.caught_up`."""
+
+    def replied(self, line: Line, reply: object) -> None:
+        """The broker replied to what was asked; an error is a `hiredis.ReplyError` value."""
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
-    """What the broker says of itself, and how far its clock is ahead of ours, in seconds."""
+    """What the broker says of itself, and how far its clock is ahead of `Link.clock`, in seconds.
+
+    ``ahead_s`` is None as long as the broker hasn't told the time.
+    """
 
     software: str = ""
     version: str = ""
-    ahead_s: float = 0.0
+    ahead_s: float | None = None
 
 
 def backoff_s(failures: int, draw: float) -> float:
@@ -99,7 +126,7 @@ class Link:
         client_name: how CLIENT LIST shows us.
         listener: whom to tell.
         draw: returns a number in [0, 1), for the jitter of the back-off.
-        wall: the wall clock, in seconds, to compare with the broker's.
+        clock: a clock in seconds that nobody sets, to compare with the broker's.
         channels: names and glob patterns to hear; empty for a link that sends.
     """
 
@@ -110,7 +137,7 @@ class Link:
         listener: Listener,
         *,
         draw: Callable[[], float],
-        wall: Callable[[], float],
+        clock: Callable[[], float],
         channels: Sequence[str] = (),
     ) -> None:
         self.address = address
@@ -122,7 +149,8 @@ class Link:
         self.state = LinkState.DOWN
         self.trouble = ""
         self.server = Server()
-        self.wall = wall
+        self.clock = clock
+        self.follower: Follower | None = None
         self._draw = draw
         self.failures = 0
         self._connection: Connection | None = None
@@ -144,6 +172,25 @@ class Link:
         self.patterns = tuple(c.encode() for c in channels if is_pattern(c))
         if self._connection is not None:
             self._connection.subscribe_anew()
+
+    def broker_time(self) -> float | None:
+        """Return the broker's wall clock in seconds, or None as long as it hasn't told it."""
+        ahead_s = self.server.ahead_s
+        return None if ahead_s is None else self.clock() + ahead_s
+
+    def doubt(self, reason: str) -> None:
+        """Throw the present connection away, and make another."""
+        if self._connection is not None:
+            self._connection.doubt(reason)
+
+    def unheard_s(self, now: float) -> float:
+        """Return for how long the broker has pushed nothing, in seconds (loop's time)."""
+        return now - self._connection.pushed_at if self._connection is not None else 0.0
+
+    def ask(self, *lines: Line) -> None:
+        """Send what the follower wants to know; lost with the connection if it has no reply."""
+        if self._connection is not None:
+            self._connection.ask(lines)
 
     async def close(self) -> None:
         """Hang up for good."""
@@ -174,13 +221,41 @@ class Link:
         self.state = LinkState.CONNECTING
         try:
             async with asyncio.timeout(CONNECT_S):
-                await connection.open()
+                address = await self._find()
+                await connection.open(address)
             self.state, self._connection = LinkState.CONFIRMING, connection
-            return await connection.lost
+            return await self._until_lost(connection, address)
         except TimeoutError:
             return f"no connection within {CONNECT_S:g} s"
         except (OSError, UnicodeError, StatusdError) as error:
             return getattr(error, "strerror", None) or str(error)
+
+    async def _until_lost(self, connection: Connection, address: Address) -> str:
+        if not self.address.sentinels:
+            return await connection.lost
+        watching = asyncio.create_task(self._watch_master(connection, address))
+        try:
+            return await connection.lost
+        finally:
+            watching.cancel()
+
+    async def _find(self) -> Address:
+        """Return where the broker is now; asks the Sentinels if there are any."""
+        if not self.address.sentinels:
+            return self.address
+        return await asyncio.to_thread(find_master, self.address)
+
+    async def _watch_master(self, connection: Connection, there: Address) -> None:
+        """Doubt a connection to a server that isn't the master any more.
+
+        It may still echo whatever we send, and yet nobody else speaks there.
+        """
+        while True:
+            await asyncio.sleep(MASTER_S)
+            with contextlib.suppress(Unavailable):  # no Sentinel can be asked: no news
+                now = await self._find()
+                if (now.host, now.port) != (there.host, there.port):
+                    connection.doubt(f"the master is {now} now")
 
     def _left(self) -> None:
         was, self.state = self.state, LinkState.DOWN
@@ -192,7 +267,19 @@ class Link:
 
     def confirmed(self) -> None:
         """The connection is greeted and each channel confirmed (called by the connection)."""
+        if self.state is LinkState.LISTENING:
+            return  # other channels, on the same connection
+        if self.follower is None:
+            self.caught_up()
+        else:
+            self.state = LinkState.CATCHING_UP
+            self.follower.confirmed()
+
+    def caught_up(self) -> None:
+        """What was missed has been read: from here on we listen."""
         self.state, self.trouble, self.failures = LinkState.LISTENING, "", 0
+        if self._connection is not None:
+            self._connection.tell_early()
         self.listener.link_changed(self)
         self.flush()
 
@@ -221,6 +308,9 @@ class Connection(asyncio.BufferedProtocol):
         self._reader = reader()
         self._transport: asyncio.Transport | None = None
         self._greeting: list[Line] = []
+        self._asked: deque[Line] = deque()
+        self._early: list[tuple[bytes, bytes]] = []
+        self._tell = link.listener.hear if link.follower is None else self._hear_early
         self._unconfirmed = set(link.names) | set(link.patterns)
         self._unwanted: set[bytes] = set()
         self._subscribed = (frozenset(link.names), frozenset(link.patterns))
@@ -230,18 +320,17 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = bytearray(BUFFER)
         self._unfinished = 0
         self._deadline: asyncio.TimerHandle | None = None
-        self._last_reply = 0.0
+        self._heard_at = 0.0
+        self.pushed_at = 0.0
+        """When the broker pushed something last (loop's time): replies prove no subscription."""
 
-    async def open(self) -> None:
-        """Connect and greet.
+    async def open(self, address: Address) -> None:
+        """Connect to ``address`` and greet.
 
         Raises:
             OSError, StatusdError: as the system, TLS or the password file has it.
         """
-        address = self._link.address
-        self._greeting = [*address.greeting(self._link.client_name)]
-        if not self._unconfirmed:
-            self._greeting.append(("TIME",))
+        self._greeting = [*address.greeting(self._link.client_name), ("TIME",)]
         if address.path:
             await self._loop.create_unix_connection(lambda: self, address.path)
             return
@@ -262,8 +351,25 @@ class Connection(asyncio.BufferedProtocol):
             return
         transport.write(pack_all(lines))
         if self._deadline is None:
-            self._last_reply = self._loop.time()
+            self._heard_at = self._loop.time()
             self._deadline = self._loop.call_later(REPLY_S, self._check_replies)
+
+    def ask(self, lines: Sequence[Line]) -> None:
+        """Write ``lines`` for the link's follower; their replies come in order."""
+        self._asked.extend(lines)
+        self.send(lines)
+
+    def tell_early(self) -> None:
+        """Tell what came before the link had caught up, and from now on everything at once."""
+        hear = self._tell = self._listener.hear
+        early, self._early = self._early, []
+        for channel, payload in early:
+            hear(channel, payload)
+
+    def _hear_early(self, channel: bytes, payload: bytes) -> None:
+        self._early.append((channel, payload))
+        if len(self._early) >= MOST_EARLY:  # better out of turn than not at all
+            self.tell_early()
 
     def subscribe_anew(self) -> None:
         """Ask for what the link wants to hear now and doesn't yet, and give up the rest."""
@@ -285,15 +391,21 @@ class Connection(asyncio.BufferedProtocol):
 
     def _check_replies(self) -> None:
         self._deadline = None
-        if not self._link.outbox.in_flight:
+        if not self._link.outbox.in_flight and not self._asked:
             return
-        silent_s = self._loop.time() - self._last_reply
-        if silent_s >= REPLY_S:
-            self._doubt(f"no reply for {silent_s:.0f} s")
+        # Whatever comes is a sign of life: the reply may stand behind megabytes of messages.
+        silent_s = self._loop.time() - self._heard_at
+        if silent_s >= REPLY_S + LATE_S:
+            # We were stopped or starved: the loop tells timers before it reads what has arrived.
+            self._heard_at += silent_s - REPLY_S + LATE_S
+            self._deadline = self._loop.call_later(LATE_S, self._check_replies)
+        elif silent_s >= REPLY_S:
+            self.doubt(f"no reply for {silent_s:.0f} s")
         else:
             self._deadline = self._loop.call_later(REPLY_S - silent_s, self._check_replies)
 
-    def _doubt(self, reason: str) -> None:
+    def doubt(self, reason: str) -> None:
+        """Never use this connection again, for ``reason``."""
         if not self.lost.done():
             self.lost.set_result(reason)
         self.abort()
@@ -314,7 +426,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side hung up, or the system gave the connection up."""
-        self._doubt(str(exc) if exc else "closed by the broker")
+        self.doubt(str(exc) if exc else "closed by the broker")
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Say where the next bytes go."""
@@ -322,8 +434,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what arrived: the hot path."""
-        gets = self._reader.gets
-        hear, push = self._listener.hear, hiredis.PushNotification
+        self._heard_at = self._loop.time()
+        gets, pushed = self._reader.gets, False
+        hear, push = self._tell, hiredis.PushNotification
         try:
             self._reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # the stub knows bytes only
             reply = gets()
@@ -333,21 +446,26 @@ class Connection(asyncio.BufferedProtocol):
             self._unfinished = 0
             while reply is not NOTHING:
                 if type(reply) is push:
+                    pushed = True
                     if reply[0] == b"message":
                         hear(reply[1], reply[2])
                     else:
                         self._take_push(reply)
+                        hear = self._tell
                 else:
                     self._take_reply(reply)
+                    hear = self._tell
                 reply = gets()
         except hiredis.ProtocolError as error:
-            self._doubt(f"not RESP: {error}")
+            self.doubt(f"not RESP: {error}")
+        if pushed:
+            self.pushed_at = self._heard_at
         self._listener.settle()
 
     def _watch_length(self, more: int) -> None:
         self._unfinished += more
         if self._unfinished > MAX_MESSAGE:
-            self._doubt(f"a message longer than {MAX_MESSAGE} bytes")
+            self.doubt(f"a message longer than {MAX_MESSAGE} bytes")
 
     # ---- what the broker says ----------------------------------------------------------------
 
@@ -355,16 +473,16 @@ class Connection(asyncio.BufferedProtocol):
         kind = push[0]
         if kind == b"pmessage":
             if self._route(push[2]) == push[1]:
-                self._listener.hear(push[2], push[3])
+                self._tell(push[2], push[3])
         elif kind in (b"subscribe", b"psubscribe"):
             if push[1] not in self._unconfirmed:
-                self._doubt(f"an unrequested {kind.decode()}")
+                self.doubt(f"an unrequested {kind.decode()}")
             self._unconfirmed.discard(push[1])
             self._maybe_confirmed()
         elif kind in (b"unsubscribe", b"punsubscribe") and push[1] in self._unwanted:
             self._unwanted.discard(push[1])
         elif kind in (b"unsubscribe", b"punsubscribe"):
-            self._doubt(f"an unrequested {kind.decode()}")
+            self.doubt(f"an unrequested {kind.decode()}")
 
     def _route(self, channel: bytes) -> bytes:
         """Return the one subscription by which a message on ``channel`` counts.
@@ -382,33 +500,42 @@ class Connection(asyncio.BufferedProtocol):
         return route
 
     def _take_reply(self, reply: object) -> None:
+        if self.lost.done():
+            return
+        is_error = isinstance(reply, hiredis.ReplyError)
         if self._greeting:
             self._take_greeting(self._greeting.pop(0), reply)
-        elif self._unconfirmed:
-            self._doubt(str(reply))
+        elif is_error and (self._unconfirmed or str(reply).startswith(_DOUBTFUL)):
+            self.doubt(str(reply))
+        elif self._asked:
+            line = self._asked.popleft()
+            if self._link.follower is not None:
+                self._link.follower.replied(line, reply)
         elif self._link.outbox.in_flight:
-            self._last_reply = self._loop.time()
             self._listener.replied(self._link.outbox.replied(), reply)
             if self._link.outbox.in_flight == 0:
                 self._link.flush()
         else:
-            self._doubt(f"an unrequested reply: {str(reply)[:80]}")
+            self.doubt(f"an unrequested reply: {str(reply)[:80]}")
 
     def _take_greeting(self, line: Line, reply: object) -> None:
         link = self._link
         if isinstance(reply, hiredis.ReplyError):
             if line[0] not in ("CLIENT", "TIME"):
-                self._doubt(_without_secret(str(reply)))
+                self.doubt(_without_secret(str(reply)))
                 return
         elif line[0] == "HELLO":
             # Whoever listens there may be no Redis, or even we: a connection to a dead port of this
             # machine can meet itself (simultaneous open, RFC 9293 3.5).
             if not isinstance(reply, dict) or reply.get(b"proto") != 3:
-                self._doubt("whoever answers there is no Redis that speaks RESP3")
+                self.doubt("whoever answers there is no Redis that speaks RESP3")
                 return
-            link.server = _server(reply)
+            if link.address.sentinels and reply.get(b"role") != b"master":
+                self.doubt("the Sentinels send us to a server that is no master")
+                return
+            link.server = replace(_server(reply), ahead_s=link.server.ahead_s)
         elif line[0] == "TIME" and isinstance(reply, list):
-            ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - link.wall()
+            ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - link.clock()
             link.server = replace(link.server, ahead_s=ahead_s)
         self._maybe_confirmed()
 
@@ -423,7 +550,8 @@ class Connection(asyncio.BufferedProtocol):
     def _unconfirmed_too_long(self) -> None:
         total = len(self._link.names) + len(self._link.patterns)
         done = total - len(self._unconfirmed)
-        self._doubt(f"{done} of {total} channels confirmed within {CONNECT_S:g} s")
+        what = f"{done} of {total} channels confirmed" if total else "no answer"
+        self.doubt(f"{what} within {CONNECT_S:g} s")
 
 
 def _server(reply: dict[bytes, object]) -> Server:

@@ -33,6 +33,21 @@ class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
         return f"{self.namespace}:events"
 
     @property
+    def canary(self) -> str:
+        """The channel on which the unit hears itself, to prove that it hears."""
+        return f"{self.namespace}:canary:{{{self.name}}}"
+
+    @property
+    def commands(self) -> str:
+        """The stream of durable commands to the whole namespace."""
+        return f"{self.namespace}:commands"
+
+    @property
+    def cursor(self) -> str:
+        """The key that says how far the unit has read `commands`."""
+        return f"{self.namespace}:cursor:{{{self.name}}}"
+
+    @property
     def history(self) -> str:
         """The stream of the unit's events; an entry's id is the event's."""
         return f"{self.namespace}:history:{{{self.name}}}"

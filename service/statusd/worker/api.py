@@ -13,7 +13,6 @@ from __future__ import annotations
 import enum
 import os
 import time
-from array import array
 
 from statusd.worker import notes
 from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
@@ -53,7 +52,7 @@ class Worker:
         made: Any = enum.Enum  # the states are known at run time only
         self.states: Any = own or made("State", {name: name for name in states}, type=str)
         known = self.states.__members__
-        self._members: tuple[Any, ...] = tuple(known.get(n) or known["END"] for n in states)
+        self._members: tuple[Any, ...] = tuple(known.get(n, known["END"]) for n in states)
         self._end = list(states).index("ENDING")
         self._works = tuple(letter == "r" for letter in parts)
         self._leaves = tuple(letter == "e" for letter in parts)
@@ -121,8 +120,7 @@ class Worker:
         """
         step = 0
         while True:
-            if os.getppid() != self._daemon_pid != -1:
-                self._lose_daemon()
+            self._check_daemon()
             word = self._words[STATE]
             if word != self._seen:
                 self._acknowledge(word)
@@ -222,8 +220,18 @@ class Worker:
             self._args = json.loads(line)
         return True
 
+    def _check_daemon(self) -> None:
+        if os.getppid() != self._daemon_pid != -1:
+            self._lose_daemon()
+
     def _lose_daemon(self) -> None:
         """Nobody will steer this worker any more: from now on its state is ENDING."""
+        self._freeze(self._end)
+
+    def _freeze(self, number: int) -> None:
+        """Have state ``number`` from now on, whatever stands on the board."""
+        from array import array
+
         words = array("Q", self._words)  # a copy: nobody reads the board any more
-        words[STATE] = words[STATE] & ~0xFF | self._end
+        words[STATE] = words[STATE] & ~0xFF | number
         self._words, self._bytes, self._daemon_pid = words, memoryview(words).cast("B"), -1

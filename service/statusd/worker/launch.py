@@ -13,7 +13,7 @@ import sys
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Any
 
     from statusd.worker.api import Worker
@@ -56,7 +56,6 @@ def main(argv: Sequence[str]) -> int:
     """Run the function and return the exit code; the reason of a failure goes to the daemon."""
     launch = Launch(argv)
     _import_statusd()
-    from statusd.worker import notes
     from statusd.worker.wrapper import die_with
 
     die_with(launch.daemon_pid)
@@ -73,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
             worker.ready()
         function(worker)
     except Exception as error:
-        _report(error, launch.up, notes.send)
+        _report(error, launch.up)
         return 1
     return 0
 
@@ -125,17 +124,19 @@ def _named(reference: str) -> Any:
     return found
 
 
-def _report(error: Exception, up: int, send: Callable[[int, bytes], bool]) -> None:
+def _report(error: Exception, up: int) -> None:
     """Print the traceback without our own frames, and send its last line to the daemon."""
     import json
     import traceback
+
+    from statusd.worker import notes
 
     trace = error.__traceback__
     while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
         trace = trace.tb_next
     traceback.print_exception(type(error), error, trace)
-    last = " ".join("".join(traceback.format_exception_only(type(error), error)).split())[:500]
-    send(up, json.dumps({"note": "error", "reason": last}).encode() + b"\n")
+    note = {"note": "error", "reason": notes.last_line(error)}
+    notes.send(up, json.dumps(note).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,14 @@ SEEN = b'{"note":"seen"}\n'
 READY = b'{"note":"ready"}\n'
 
 
+def last_line(error: BaseException) -> str:
+    """Return the last line of the traceback of ``error``, at most 500 characters."""
+    import traceback
+
+    text = "".join(traceback.format_exception_only(type(error), error))
+    return " ".join(text.split())[:500]
+
+
 class Lines:
     """Cuts what comes out of a pipe into whole lines.
 
@@ -50,9 +58,11 @@ def send(fd: int, line: bytes) -> bool:
     """Write ``line`` if there is room and a reader; tell whether it was written.
 
     Args:
-        fd: the writing end, non-blocking.
+        fd: the writing end, non-blocking; -1 if there is none any more.
         line: with its newline, at most `MAX_LINE` bytes.
     """
+    if fd == -1:
+        return False
     try:
         os.write(fd, line)
     except (BlockingIOError, BrokenPipeError):

@@ -1,0 +1,118 @@
+"""The daemon of a program that has called `statusd.attach`, which starts this file by its path.
+
+``python -P attached.py BOARD DOWN UP SETTINGS PARENT NAME``: inherited descriptors, our parent, and
+a name for whoever looks at the list of processes. Settings come through memory, never by argument.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import os
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from statusd.daemon.loop import Parts
+    from statusd.daemon.parent import Line
+    from statusd.settings import Settings
+
+EXIT_CONFIG = 78
+
+
+def main(argv: list[str]) -> None:
+    """Live until the program leaves or dies; return never."""
+    board, down, up, told, pid = map(int, argv[:5])
+    root = str(Path(__file__).parents[2])
+    if root not in sys.path:
+        sys.path.append(root)
+    from statusd.daemon import signals
+
+    signals.open_missing()
+    signals.catch_early()
+    from statusd.core.errors import StatusdError
+    from statusd.daemon.parent import Line
+    from statusd.worker import child
+
+    try:
+        line = Line(board, down, up, pid)
+    except ProcessLookupError:
+        os._exit(0)
+    try:
+        code = _run(line, ast.literal_eval(_content(told)))
+    except StatusdError as error:
+        line.tell(child.ERROR, *map(_as_argument, str(error).splitlines()))
+        code = EXIT_CONFIG
+    os._exit(code)
+
+
+def _content(fd: int) -> str:
+    with open(fd, "rb") as file:
+        file.seek(0)
+        return file.read().decode()
+
+
+def _run(line: Line, told: dict[str, Any]) -> int:
+    import json
+
+    from statusd import logs
+    from statusd.settings import load
+    from statusd.worker import child
+
+    # In this process alone: what it was executed with, /proc and ps show, and this not.
+    for key, value in told["settings"].items():
+        os.environ[f"STATUSD_{key}"] = value if isinstance(value, str) else json.dumps(value)
+    file = Path(told["config"]) if told["config"] else None
+    load_again = partial(load, file, attached=True)
+    settings = load_again()
+    if "level" not in settings.log.model_fields_set:
+        os.environ["STATUSD_LOG__LEVEL"] = "warning"  # the terminal is the program's
+        settings = load_again()
+    logs.configure(settings.log.format, settings.log.level)
+    lifecycle = settings.states()
+    members = lifecycle.members()
+    parts = "".join(lifecycle.parts[state].value for state in members)
+    names = ",".join(state.name for state in members)
+    line.tell(child.HELLO, lifecycle.worker_states, parts, names, settings.name)
+    return asyncio.run(_live(line, settings, file, load_again, told["first"]))
+
+
+async def _live(
+    line: Line,
+    settings: Settings,
+    file: Path | None,
+    load_again: Callable[[], Settings],
+    first: dict[str, Any],
+) -> int:
+    from statusd.daemon import signals, wiring
+    from statusd.daemon.parent import Announcer, Parent
+
+    def adapt(parts: Parts) -> Parts:
+        if first.get("goal"):  # what the program says now is newer than what anybody said before
+            parts.status.goal = parts.status.lifecycle.states[first["goal"]]
+        make = partial(Parent, line)
+        return replace(parts, sinks=None, service_manager=Announcer(line), make_process=make)
+
+    daemon = wiring.build(settings, file, load_again, fresh=bool(first.get("fresh")), adapt=adapt)
+    loop = asyncio.get_running_loop()
+    code = await daemon.live(lambda signalled: signals.hand_over(loop, signalled))
+    signals.block()
+    return code
+
+
+def _as_argument(problem: str) -> str:
+    """Return a mistake in the words of whoever has called `attach`."""
+    said = "environment: STATUSD_"
+    if not problem.startswith(said):
+        return problem
+    key, _, text = problem.removeprefix(said).partition(":")
+    return f"{key.rpartition('__')[2].lower()}:{text}"
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

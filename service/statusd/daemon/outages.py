@@ -1,0 +1,46 @@
+"""When the unit was deaf: from the last thing that it heard to the moment it listens again."""
+
+from __future__ import annotations
+
+from statusd.core import events as ev
+from statusd.daemon.document import rfc3339
+
+
+class Outages:
+    """Keeps book of the outages of the hearing link; times are of the wall clock, in seconds.
+
+    Args:
+        began: when the daemon did; until it listens for the first time it is deaf.
+    """
+
+    def __init__(self, began: float) -> None:
+        self._heard_at = began
+        self._reason = ""
+        self.count = 0
+        """How many there were, the present one included."""
+
+    def heard(self, now: float) -> None:
+        """The link was just proved to hear; that ends no outage before the link says so."""
+        if not self._reason:
+            self._heard_at = now
+
+    def began(self, reason: str) -> None:
+        """The link was lost, or could not be made; the first reason is the one that is told."""
+        if not self._reason:
+            self._reason = reason or "the link was lost"
+            self.count += 1
+
+    def ended(self, now: float, stream: str, recovered: int, lost: int | None) -> ev.Gapped | None:
+        """The link listens; return what has to be told, if anything was or may have been missed.
+
+        Args:
+            stream: what is wrong with the stream of commands, in words; empty for nothing.
+            recovered, lost: of its entries.
+        """
+        start, self._heard_at = self._heard_at, now
+        reason, self._reason = self._reason, ""
+        if not reason and not stream:
+            return None
+        deaf = f"deaf for {max(0.0, now - start):.1f} s: {reason}" if reason else ""
+        text = "; ".join(filter(None, (deaf, stream)))
+        return ev.Gapped(rfc3339(start), rfc3339(now), text, recovered, lost)

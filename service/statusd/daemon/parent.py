@@ -1,0 +1,167 @@
+"""The program that we are attached to, in the place of a worker that we would have started.
+
+It is our parent. Rules of this file: it is told its state and listened to; it is never signalled,
+killed, waited for or started again, and neither is anything that it has started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from statusd.core import events as ev
+from statusd.core.messages import Scalar
+from statusd.daemon import oom
+from statusd.daemon.function_side import FunctionSide
+from statusd.daemon.process import Process
+from statusd.daemon.service_manager import ServiceManager
+from statusd.daemon.sides import Spec, Take
+from statusd.worker import board as page
+from statusd.worker import child, notes
+
+LAST_WORDS_S = 2.0
+"""So long after its program this daemon may live."""
+DYING_S = 0.2
+"""The pipes of a process that dies are closed a little before it is dead."""
+
+Left = Callable[[int, str], None]
+
+
+class Line:
+    """What the program gave us: its page, the two pipes, and who it is.
+
+    Args:
+        board, down, up: inherited descriptors.
+        pid: of the program.
+
+    Raises:
+        ProcessLookupError: it is gone already.
+    """
+
+    def __init__(self, board: int, down: int, up: int, pid: int) -> None:
+        self.board, self.down, self.up, self.pid = board, down, up, pid
+        for fd in (board, down, up):
+            os.set_inheritable(fd, False)
+        for fd in (down, up):
+            os.set_blocking(fd, False)
+        self.pidfd = os.pidfd_open(pid)
+        if os.getppid() != pid:  # somebody else may have the number by now
+            raise ProcessLookupError
+
+    def tell(self, what: str, *fields: str) -> None:
+        """Say something to `attach`; a program that is gone needn't hear it."""
+        text = "\t".join((what, *(" ".join(field.split()) for field in fields)))
+        notes.send(self.down, child.MARK + text.encode() + b"\n")
+
+
+class Announcer(ServiceManager):
+    """Tells `attach` when the unit stands and hears, as a service manager would be told."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__()
+        self.listens = True
+        self._line = line
+
+    def say(self, **fields: str) -> None:
+        """Pass the first ``READY=1`` on."""
+        if self.listens and fields.get("READY") == "1":
+            self.listens = False
+            self._line.tell(child.READY)
+
+
+class ParentSide(FunctionSide):
+    """The daemon's end of a board and pipes that the program has made."""
+
+    def __init__(
+        self, line: Line, spec: Spec, run: int, take: Take, settle: Callable[[], None], left: Left
+    ) -> None:
+        super().__init__(spec, run, take, settle)
+        self._line = line
+        self._left = left
+
+    def take_over(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
+        """Put the first state on the board and listen."""
+        self._board = page.Board(self._line.board)
+        self._down, self._up = self._line.down, self._line.up
+        self._lines = notes.Lines(self._up)
+        self._loop.add_reader(self._up, self._hear)
+        self.show(number, seq, args or None)
+
+    def _take_note(self, line: bytes) -> None:
+        note: Any = {}
+        if line.startswith(b'{"note": "left"'):
+            try:
+                note = json.loads(line)
+                self._left(int(bool(note["failed"])), str(note["reason"])[:500])
+                return
+            except (ValueError, KeyError):
+                pass  # as any other nonsense
+        super()._take_note(line)
+
+    def _closed(self) -> None:
+        """It has become another program by execve(2), or is just dying."""
+        self._loop.call_later(DYING_S, self._let_go)
+
+    def _let_go(self) -> None:
+        self._left(0, "the program has let go of its worker")
+        self._settle()
+
+
+class Parent(Process):
+    """The program, for one run: the only one that there is.
+
+    Args:
+        line: to it; the others as for any `Process`.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        spec: Spec,
+        run: int,
+        take: Take,
+        settle: Callable[[], None],
+        *more: Any,
+    ) -> None:
+        super().__init__(spec, run, take, settle, *more)
+        self.pid = line.pid
+        self._parent = ParentSide(line, spec, run, take, settle, self._left)
+        self._side = self._parent
+        self._line = line
+        self._is_over = False
+
+    def start(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
+        """Take it over as it is: it runs already, and is ready."""
+        self._parent.take_over(number, seq, args)
+        self._pidfd = self._line.pidfd
+        self._loop.add_reader(self._pidfd, self._died)
+        self._take(ev.WorkerReady(self.run))
+
+    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
+        """Tell it its state; who has stopped it may let it go on."""
+        self._side.show(number, seq, args)
+
+    def stop(self, force: ev.Force) -> bool:
+        """Do nothing, and say so."""
+        return False
+
+    def _died(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        self._side.drain()  # it may have said goodbye
+        killed = oom.kills() > self._oom_kills
+        why = ": killed by the kernel, probably out of memory" if killed else ""
+        self._left(1, f"process died{why}")
+        self._settle()
+
+    def _left(self, code: int, reason: str) -> None:
+        """The unit is over, whatever becomes of the program."""
+        if self._is_over:
+            return
+        self._is_over = True
+        asyncio.get_running_loop().call_later(LAST_WORDS_S, os._exit, 0)
+        self._parent.show(self._spec.states.index("END"), 0, None)  # for its forked children
+        self._take(ev.WorkerExited(self.run, code, reason))
+        self._take(ev.WorkerGone(self.run))

@@ -1,0 +1,318 @@
+"""`Attached`: the worker of a program that stays the main process, and outlives its daemon.
+
+Rules of this file: the program is never signalled, and no thread, handler or hook of it is touched
+but `atexit`; nothing of ours makes it fail once it is attached; a forked child is a spectator.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import time
+from weakref import WeakSet
+
+from statusd.worker import child as daemons
+from statusd.worker import notes
+from statusd.worker.api import Worker
+from statusd.worker.board import STATE_BYTE, Board
+from statusd.worker.child import LAST_WORDS_S
+
+TYPE_CHECKING = False  # see statusd.worker.api
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Any, NoReturn, Self
+
+    from statusd.worker.api import Scalar
+    from statusd.worker.child import Child, Starter
+
+BUDGET = 3
+"""So many times a daemon that has died is started again; one that was well is forgiven."""
+WELL_S = 60.0
+"""A daemon that lived so long was well."""
+LOOK_S = 0.5
+"""How often a program that only reads its state looks whether the daemon is there."""
+
+_DROPPED = b'{"note": "left", "failed": false, "reason": "the program has dropped its worker"}\n'
+_attached: WeakSet[Attached] = WeakSet()
+
+
+class Attached(Worker):
+    """The worker of a program that is attached: used with ``with``, or ended by `detach`.
+
+    It is made by `attach`. Unlike the worker of a function it outlives its daemon: see `connected`.
+    """
+
+    _child: Child | None = None
+
+    def __init__(
+        self,
+        start: Starter,
+        child: Child,
+        own: Any,
+        parts: str,
+        states: Sequence[str],
+        name: str,
+    ) -> None:
+        board = Board(start.board)
+        super().__init__(
+            board, child.down, child.up, states=states, parts=parts, daemon_pid=child.pid, own=own
+        )
+        self._starter = start
+        self._name = name
+        self._child = child
+        self._lines = child.lines
+        self._last = list(states).index("END")
+        self._deaths = 0
+        self._look_at = 0.0
+        self._looking = False
+        _attached.add(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._leave("the block was left")
+        elif _is_failure(error):
+            self._leave(notes.last_line(error), failed=True)
+        else:
+            self._leave(f"the block was left by {type(error).__name__}")
+
+    def detach(self) -> None:
+        """End the unit and wait for its daemon's last words, 3 s at most; the state is END then.
+
+        A second time it does nothing.
+        """
+        self._leave("the program has detached")
+
+    def __del__(self) -> None:
+        if self._child is not None:  # no waiting here, and no import: who knows where we are
+            notes.send(self._up, _DROPPED)
+            self.let_go()
+
+    def __repr__(self) -> str:
+        lost = "" if self.connected or self._bytes[STATE_BYTE] == self._last else ", no daemon"
+        return f"<statusd {self._name}: {self.state.name}{lost}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a worker belongs to its own process: another one can't be given it")
+
+    # ---- the state ---------------------------------------------------------------------------
+
+    @property
+    def state(self) -> Any:
+        """The state as it is now: a member of ``worker.states``; END once you have left.
+
+        A read of memory. Every half a second it looks whether the daemon is there.
+        """
+        if time.monotonic() > self._look_at:
+            self._check_daemon()
+        return self._members[self._bytes[STATE_BYTE]]
+
+    def take_in(self) -> None:
+        """Acknowledge the state if it asks to wait: that it works is for its loop to say."""
+        if not self._works[self._bytes[STATE_BYTE]]:
+            self.ack()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the daemon is there. If it isn't, the state keeps its value.
+
+        Whatever you ask the worker next starts it again, three times in a row at most.
+        """
+        child = self._child
+        return child is not None and child.is_alive()
+
+    @property
+    def args(self) -> Mapping[str, Scalar]:
+        """What commands told this program (``statusd send start --arg run=1234``), flat."""
+        self._check_daemon()
+        return super().args
+
+    # ---- the daemon's life -------------------------------------------------------------------
+
+    def _check_daemon(self) -> None:
+        now = time.monotonic()
+        if now > self._look_at:
+            self._look_at = now + LOOK_S
+            self._look()
+
+    def _look(self) -> None:
+        child = self._child
+        if child is None or self._looking or child.is_alive():
+            return
+        self._looking = True  # another thread may look as well
+        try:
+            self._replace(child)
+        finally:
+            self._looking = False
+
+    def _replace(self, dead: Child) -> None:
+        """Start the daemon again, unless it was to end, or has died too often."""
+        number = self._bytes[STATE_BYTE]
+        self._unplug()
+        dead.let_go()
+        daemons.bury()
+        self._deaths = 1 if time.monotonic() - dead.started > WELL_S else self._deaths + 1
+        if number == self._last:
+            self._freeze(number)
+        elif self._deaths > BUDGET:
+            self._give_up("it has died too often; nobody steers this program any more")
+        else:
+            self._start_again(is_ending=number == self._end)
+
+    def _start_again(self, *, is_ending: bool) -> None:
+        try:
+            child = self._starter.child()
+        except OSError as error:
+            self._give_up(f"it can't be started again: {error.strerror}")
+            return
+        self._child, self._lines = child, child.lines
+        self._down, self._up, self._daemon_pid = child.down, child.up, child.pid
+        if self._deaths == 1:
+            _warn("the daemon of this program has died; it is started again")
+        if is_ending:  # it wouldn't know: a goal END is not taken up
+            self.trigger("end", reason="it was ending when its daemon died")
+
+    def _give_up(self, why: str) -> None:
+        """Work goes on as it is; a wait that nobody could end is over."""
+        number = self._bytes[STATE_BYTE]
+        self._freeze(number if self._works[number] else self._end)
+        _warn(f"the daemon of this program is gone: {why}")
+
+    def _sleep(self, deadline: float | None) -> bool:
+        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        child = self._child
+        if child is None:
+            if left_s is None and self._bytes[STATE_BYTE] != self._last:
+                self._freeze(self._end)  # nobody could end this wait
+            time.sleep(left_s or 0.0)
+            return False
+        if not child.wait(left_s):
+            return False
+        self._listen()
+        self._look()
+        return True
+
+    def _listen(self) -> bool:
+        lines = self._lines.read()
+        for line in lines or ():
+            if line and not line.startswith(daemons.MARK):
+                import json
+
+                self._args = json.loads(line)
+        return bool(lines)
+
+    def _drain(self) -> None:
+        while self._child is not None and self._listen():
+            pass
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    def _leave(self, reason: str, *, failed: bool = False) -> None:
+        child = self._child
+        if child is not None:
+            self._say_goodbye(reason, failed=failed)
+        self.let_go()
+        daemons.bury(LAST_WORDS_S)
+
+    def _say_goodbye(self, reason: str, *, failed: bool = False) -> None:
+        import json
+
+        note = {"note": "left", "reason": reason, "failed": failed}
+        notes.send(self._up, json.dumps(note).encode() + b"\n")
+
+    def let_go(self) -> None:
+        """End the unit without a reason, give everything back, and wait for nothing."""
+        child = self._child
+        if child is None:
+            return
+        self._unplug()
+        self._freeze(self._last)
+        child.let_go()
+        os.close(self._starter.board)
+
+    def _unplug(self) -> None:
+        """Forget the pipes, before their numbers mean something else in this program."""
+        self._child, self._down, self._up = None, -1, -1
+
+
+class _Spectator(Attached):
+    """What a forked child has of its parent's worker: a state to look at, and nothing to say."""
+
+    def ack(self) -> Any:
+        """Return the state; that it was taken in is for the parent to say."""
+        return self.state
+
+    def wait(self, timeout_s: float | None = None) -> Any:
+        """Raise RuntimeError: the wake-ups are the parent's."""
+        raise RuntimeError(_NOT_OURS)
+
+    def while_running(self) -> Iterator[int]:
+        """Raise RuntimeError: the work is the parent's."""
+        raise RuntimeError(_NOT_OURS)
+
+    def _nothing(self, *_: object, **__: object) -> None:
+        """The page is the parent's to write on."""
+
+    expect = progress = text = _nothing  # of any arguments
+
+
+_NOT_OURS = "this process was forked off: the worker is its parent's; look at worker.state"
+
+
+def daemons_of_ours() -> list[int]:
+    """Return the pids of the daemons of this program."""
+    return [worker._child.pid for worker in list(_attached) if worker._child is not None]
+
+
+def detach_named(names: tuple[str, str]) -> None:
+    """Detach the worker of this program that has got its name in that way."""
+    for worker in list(_attached):
+        if worker._starter.names == names:
+            worker.detach()
+
+
+def _forked() -> None:
+    daemons.forget()
+    for worker in list(_attached):
+        child = worker._child
+        if child is not None:
+            worker._unplug()
+            child.close()
+            worker.__class__ = _Spectator
+
+
+def _exiting() -> None:
+    """The program ends without having left: say so, and keep nobody waiting."""
+    error: Any = getattr(sys, "last_value", None) if not hasattr(sys, "ps1") else None
+    failed = error is not None and _is_failure(error)
+    for worker in list(_attached):
+        if worker._child is not None:
+            reason = notes.last_line(error) if failed else "the program has ended"
+            worker._say_goodbye(reason, failed=failed)
+            worker.let_go()
+
+
+os.register_at_fork(after_in_child=_forked)
+atexit.register(_exiting)
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Tell whether leaving by ``error`` means that something went wrong: Ctrl-C doesn't."""
+    if isinstance(error, SystemExit):
+        return error.code not in (None, 0)
+    return isinstance(error, Exception)
+
+
+def _warn(text: str) -> None:
+    import warnings
+
+    try:
+        warnings.warn(text, RuntimeWarning, stacklevel=2)
+    except RuntimeWarning:  # made an error: that is no reason for the user's work to fail
+        print(f"RuntimeWarning: {text}", file=sys.stderr)

@@ -1,0 +1,32 @@
+"""Tests of `tests.tools.small_disk`: a disk that can be filled."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+from tests.tools import SmallDisk
+
+pytestmark = pytest.mark.skipif(bool(SmallDisk.why_not()), reason=SmallDisk.why_not())
+
+
+def test_a_full_disk_takes_nothing_more_until_it_is_emptied() -> None:
+    """Not a byte; and then as much as before."""
+    with SmallDisk(256 * 1024) as disk:
+        disk.fill()
+
+        assert shutil.disk_usage(disk.path).free == 0
+        with pytest.raises(OSError, match="No space left"):
+            (disk.path / "more").write_bytes(b"x" * 4096)
+        disk.empty()
+        assert (disk.path / "more").write_bytes(b"x" * 4096) == 4096
+
+
+def test_nothing_of_it_is_left() -> None:
+    """Neither the mount nor its folder."""
+    with SmallDisk() as disk:
+        assert os.path.ismount(disk.path)
+
+    assert not disk.path.exists()

@@ -1,0 +1,80 @@
+"""What a process uses, as the system counts it (proc(5)), and whether that grows."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one process uses now.
+
+    Args:
+        at: when it was looked at, on the monotonic clock, in seconds.
+        cpu_s: user and system time that it has used so far.
+        pss_kib: proportional set size; shared pages count by their sharers.
+    """
+
+    at: float
+    descriptors: int
+    threads: int
+    cpu_s: float
+    pss_kib: int
+
+    @classmethod
+    def of(cls, pid: int) -> Usage:
+        """Look at the process ``pid``.
+
+        Raises:
+            OSError: there is none, or it is another user's.
+        """
+        status = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+        return cls(
+            at=time.monotonic(),
+            descriptors=len(os.listdir(f"/proc/{pid}/fd")),
+            threads=_number(r"^Threads:\s+(\d+)", status),
+            cpu_s=time.clock_gettime(~pid << 3 | 2),  # its CPU clock, clock_getcpuclockid(3)
+            pss_kib=_number(r"^Pss:\s+(\d+) kB", rollup),
+        )
+
+
+class Slope(NamedTuple):
+    """A straight line through measured points: how steep it is, and how sure that is.
+
+    Args:
+        per_x: how much y grows with each x.
+        noise: its standard error; within about two of it, a slope may be none.
+    """
+
+    per_x: float
+    noise: float
+
+    @property
+    def is_growth(self) -> bool:
+        """Tell whether it rises by more than noise explains (97.7 % sure, one-sided)."""
+        return self.per_x > 2 * self.noise
+
+
+def slope(points: Sequence[tuple[float, float]]) -> Slope:
+    """Return the line of least squares through at least three ``points``."""
+    xs, ys = zip(*points, strict=True)
+    line = statistics.linear_regression(xs, ys)
+    left = sum((y - line.slope * x - line.intercept) ** 2 for x, y in points)
+    middle = statistics.fmean(xs)
+    spread = sum((x - middle) ** 2 for x in xs)
+    return Slope(line.slope, math.sqrt(left / (len(points) - 2) / spread))
+
+
+def _number(pattern: str, text: str) -> int:
+    found = re.search(pattern, text, re.MULTILINE)
+    assert found is not None, pattern
+    return int(found[1])

@@ -1,0 +1,115 @@
+"""Durable commands and gaps in the core: what several entries lead to, and what was missed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from statusd.core.errors import BadMessage
+from statusd.core.events import Commanded, Delivered, Event, Gapped, Misspoken, Save, Say
+from statusd.core.messages import Command
+from statusd.core.place import Place
+from statusd.core.unit import Memory
+from tests.unit.histories import STATES, WAYS, Story, events, only, said
+
+PLACE = Place("50-2", 3, ("50-2",))
+
+
+def delivered(*words: str, place: Place = PLACE) -> Delivered:
+    """Return entries of the stream, with the ids of their places."""
+    return Delivered(
+        tuple(
+            Commanded(Command(word, f"stream:{n}", 1000.0, id=f"{n}"))
+            for n, word in enumerate(words)
+        ),
+        place,
+    )
+
+
+def test_entries_are_obeyed_in_their_order_each_where_the_last_has_led() -> None:
+    """The second is judged in the state that the first brought."""
+    story = Story("boot [ready]")
+
+    effects = story.status.handle(delivered("start", "pause", "start", "nonsense"), 1000.0)
+
+    assert said(effects) == [
+        "start accepted",
+        "start failed",
+        "pause accepted",
+        "start refused",
+        "nonsense invalid",
+    ]
+    assert [event["new"] for event in events(effects)] == ["RUNNING", "PAUSED"]
+    assert story.goal == "PAUSED"
+
+
+def test_place_goal_and_open_commands_are_one_memory() -> None:
+    """Whatever is kept has all three of the same moment."""
+    story = Story("boot [ready]")
+
+    story.status.handle(delivered("start"), 1000.0)
+
+    memory = story.status.memory()
+    assert (memory.place, memory.goal, [c.id for c in memory.open]) == (PLACE, "RUNNING", ["0"])
+    assert Story("", memory=memory).status.place == PLACE
+
+
+def test_entries_for_others_move_the_place_and_nothing_else() -> None:
+    """What is not for us is not answered, but read."""
+    story = Story("boot [ready]")
+    before = story.snapshot()
+
+    effects = story.status.handle(delivered(), 1000.0)
+
+    assert effects == [Save()]
+    after = story.snapshot()
+    assert story.status.place == PLACE
+    assert (after[0], after[1], after[3:]) == (before[0], before[1], before[3:])
+    memory = story.status.memory()
+    assert replace(memory, place=Memory().place) == before[2]
+
+
+def test_an_entry_that_is_no_command_is_answered_by_its_id() -> None:
+    """Its sender knows the id: XADD has returned it."""
+    story = Story("boot [ready]")
+    error = BadMessage("not valid JSON", b"{", {"id": "50-2"})
+
+    effects = story.status.handle(Delivered((Misspoken(error, "stream:50-2"),), PLACE), 1000.0)
+
+    (say,) = only(effects, Say)
+    assert (say.verdict.fields["verdict"], say.verdict.fields["id"]) == ("invalid", "50-2")
+
+
+def test_the_same_id_by_another_path_is_obeyed_once() -> None:
+    """Whichever came first; the second gets the recorded verdict."""
+    story = Story("boot [ready] start#0 [sees]")
+
+    effects = story.status.handle(delivered("start"), 1000.0)
+
+    (say,) = only(effects, Say)
+    assert say.verdict.fields["repeat"]
+    assert events(effects) == []
+
+
+def test_a_gap_is_an_event_of_its_own_and_changes_no_state() -> None:
+    """In every state but END; with a number, so that a reader misses neither it nor the next."""
+    gapped = Gapped("2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z", "deaf for 9.0 s", 2, None)
+    for state in STATES:
+        story = Story(WAYS[state])
+        before, last = story.status.seq, story.status.last
+
+        effects = story.status.handle(gapped, 2000.0)
+
+        if state == "END":
+            assert effects == []
+            continue
+        (event,) = only(effects, Event)
+        assert event.is_remark
+        assert event.fields["gap"] == {
+            "start": "2026-01-01T00:00:00Z",
+            "end": "2026-01-01T00:00:09Z",
+            "recovered": 2,
+            "lost": None,
+        }
+        assert (event.fields["old"], event.fields["new"]) == (state, state)
+        assert event.fields["seq"] == story.status.seq == before + 1
+        assert (story.state, story.status.last) == (state, last)
