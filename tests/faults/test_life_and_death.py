@@ -65,6 +65,7 @@ WORKERS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.fault("W06", "W08")
 def test_nothing_outlives_a_killed_daemon(rounds: int, broker: Broker, start: Start) -> None:
     """SIGKILL at any moment of its life, also while the worker is being started."""
     chance = random.Random(random.random())
@@ -154,6 +155,7 @@ def wait_for(moment: float) -> None:
     wait_until(lambda: time.monotonic() >= moment, 5, "the moment")
 
 
+@pytest.mark.fault("W16")
 def test_a_worker_that_dies_again_and_again_never_overlaps(broker: Broker, run: Run) -> None:
     """A crash loop: each run is gone before the next one begins; then FAILED, and 75."""
     policy = {"backoff_s": [0.01, 0.02], "budget": 20, "on_failed": "exit"}
@@ -170,6 +172,7 @@ def test_a_worker_that_dies_again_and_again_never_overlaps(broker: Broker, run: 
     assert unit.wait_state("FAILED")["reason"] == "exit code 3"
 
 
+@pytest.mark.fault("G06")
 def test_two_signals_at_every_moment_of_a_stop(rounds: int, broker: Broker, start: Start) -> None:
     """The second comes anywhere between the first and the end: 0, END is told, nothing is left."""
     chance = random.Random(random.random())
@@ -199,6 +202,7 @@ BROKERS = ("up", "down", "frozen", "half-open")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+@pytest.mark.fault("W20", "G07")
 def test_every_signal_with_every_broker(rounds: int, start: Start, tmp_path: Path) -> None:
     """The exit code is 0 and everything is over in time, whatever the broker does."""
     from tests.conftest import BROKERS as KINDS

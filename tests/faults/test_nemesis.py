@@ -1,0 +1,172 @@
+"""The nemesis at work, and a checker that compares what was sent with what each unit made of it.
+
+Few rounds in every run of the suite; for figures, ``make faults ROUNDS=1000``. The seed is printed;
+``--randomly-seed=N`` plays it again.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from statusd.core.lifecycle import BUILT_IN
+from tests.conftest import BROKERS
+from tests.faults.nemesis import DURABLE_FROM, Nemesis, Victim, toml, victim, words
+from tests.faults.outages import history
+from tests.tools import Broker, Program, Publisher, Sent, wait_until
+
+pytestmark = pytest.mark.timeout(7200)  # of many rounds; each wait in them has its own limit
+
+MANY = 100
+"""So many rounds make it a proof; fewer are not tried."""
+EVENTS = ("state.changed", "gap.ended")
+FINAL = {"done", "noop", "refused", "invalid", "expired", "failed"}
+SLACK_S = 1.0
+"""Book of outages is kept once a second."""
+
+Line = dict[str, Any]
+
+
+@pytest.mark.fault("N01", "N03", "N04", "N05", "N10", "N15", "N20", "N29", "M11", "M13")
+def test_nothing_durable_is_lost_and_nothing_is_obeyed_twice(rounds: int, tmp_path: Path) -> None:
+    """Whatever befalls broker, network and processes; bare words are lost in told gaps only."""
+    if rounds < MANY:
+        pytest.skip(f"a proof by repetition: make faults ROUNDS={MANY}")
+    seed = random.randrange(2**32)
+    print(f"\nnemesis with seed {seed}, {rounds} rounds")
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        broker = stack.enter_context(Broker(BROKERS["valkey"], conf=DURABLE_FROM))
+        victims = [victim(name, broker, tmp_path, new) for name in ("a", "b", "c")]
+        for one in victims:
+            stack.callback(one.close)
+        nemesis = Nemesis(chance, broker, victims, again)
+        nemesis.rest()
+        durable = Publisher(broker.client(), "statusd:commands", "d", durable=True)
+        live = Publisher(broker.client(), "statusd:control", "l")
+        began = time.monotonic()
+        durable.start(words(random.Random(seed + 1)), rate_hz=5)
+        live.start(words(random.Random(seed + 2)), rate_hz=10)
+        for _ in range(rounds):
+            nemesis.strike()
+        sent = durable.stop(30), live.stop(30)
+        nemesis.rest()
+        wait_until(lambda: all(has_read(one, broker) for one in victims), 60, "all to be read")
+        took_s = time.monotonic() - began
+
+        wrong = [text for one in victims for text in judge(one, broker, *sent)]
+        entries = len(entries_of(broker))
+
+    print(f"{took_s:.0f} s; faults: {dict(sorted(nemesis.done.items()))}")
+    print(f"{entries} durable commands and {len(sent[1])} bare words to {len(victims)} units")
+    print(f"at 95 %, fewer than {3 / rounds:.1%} of such rounds lose or double one")
+    assert wrong == []
+
+
+def new(settings: dict[str, Any], folder: Path) -> Program:
+    """Start a unit."""
+    return Program(settings, directory=folder)
+
+
+def again(one: Victim) -> Program:
+    """Start the unit anew, in its folder."""
+    return Program(toml(one.name, one.proxy.port), directory=one.directory)
+
+
+# ---- the checker -------------------------------------------------------------------------------
+
+
+def entries_of(broker: Broker) -> list[str]:
+    """Return the ids of all durable commands that the broker has kept, in order."""
+    found: Any = broker.client().xrange("statusd:commands")
+    return [entry_id.decode() for entry_id, _ in found]
+
+
+def answers(one: Victim) -> dict[str, list[Line]]:
+    """Return id -> final answers that the unit gave, but for repeated ones."""
+    found: defaultdict[str, list[Line]] = defaultdict(list)
+    for line in one.journal():
+        is_final = line["event"] == "command.answered" and line.get("verdict") in FINAL
+        if is_final and "id" in line and not line.get("repeat"):
+            found[line["id"]].append(line)
+    return found
+
+
+def has_read(one: Victim, broker: Broker) -> bool:
+    """Tell whether the unit has answered the last durable command, and told all its events."""
+    last = entries_of(broker)[-1]
+    told = [line["seq"] for line in one.program.log() if line["event"] in EVENTS]
+    known = history(broker.client(), one.name)[-1]["seq"]
+    return (not told or known == told[-1]) and any(
+        line["source"] == f"stream:{last}" for lines in answers(one).values() for line in lines
+    )
+
+
+def judge(
+    one: Victim, broker: Broker, durable: Sequence[Sent], live: Sequence[Sent]
+) -> Iterator[str]:
+    """Yield what is wrong, a sentence each."""
+    told = answers(one)
+    events = history(broker.client(), one.name)
+    yield from _durable(one, entries_of(broker), told, events)
+    yield from _live(one, live, told, events)
+    yield from _steps(one, events)
+
+
+def _durable(
+    one: Victim, entries: list[str], told: dict[str, list[Line]], events: list[Line]
+) -> Iterator[str]:
+    by_source = Counter(line["source"] for lines in told.values() for line in lines)
+    moved = [event["source"] for event in events if event["source"].startswith("stream:")]
+    for entry in entries:
+        count = by_source[f"stream:{entry}"]
+        if count != 1:
+            yield f"{one.name}: {count} final answers to the durable command {entry}"
+    yield from (f"{one.name}: {s} was obeyed {n} times" for s, n in Counter(moved).items() if n > 1)
+    order = [entries.index(source.removeprefix("stream:")) for source in moved]
+    if order != sorted(order):
+        yield f"{one.name}: durable commands were obeyed out of turn"
+
+
+def _live(
+    one: Victim, live: Sequence[Sent], told: dict[str, list[Line]], events: list[Line]
+) -> Iterator[str]:
+    deaf = [(stamp(e["gap"]["start"]), stamp(e["gap"]["end"])) for e in events if "gap" in e]
+    for command in live:
+        count = len(told.get(command.id, ()))
+        if count > 1:
+            yield f"{one.name}: {count} final answers to {command.id}"
+        elif count == 0 and command.receivers is not None:
+            at = command.wall
+            in_gap = any(start - SLACK_S <= at <= end + SLACK_S for start, end in deaf)
+            was_dead = any(start <= at <= end + SLACK_S for start, end in one.dead)
+            if not in_gap and not was_dead:
+                yield f"{one.name}: {command.id} of {at:.3f} was lost outside of any gap"
+
+
+def _steps(one: Victim, events: list[Line]) -> Iterator[str]:
+    table = {(t.source.name, t.trigger, t.dest.name) for t in BUILT_IN.rows}
+    for event in events:
+        step = (event["old"], event["trigger"], event["new"])
+        if "gap" not in event and step not in table:
+            yield f"{one.name}: {step} is no transition of the lifecycle"
+    for earlier, later in pairwise(events):
+        if earlier["boot"] == later["boot"]:
+            if later["seq"] != earlier["seq"] + 1:
+                yield f"{one.name}: {later['event']} came after {earlier['event']}"
+            elif later["old"] != earlier["new"]:
+                yield f"{one.name}: {later['event']} begins where {earlier['event']} didn't end"
+
+
+def stamp(text: str) -> float:
+    """Return an RFC 3339 time in seconds."""
+    return datetime.fromisoformat(text).timestamp()
