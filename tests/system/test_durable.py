@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
 
 from tests.conftest import Run
-from tests.tools import Broker, Journal, wait_until
+from tests.tools import Broker, Journal, Program, wait_until
 
 
 def test_goal_and_place_are_on_the_disk_before_anybody_is_told(broker: Broker, run: Run) -> None:
@@ -32,18 +31,19 @@ def test_goal_and_place_are_on_the_disk_before_anybody_is_told(broker: Broker, r
             )
 
 
-def hang(directory: Path) -> None:
-    """Let the next write of the state file hang: whoever opens a pipe waits for its reader."""
-    os.mkfifo(next(directory.rglob("unit.json")).with_suffix(".new"))
-
-
-def test_the_place_in_redis_is_never_ahead_of_the_disk(broker: Broker, run: Run) -> None:
-    """Killed in between, the next daemon would take for read what nobody has obeyed."""
+def on_a_hanging_disk(broker: Broker, run: Run) -> Program:
+    """Return a unit in READY whose next write hangs: whoever opens a pipe waits for its reader."""
     unit = run("tests.workers:obedient", broker.url)
     unit.wait_logged("link.up", link="hears")
     unit.wait_state("READY")
     wait_until(lambda: list(unit.directory.rglob("unit.json")), 5, "the state file")
-    hang(unit.directory)
+    os.mkfifo(next(unit.directory.rglob("unit.json")).with_suffix(".new"))
+    return unit
+
+
+def test_the_place_in_redis_is_never_ahead_of_the_disk(broker: Broker, run: Run) -> None:
+    """Killed in between, the next daemon would take for read what nobody has obeyed."""
+    unit = on_a_hanging_disk(broker, run)
     client, before = broker.client(), []
 
     entry = client.xadd("statusd:commands", {"command": "start"})
@@ -63,11 +63,7 @@ def test_the_place_in_redis_is_never_ahead_of_the_disk(broker: Broker, run: Run)
 
 def test_a_disk_that_hangs_holds_up_neither_command_nor_end(broker: Broker, run: Run) -> None:
     """Half a second is granted to it, and a second at the end."""
-    unit = run("tests.workers:obedient", broker.url)
-    unit.wait_logged("link.up", link="hears")
-    unit.wait_state("READY")
-    wait_until(lambda: list(unit.directory.rglob("unit.json")), 5, "the state file")
-    hang(unit.directory)
+    unit = on_a_hanging_disk(broker, run)
 
     broker.client().xadd("statusd:commands", {"command": "start"})
     broker.client().publish("mychannel", "pause")
