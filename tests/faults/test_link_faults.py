@@ -373,7 +373,8 @@ def test_reconnects_leave_nothing_behind(rounds: int, broker: Broker, run: Run) 
     wait_until(  # one may be open just now, for the state file
         lambda: Usage.of(unit.pid).descriptors <= before.descriptors, 5, "no more descriptors"
     )
-    assert after.pss_kib - before.pss_kib < 1024 + count * 0.1
+    # A short run ends while caches still fill; a long one is held to what each reconnect costs.
+    assert after.pss_kib - before.pss_kib < 4096 + count * 0.1
     with Journal(client) as journal:
         assert_hears(client, journal)
     told = [event for event in history(client) if event["trigger"] == "gap"]
