@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -124,6 +125,37 @@ CAUSES = {
     "rights": pytest.param(rights, marks=pytest.mark.fault("X03")),
     "killed": pytest.param(killed, marks=pytest.mark.fault("N01")),
 }
+
+
+@pytest.mark.fault("N01")
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_an_outage_in_which_its_daemon_ended_is_told_by_the_next(
+    end: signal.Signals, broker: Broker, run: Run
+) -> None:
+    """From when the last one was deaf until this one hears; and by no daemon after that."""
+    unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
+    wait_listening(unit)
+    broker.kill()
+    deaf = at(unit.wait_logged("link.lost", link="hears"))
+    state = unit.directory / "state" / "unit.json"
+    wait_until(lambda: '"deaf": {' in state.read_text(), 5, "the outage in the state file")
+    unit.signal(end)
+    unit.wait_exit(10)
+
+    broker.start()
+    second = run("tests.workers:obedient", broker.url, goal="RUNNING")
+    gap = wait_gap(broker.client())
+    wait_until(lambda: '"deaf": null' in state.read_text(), 5, "the outage to be told")
+    second.signal(signal.SIGKILL)
+    second.wait_exit(10)
+    third = run("tests.workers:obedient", broker.url, goal="RUNNING")
+    wait_listening(third)
+    third.wait_state("RUNNING")
+
+    started, ended = (datetime.fromisoformat(gap["gap"][k]).timestamp() for k in ("start", "end"))
+    assert started <= deaf < ended
+    assert "the daemon was restarted meanwhile" in gap["reason"]
+    assert len(gaps(broker.client())) == 1
 
 
 @pytest.mark.fault("N04", "N05", "N06", "N07", "N16")

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from statusd.core.answers import REMEMBERED_IDS
 from tests.conftest import BROKERS
-from tests.faults.nemesis import DURABLE_FROM, Nemesis, victim, words
+from tests.faults.nemesis import DURABLE_FROM, Nemesis, Victim, victim, words
 from tests.faults.outages import wait_for
 from tests.faults.test_nemesis import again, new
-from tests.tools import Broker, Publisher
+from tests.tools import Broker, Publisher, wait_until
 from tests.tools.usage import Usage, slope
 
 pytestmark = pytest.mark.timeout(36_000)  # of hours; each wait in it has its own limit
@@ -41,6 +42,8 @@ def test_nothing_grows(request: pytest.FixtureRequest, tmp_path: Path) -> None:
         stack.callback(one.close)
         nemesis = Nemesis(random.Random(seed), broker, [one], again, spare_daemon=True)
         nemesis.rest()
+        if minutes >= 5:
+            fill(one, broker)
         live = Publisher(broker.client(), "mychannel", "l")
         durable = Publisher(broker.client(), "statusd:commands", "d", durable=True)
         live.start(words(random.Random(seed + 1)), rate_hz=10)
@@ -55,6 +58,13 @@ def test_nothing_grows(request: pytest.FixtureRequest, tmp_path: Path) -> None:
         live.stop(30)
         durable.stop(30)
     report(seed, samples, nemesis.done)
+
+
+def fill(one: Victim, broker: Broker) -> None:
+    """Have the unit answer as many ids as it remembers: a book that fills is no leak."""
+    filler = Publisher(broker.client(), "mychannel", "f")
+    last = filler.send_all(["ping"] * (REMEMBERED_IDS + 1), batch=500)[-1].id
+    wait_until(lambda: one.program.logged("command.answered", id=last), 60, f"the answer to {last}")
 
 
 def report(seed: int, samples: list[Usage], faults: dict[str, int]) -> None:

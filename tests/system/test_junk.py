@@ -53,6 +53,27 @@ def test_junk_changes_nothing(subscribed: str, broker: Broker, journal: Journal,
     assert unit.wait_exit(15) == 0
 
 
+def test_junk_that_comes_with_the_end_is_counted(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """It is answered once a second, and there is no next second."""
+    unit = run("tests.workers:blocked", broker.url)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+    pipe = broker.client().pipeline(transaction=False)
+
+    pipe.publish("mychannel", "xyzzy")
+    pipe.execute()
+    wait_until(lambda: told_junk(journal) == 1, 15, "the first of it to be answered")
+    for _ in range(500):
+        pipe.publish("mychannel", "xyzzy")
+    pipe.publish("mychannel", "END")
+    pipe.execute()
+
+    assert unit.wait_exit(15) == 0
+    wait_until(lambda: told_junk(journal) == 501, 5, "all junk to be answered in sum")
+
+
 def answer(journal: Journal, command_id: str) -> dict[str, object]:
     """Return the verdict to the command with that id, or an empty one."""
     return next((v for v in journal.verdicts() if v.get("id") == command_id), {})

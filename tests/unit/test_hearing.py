@@ -117,6 +117,22 @@ def test_junk_is_answered_in_sum_and_with_an_id_singly() -> None:
     with_ears(story)
 
 
+def test_at_the_end_all_that_was_held_back_is_answered() -> None:
+    """Junk is answered once a second; nobody will ask again."""
+
+    def test(ears: Ears) -> None:
+        for _ in range(4):
+            ears.hearing.hear(b"mychannel", b"xyzzy")
+            ears.hearing.answers()
+
+        (rest,) = ears.hearing.last_answers()
+
+        assert rest.fields["count"] == 3
+        assert ears.hearing.answers() == []
+
+    with_ears(test)
+
+
 def test_expires_is_compared_with_the_brokers_clock() -> None:
     """2027-01-15T08:00:00Z, by the fake of it."""
 

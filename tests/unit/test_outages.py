@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from statusd.core.events import Gapped
+from statusd.core.unit import Deaf
 from statusd.daemon.outages import Outages
 
 NOTHING = ("", 0, 0)
@@ -69,3 +70,44 @@ def test_what_the_stream_has_lost_is_told_without_an_outage() -> None:
     assert told is not None
     assert (told.reason, told.lost) == ("the stream of commands is gone", None)
     assert outages.count == 0
+
+
+def test_an_outage_is_untold_until_the_history_has_it() -> None:
+    """Not when it is over: the broker may be away for those who speak."""
+    outages = Outages(0.0)
+    outages.ended(0.1, *NOTHING)
+    outages.heard(10.0)
+
+    assert outages.began("closed")
+    assert not outages.began("refused")
+    assert outages.untold == Deaf(10.0, "closed")
+    outages.ended(20.0, *NOTHING)
+    assert outages.untold == Deaf(10.0, "closed")
+    outages.told()
+    assert outages.untold is None
+
+
+def test_of_two_untold_outages_the_first_beginning_counts() -> None:
+    """And when the first is told, the second, which lasts, is not forgotten."""
+    outages = Outages(0.0)
+    outages.heard(10.0)
+    outages.began("closed")
+    outages.ended(20.0, *NOTHING)
+
+    assert not outages.began("closed again")
+    assert outages.untold == Deaf(10.0, "closed")
+    outages.told()
+    assert outages.untold == Deaf(20.0, "closed again")
+
+
+def test_what_the_last_daemon_did_not_live_to_tell_is_told_by_this_one() -> None:
+    """From when that one was deaf until this one hears; it is one outage."""
+    outages = Outages(60.0, Deaf(10.0, "closed"))
+    outages.began("refused")
+
+    told = outages.ended(70.0, *NOTHING)
+
+    assert told is not None
+    assert told.start == "1970-01-01T00:00:10.000Z"
+    assert told.reason == "deaf for 60.0 s: closed; the daemon was restarted meanwhile"
+    assert outages.count == 1

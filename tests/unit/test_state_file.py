@@ -12,7 +12,7 @@ import pytest
 
 from statusd.core.errors import Unavailable
 from statusd.core.messages import Command
-from statusd.core.unit import Memory
+from statusd.core.unit import Deaf, Memory
 from statusd.daemon.state_file import StateFile
 
 FULL = Memory(
@@ -22,6 +22,7 @@ FULL = Memory(
     last_event="5-9",
     open=(Command("pause", "redis:c", 0.0, id="a", by="me", reply_to="statusd:reply:x"),),
     unsent=(("PUBLISH", "statusd:events", "{}"), ("XADD", "h", "MAXLEN", 3)),
+    deaf=Deaf(1795400000.25, "closed by the broker"),
 )
 
 

@@ -284,6 +284,24 @@ def test_a_flood_of_junk_adds_up() -> None:
     assert len(told) <= 11
 
 
+def test_at_the_end_nothing_is_held_back() -> None:
+    """More words than may be told in a second, and junk: told at once, and the sum is right."""
+    tally = Tally()
+    for n in range(PER_SECOND * 3):
+        hear(tally, b"%d" % n, noop(word=str(n)))
+    tally.count_junk(invalid)
+    told = tally.tell(1000.0)
+    for _ in range(5):
+        tally.count_junk(invalid)
+    hear(tally, b"0", noop(word="0"))
+
+    told += tally.tell_all()
+
+    assert total(told) == PER_SECOND * 3 + 7
+    assert not tally.holds_back
+    assert tally.tell_all() == []
+
+
 def test_junk_takes_no_turn_from_words() -> None:
     """Each has its own measure."""
     tally = Tally()

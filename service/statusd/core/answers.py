@@ -44,7 +44,8 @@ class Answers:
     ending: list[Command] = field(default_factory=list)
     postponed: Command | None = None
     open: dict[str, Command] = field(default_factory=dict)
-    _recorded: OrderedDict[str, Verdict] = field(default_factory=OrderedDict)
+    _recorded: OrderedDict[str, tuple[Any, ...]] = field(default_factory=OrderedDict)
+    _shapes: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
 
     def make(self, command: Command, answer: Answer, reason: str = "", **more: Any) -> Verdict:
         """Return the verdict ``answer`` to ``command`` and keep book of it."""
@@ -64,7 +65,7 @@ class Answers:
         fields["ms"] = round((moment.now - command.received) * 1000, 1)
         verdict = Verdict(fields, self._inside(command.reply_to))
         if command.id:
-            self._record(command, answer, verdict)
+            self._record(command, answer, fields)
         return verdict
 
     def again(self, command_id: str, reply_to: str = "") -> Verdict | None:
@@ -76,7 +77,9 @@ class Answers:
         recorded = self._recorded.get(command_id) if command_id else None
         if recorded is None:
             return None
-        return Verdict({**recorded.fields, "repeat": True}, self._inside(reply_to))
+        shape, *values = recorded
+        fields = dict(zip(shape, values, strict=True))
+        return Verdict({**fields, "repeat": True}, self._inside(reply_to))
 
     def invalid(self, error: BadMessage, source: str, received: float) -> Verdict:
         """Return the verdict to a message that is no command."""
@@ -110,12 +113,15 @@ class Answers:
         displaced, self.postponed = self.postponed, None
         return [] if displaced is None else [self.make(displaced, answer, reason)]
 
-    def _record(self, command: Command, answer: Answer, verdict: Verdict) -> None:
+    def _record(self, command: Command, answer: Answer, fields: dict[str, Any]) -> None:
+        """Keep the verdict, as values only: there are ten thousand, and few kinds of keys."""
         if answer.is_final:
             self.open.pop(command.id, None)
         else:
             self.open[command.id] = command
-        self._recorded[command.id] = verdict
+        keys = tuple(fields)
+        shape = self._shapes.setdefault(keys, keys)
+        self._recorded[command.id] = (shape, *fields.values())
         self._recorded.move_to_end(command.id)
         if len(self._recorded) > REMEMBERED_IDS:
             self._recorded.popitem(last=False)

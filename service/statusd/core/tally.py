@@ -76,6 +76,17 @@ class Tally:
         self._merge_untold()
         return told
 
+    def tell_all(self) -> list[Verdict]:
+        """Return every answer that was held back: nobody will ask again."""
+        self.forget()
+        if self._junk_slot is not None:
+            self._untold.append(self._junk_slot)
+            self._junk_slot = None
+        self._merge_untold()
+        told = [_summed(slot) for slot in self._untold]
+        self._untold.clear()
+        return told
+
     @property
     def holds_back(self) -> bool:
         """Tell whether something was counted that has not been answered yet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from statusd.core.messages import Command, Scalar
 from statusd.core.outbox import Line
@@ -27,6 +28,18 @@ class Identity:
     namespace: str = "statusd"
 
 
+class Deaf(NamedTuple):
+    """An outage that nobody has been told of yet.
+
+    Args:
+        since: on the wall clock, in seconds.
+        reason: in words.
+    """
+
+    since: float
+    reason: str
+
+
 @dataclass(slots=True)
 class Memory:
     """What survives a daemon.
@@ -39,6 +52,7 @@ class Memory:
         open: the commands that have no final verdict yet.
         unsent: what the world was to be told and could not be, as lines of the outbox.
         place: how far the stream of durable commands has been read.
+        deaf: the outage that the history doesn't have yet; None for none.
     """
 
     goal: str = ""
@@ -48,6 +62,7 @@ class Memory:
     open: tuple[Command, ...] = ()
     unsent: tuple[Line, ...] = ()
     place: Place = NOWHERE
+    deaf: Deaf | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,10 @@ class Hearing:
             self._held_back = self._loop.call_later(HELD_BACK_S, self._due)
         return told
 
+    def last_answers(self) -> list[Verdict]:
+        """Return every answer that was held back: nothing is heard any more."""
+        return self._tally.tell_all()
+
     def _due(self) -> None:
         self._held_back = None
         self._look_again()

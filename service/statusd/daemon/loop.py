@@ -26,6 +26,7 @@ from statusd.core.messages import FINAL, Command, Verdict, parse
 from statusd.core.outbox import Line
 from statusd.core.policy import Policy
 from statusd.core.status import Status
+from statusd.core.unit import Deaf
 from statusd.daemon import children
 from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary
 from statusd.daemon.commands import CommandStream
@@ -96,6 +97,7 @@ class Parts:
     sinks: tuple[Sink, Sink] | None
     state_file: StateFile
     unsent: tuple[Line, ...]
+    deaf: Deaf | None
     last_boot: int
     socket: Path
     reload: Callable[[], Change]
@@ -150,7 +152,8 @@ class Daemon:
             complain=self._complain_of_stream,
         )
         self._ear.follower = self._commands
-        self._outages = Outages(wall())
+        self._outages = Outages(wall(), parts.deaf)
+        self._gap: Line = ()
         self._canary = Canary(parts.names.canary, parts.status.identity.boot)
         self._prove_at = 0.0
         self._inbox: deque[ev.Input] = deque()
@@ -232,6 +235,8 @@ class Daemon:
         for timer in self._timers.values():
             timer.cancel()
         await self._ear.close()
+        for verdict in self._hearing.last_answers():
+            self._answer(verdict)
         self._local.close()
         output = asyncio.create_task(asyncio.to_thread(self._close_sinks))
         await self._say_last_words()
@@ -353,7 +358,8 @@ class Daemon:
         lasting = tuple(filter(self._lasts, others))
         if len(lasting) < len(others) and self._looking_again is None:
             self._looking_again = self._loop.call_later(LASTING_S, self._keep_again)
-        memory = replace(memory, open=(*durable, *lasting), unsent=unsent)
+        open_ = (*durable, *lasting)
+        memory = replace(memory, open=open_, unsent=unsent, deaf=self._outages.untold)
         is_awaited = bool(durable or self._held)
         return self._parts.state_file.save(memory, status.identity.boot, now=is_awaited)
 
@@ -465,8 +471,9 @@ class Daemon:
             self._presence.unreachable()
         if self.left.done() and link is self._mouth:
             self._stop_flushing()  # one try for the last words was granted
-        if link is self._ear:
-            self._outages.began(link.trouble)
+        if link is self._ear and self._outages.began(link.trouble):
+            self._save = True
+            self.settle()
         which = "hears" if link is self._ear else "sends"
         fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
         self._complain(which, "link.failed", LINK_S, **fields)
@@ -478,6 +485,9 @@ class Daemon:
         self._canary.taken(line, self._loop.time())
         if self._inherited and line is self._inherited[-1]:
             self._inherited = ()
+            self._save = True
+        if line is self._gap:
+            self._outages.told()
             self._save = True
         if isinstance(reply, hiredis.ReplyError):
             self._failed_reply(line[0], str(reply))
@@ -498,8 +508,8 @@ class Daemon:
         self._canary.forgive()
         if self._ear.state is LinkState.LISTENING:
             self._tell_gap()
-        else:
-            self._outages.began(self._ear.trouble)
+        elif self._outages.began(self._ear.trouble):
+            self._save = True
 
     def _tell_gap(self) -> None:
         gapped = self._outages.ended(self._wall(), *self._commands.report())
@@ -587,9 +597,10 @@ class Daemon:
     def _tell(self, event: ev.Event) -> None:
         now = self._wall()
         fields = {**event.fields, "at": rfc3339(now)}
-        self._voice.tell(fields)
+        line = self._voice.tell(fields)
         self._stale = True
         if event.is_remark:
+            self._gap = line if "gap" in fields else self._gap
             told = {k: fields[k] for k in ("reason", "run", "seq") if k in fields}
             log.warning(_REMARKS[fields["trigger"]], **told, **fields.get("gap", {}))
             return

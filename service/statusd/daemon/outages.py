@@ -1,8 +1,13 @@
-"""When the unit was deaf: from the last thing that it heard to the moment it listens again."""
+"""When the unit was deaf: from the last thing that it heard to the moment it listens again.
+
+Rules of this file: an outage stays untold until the history has it, so that the next daemon can
+tell it if this one is killed.
+"""
 
 from __future__ import annotations
 
 from statusd.core import events as ev
+from statusd.core.unit import Deaf
 from statusd.daemon.document import rfc3339
 
 
@@ -11,24 +16,39 @@ class Outages:
 
     Args:
         began: when the daemon did; until it listens for the first time it is deaf.
+        left: the outage in which the last daemon died, if it did; it isn't over.
     """
 
-    def __init__(self, began: float) -> None:
-        self._heard_at = began
-        self._reason = ""
-        self.count = 0
+    def __init__(self, began: float, left: Deaf | None = None) -> None:
+        self._heard_at = began if left is None else left.since
+        self._reason = "" if left is None else f"{left.reason}; the daemon was restarted meanwhile"
+        self.count = 0 if left is None else 1
         """How many there were, the present one included."""
+        self.untold = left
+        """What a successor would have to tell."""
 
     def heard(self, now: float) -> None:
         """The link was just proved to hear; that ends no outage before the link says so."""
         if not self._reason:
             self._heard_at = now
 
-    def began(self, reason: str) -> None:
-        """The link was lost, or could not be made; the first reason is the one that is told."""
-        if not self._reason:
-            self._reason = reason or "the link was lost"
-            self.count += 1
+    def began(self, reason: str) -> bool:
+        """The link was lost, or could not be made; the first reason is the one that is told.
+
+        Returns:
+            Whether `untold` has changed.
+        """
+        if self._reason:
+            return False
+        self._reason = reason or "the link was lost"
+        self.count += 1
+        before = self.untold
+        self.untold = self.untold or Deaf(self._heard_at, self._reason)
+        return self.untold is not before
+
+    def told(self) -> None:
+        """The history has the last outage that has ended."""
+        self.untold = Deaf(self._heard_at, self._reason) if self._reason else None
 
     def ended(self, now: float, stream: str, recovered: int, lost: int | None) -> ev.Gapped | None:
         """The link listens; return what has to be told, if anything was or may have been missed.

@@ -20,7 +20,7 @@ from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.messages import Command
 from statusd.core.outbox import Line
 from statusd.core.place import Place
-from statusd.core.unit import Memory
+from statusd.core.unit import Deaf, Memory
 
 FORMAT = 1
 PAUSE_S = 0.05
@@ -172,6 +172,7 @@ def _encode(memory: Memory, boot: int) -> bytes:
         "open": [_kept(command) for command in memory.open],
         "unsent": memory.unsent,
         "cursor": {**memory.place.fields, "recent": memory.place.recent},
+        "deaf": memory.deaf and memory.deaf._asdict(),
     }
     return json.dumps(content, indent=1).encode()
 
@@ -187,6 +188,10 @@ def _line(parts: list[Any]) -> Line:
     return tuple(parts)
 
 
+def _deaf(kept: dict[str, Any] | None) -> Deaf | None:
+    return None if kept is None else Deaf(float(kept["since"]), str(kept["reason"]))
+
+
 def _memory(content: dict[str, Any]) -> Memory:
     if content["format"] != FORMAT:
         raise ValueError("another format")
@@ -198,4 +203,5 @@ def _memory(content: dict[str, Any]) -> Memory:
         open=tuple(Command(**kept) for kept in content["open"]),
         unsent=tuple(_line(line) for line in content.get("unsent", ())),
         place=Place.parse(content.get("cursor")),
+        deaf=_deaf(content.get("deaf")),
     )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from statusd.core.messages import Verdict, to_json
-from statusd.core.outbox import Outbox
+from statusd.core.outbox import Line, Outbox
 from statusd.wire.names import Names
 
 HISTORY_LENGTH = 10_000
@@ -40,13 +40,13 @@ class Voice:
         if verdict.reply_to:
             self._outbox.put(("PUBLISH", verdict.reply_to, text))
 
-    def tell(self, event: Mapping[str, Any]) -> None:
-        """Add an event to the history and publish it."""
+    def tell(self, event: Mapping[str, Any]) -> Line:
+        """Add an event to the history and publish it; return the line for the history."""
         text = to_json(event)
-        self._outbox.put(
-            ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event["event"], "event", text)
-        )
+        line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event["event"], "event", text)
+        self._outbox.put(line)
         self._outbox.put(("PUBLISH", self._events, text))
+        return line
 
     def show(self, document: Mapping[str, Any], *, left: bool = False) -> None:
         """Write the status document; an older one that still waits is not sent."""

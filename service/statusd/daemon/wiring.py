@@ -91,6 +91,7 @@ def build(
         sinks=_sinks(settings, file),
         state_file=state_file,
         unsent=memory.unsent,
+        deaf=memory.deaf,
         last_boot=last_boot,
         socket=socket_file(settings.redis.namespace, settings.name),
         service_manager=ServiceManager.from_environment(),
