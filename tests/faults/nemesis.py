@@ -50,6 +50,8 @@ class Victim:
     proxy: Proxy
     program: Program
     dead: list[tuple[float, float]] = field(default_factory=list)
+    inherited: list[dict[str, Any]] = field(default_factory=list)
+    """The verdicts that its dead daemons left to their successors to tell."""
 
     def close(self) -> None:
         """End its program and its network."""
@@ -172,6 +174,7 @@ class Nemesis:
         began = victim.maybe_deaf_since()
         victim.program.signal(signal.SIGKILL)
         victim.program.wait_exit(15)
+        victim.inherited += verdicts(state_left(victim.program))
         victim.program.close()
         victim.program = self._start(victim)
         self._until_it_hears(victim)
@@ -191,6 +194,19 @@ class Nemesis:
         """Let a fault last for about ``mean_s`` seconds."""
         over = time.monotonic() + mean_s * 2 * self._chance.random()
         wait_until(lambda: time.monotonic() >= over, 20, "the fault's time")
+
+
+def state_left(program: Program) -> dict[str, Any]:
+    """Return what a unit's dead daemon has kept for the next one."""
+    (file,) = program.directory.glob("state/*.json")
+    kept: dict[str, Any] = json.loads(file.read_bytes())
+    return kept
+
+
+def verdicts(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the verdicts that a dead daemon has left to the next one to tell."""
+    lines = state["unsent"]
+    return [json.loads(line[2]) for line in lines if line[1] == "statusd:verdicts"]
 
 
 def victim(

@@ -313,6 +313,11 @@ class Verdict:
     fields: Mapping[str, Any]
     reply_to: str = ""
 
+    @property
+    def is_final(self) -> bool:
+        """Tell whether its command gets no other one."""
+        return self.fields["verdict"] in FINAL
+
 
 to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Encode a value as compact ASCII JSON: one line, whatever stands in its texts."""

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, assert_never
 
@@ -22,7 +23,7 @@ import structlog
 from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import BadMessage, StatusdError, Unavailable
-from statusd.core.messages import FINAL, Command, Verdict, parse
+from statusd.core.messages import Command, Verdict, parse
 from statusd.core.outbox import Line
 from statusd.core.policy import Policy
 from statusd.core.status import Status
@@ -160,6 +161,7 @@ class Daemon:
         self._busy = False
         self._unkept: tuple[int, list[ev.Effect]] | None = None
         self._durable: tuple[Command, ...] = ()
+        self._owed: list[Verdict] = []
         self._kept_place = parts.status.place
         self._impatience: asyncio.TimerHandle | None = None
         self._process: Process | None = None
@@ -314,11 +316,15 @@ class Daemon:
     def _keep_first(self, read: ev.Delivered, effects: list[ev.Effect]) -> None:
         """Perform ``effects`` when the state file has their cause, or the disk is too slow.
 
-        Also what is answered at once is open in the file, until it was: nobody reads it again.
+        Also what is answered at once is open in the file, until it was: nobody reads it again. What
+        it displaces is not open any more, so the file has the answer.
         """
-        told = {e.verdict.fields.get("id") for e in effects if isinstance(e, ev.Say)}
+        verdicts = [effect.verdict for effect in effects if isinstance(effect, ev.Say)]
+        told = {verdict.fields.get("id") for verdict in verdicts}
         commands = (m.command for m in read.messages if isinstance(m, ev.Commanded))
         self._durable = tuple(command for command in commands if command.id in told)
+        read_now = {command.id for command in self._durable}
+        self._owed = [v for v in verdicts if v.is_final and v.fields.get("id") not in read_now]
         self._unkept = self._keep(self._inherited), effects
         self._impatience = self._loop.call_later(STATE_S, self._go_on)
 
@@ -326,7 +332,7 @@ class Daemon:
         if self._unkept is None:
             return
         _, effects = self._unkept
-        self._unkept, self._durable = None, ()
+        self._unkept, self._durable, self._owed = None, (), []
         if self._impatience is not None:
             self._impatience.cancel()
         self._work_off(effects)
@@ -358,8 +364,14 @@ class Daemon:
         lasting = tuple(filter(self._lasts, others))
         if len(lasting) < len(others) and self._looking_again is None:
             self._looking_again = self._loop.call_later(LASTING_S, self._keep_again)
-        open_ = (*durable, *lasting)
-        memory = replace(memory, open=open_, unsent=unsent, deaf=self._outages.untold)
+        answered = [*self._held, *self._owed]
+        memory = replace(
+            memory,
+            open=(*durable, *lasting),
+            # Their commands aren't open in this file any more; so it has the answers.
+            unsent=(*unsent, *chain.from_iterable(map(self._voice.answer_lines, answered))),
+            deaf=self._outages.untold,
+        )
         is_awaited = bool(durable or self._held)
         return self._parts.state_file.save(memory, status.identity.boot, now=is_awaited)
 
@@ -615,8 +627,7 @@ class Daemon:
 
         If we were killed now, the next daemon would answer what it finds open in the state file.
         """
-        fields = verdict.fields
-        if fields["verdict"] in FINAL and self._parts.state_file.is_open(fields.get("id", "")):
+        if verdict.is_final and self._is_open(verdict):
             self._held.append(verdict)
             self._save = True
             return
@@ -629,20 +640,28 @@ class Daemon:
         self._say_held()
 
     def _say_held(self) -> None:
-        """Give the verdicts that no successor could give any more."""
+        """Give the verdicts that no successor could give any more; the file has them until sent."""
         held, self._held = self._held, []
         for verdict in held:
-            self._answer(verdict)
+            if self._is_open(verdict):
+                self._held.append(verdict)
+            else:
+                lines = self._tell_verdict(verdict, None)
+                self._inherited = (*self._inherited, *lines)[-MOST_UNSENT:]
         if held:
             self.settle()
 
-    def _tell_verdict(self, verdict: Verdict, more: dict[str, Any] | None) -> None:
-        self._voice.answer(verdict, more)
+    def _is_open(self, verdict: Verdict) -> bool:
+        return self._parts.state_file.is_open(verdict.fields.get("id", ""))
+
+    def _tell_verdict(self, verdict: Verdict, more: dict[str, Any] | None) -> tuple[Line, ...]:
+        lines = self._voice.answer(verdict, more)
         self._local.answer({**verdict.fields, **more} if more else verdict.fields)
         if logs.shows("debug"):
             log.debug("command.answered", **_shown_answer(verdict))
         elif verdict.fields["verdict"] not in _UNREMARKABLE:
             self._log_answer(verdict)
+        return lines
 
     def _log_answer(self, verdict: Verdict) -> None:
         """Log an answer that somebody may wonder about; in a flood, only so many a second."""

@@ -33,12 +33,20 @@ class Voice:
         self._verdicts, self._events = names.verdicts, names.events
         self._history, self._status = names.history, names.status
 
-    def answer(self, verdict: Verdict, more: Mapping[str, Any] | None = None) -> None:
-        """Publish a verdict, to its sender's own channel as well if it has one."""
+    def answer(self, verdict: Verdict, more: Mapping[str, Any] | None = None) -> tuple[Line, ...]:
+        """Publish a verdict, to its sender's own channel as well; return the lines."""
+        lines = self.answer_lines(verdict, more)
+        for line in lines:
+            self._outbox.put(line)
+        return lines
+
+    def answer_lines(
+        self, verdict: Verdict, more: Mapping[str, Any] | None = None
+    ) -> tuple[Line, ...]:
+        """Return the lines that publish a verdict."""
         text = to_json({**verdict.fields, **more} if more else verdict.fields)
-        self._outbox.put(("PUBLISH", self._verdicts, text))
-        if verdict.reply_to:
-            self._outbox.put(("PUBLISH", verdict.reply_to, text))
+        line: Line = ("PUBLISH", self._verdicts, text)
+        return (line, ("PUBLISH", verdict.reply_to, text)) if verdict.reply_to else (line,)
 
     def tell(self, event: Mapping[str, Any]) -> Line:
         """Add an event to the history and publish it; return the line for the history."""
