@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -91,8 +92,8 @@ def at(line: Mapping[str, Any]) -> float:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """Return the value that so great a ``share`` of ``values`` doesn't exceed."""
-    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+    """Return the value that so great a ``share`` of ``values`` doesn't exceed (nearest rank)."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def judge(what: str, outages: list[Outage]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState, backoff_s
 from statusd.wire.names import glob_regex
-from tests.tools import Broker, Proxy
+from tests.tools import Broker, Proxy, free_port
 
 HELLO = b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
 
@@ -210,6 +210,24 @@ def test_a_frozen_broker_is_not_waited_for(broker: Broker) -> None:
 
 
 @pytest.mark.fault("N22")
+@pytest.mark.parametrize("turns", range(4))
+def test_a_link_that_is_hurried_and_closed_at_once_is_closed(turns: int) -> None:
+    """The end of a wait and its cancellation meet; the link must not go on for ever."""
+
+    async def story(link: Link, told: Told) -> None:
+        await until(lambda: told.failures, "a refused connection")
+        link.hurry()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(5) as patience:
+            await link.close()
+        assert not patience.expired()
+
+    told = play(story, free_port(), draw=0.99)
+
+    assert told.changes == []
+
+
 def test_the_back_off_doubles_up_to_its_cap() -> None:
     """Its mean goes from 0.05 s to 1 s, with full jitter: a fleet doesn't come at once."""
     means = [backoff_s(failures, 0.5) for failures in range(8)]

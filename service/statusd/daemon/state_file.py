@@ -123,7 +123,8 @@ class StateFile:
             self.written(number)
             if not self._closing:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._hurry.wait(), PAUSE_S)
+                    async with asyncio.timeout(PAUSE_S):
+                        await self._hurry.wait()
 
     def _try_to_write(self, memory: Memory, boot: int) -> None:
         try:

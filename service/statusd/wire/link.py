@@ -212,8 +212,10 @@ class Link:
             self._left()
             wait_s = backoff_s(self.failures, self._draw())
             self.failures += 1
+            # Not wait_for: before Python 3.12 it may lose a cancellation (cpython issue 86296).
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._hurry.wait()
             self._hurry.clear()
 
     async def _live(self, connection: Connection) -> str:
