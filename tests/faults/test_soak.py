@@ -8,7 +8,9 @@ from __future__ import annotations
 import random
 import statistics
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -43,7 +45,7 @@ def test_nothing_grows(request: pytest.FixtureRequest, tmp_path: Path) -> None:
         nemesis = Nemesis(random.Random(seed), broker, [one], again, spare_daemon=True)
         nemesis.rest()
         if minutes >= 5:
-            fill(one, broker)
+            fill(one, broker, words(random.Random(seed + 3)))
         live = Publisher(broker.client(), "mychannel", "l")
         durable = Publisher(broker.client(), "statusd:commands", "d", durable=True)
         live.start(words(random.Random(seed + 1)), rate_hz=10)
@@ -60,10 +62,13 @@ def test_nothing_grows(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     report(seed, samples, nemesis.done)
 
 
-def fill(one: Victim, broker: Broker) -> None:
-    """Have the unit answer as many ids as it remembers: a book that fills is no leak."""
+def fill(one: Victim, broker: Broker, some: Iterator[str]) -> None:
+    """Have the unit answer as many ids as it remembers: a book that fills is no leak.
+
+    With the words of the soak: a short answer that makes room for a longer one is none either.
+    """
     filler = Publisher(broker.client(), "mychannel", "f")
-    last = filler.send_all(["ping"] * (REMEMBERED_IDS + 1), batch=500)[-1].id
+    last = filler.send_all(islice(some, REMEMBERED_IDS + 1), batch=100)[-1].id
     wait_until(lambda: one.program.logged("command.answered", id=last), 60, f"the answer to {last}")
 
 
