@@ -7,12 +7,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 VENV = .venv
 BIN = $(VENV)/bin
 STATE = .state
+JOBS = 2
 ROUNDS = 100
 MINUTES = 30
 
 help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
-	@echo "make test    every test"
+	@echo "make test    every test, JOBS=$(JOBS) at a time"
 	@echo "make check   format, lint, types and unit tests, in seconds"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
@@ -30,7 +31,7 @@ run: $(VENV)/.ready
 	@STATUSD_STATE_DIRECTORY=$(STATE) $(BIN)/statusd run --embedded --fresh config/demo.toml
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.ready
 	$(BIN)/ruff format --check .
