@@ -396,12 +396,18 @@ class Watcher:
         raise StopIteration
 
     def poll(self) -> Event | None:
-        """Return the next event, or None after a second without one."""
+        """Return the next event, or None after a second without one.
+
+        Raises:
+            Unavailable: we have no right to read; a broker that is away is waited for.
+        """
         if not self._ready:
             try:
                 self._read()
                 self._failures = 0
-            except Unavailable:
+            except Unavailable as error:
+                if "NOPERM" in str(error):  # time mends no right
+                    raise
                 self.close()
                 self.is_closed = False
                 self._failures += 1

@@ -38,6 +38,7 @@ from statusd.core.telling import Telling, cure
 from statusd.core.unit import Identity
 from statusd.lifecycles import Source
 from statusd.wire.address import Address, parse_url, with_credentials
+from statusd.wire.listen import Listen, parse_listen
 from statusd.wire.names import is_pattern
 
 PREFIX = "STATUSD_"
@@ -59,6 +60,18 @@ def _url(value: str) -> str:
     except ConfigError as error:
         raise ValueError(str(error)) from None
     return value
+
+
+def _listen(value: str) -> str:
+    try:
+        return value and str(parse_listen(value))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def _port(value: object) -> object:
+    """A port alone may be written as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _channel(value: str) -> str:
@@ -185,6 +198,17 @@ class LifecycleTable(BaseModel):
     transitions: Any = ()
 
 
+class Http(BaseModel):
+    """``[http]``: health and metrics for whoever asks by HTTP; off unless it is asked for."""
+
+    model_config = _STRICT
+    listen: Annotated[str, AfterValidator(_listen), BeforeValidator(_port)] = ""
+
+    def where(self) -> Listen | None:
+        """Return where to listen; None for nowhere."""
+        return parse_listen(self.listen) if self.listen else None
+
+
 class Log(BaseModel):
     """``[log]``: what is told, and how it looks."""
 
@@ -211,6 +235,7 @@ class Settings(BaseSettings):
     control: Control = Control()
     worker: Worker = Worker()
     lifecycle: LifecycleTable = LifecycleTable()
+    http: Http = Http()
     log: Log = Log()
     _lifecycle: Lifecycle = PrivateAttr(default=BUILT_IN)
     _attached: bool = PrivateAttr(default=False)
@@ -339,6 +364,12 @@ def load(
     if settings is None or problems:
         raise ConfigError(*problems)
     return settings
+
+
+def with_url(settings: Settings, url: str) -> Settings:
+    """Return the settings with another broker."""
+    redis = settings.redis.model_copy(update={"url": url})
+    return settings.model_copy(update={"redis": redis})
 
 
 def _salvage(source: Source, error: ValidationError) -> Settings | None:

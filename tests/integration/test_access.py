@@ -145,6 +145,69 @@ def test_the_roles_of_the_acl_file(guarded: Broker, run: Run) -> None:
     viewer.close()
 
 
+def as_url(broker: Broker, role: str) -> str:
+    """Return how the command line logs in in one of the roles of the ACL file."""
+    return f"redis://statusd-{role}:change-me-{role}@127.0.0.1:{broker.port}/0"
+
+
+def test_each_role_has_its_verbs(guarded: Broker, run: Run) -> None:
+    """The operator has them all; the viewer is refused what commands, and nothing comes of it."""
+    daemon = {"url": as_url(guarded, "daemon")}
+    unit = run("tests.workers:obedient", guarded.url, redis=daemon)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+    operator, viewer = as_url(guarded, "operator"), as_url(guarded, "viewer")
+
+    for words in (
+        ["send", "start", "--wait"],
+        ["send", "pause", "-c", "mychannel"],
+        ["send", "resume", "--wait", "--durable"],
+        ["status"],
+        ["status", "unit"],
+        ["history", "unit"],
+    ):
+        done = statusd(*words, "--url", operator)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    unit.wait_state("RUNNING")
+    for words in (["status"], ["status", "unit"], ["history", "unit"]):
+        done = statusd(*words, "--url", viewer)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    for words in (
+        ["send", "end"],
+        ["send", "end", "-c", "mychannel"],
+        ["send", "end", "--wait"],
+        ["send", "end", "--durable"],
+    ):
+        done = statusd(*words, "--url", viewer)
+        assert (done.returncode, "NOPERM" in done.stderr) == (69, True), (words, done.stderr)
+    unit.wait_logged("state.changed", new="RUNNING")
+    assert unit.logged("state.changed", new="ENDING") is None
+    assert unit.logged("reply.failed") is None
+
+
+@pytest.mark.parametrize("role", ["operator", "viewer"])
+def test_who_may_read_may_watch(role: str, guarded: Broker, run: Run) -> None:
+    """From the first event on, with the rights of the file and no more."""
+    unit = run("tests.workers:obedient", guarded.url, redis={"url": as_url(guarded, "daemon")})
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+
+    with Fleet(as_url(guarded, role)) as fleet, fleet.watch(since={"unit": "0"}) as watcher:
+        assert [next(watcher), next(watcher)][-1]["new"] == "READY"  # after what it missed
+
+
+def test_who_may_not_read_is_told_so(guarded: Broker) -> None:
+    """And doesn't wait for a right as for a broker that is away."""
+    set_user(guarded.client(), "statusd-viewer", "-hkeys")
+
+    with (
+        Fleet(as_url(guarded, "viewer")) as fleet,
+        fleet.watch() as watcher,
+        pytest.raises(Unavailable, match=r"NOPERM|permissions"),
+    ):
+        watcher.poll()
+
+
 @pytest.mark.fault("X02")
 def test_a_channel_without_the_right_to_hear_it(guarded: Broker, run: Run) -> None:
     """The link is never up by half, and says which right is missing."""
@@ -271,9 +334,13 @@ def test_tls(broker: Broker, run: Run, tmp_path: Path) -> None:
         unit = run("tests.workers:blocked", url, redis=access)
         unit.wait_logged("link.up", link="hears")
 
-        sent = statusd("send", "ping", "--url", f"{url}?ssl_ca_certs={front.ca_file}")
+        trusting = f"{url}?ssl_ca_certs={front.ca_file}"
+        sent = statusd("send", "ping", "--wait", "--url", trusting)
+        examined = statusd("doctor", str(unit.directory / "statusd.toml"))
 
         assert (sent.returncode, sent.stderr) == (0, "")
+        assert (examined.returncode, examined.stderr) == (0, "")
+        assert "certificate and name are checked" in examined.stdout
         assert ends_on_command(unit, broker.client())
 
 
@@ -292,7 +359,17 @@ def test_tls_with_a_client_certificate(broker: Broker, run: Run, tmp_path: Path)
         access["cert_file"] = str(front.client_file)
 
         unit = run("tests.workers:blocked", url, redis=access)
+        unit.wait_logged("link.up", link="hears")
 
+        trusting = f"{url}?ssl_ca_certs={front.ca_file}"
+        with_ours = f"{trusting}&ssl_certfile={front.client_file}"
+        sent = [statusd("send", "ping", "--wait", "--url", way) for way in (with_ours, trusting)]
+        examined = [
+            statusd("doctor", str(program.directory / "statusd.toml")) for program in (unit, none)
+        ]
+        assert [done.returncode for done in sent] == [0, 69]
+        assert [done.returncode for done in examined] == [0, 1]
+        assert "redis.cert_file" in examined[1].stdout
         assert ends_on_command(unit, broker.client())
         for stranger in (none, wrong):
             stranger.wait_logged("link.failed", link="hears")

@@ -65,6 +65,10 @@ MISTAKES = {
         GOOD + "backoff_s = [5, 1]\n",
         "statusd.toml:1: worker: backoff_s: the first wait 5 is over the longest 1",
     ),
+    "an address that is none": (
+        GOOD + '[http]\nlisten = "everywhere"\n',
+        "statusd.toml:4: http.listen: 'everywhere' is no address and port, as in \"9464\"",
+    ),
     "no TOML": ("name = \n", "statusd.toml: not valid TOML"),
 }
 

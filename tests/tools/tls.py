@@ -67,10 +67,12 @@ class TlsFront:
 
     async def _stop(self) -> None:
         self._server.close()
+        await asyncio.sleep(0)  # one that is cancelled before it began would leave its socket open
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.sleep(0)  # what was closed is gone in the next turn
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection("127.0.0.1", self._upstream)

@@ -83,3 +83,15 @@ def test_what_is_forgiven_is_not_held_against_the_next_link() -> None:
     canary.taken(song, 10.5)
 
     assert canary.silent_s(99.0) == 0
+
+
+def test_each_way_is_measured_once() -> None:
+    """An echo of an older song says nothing of how long the newest takes."""
+    canary, measured = Canary("c", 7), list[float]()
+    canary.measured = measured.append
+
+    songs = [canary.sing(float(second)) for second in (1, 2)]
+    for song, now in zip(songs, (2.25, 2.5), strict=True):
+        assert canary.echoed(payload(song), now)
+
+    assert measured == [0.5]

@@ -15,6 +15,8 @@ VERBS = {
     "history": "list the events of a unit",
     "check": "look for mistakes in settings and lifecycle",
     "graph": "draw the lifecycle",
+    "doctor": "look for trouble with the broker and this machine, and say what to do",
+    "acl": "print an access list for the broker: daemon, operator, viewer",
 }
 EXIT_NOBODY = 5
 """There is no unit that it could be about."""

@@ -29,7 +29,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"  states   {_states(lifecycle)}")
         return 0
     file, settings = find_settings(arguments.file)
-    missing = list(_missing_program(settings, file))
+    missing = [*_missing_program(settings, file), *_missing_library(settings, file)]
     if missing:
         raise ConfigError(*missing)
     channels = ", ".join((f"{settings.redis.namespace}:control", *settings.control.channels))
@@ -37,6 +37,8 @@ def main(arguments: argparse.Namespace) -> int:
     print(f"  unit     {settings.name}")
     print(f"  broker   {settings.address()}")
     print(f"  hears    {channels}")
+    if settings.http.listen:
+        print(f"  http     http://{settings.http.listen}: /livez /readyz /metrics")
     print(f"  worker   {settings.worker.function or ' '.join(settings.worker.command)}")
     print(f"  told     {_told(settings)}")
     print(f"  states   {_states(settings.states())}")
@@ -67,6 +69,18 @@ def _told(settings: Settings) -> str:
     ]
     rest = f"; words that lead to {', '.join(untold)} are refused" if untold else ""
     return ", ".join(ways) + rest
+
+
+def _missing_library(settings: Settings, file: Path | None) -> Iterator[str]:
+    """Yield what an endpoint for metrics can't do without."""
+    if not settings.http.listen:
+        return
+    from statusd.daemon.metrics import load
+
+    try:
+        load("registry")
+    except ConfigError as error:
+        yield f"{Source(file).place(('http', 'listen'))}: {error}"
 
 
 def _missing_program(settings: Settings, file: Path | None) -> Iterator[str]:

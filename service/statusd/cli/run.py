@@ -13,7 +13,7 @@ from typing import NoReturn
 from statusd.cli.files import default_files, find_file
 from statusd.core.errors import ConfigError
 from statusd.core.words import compile_table
-from statusd.settings import Settings, load
+from statusd.settings import Settings, load, with_url
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,7 @@ def main(arguments: argparse.Namespace) -> NoReturn:
             from statusd.daemon.embedded import Embedded
 
             broker = stack.enter_context(Embedded())
-            settings = _with_url(settings, broker.url)
+            settings = with_url(settings, broker.url)
             print(_what_to_type(settings, broker.port), flush=True)
         # Not asyncio.run: that waits for threads, and one may hang on the disk or a name server.
         code = asyncio.Runner().run(_live(settings, file, arguments))
@@ -66,16 +66,11 @@ def find_settings(given: Path | None) -> tuple[Path | None, Settings]:
         raise
 
 
-def _with_url(settings: Settings, url: str) -> Settings:
-    redis = settings.redis.model_copy(update={"url": url})
-    return settings.model_copy(update={"redis": redis})
-
-
 async def _live(settings: Settings, file: Path | None, arguments: argparse.Namespace) -> int:
     from statusd.daemon import signals, wiring
 
     def load_again() -> Settings:
-        return _with_url(load(file), settings.redis.url) if arguments.embedded else load(file)
+        return with_url(load(file), settings.redis.url) if arguments.embedded else load(file)
 
     daemon = wiring.build(settings, file, load_again, fresh=arguments.fresh)
     _warn_of_unverified_tls(settings)

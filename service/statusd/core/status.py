@@ -19,7 +19,7 @@ from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Request, Who
 from statusd.core.messages import Answer, Command, Verdict, nearest
 from statusd.core.policy import Policy, Restart, Restarts
 from statusd.core.telling import ARGS_OBJECTION, Telling
-from statusd.core.unit import Cause, Death, Identity, Memory, Stop, WorkerView
+from statusd.core.unit import Cause, Death, Fate, Identity, Memory, Stop, WorkerView
 from statusd.core.words import Decision, Kind, Model, Refused, Table, compile_table
 
 EXIT_OK = 0
@@ -505,7 +505,8 @@ class Status:
             said = reason if self.policy.attached else "the worker finished"
             self._fire("end", Cause(WORKER, said))
         else:
-            self._die(reason, happened.stderr)
+            fate = Fate.KILLED if happened.code < 0 else Fate.EXITED
+            self._die(fate, reason, happened.stderr)
 
     def _hung(self, silent_s: float) -> None:
         """The worker shows no progress, or does so again if ``silent_s`` is within the limit."""
@@ -513,7 +514,7 @@ class Status:
         if not worker.counts or self.state is self.lifecycle.ending:
             return
         if not self.policy.attached:
-            self._die(reason)
+            self._die(Fate.HUNG, reason)
             return
         is_late = silent_s > self.policy.hang_timeout_s
         if is_late is not bool(worker.hung):
@@ -531,13 +532,13 @@ class Status:
     def _not_started(self, reason: str) -> None:
         self.worker.alive, self.worker.exited, self.worker.end = False, True, reason
         if self.state is self.lifecycle.start:
-            self._die(reason)
+            self._die(Fate.NOT_STARTED, reason)
         else:
             self._worker_gone()
 
-    def _die(self, reason: str, stderr: tuple[str, ...] = ()) -> None:
+    def _die(self, fate: Fate, reason: str, stderr: tuple[str, ...] = ()) -> None:
         """The worker is dead or will be killed: try again later, or give up."""
-        self.death = Death(self.worker.run, reason, stderr)
+        self.death = Death(self.worker.run, fate, reason, stderr)
         wait_s = self._restarts.after_death(self._moment.now)
         self._say(*self._answers.close_following(Answer.FAILED, f"the worker died: {reason}"))
         if wait_s is None:
@@ -582,7 +583,7 @@ class Status:
     def _passed(self, timer: ev.Timer) -> None:
         policy, state = self.policy, self.state
         if timer is ev.Timer.READY and state is self.lifecycle.start and self.worker.counts:
-            self._die(f"not ready within {policy.ready_timeout_s:g} s")
+            self._die(Fate.NOT_READY, f"not ready within {policy.ready_timeout_s:g} s")
         elif timer is ev.Timer.FOLLOW:
             reason = f"the worker was not seen in {state.name} within {policy.ack_timeout_s:g} s"
             self._say(*self._answers.close_following(Answer.FAILED, reason))

@@ -34,6 +34,7 @@ class Tally:
 
     slots: dict[bytes, Slot] = field(default_factory=dict)
     junk: int = 0
+    _told: int = 0
     _untold: list[Slot] = field(default_factory=list)
     _tokens: float = PER_SECOND
     _refilled: float = 0.0
@@ -96,8 +97,15 @@ class Tally:
             or any(slot.count for slot in self.slots.values())
         )
 
+    @property
+    def counted(self) -> int:
+        """How many words that change nothing were heard, answered or not."""
+        waiting = (*self._untold, *self.slots.values())
+        return self._told + sum(slot.count for slot in waiting)
+
     def _spend(self, slot: Slot) -> Verdict:
         self._tokens -= 1
+        self._told += slot.count
         verdict = _summed(slot)
         slot.count = 0
         return verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -89,16 +90,28 @@ class Stop:
     at: float = 0.0
 
 
+class Fate(enum.Enum):
+    """What kind of death it was: few words, to count by."""
+
+    EXITED = "exit"
+    KILLED = "signal"
+    HUNG = "hang"
+    NOT_READY = "not_ready"
+    NOT_STARTED = "not_started"
+
+
 @dataclass(frozen=True, slots=True)
 class Death:
     """How a worker died.
 
     Args:
         run: its generation.
-        reason: in words; stderr: the last lines of its standard error.
+        fate: the kind; reason: in words.
+        stderr: the last lines of its standard error.
     """
 
     run: int
+    fate: Fate
     reason: str
     stderr: tuple[str, ...] = ()
 

@@ -7,6 +7,7 @@ comes in as ``now`` (monotonic seconds).
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from statusd.core.outbox import Line
 
@@ -36,6 +37,8 @@ class Canary:
         self._in_the_air: Line = ()
         self.round_trip_s: float | None = None
         """How long the last echo took; None before the first."""
+        self.measured: Callable[[float], object] = lambda _: None
+        """Called with each such time, in seconds."""
 
     def sing(self, now: float) -> Line:
         """Return the next song, to be sent in place of an older one that still waits."""
@@ -57,6 +60,7 @@ class Canary:
         self._heard = max(self._heard, int(number))
         if int(number) == self._sung:
             self.round_trip_s = now - self._sung_at
+            self.measured(self.round_trip_s)
         while self._unheard and self._unheard[0][0] <= self._heard:
             self._unheard.popleft()
         return True

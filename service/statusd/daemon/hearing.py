@@ -57,6 +57,17 @@ class Hearing:
         self._tally = Tally()
         self._slots = self._tally.slots
         self._held_back: asyncio.TimerHandle | None = None
+        self._decided = 0
+
+    @property
+    def commands(self) -> int:
+        """How many commands were heard on the channels, whatever became of them."""
+        return self._decided + self._tally.counted
+
+    @property
+    def junk(self) -> int:
+        """How many messages were heard that are no command."""
+        return self._tally.junk
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message."""
@@ -103,11 +114,13 @@ class Hearing:
         elif self._status.is_unknown(command):
             self._tally.count_junk(lambda: self._status.unknown(command))
         else:
+            self._decided += 1
             self._take(ev.Commanded(command, self.has_expired(command)))
 
     def _take_bad(self, error: BadMessage, source: str) -> None:
         now = self._loop.time()
         if error.fields.get("id"):
+            self._tally.junk += 1
             self._take(ev.Misspoken(error, source, now))
         else:
             self._tally.count_junk(lambda: self._status.invalid(error, source, now))

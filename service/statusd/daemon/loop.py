@@ -31,10 +31,14 @@ from statusd.core.unit import Deaf
 from statusd.daemon import children
 from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary
 from statusd.daemon.commands import CommandStream
+from statusd.daemon.counts import Counts
 from statusd.daemon.document import Proof, document, rfc3339
+from statusd.daemon.endpoint import answers
 from statusd.daemon.guard import Guard
 from statusd.daemon.hearing import Hearing
+from statusd.daemon.http import HttpServer
 from statusd.daemon.local_socket import Client, LocalSocket
+from statusd.daemon.metrics import Sources
 from statusd.daemon.outages import Outages
 from statusd.daemon.output import Sink
 from statusd.daemon.presence import Holder, Presence
@@ -47,6 +51,7 @@ from statusd.daemon.voice import BEAT_S, Voice
 from statusd.daemon.watchdog import Watchdog, look_every_s
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
+from statusd.wire.listen import Listen
 from statusd.wire.names import Names
 
 EXIT_OUSTED = 78
@@ -107,6 +112,7 @@ class Parts:
     channels: tuple[str, ...]
     lasting_s: float
     fresh: bool
+    listen: Listen | None = None
     make_process: Callable[..., Process] = Process
 
 
@@ -155,7 +161,9 @@ class Daemon:
         self._ear.follower = self._commands
         self._outages = Outages(wall(), parts.deaf)
         self._gap: Line = ()
+        self._counts = Counts()
         self._canary = Canary(parts.names.canary, parts.status.identity.boot)
+        self._canary.measured = self._counts.canary.add
         self._prove_at = 0.0
         self._inbox: deque[ev.Input] = deque()
         self._busy = False
@@ -168,10 +176,12 @@ class Daemon:
         self._guard = Guard()
         self._timers: dict[ev.Timer, asyncio.TimerHandle] = {}
         self._stale = True
+        self._is_named = False
         self._show_at = 0.0
         self._showing: asyncio.TimerHandle | None = None
         self._save = False
         self._since = wall()
+        self._http = None if parts.listen is None else self._make_http(parts.listen)
         self._logged_in = self._logged = self._unlogged = 0
         self._complaints: dict[str, float] = {}
         self._dropped = self._lost = 0
@@ -193,6 +203,20 @@ class Daemon:
             ousted=self._ousted,
         )
 
+    def _make_http(self, where: Listen) -> HttpServer:
+        sources = Sources(
+            self._status,
+            self._ear,
+            self._mouth,
+            self._outages,
+            self._hearing,
+            self._counts,
+            process=lambda: self._process,
+            since=lambda: self._since,
+            wall=self._wall,
+        )
+        return HttpServer(where, answers(sources))
+
     # ---- the life ----------------------------------------------------------------------------
 
     async def live(
@@ -205,7 +229,7 @@ class Daemon:
             replace: an older daemon that holds the name is asked to end first.
 
         Raises:
-            Unavailable: another daemon holds the name; nothing was started.
+            Unavailable: another daemon holds the name, or the port; nothing was started.
         """
         self._loop.set_exception_handler(self._loop_failed)
         early(self._signalled)
@@ -224,13 +248,24 @@ class Daemon:
     async def _take_name(self, *, replace: bool) -> None:
         found = await self._presence.take_name(self._mouth.flush, replace=replace)
         if isinstance(found, Holder):
-            await self._mouth.close()
-            await self._parts.state_file.close()
+            await self._turn_back()
             name = self._status.identity.name
             cure = "end it first, start with --replace, or give this one another name"
             raise Unavailable(f"a unit named {name!r} is alive {found.text()}: {cure}")
+        if self._http is not None:
+            try:  # only now: an older daemon of this name may have had the port
+                await self._http.start()
+            except Unavailable:
+                await self._turn_back()
+                raise
         self._status.rise_above(found)
         self._presence.take()
+        self._is_named = True
+
+    async def _turn_back(self) -> None:
+        """Leave before anything was started or said."""
+        await self._mouth.close()
+        await self._parts.state_file.close()
 
     async def _close(self) -> None:
         self._parts.service_manager.say(STOPPING="1", STATUS="END")
@@ -239,6 +274,8 @@ class Daemon:
         await self._ear.close()
         for verdict in self._hearing.last_answers():
             self._answer(verdict)
+        if self._http is not None:
+            self._http.close()
         self._local.close()
         output = asyncio.create_task(asyncio.to_thread(self._close_sinks))
         await self._say_last_words()
@@ -342,7 +379,7 @@ class Daemon:
         """Send what the inputs that came together have left to say, at once."""
         for verdict in self._hearing.answers():
             self._answer(verdict)
-        if self._stale:
+        if self._stale and self._is_named:  # until then the document is somebody else's
             self._maybe_show_document()
         if self._save:
             self._save = False
@@ -617,6 +654,9 @@ class Daemon:
             log.warning(_REMARKS[fields["trigger"]], **told, **fields.get("gap", {}))
             return
         self._since = now
+        self._counts.changed(fields)
+        if fields["new"] == self._status.lifecycle.start.name:
+            self._counts.restarted(self._status.death)
         self._show_at = self._loop.time() + UNSEEN_S
         shown = {k: fields[k] for k in _LOGGED if k in fields}
         log.info("state.changed", **shown)
@@ -655,6 +695,7 @@ class Daemon:
         return self._parts.state_file.is_open(verdict.fields.get("id", ""))
 
     def _tell_verdict(self, verdict: Verdict, more: dict[str, Any] | None) -> tuple[Line, ...]:
+        self._counts.answered(verdict.fields)
         lines = self._voice.answer(verdict, more)
         self._local.answer({**verdict.fields, **more} if more else verdict.fields)
         if logs.shows("debug"):

@@ -26,6 +26,13 @@ class Outages:
         """How many there were, the present one included."""
         self.untold = left
         """What a successor would have to tell."""
+        self._ended_s = self._counted_s = 0.0
+
+    def total_s(self, now: float) -> float:
+        """Return how long all of them took, the present one until ``now``; it never decreases."""
+        present_s = max(0.0, now - self._heard_at) if self._reason else 0.0
+        self._counted_s = max(self._counted_s, self._ended_s + present_s)
+        return self._counted_s
 
     def heard(self, now: float) -> None:
         """The link was just proved to hear; that ends no outage before the link says so."""
@@ -59,6 +66,7 @@ class Outages:
         """
         start, self._heard_at = self._heard_at, now
         reason, self._reason = self._reason, ""
+        self._ended_s += max(0.0, now - start) if reason else 0.0
         if not reason and not stream:
             return None
         deaf = f"deaf for {max(0.0, now - start):.1f} s: {reason}" if reason else ""

@@ -99,6 +99,7 @@ def build(
         channels=settings.control.channels,
         lasting_s=settings.control.durable_s,
         fresh=fresh,
+        listen=settings.http.where(),
     )
     return Daemon(adapt(parts))
 

@@ -87,17 +87,25 @@ class Dial:
         Raises:
             Unavailable: as for `call`; what the others did is done.
         """
-        if not lines:
-            return []
-        try:
-            self._socket.sendall(pack_all(lines))
-            replies = [self._next_reply() for _ in lines]
-        except (OSError, hiredis.ProtocolError) as error:
-            raise Unavailable(f"{self._address}: {_why(error)}") from None
+        replies = self.replies(lines)
         for reply in replies:
             if isinstance(reply, hiredis.ReplyError):
                 raise Unavailable(f"{self._address} says: {reply}")
         return replies
+
+    def replies(self, lines: Sequence[Line]) -> list[Any]:
+        """Return the replies to ``lines``, an error as a `hiredis.ReplyError` among them.
+
+        Raises:
+            Unavailable: no reply in time.
+        """
+        if not lines:
+            return []
+        try:
+            self._socket.sendall(pack_all(lines))
+            return [self._next_reply() for _ in lines]
+        except (OSError, hiredis.ProtocolError) as error:
+            raise Unavailable(f"{self._address}: {_why(error)}") from None
 
     def subscribe(self, channel: str) -> None:
         """Hear ``channel`` from now on; returns when the broker has confirmed it.

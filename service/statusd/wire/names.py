@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+NAMESPACE = "statusd"
+"""The namespace when nobody says."""
+
 
 class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
     """Every channel and key of one unit.

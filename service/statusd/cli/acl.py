@@ -1,0 +1,74 @@
+"""``statusd acl``: the lines of a Redis ACL file for daemon, operator and viewer."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from statusd.cli import complain
+from statusd.core.errors import ConfigError
+from statusd.wire.names import NAMESPACE
+from statusd.wire.rights import ROLES, SHUT, example_password, user_line
+
+EXAMPLE = "mychannel"
+"""The channel that is granted when no settings name one."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments the verb takes."""
+    names = [role.name for role in ROLES]
+    parser.add_argument(
+        "--role", action="append", choices=names, help="only that one; may be given for several"
+    )
+    parser.add_argument("--namespace", help="default: the settings' one, or statusd")
+    parser.add_argument(
+        *("-c", "--channel"),
+        action="append",
+        default=[],
+        metavar="CHANNEL",
+        help="one that units hear; default: those of the settings",
+    )
+    parser.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="settings of a unit; may be given for several",
+    )
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = (
+        "example: statusd acl --file job.toml > statusd.acl\n"
+        "Choose passwords instead of change-me-..., and name the file in the server's\n"
+        "configuration: aclfile /etc/redis/statusd.acl (docs/security.md)"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Print the lines; the last one shuts out everybody else."""
+    namespace, channels = _found(arguments)
+    for role in ROLES:
+        if arguments.role is None or role.name in arguments.role:
+            print(user_line(role, namespace, channels, example_password(role)))
+    if arguments.role is None:
+        print(SHUT)
+    return 0
+
+
+def _found(arguments: argparse.Namespace) -> tuple[str, list[str]]:
+    """Return namespace and channels of all the settings that are asked for."""
+    from statusd.cli.files import find_file
+    from statusd.settings import load
+
+    default = [] if arguments.channel else filter(None, [find_file()])
+    loaded = [load(file) for file in arguments.file or default]
+    namespaces = sorted({settings.redis.namespace for settings in loaded})
+    if len(namespaces) > 1 and not arguments.namespace:
+        told = ", ".join(namespaces)
+        raise ConfigError(f"these files have several namespaces ({told}): one ACL file for each")
+    channels = [channel for settings in loaded for channel in settings.control.channels]
+    if not (loaded or arguments.channel):
+        complain(f"no settings found: the channel {EXAMPLE} stands for yours (--file, -c)")
+        channels = [EXAMPLE]
+    namespace = arguments.namespace or next(iter(namespaces), NAMESPACE)
+    return namespace, list(dict.fromkeys([*arguments.channel, *channels]))

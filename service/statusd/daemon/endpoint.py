@@ -1,0 +1,45 @@
+"""The paths that a unit answers by HTTP: /livez, /readyz and /metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from statusd.core.status import Status
+from statusd.daemon.http import Answer, Reply, say
+from statusd.daemon.metrics import Exporter, Sources
+from statusd.wire.link import Link, LinkState
+
+
+def answers(sources: Sources) -> Mapping[str, Answer]:
+    """Return path -> who answers it.
+
+    Raises:
+        ConfigError: prometheus-client isn't installed.
+    """
+    exporter = Exporter(sources)
+
+    def live(_: str) -> Reply:
+        """The loop itself answers: if it is stuck, nobody does."""
+        return say(HTTPStatus.OK, "ok")
+
+    def ready(_: str) -> Reply:
+        why = unready(sources.status, sources.ear)
+        return say(HTTPStatus.SERVICE_UNAVAILABLE, why) if why else say(HTTPStatus.OK, "ok")
+
+    def metrics(accept: str) -> Reply:
+        return Reply(HTTPStatus.OK, *exporter.text(accept))
+
+    return {"/livez": live, "/readyz": ready, "/metrics": metrics}
+
+
+def unready(status: Status, ear: Link) -> str:
+    """Return why the unit can't be commanded to work now, in one line; nothing if it can."""
+    lifecycle = status.lifecycle
+    if ear.state is not LinkState.LISTENING:
+        trouble = f": {ear.trouble}" if ear.trouble else ""
+        return f"the link to the broker is {ear.state.value}{trouble}".replace("\n", " ")
+    no_work = {lifecycle.start, lifecycle.backoff, lifecycle.failed, lifecycle.ending}
+    if status.state in no_work or not status.worker.counts:
+        return f"the worker isn't up: the unit is in {status.state.name}"
+    return ""

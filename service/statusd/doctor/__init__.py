@@ -1,0 +1,1 @@
+"""What may be wrong with a unit's surroundings: each finding with its cure."""

@@ -1,0 +1,256 @@
+"""The broker, as the unit meets it: there, up to date, losing nothing, and shut to strangers."""
+
+from __future__ import annotations
+
+import ipaddress
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import hiredis
+
+from statusd.core.errors import Unavailable
+from statusd.daemon.presence import Holder
+from statusd.doctor import advisories, permissions, server
+from statusd.doctor.findings import Finding, error, ok, unknown, warning
+from statusd.doctor.local import lives_here
+from statusd.settings import Settings
+from statusd.wire.address import Address
+from statusd.wire.dial import Dial
+from statusd.wire.names import Names, is_pattern
+
+CLIENT = "statusd-doctor"
+CLOCK_S = 2.0
+"""Clocks that differ by more are worth a word."""
+ROUNDS = 5
+"""So often the broker is asked for the time: the quickest answer says most."""
+SETTINGS = (*server.SETTINGS, advisories.TLS, advisories.CLIENTS)
+"""What of the server's settings is looked at; others may be secret."""
+COMPATIBLE = ("redis", "7.2.4")
+"""What a Valkey may call itself for the sake of old clients."""
+
+
+def examine(settings: Settings, admin: Address | None) -> Iterator[Finding]:
+    """Yield what is to be said of the broker.
+
+    Args:
+        settings: the unit's.
+        admin: the broker again, as somebody who may see its settings; None: as the unit.
+    """
+    address = settings.address()
+    yield from transport(address)
+    try:
+        with Dial(address, CLIENT) as dial:
+            yield ok("broker", f"{address} answers")
+            yield from _conversation(dial, settings, address, admin)
+    except Unavailable as failure:
+        yield error("broker", str(failure), _cure(str(failure), address))
+
+
+def transport(address: Address) -> Iterator[Finding]:
+    """Yield what the way to the broker gives away."""
+    if address.tls is not None and not address.tls.verify:
+        cure = "take ssl_cert_reqs=none out of redis.url, and set redis.ca_file if the CA is yours"
+        yield warning("TLS", "any certificate is taken: whoever is in between may command", cure)
+    elif address.tls is not None:
+        yield ok("TLS", "the broker's certificate and name are checked")
+    elif not is_local(address):
+        secret = bool(address.password or address.password_file)
+        what = "the password and every command" if secret else "every command"
+        more = "" if secret else ", and nobody has to log in"
+        cure = "use rediss:// and an ACL user (docs/security.md)"
+        yield warning("TLS", f"{what} cross the network in the clear{more}", cure)
+    if address.password.startswith("change-me-"):
+        cure = "choose another one, in the ACL file and in redis.password_file"
+        yield warning("password", "it is the one of the example", cure)
+
+
+def is_local(address: Address) -> bool:
+    """Tell whether the way to the broker doesn't leave this machine."""
+    hosts = [host for host, _ in address.sentinels] or [address.host]
+    return bool(address.path) or all(map(_is_loopback, hosts))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _conversation(
+    dial: Dial, settings: Settings, address: Address, admin: Address | None
+) -> Iterator[Finding]:
+    names = Names(settings.redis.namespace, settings.name)
+    channels = settings.control.channels
+    hello = _hello(dial)
+    yield from _part(hello)
+    yield from _clock(dial)
+    yield from permissions.examine(dial, address.username or "default", names, channels)
+    with nullcontext(dial) if admin is None else Dial(admin, CLIENT) as asked:
+        facts = server_facts(asked)
+        yield from _version(hello, facts, is_tls=address.tls is not None)
+        yield from server.examine(facts)
+    yield from _owner(dial, names)
+    yield from _channels(dial, names, channels)
+    yield from _strangers(address, names, channels)
+
+
+def server_facts(dial: Dial) -> dict[str, str] | None:
+    """Return what the server says of itself; None if we may not ask."""
+    asked = [("CONFIG", "GET", setting) for setting in SETTINGS]
+    info, *replies = dial.replies([("INFO", "server"), *asked])
+    if any(isinstance(reply, hiredis.ReplyError) for reply in (info, *replies)):
+        return None
+    pairs = (line.partition(":") for line in _text(info).splitlines())
+    told = {f"info:{key}": value for key, _, value in pairs if value}
+    config = [pair for reply in replies for pair in _pairs(reply)]
+    return told | {_text(key): _text(value) for key, value in config}
+
+
+def _pairs(reply: Any) -> list[tuple[Any, Any]]:
+    return list(reply.items()) if isinstance(reply, dict) else []
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _hello(dial: Dial) -> dict[str, str]:
+    reply = dial.call("HELLO", "3")
+    return {_text(key): _text(value) for key, value in _pairs(reply)}
+
+
+def _part(hello: dict[str, str]) -> Iterator[Finding]:
+    """Yield what part the server plays among others."""
+    if hello.get("role", "master") != "master":
+        cure = "point redis.url at the master, or at its Sentinels (redis+sentinel://)"
+        yield error("broker", f"it is a {hello['role']}: nothing can be written there", cure)
+    if hello.get("mode") == "cluster":
+        cure = "use a server of its own, or a master with Sentinels"
+        yield warning("broker", "it is a Cluster, which units don't know of", cure)
+
+
+def _version(
+    hello: dict[str, str], facts: dict[str, str] | None, *, is_tls: bool
+) -> Iterator[Finding]:
+    software, version = hello.get("server", "redis"), hello.get("version", "")
+    if facts is not None and "info:valkey_version" in facts:
+        software, version = "valkey", facts["info:valkey_version"]
+    elif facts is None and (software, version) == COMPATIBLE:
+        cure = "ask as an administrator: --admin-url"
+        yield unknown("version", f"{software} {version}, or a Valkey that calls itself so", cure)
+        return
+    holes = [
+        hole for hole in advisories.known(software, version) if _is_open(hole, facts, is_tls=is_tls)
+    ]
+    if not holes:
+        text = f"{software} {version}: no known hole (as of {advisories.AS_OF})"
+        yield ok("version", text)
+        return
+    told = "; ".join(f"{hole.number}: {hole.what}" for hole in holes)
+    best = max((hole.cure(version) for hole in holes), key=advisories.parse)
+    cure = f"upgrade to {best} or newer, unless your distribution has mended {version} itself"
+    yield warning("version", f"{software} {version}: {told}", cure)
+
+
+def _is_open(hole: advisories.Advisory, facts: dict[str, str] | None, *, is_tls: bool) -> bool:
+    """Tell whether the server's settings leave the hole open, as far as we know them."""
+    if hole.only == advisories.TLS and is_tls:
+        return True
+    return facts is None or not hole.only or facts.get(hole.only, "0") != "0"
+
+
+def _clock(dial: Dial) -> Iterator[Finding]:
+    """Yield how far the clocks are apart; the quickest of a few answers says it best."""
+    measured = []
+    for _ in range(ROUNDS):
+        began, at = time.monotonic(), time.time()
+        reply = dial.replies([("TIME",)])[0]
+        took_s = time.monotonic() - began
+        if isinstance(reply, hiredis.ReplyError):
+            return  # a missing right, which is told as one
+        measured.append((took_s, int(reply[0]) + int(reply[1]) / 1e6 - at - took_s / 2))
+    took_s, ahead_s = min(measured)
+    text = f"the broker's is {ahead_s:+.3f} s from ours; it answers within {took_s * 1000:.2f} ms"
+    if abs(ahead_s) <= CLOCK_S:
+        yield ok("clock", text)
+    else:
+        cure = "set both by NTP; until then times in logs and events don't fit together"
+        yield warning("clock", text, cure)
+
+
+def _owner(dial: Dial, names: Names) -> Iterator[Finding]:
+    """Yield who has the unit's name."""
+    reply = dial.replies([("GET", names.owner)])[0]
+    holder = Holder.parse(reply)
+    if isinstance(reply, hiredis.ReplyError):
+        return
+    if holder is None:
+        yield ok("name", f"{names.name} is free")
+    elif lives_here(holder):
+        yield ok("name", f"{names.name} is this machine's own unit {holder.text()}")
+    else:
+        cure = "give this unit another name, or start it with --replace"
+        yield error("name", f"{names.name} is taken: a unit lives {holder.text()}", cure)
+
+
+def _channels(dial: Dial, names: Names, channels: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield who hears what, and which of it is too much."""
+    plain = [channel for channel in channels if not is_pattern(channel)]
+    heard = (*plain, names.control, names.canary)
+    found = dial.replies([("PUBSUB", "NUMSUB", *heard), ("GET", names.owner)])
+    if not any(isinstance(reply, hiredis.ReplyError) for reply in found):
+        counts = dict(zip(heard, map(int, found[0][1::2]), strict=True))
+        for channel in (*plain, names.control):
+            yield _audience(channel, counts[channel], lives=Holder.parse(found[1]) is not None)
+    for channel in channels:
+        if is_pattern(channel) and not channel.strip("*"):
+            cure = 'name what it is to hear, as in "jobs:*"'
+            yield warning("channels", f"{channel}: it hears all that anybody says to anybody", cure)
+    if not channels:
+        text = f"none of its own: it hears {names.control} alone"
+        yield ok("channels", text)
+
+
+def _audience(channel: str, count: int, *, lives: bool) -> Finding:
+    if count:
+        return ok("channels", f"{channel}: heard by {count}")
+    if not lives:
+        return ok("channels", f"{channel}: nobody hears it, as the unit doesn't run")
+    cure = "look for link.failed in the unit's log; SIGHUP lets it read its settings anew"
+    return error("channels", f"{channel}: nobody hears it, though the unit lives", cure)
+
+
+def _strangers(address: Address, names: Names, channels: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield what somebody without a password may do there: it is tried, and not done."""
+    stranger = address._replace(username="", password="", password_file="")
+    lines = [("PUBLISH", channel, "") for channel in (names.control, *channels)]
+    try:
+        with Dial(stranger, CLIENT) as dial:
+            refused = permissions.refusals(dial, lines)
+    except Unavailable:
+        yield ok("strangers", "nobody gets in without a password")
+        return
+    denied = {line for line, _ in refused or ()}
+    may = [channel for _, channel, _ in (line for line in lines if line not in denied)]
+    if refused is None or not may:
+        yield ok("strangers", "without a password nobody may publish to the unit's channels")
+        return
+    who = "anybody on this machine" if is_local(address) else "anybody who reaches the broker"
+    cure = "`statusd acl` prints a file of users; the server reads it by its setting aclfile"
+    yield warning("strangers", f"{who} may publish END to {', '.join(may)}", cure)
+
+
+def _cure(reason: str, address: Address) -> str:
+    """Return what to do about a broker that can't be talked to."""
+    if "WRONGPASS" in reason or "NOAUTH" in reason:
+        return "set redis.username and redis.password_file to what the broker's ACL file has"
+    if "NOPERM" in reason:
+        return "the user needs the rights that `statusd acl` prints"
+    if "certificate" in reason.lower() or "SSL" in reason or "TLS" in reason:
+        return "look at redis.ca_file, cert_file and key_file, and at the name in redis.url"
+    if address.tls is not None and "refused" not in reason:
+        return "it may want a certificate of ours: set redis.cert_file and key_file"
+    return "is it running, and is redis.url right? `statusd run --embedded` brings one along"

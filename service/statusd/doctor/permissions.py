@@ -1,0 +1,67 @@
+"""Whether the broker lets the unit say what it must: tried, and never done.
+
+Between MULTI and DISCARD the broker judges each command and runs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import hiredis
+
+from statusd.doctor.findings import Finding, error, ok, unknown
+from statusd.wire.names import Names
+from statusd.wire.rights import DAEMON, missing_rule
+
+if TYPE_CHECKING:
+    from statusd.core.outbox import Line
+    from statusd.wire.dial import Dial
+
+ABOUT = "rights"
+_UNTRIED = ("MULTI", "DISCARD")
+
+
+def examine(dial: Dial, user: str, names: Names, channels: Sequence[str]) -> Iterator[Finding]:
+    """Yield which rights are missing, each with the rule that grants it.
+
+    Args:
+        dial: logged in as the daemon.
+        user: the name of its ACL user.
+        channels: the user's own channels and patterns.
+    """
+    lines = [
+        line
+        for line in DAEMON.says(names, channels)
+        if line[0] not in _UNTRIED and (line[0] != "PSUBSCRIBE" or line[1] in channels)
+    ]
+    verdicts = refusals(dial, lines)
+    if verdicts is None:
+        cure = f"ACL SETUSER {user} +multi +discard (they let it be tried without being done)"
+        yield unknown(ABOUT, f"{user} may not try what it may do", cure)
+        return
+    missing: dict[str, list[str]] = {}
+    for line, reason in verdicts:
+        what = " ".join(str(word) for word in line[:2]).strip()
+        missing.setdefault(missing_rule(reason, line, names), []).append(what)
+    for rule, refused in missing.items():
+        cure = f"ACL SETUSER {user} {rule}; `statusd acl` prints all that it needs"
+        yield error(ABOUT, f"{user} may not: {', '.join(refused)}", cure)
+    if not missing:
+        yield ok(ABOUT, f"{user} may do all that a unit must ({len(lines)} commands tried)")
+
+
+def refusals(dial: Dial, lines: Sequence[Line]) -> list[tuple[Line, str]] | None:
+    """Return the lines that would be refused for want of a right, and why; None: not to be tried.
+
+    Raises:
+        Unavailable: the connection is lost.
+    """
+    begun, *replies, _ = dial.replies([("MULTI",), *lines, ("DISCARD",)])
+    if isinstance(begun, hiredis.ReplyError):
+        return None
+    return [
+        (line, str(reply))
+        for line, reply in zip(lines, replies, strict=True)
+        if isinstance(reply, hiredis.ReplyError) and str(reply).startswith("NOPERM")
+    ]

@@ -1,0 +1,93 @@
+"""Tests of `statusd.doctor.local`: folders, secrets, and the units of systemd."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from statusd.daemon.presence import Holder
+from statusd.doctor.findings import Level
+from statusd.doctor.local import folder, judge, lives_here, secrets, service_manager, units
+from statusd.settings import Settings
+
+SHOWN = """\
+Type=notify-reload
+Restart=on-failure
+WatchdogUSec=30s
+Id=statusd@job.service
+LoadState=loaded
+RestartPreventExitStatus=78
+
+Type=simple
+Restart=no
+WatchdogUSec=0
+Id=statusd.service
+LoadState=loaded
+RestartPreventExitStatus=
+"""
+
+
+def test_a_folder_is_judged_and_not_made(tmp_path: Path) -> None:
+    """It is there, or may be made; a file in its place, or a file system that is read-only."""
+    (tmp_path / "file").touch()
+
+    assert folder("state", tmp_path, "").level is Level.OK
+    assert "can be made" in folder("state", tmp_path / "a" / "b", "").what
+    assert not (tmp_path / "a").exists()
+    assert folder("state", tmp_path / "file" / "a", "cure").level is Level.ERROR
+    assert folder("state", Path("/proc/statusd"), "cure").level is Level.ERROR
+
+
+def test_a_secret_that_everybody_may_read_is_told(tmp_path: Path) -> None:
+    """A password file, or the settings themselves if the password stands there."""
+    file, secret = tmp_path / "a.toml", tmp_path / "secret"
+    file.touch(0o644)
+    secret.touch(0o600)
+    plain = Settings.model_validate({"redis": {"password_file": str(secret)}})
+    inside = Settings.model_validate({"redis": {"url": "redis://me:hunter2@host"}})
+    gone = Settings.model_validate({"redis": {"password_file": str(tmp_path / "gone")}})
+
+    assert [found.level for found in secrets(plain, file)] == [Level.OK]
+    told = list(secrets(inside, file))
+    assert [found.level for found in told] == [Level.WARNING]
+    assert "hunter2" not in str(told)
+    assert [found.level for found in secrets(gone, file)] == [Level.ERROR]
+
+
+def test_a_unit_of_systemd_is_watched_and_started_again() -> None:
+    """What is missing is named, as it stands in a unit file."""
+    good, bad = units(SHOWN)
+
+    assert [found.level for found in judge(good)] == [Level.OK]
+    (found,) = judge(bad)
+    assert found.level is Level.WARNING
+    assert "Type=notify" in found.what
+    for directive in ("Type=notify", "WatchdogSec=30s", "Restart=on-failure", "78"):
+        assert directive in found.cure
+
+
+def test_systemd_is_asked_where_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the unit of this file too; one that isn't there is not judged."""
+    asked = tmp_path / "asked"
+    systemctl = tmp_path / "systemctl"
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >{asked}\ncat {tmp_path}/shown\n')
+    systemctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    monkeypatch.setattr("statusd.doctor.local.SYSTEMD", tmp_path)
+
+    (tmp_path / "shown").write_text(SHOWN)
+    assert [one.level for one in service_manager(Path("job.toml"))] == [Level.OK, Level.WARNING]
+    assert asked.read_text().split()[-2:] == ["statusd.service", "statusd@job.service"]
+    (tmp_path / "shown").write_text(SHOWN.replace("LoadState=loaded", "LoadState=not-found"))
+    (nobody,) = service_manager(Path("job.toml"))
+    assert nobody.level is Level.WARNING
+    assert "knows none of statusd.service, statusd@job.service" in nobody.what
+    systemctl.write_text("#!/bin/sh\nexit 1\n")
+    assert [one.level for one in service_manager(None)] == [Level.UNKNOWN]
+
+
+def test_a_daemon_of_another_machine_does_not_live_here() -> None:
+    """Whatever its number."""
+    assert not lives_here(Holder(1, "somewhere-else.invalid", 1))
