@@ -1,6 +1,6 @@
-# make run | test | check | faults | soak | reliability | bench | contract: each does all its own set-up (git, make, Python >= 3.11).
+# make run | test | check | faults | soak | reliability | ops-check | bench | contract: each does all its own set-up (git, make, Python >= 3.11).
 .POSIX:
-.PHONY: run test check faults soak reliability format bench contract clean help
+.PHONY: run test check faults soak reliability ops-check format bench contract clean help
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -18,6 +18,7 @@ help:
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
 	@echo "make reliability  the tests of all faults, written down in docs/reliability.md"
+	@echo "make ops-check  a real systemd is booted, a real image built and run; as root, minutes"
 	@echo "make bench   the benchmarks"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
@@ -47,6 +48,10 @@ soak: $(VENV)/.ready
 
 reliability: $(VENV)/.ready
 	$(BIN)/python -m pytest -m fault --reliability
+
+ops-check: $(VENV)/.ready
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ops]'
+	$(BIN)/python -m pytest tests/ops --ops -s -p no:randomly -ra
 
 format: $(VENV)/.ready
 	$(BIN)/ruff format .

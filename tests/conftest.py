@@ -23,6 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--units", type=int, default=8, help="how many units there are in tests/faults"
     )
     parser.addoption(
+        "--ops", action="store_true", help="let tests/ops boot a machine and build images"
+    )
+    parser.addoption(
         "--reliability", action="store_true", help="write what came of it to docs/reliability.md"
     )
 

@@ -11,7 +11,6 @@ import os
 import re
 import shlex
 import signal
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -39,7 +38,7 @@ from statusd.core.unit import Identity
 from statusd.lifecycles import Source
 from statusd.wire.address import Address, parse_url, with_credentials
 from statusd.wire.listen import Listen, parse_listen
-from statusd.wire.names import is_pattern
+from statusd.wire.names import default_name, is_pattern
 
 PREFIX = "STATUSD_"
 _INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG)")
@@ -358,7 +357,7 @@ def load(
     except ConfigError as error:
         problems += error.problems
     if settings is not None and lifecycle is not None:
-        settings = settings.model_copy(update={"name": settings.name or _name(file)})
+        settings = settings.model_copy(update={"name": settings.name or default_name(file)})
         settings._lifecycle, settings._attached = lifecycle, attached
         problems += _contradictions(settings, source)
     if settings is None or problems:
@@ -523,11 +522,6 @@ def environment_of(file: Path) -> dict[str, str]:
         if value is None:
             raise ConfigError(f"{file}: {name!r:.40}: a line is NAME=value")
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _name(file: Path | None) -> str:
-    stem = file.stem if file is not None else "statusd"
-    return re.sub(r"[^A-Za-z0-9._@-]", "-", f"{stem}@{socket.gethostname()}")[:64]
 
 
 # ---- mistakes --------------------------------------------------------------------------------

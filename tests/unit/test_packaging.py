@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from statusd.daemon.loop import FLUSH_S
+from statusd.cli import EXIT_CONFIG
+from statusd.cli.health import TIMEOUT_S
+from statusd.daemon.heartbeat import FEEDS
+from statusd.daemon.loop import EXIT_OUSTED, FLUSH_S
+from statusd.daemon.steward import MORE_S, TURN_S
 from statusd.daemon.voice import BEAT_S, DOCUMENT_TTL_S
 from statusd.settings import Worker
 from statusd.wire.link import CONNECT_S, REPLY_S
@@ -16,10 +21,20 @@ DOCKER_STOP_S = 10
 """How long `docker stop` waits before it kills."""
 
 
-def unit_file() -> dict[str, str]:
-    """Return the directives of the systemd unit."""
-    rows = Path("systemd/statusd.service").read_text(encoding="utf-8").splitlines()
+UNITS = ("statusd.service", "statusd@.service")
+
+
+def unit_file(name: str = "statusd.service") -> dict[str, str]:
+    """Return the directives of a systemd unit."""
+    rows = Path("systemd", name).read_text(encoding="utf-8").splitlines()
     return dict(row.split("=", 1) for row in rows if "=" in row and not row.startswith("#"))
+
+
+def dockerfile() -> list[tuple[str, str]]:
+    """Return the instructions of the Dockerfile, continued lines joined."""
+    text = Path("Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    rows = [row for row in text.splitlines() if row and not row.startswith("#")]
+    return [(row.split()[0], row.split(None, 1)[1]) for row in rows]
 
 
 def longest_stop_s() -> float:
@@ -43,20 +58,100 @@ def test_every_wait_fits_into_the_one_above_it() -> None:
 
 
 @pytest.mark.fault("W17", "G03", "G10")
-def test_the_unit_leaves_the_worker_to_the_daemon() -> None:
+@pytest.mark.parametrize("name", UNITS)
+def test_the_unit_leaves_the_worker_to_the_daemon(name: str) -> None:
     """SIGTERM and words are the daemon's alone; a worker out of memory ends no unit."""
-    directives = unit_file()
+    directives = unit_file(name)
 
     assert directives["KillMode"] == "mixed"
     assert directives["NotifyAccess"] == "main"
     assert directives["OOMPolicy"] == "continue"
 
 
+@pytest.mark.fault("G08", "G11", "C04")
+@pytest.mark.parametrize("name", UNITS)
+def test_the_watchdog_is_patient_enough(name: str) -> None:
+    """It outlasts every wait of ours, and leaves a daemon that was stopped the time to end."""
+    seconds = {key: value.removesuffix("s") for key, value in unit_file(name).items()}
+
+    assert float(seconds["WatchdogSec"]) > 3 * (CONNECT_S + REPLY_S)
+    assert float(seconds["WatchdogSec"]) / FEEDS > TURN_S
+    assert float(seconds["TimeoutAbortSec"]) > longest_stop_s()
+    assert MORE_S > 2 * TURN_S
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_what_trying_again_does_not_mend_is_not_tried_again(name: str) -> None:
+    """Wrong settings, and a daemon that can't stay up."""
+    directives = unit_file(name)
+
+    assert directives["RestartPreventExitStatus"] == str(EXIT_CONFIG) == str(EXIT_OUSTED)
+    spacing_s = float(directives["RestartSec"].removesuffix("s"))
+    burst, within_s = (int(directives[f"StartLimit{key}"]) for key in ("Burst", "IntervalSec"))
+    assert burst * spacing_s < within_s  # else the limit would never be reached
+
+
+def test_the_two_units_differ_in_the_file_alone() -> None:
+    """What is learnt with one is true of the other."""
+    one, many = (unit_file(name) for name in UNITS)
+
+    assert {k: v.replace("%i", "statusd") for k, v in many.items() if k != "Description"} == {
+        k: v for k, v in one.items() if k != "Description"
+    }
+
+
+def test_a_drop_in_changes_nothing_before_it_is_edited() -> None:
+    """Each loosening is a line that somebody has to want."""
+    rows = Path("systemd/drop-ins/loosening.conf").read_text(encoding="utf-8").splitlines()
+
+    assert [row for row in rows if row and not row.startswith("#")] == ["[Service]"]
+
+
 @pytest.mark.fault("G14")
 def test_no_shell_stands_before_the_program() -> None:
     """The image executes it itself, so that it gets the signals; the unit as well."""
-    rows = Path("Dockerfile").read_text(encoding="utf-8").splitlines()
-    started = [row.split(" ", 1)[1] for row in rows if row.startswith(("ENTRYPOINT", "CMD"))]
+    words = dict(dockerfile())
+    started = [*json.loads(words["ENTRYPOINT"]), *json.loads(words["CMD"])]
+    health = words["HEALTHCHECK"].partition("CMD ")[2]
 
-    assert [word for row in started for word in json.loads(row)][:2] == ["statusd", "run"]
+    assert started[:2] == ["statusd", "run"]
+    assert json.loads(health) == ["statusd", "health"]
     assert unit_file()["ExecStart"].split()[0].endswith("/statusd")
+
+
+def test_the_image_is_made_with_what_every_builder_knows() -> None:
+    """Two stages, a user by number, and no word that only some builders understand."""
+    text = Path("Dockerfile").read_text(encoding="utf-8")
+    words = [word for word, _ in dockerfile()]
+
+    assert words.count("FROM") == 2
+    assert "ADD" not in words
+    for new in ("<<", "--link", "--start-interval", "# syntax", "--exclude", "--parents"):
+        assert new not in text
+    assert ("USER", "10001:10001") in dockerfile()
+    assert f"VERSION={version('statusd')}" in text
+
+
+def test_what_is_asked_for_health_is_in_time() -> None:
+    """The answer comes, or is given up, before the engine gives up."""
+    health = dict(dockerfile())["HEALTHCHECK"]
+
+    assert float(health.partition("--timeout=")[2].partition("s")[0]) > TIMEOUT_S
+
+
+def test_examples_say_that_they_are() -> None:
+    """Nobody takes them for the product; none holds a secret, or a tag that moves by itself."""
+    for folder in ("quadlet", "kubernetes"):
+        for file in Path("config", folder).iterdir():
+            text = file.read_text(encoding="utf-8")
+            assert text.startswith("# An example")
+            assert "password" not in text.lower().replace("statusd_redis_password", "")
+
+
+def test_compose_keeps_what_has_ended() -> None:
+    """And the unit starts whether the broker is well or not."""
+    text = Path("compose.yaml").read_text(encoding="utf-8")
+
+    assert "restart: on-failure" in text
+    assert "depends_on: [valkey]" in text
+    assert float(text.partition("stop_grace_period: ")[2].partition("s")[0]) > longest_stop_s()

@@ -260,6 +260,7 @@ def loaded_by(module: str) -> set[str]:
         ("statusd.worker.launch", LEAN),
         ("statusd.worker.attach", LEAN | {"subprocess", "threading", "logging", "signal"}),
         ("statusd.cli.send", SEND),
+        ("statusd.cli.health", SEND | {"ssl", "tomllib", "rich", "subprocess", "hiredis"}),
     ],
 )
 def test_an_import_loads_nothing_heavy(module: str, heavy: set[str]) -> None:

@@ -17,6 +17,7 @@ VERBS = {
     "graph": "draw the lifecycle",
     "doctor": "look for trouble with the broker and this machine, and say what to do",
     "acl": "print an access list for the broker: daemon, operator, viewer",
+    "health": "tell whether the daemon's loop turns, with or without a broker",
 }
 EXIT_NOBODY = 5
 """There is no unit that it could be about."""

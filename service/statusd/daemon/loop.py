@@ -36,6 +36,7 @@ from statusd.daemon.document import Proof, document, rfc3339
 from statusd.daemon.endpoint import answers
 from statusd.daemon.guard import Guard
 from statusd.daemon.hearing import Hearing
+from statusd.daemon.heartbeat import Turn
 from statusd.daemon.http import HttpServer
 from statusd.daemon.local_socket import Client, LocalSocket
 from statusd.daemon.metrics import Sources
@@ -47,11 +48,13 @@ from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.sides import Spec
 from statusd.daemon.signals import is_hangup
 from statusd.daemon.state_file import StateFile
+from statusd.daemon.steward import Steward
 from statusd.daemon.voice import BEAT_S, Voice
 from statusd.daemon.watchdog import Watchdog, look_every_s
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.listen import Listen
+from statusd.wire.local import HEALTH
 from statusd.wire.names import Names
 
 EXIT_OUSTED = 78
@@ -124,6 +127,13 @@ class Daemon:
         wall: the wall clock in seconds; only a label, never a measure.
     """
 
+    _gap: Line = ()
+    """The last outage, on its way to the history."""
+    _durable: tuple[Command, ...] = ()
+    """The commands whose effects wait for the state file."""
+    _owed: tuple[Verdict, ...] = ()
+    """The answers to older commands among those effects."""
+
     def __init__(self, parts: Parts, wall: Callable[[], float] = time.time) -> None:
         self._loop = asyncio.get_running_loop()
         self._status = parts.status
@@ -160,7 +170,6 @@ class Daemon:
         )
         self._ear.follower = self._commands
         self._outages = Outages(wall(), parts.deaf)
-        self._gap: Line = ()
         self._counts = Counts()
         self._canary = Canary(parts.names.canary, parts.status.identity.boot)
         self._canary.measured = self._counts.canary.add
@@ -168,8 +177,6 @@ class Daemon:
         self._inbox: deque[ev.Input] = deque()
         self._busy = False
         self._unkept: tuple[int, list[ev.Effect]] | None = None
-        self._durable: tuple[Command, ...] = ()
-        self._owed: list[Verdict] = []
         self._kept_place = parts.status.place
         self._impatience: asyncio.TimerHandle | None = None
         self._process: Process | None = None
@@ -187,6 +194,16 @@ class Daemon:
         self._dropped = self._lost = 0
         self._asked_to_end = 0
         self._watchdog = Watchdog()
+        self._handled = self._looked = 0
+        self._steward = Steward(
+            parts.service_manager,
+            parts.status,
+            self._ear,
+            self._mouth,
+            record=lambda: None if self._process is None else self._process.record(),
+            turns=self._turns,
+            complain=self._complain_of_stuck,
+        )
         self.left: asyncio.Future[int] = self._loop.create_future()
         self._drained: asyncio.Future[None] = self._loop.create_future()
         self._local = LocalSocket(parts.socket, self._hear_local)
@@ -241,8 +258,9 @@ class Daemon:
         self._beat()
         self._watch()
         self._prove()
+        self._steward.turn()
         code = await self.left
-        await self._close()
+        await self._close(code)
         return EXIT_OUSTED if self._holder is not None else code
 
     async def _take_name(self, *, replace: bool) -> None:
@@ -267,8 +285,8 @@ class Daemon:
         await self._mouth.close()
         await self._parts.state_file.close()
 
-    async def _close(self) -> None:
-        self._parts.service_manager.say(STOPPING="1", STATUS="END")
+    async def _close(self, code: int) -> None:
+        self._steward.stop(code)
         for timer in self._timers.values():
             timer.cancel()
         await self._ear.close()
@@ -286,6 +304,7 @@ class Daemon:
             self._process.close()
         self._guard.close()
         await self._parts.state_file.close()
+        await self._parts.service_manager.close()
 
     def _close_sinks(self) -> None:
         patience_ends = self._loop.time() + OUTPUT_S
@@ -330,6 +349,7 @@ class Daemon:
                 self._perform(effect)
             while self._inbox:
                 happened = self._inbox.popleft()
+                self._handled += 1
                 self._hearing.forget()
                 effects = self._status.handle(happened, self._loop.time())
                 if isinstance(happened, ev.Delivered) and _does_something(effects):
@@ -361,7 +381,7 @@ class Daemon:
         commands = (m.command for m in read.messages if isinstance(m, ev.Commanded))
         self._durable = tuple(command for command in commands if command.id in told)
         read_now = {command.id for command in self._durable}
-        self._owed = [v for v in verdicts if v.is_final and v.fields.get("id") not in read_now]
+        self._owed = tuple(v for v in verdicts if v.is_final and v.fields.get("id") not in read_now)
         self._unkept = self._keep(self._inherited), effects
         self._impatience = self._loop.call_later(STATE_S, self._go_on)
 
@@ -369,7 +389,7 @@ class Daemon:
         if self._unkept is None:
             return
         _, effects = self._unkept
-        self._unkept, self._durable, self._owed = None, (), []
+        self._unkept, self._durable, self._owed = None, (), ()
         if self._impatience is not None:
             self._impatience.cancel()
         self._work_off(effects)
@@ -423,6 +443,9 @@ class Daemon:
 
     def _hear_local(self, line: bytes, client: Client) -> None:
         """Take a message from somebody on this host; he is answered on his own connection too."""
+        if line == HEALTH:
+            client.tell(self._steward.health())
+            return
         try:
             command = parse(line, "socket", self._loop.time())
         except BadMessage as error:
@@ -511,7 +534,7 @@ class Daemon:
         if link is self._ear:
             self._hearing_changed()
         self._stale = True
-        self._tell_service_manager()
+        self._steward.tell()
         self.settle()
 
     def link_failed(self, link: Link) -> None:
@@ -526,7 +549,7 @@ class Daemon:
         which = "hears" if link is self._ear else "sends"
         fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
         self._complain(which, "link.failed", LINK_S, **fields)
-        self._tell_service_manager()
+        self._steward.tell()
 
     def replied(self, line: Line, reply: object) -> None:
         """Look at the reply to something we sent: only errors are of interest."""
@@ -660,7 +683,7 @@ class Daemon:
         self._show_at = self._loop.time() + UNSEEN_S
         shown = {k: fields[k] for k in _LOGGED if k in fields}
         log.info("state.changed", **shown)
-        self._tell_service_manager()
+        self._steward.tell()
 
     def _answer(self, verdict: Verdict, *, document: bool = False) -> None:
         """Give a verdict; a final one only when no successor could give another.
@@ -725,7 +748,8 @@ class Daemon:
         """Look whether the worker gets on with its work."""
         status = self._status
         limit_s = status.policy.hang_timeout_s
-        every_s = look_every_s(limit_s) if limit_s else 1.0
+        self._looked += 1
+        every_s = look_every_s(limit_s) if limit_s else min(1.0, self._steward.turn_s)
         self._loop.call_later(every_s, self._watch)
         if not limit_s or self._process is None or not status.worker.counts:
             self._watchdog = Watchdog()
@@ -739,6 +763,15 @@ class Daemon:
         if silent_s > limit_s or status.worker.hung:
             self.take(ev.WorkerHung(self._process.run, silent_s))
             self.settle()
+
+    def _turns(self, now: float) -> dict[str, Turn]:
+        """Return how far inbox and supervisor have come; an empty inbox has nothing to do.
+
+        While the state file is awaited nothing is handled, but only until patience ends.
+        """
+        is_patient = self._impatience is not None and now < self._impatience.when() + STATE_S
+        may_wait = is_patient if self._busy else not self._inbox
+        return {"inbox": Turn(self._handled, may_wait), "supervisor": Turn(self._looked)}
 
     # ---- what the world is told --------------------------------------------------------------
 
@@ -783,17 +816,6 @@ class Daemon:
             self._status, self._process, self._ear, proof, self._channels, self._since, now
         )
 
-    def _tell_service_manager(self) -> None:
-        manager, state, link = self._parts.service_manager, self._status.state, self._ear
-        if not manager.listens:
-            return
-        trouble = f"; link {link.state.value}: {link.trouble}" if link.trouble else ""
-        manager.say(STATUS=f"{state.name}{trouble}")
-        if state not in self._status.lifecycle.postponing and (
-            link.trouble or link.state is LinkState.LISTENING
-        ):
-            manager.say(READY="1")
-
     # ---- complaints --------------------------------------------------------------------------
 
     def _complain(self, what: str, event: str, every_s: float = COMPLAIN_S, **fields: Any) -> None:
@@ -815,6 +837,10 @@ class Daemon:
         trouble = self._parts.state_file.trouble
         if trouble:
             self._complain("state file", "state_file.failed", reason=trouble)
+
+    def _complain_of_stuck(self, parts: list[str]) -> None:
+        what = f"stuck {' '.join(parts)}"
+        self._complain(what, "loop.stuck", parts=parts, then="the watchdog is not fed")
 
     def _complain_of_output(self) -> None:
         for sink in set(self._parts.sinks or ()):

@@ -65,9 +65,9 @@ class Announcer(ServiceManager):
         self.listens = True
         self._line = line
 
-    def say(self, **fields: str) -> None:
-        """Pass the first ``READY=1`` on."""
-        if self.listens and fields.get("READY") == "1":
+    def ready(self) -> None:
+        """Pass it on, once."""
+        if self.listens:
             self.listens = False
             self._line.tell(child.READY)
 

@@ -153,6 +153,9 @@ class Link:
         self.follower: Follower | None = None
         self._draw = draw
         self.failures = 0
+        self.turns = 0
+        """How many connections were tried."""
+        self._due = 0.0
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -187,6 +190,17 @@ class Link:
         """Return for how long the broker has pushed nothing, in seconds (loop's time)."""
         return now - self._connection.pushed_at if self._connection is not None else 0.0
 
+    def is_overdue(self, now: float) -> bool:
+        """Tell whether the next attempt, or its end, should have come by now (loop's time).
+
+        A connection that stands is never overdue, however silent: it has deadlines of its own.
+        """
+        if self._task is None or self._task.done():
+            return True
+        if self._connection is not None:
+            return self._connection.lost.done()
+        return now > self._due
+
     def ask(self, *lines: Line) -> None:
         """Send what the follower wants to know; lost with the connection if it has no reply."""
         if self._connection is not None:
@@ -202,7 +216,10 @@ class Link:
 
     async def _keep(self) -> None:
         """Live through one connection after the other; the only place that reconnects."""
+        loop = asyncio.get_running_loop()
         while True:
+            self.turns += 1
+            self._due = loop.time() + CONNECT_S + LATE_S
             connection = Connection(self)
             try:
                 self.trouble = await self._live(connection)
@@ -212,6 +229,7 @@ class Link:
             self._left()
             wait_s = backoff_s(self.failures, self._draw())
             self.failures += 1
+            self._due = loop.time() + wait_s + LATE_S
             # Not wait_for: before Python 3.12 it may lose a cancellation (cpython issue 86296).
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):

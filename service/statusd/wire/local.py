@@ -12,6 +12,9 @@ from typing import Any
 
 from statusd.core.errors import Unavailable
 
+HEALTH = b'{"ask": "health"}'
+"""The one question that is no command: it changes nothing, and nobody else hears the answer."""
+
 
 def runtime_directory() -> Path:
     """Return where this user's daemons leave their sockets, and an embedded broker its address."""
@@ -45,7 +48,8 @@ def sockets(namespace: str, given: str = "") -> dict[str, Path]:
     """Return unit -> socket of the daemons here.
 
     Args:
-        given: a socket, or a folder of some; empty for the usual places.
+        given: a socket, or a folder of some; empty for the usual places. Below a folder one more
+            floor is looked at: each service has a runtime directory of its own.
 
     Raises:
         Unavailable: there are none.
@@ -53,7 +57,8 @@ def sockets(namespace: str, given: str = "") -> dict[str, Path]:
     places = [Path(given)] if given else [runtime_directory(), Path("/run/statusd")]
     found: dict[str, Path] = {}
     for place in places:
-        paths = sorted(place.glob(f"{namespace}:*.sock")) if place.is_dir() else [place]
+        name = f"{namespace}:*.sock"
+        paths = sorted([*place.glob(name), *place.glob(f"*/{name}")]) if place.is_dir() else [place]
         found.update({p.stem.partition(":")[2]: p for p in paths if p.is_socket()})
     if not found:
         where = ", ".join(map(str, places))
@@ -86,8 +91,16 @@ class Local:
         Raises:
             Unavailable: the daemon has hung up.
         """
+        self.write(json.dumps(message).encode())
+
+    def write(self, line: bytes) -> None:
+        """Send a line.
+
+        Raises:
+            Unavailable: the daemon has hung up.
+        """
         try:
-            self._socket.sendall(json.dumps(message).encode() + b"\n")
+            self._socket.sendall(line + b"\n")
         except OSError as error:
             raise Unavailable(f"{self.path}: {error.strerror}") from None
 

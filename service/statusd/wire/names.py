@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+from pathlib import Path
 from typing import NamedTuple
 
 NAMESPACE = "statusd"
@@ -125,3 +127,9 @@ def _class(pattern: str, at: int) -> tuple[str, int]:
     if not members:
         return ("." if negated else "(?!)"), at
     return f"[{'^' if negated else ''}{''.join(members)}]", at
+
+
+def default_name(file: Path | None) -> str:
+    """Return the name of a unit that has none: its settings' file @ the host."""
+    stem = file.stem if file is not None else "statusd"
+    return re.sub(r"[^A-Za-z0-9._@-]", "-", f"{stem}@{socket.gethostname()}")[:64]

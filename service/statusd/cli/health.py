@@ -1,0 +1,150 @@
+"""``statusd health``: whether the loop of a daemon on this host turns. The broker isn't asked.
+
+Lean, for it is run every few seconds: no settings are validated here, only looked into.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from statusd.cli import complain
+from statusd.core.errors import ConfigError, Unavailable
+from statusd.wire.local import HEALTH, Local, sockets
+from statusd.wire.names import default_name
+
+TIMEOUT_S = 2.0
+EXIT_SICK = 1
+"""Of all codes that mean "no", the one that every container engine knows."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Say which arguments the verb takes."""
+    parser.add_argument(
+        "file", nargs="?", type=Path, metavar="FILE", help="settings: the unit that they are for"
+    )
+    parser.add_argument(
+        "--socket", default="", metavar="PATH", help="a daemon's socket, or a folder of some"
+    )
+    parser.add_argument("--namespace", help="default: the settings' one, or statusd")
+    parser.add_argument(
+        "--timeout", type=float, default=TIMEOUT_S, metavar="S", help="default: 2, in all"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.epilog = (
+        "without FILE (and STATUSD_NAME): every daemon that listens here, and at least one; "
+        "exit codes: 0 every loop turns, whether the broker is there or not; 1 one doesn't answer "
+        "in time, or none is there"
+    )
+
+
+def main(arguments: argparse.Namespace) -> int:
+    """Ask over the local socket, and tell in a line what came of it."""
+    until = time.monotonic() + arguments.timeout
+    try:
+        asked = _whom(arguments)
+    except Unavailable as error:
+        if arguments.json:
+            print(json.dumps({"healthy": False, "reason": str(error), "units": []}))
+        else:
+            complain(str(error))
+        return EXIT_SICK
+    units = [_ask(name, path, until, arguments.timeout) for name, path in asked.items()]
+    is_healthy = all(unit["healthy"] for unit in units)
+    if arguments.json:
+        print(json.dumps({"healthy": is_healthy, "units": units}))
+    else:
+        for unit in units:
+            _tell(unit)
+    return 0 if is_healthy else EXIT_SICK
+
+
+def _tell(unit: dict[str, Any]) -> None:
+    if unit["healthy"]:
+        link, ms = unit["link"], unit["ms"]
+        print(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}")
+    else:
+        complain(f"{unit['name']}: {unit['reason']}")
+
+
+def _whom(arguments: argparse.Namespace) -> dict[str, Path]:
+    """Return unit -> socket of those that are to be asked.
+
+    Raises:
+        ConfigError: the settings can't be read.
+        Unavailable: nobody listens.
+    """
+    table = _table(arguments.file)
+    environ = os.environ
+    redis = table.get("redis", {})
+    namespace = (
+        arguments.namespace
+        or environ.get("STATUSD_REDIS__NAMESPACE")
+        or str(redis.get("namespace", "statusd") if isinstance(redis, dict) else "statusd")
+    )
+    name = environ.get("STATUSD_NAME", "")
+    if arguments.file is not None and not name:
+        name = str(table.get("name") or default_name(arguments.file))
+    found = sockets(namespace, arguments.socket)
+    if not name or (arguments.socket and len(found) == 1):
+        return found
+    if name not in found:
+        there = ", ".join(sorted(found))
+        raise Unavailable(f"no daemon listens for {name!a} here (there is {there}): is it started?")
+    return {name: found[name]}
+
+
+def _table(given: Path | None) -> dict[str, Any]:
+    from statusd.cli.files import find_file
+
+    file = given or find_file()
+    if file is None:
+        return {}
+    import tomllib
+
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+
+
+def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any]:
+    """Return what is known of one unit: healthy or not, and why."""
+    began = time.monotonic()
+    try:
+        fields = _answer(path, until)
+    except Unavailable:
+        reason = f"nobody listens at {path} any more: the daemon has died, or was killed"
+        return {"name": name, "healthy": False, "reason": reason}
+    if fields is None:
+        reason = f"no answer within {timeout_s:g} s: the daemon is stopped, or its loop is stuck"
+        return {"name": name, "healthy": False, "reason": reason}
+    ms = round((time.monotonic() - began) * 1000, 1)
+    told = {"name": name, "healthy": not fields.get("stuck"), "ms": ms, **fields}
+    if fields.get("stuck"):
+        told["reason"] = f"the loop turns, but not all of it: stuck is {', '.join(fields['stuck'])}"
+    return told
+
+
+def _answer(path: Path, until: float) -> dict[str, Any] | None:
+    """Return the daemon's answer; None if it has not come in time.
+
+    Raises:
+        Unavailable: nobody listens.
+    """
+    call = Local(path, max(0.01, until - time.monotonic()))
+    try:
+        call.write(HEALTH)
+        while (lines := call.read()) is not None:
+            if lines:
+                fields: dict[str, Any] = json.loads(lines[0])
+                return fields
+    finally:
+        call.close()
+    return None

@@ -1,0 +1,141 @@
+"""What the service manager is told of the unit, and whether its watchdog is fed.
+
+Ready is a unit whose worker runs and that has tried to reach its broker; alive is a loop whose
+links, inbox and supervisor all turn. A broker that is away is told, and changes neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+from statusd.core.status import Status
+from statusd.daemon.heartbeat import FEEDS, Heartbeat, Turn
+from statusd.daemon.service_manager import ServiceManager
+from statusd.wire.link import Link, LinkState
+from statusd.worker.board import Record
+
+TURN_S = 5.0
+"""So often the service manager is told how things are, if that is news, and the watchdog is fed."""
+MORE_S = 20.0
+"""So much time is asked for at each turn while a start or a stop goes on."""
+MOST_SHOWN = 120
+"""So many characters of the worker's own text are shown."""
+
+
+class Steward:
+    """Speaks with the service manager.
+
+    Args:
+        manager: the service manager.
+        status: what is decided; ear, mouth: the links.
+        record: returns what the worker says of its work.
+        turns: returns how far the other parts of the loop have come, with the loop's time.
+        complain: called with the parts that are stuck.
+    """
+
+    def __init__(
+        self,
+        manager: ServiceManager,
+        status: Status,
+        ear: Link,
+        mouth: Link,
+        record: Callable[[], Record | None],
+        turns: Callable[[float], dict[str, Turn]],
+        complain: Callable[[list[str]], None],
+    ) -> None:
+        self._manager = manager
+        self._status = status
+        self._links = {"hearing link": ear, "sending link": mouth}
+        self._ear = ear
+        self._record = record
+        self._turns = turns
+        self._complain = complain
+        self._heartbeat = Heartbeat()
+        self._stuck: list[str] = []
+        self._missed = 0
+        self._turned_at = 0.0
+        watchdog_s = manager.watchdog_s
+        self.turn_s = min(TURN_S, watchdog_s / FEEDS) if watchdog_s else TURN_S
+        """How often every part has to turn, in seconds."""
+
+    def turn(self) -> None:
+        """Feed the watchdog if every part has turned since the last time; and so on for ever."""
+        loop = asyncio.get_running_loop()
+        loop.call_later(self.turn_s, self.turn)
+        now = self._turned_at = loop.time()
+        turns = {
+            name: Turn(link.turns, may_wait=not link.is_overdue(now))
+            for name, link in self._links.items()
+        }
+        self._stuck = self._heartbeat.stuck(turns | self._turns(now))
+        self._missed = self._missed + 1 if self._stuck else 0
+        if not self._stuck:
+            self._manager.alive()
+        elif self._missed > 1:  # the first may be our own sleep: timers are told before readers
+            self._complain(self._stuck)
+        self.tell()
+        self._ask_for_time()
+
+    def health(self) -> dict[str, Any]:
+        """Return what `statusd health` is told; that it is told anything is most of it."""
+        identity = self._status.identity
+        late_s = asyncio.get_running_loop().time() - self._turned_at
+        stuck = list(self._stuck) if self._missed > 1 else []
+        if self._turned_at and late_s > 3 * self.turn_s:
+            stuck.append("steward")
+        return {
+            "name": identity.name,
+            "boot": identity.boot,
+            "pid": os.getpid(),
+            "state": self._status.state.name,
+            "link": self._ear.state.value,
+            "stuck": stuck,
+        }
+
+    def tell(self) -> None:
+        """Tell state, link and progress, and which stage of its life the unit is in."""
+        manager, status, link = self._manager, self._status, self._ear
+        if not manager.listens:
+            return
+        state, lifecycle = status.state, status.lifecycle
+        record = self._record() if status.worker.alive else None
+        manager.status(in_a_line(state.name, link.state, link.trouble, record))
+        if state not in lifecycle.postponing and (
+            link.trouble or link.state is LinkState.LISTENING
+        ):
+            manager.ready()
+        if state in (lifecycle.ending, lifecycle.end) and not manager.is_stopping:
+            self.stop(0)
+
+    def stop(self, code: int) -> None:
+        """Tell that the end has begun; whose work was done before anything was tried was ready."""
+        if code == 0 and self._status.worker.run:
+            self._manager.ready()
+        self._manager.stopping()
+        self._ask_for_time()
+
+    def _ask_for_time(self) -> None:
+        """Let nobody lose patience as long as we turn and there is still something to wait for."""
+        manager, status = self._manager, self._status
+        is_starting = not manager.is_ready and status.state in status.lifecycle.postponing
+        is_waiting = manager.is_stopping and status.stop is not None and bool(status.stop.next)
+        if is_starting or is_waiting:
+            manager.extend(MORE_S)
+
+
+def in_a_line(state: str, link: LinkState, trouble: str, record: Record | None) -> str:
+    """Return ``RUNNING, 42 % exposing; link LISTENING``: one line, whatever the worker says."""
+    work = ""
+    if record is not None and record.step is not None:
+        step, total = record.step, record.total
+        work = (
+            f"{min(1.0, max(0.0, step / total)):.0%}".replace("%", " %") if total else f"{step:g}"
+        )
+    if record is not None and record.text:
+        text = "".join(c for c in " ".join(record.text.split()) if c.isprintable())
+        work = f"{work} {text[:MOST_SHOWN]}".strip()
+    heard = f"DOWN: {' '.join(trouble.split())}" if trouble else link.value
+    return f"{state}{f', {work}' if work else ''}; link {heard}"

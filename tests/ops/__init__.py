@@ -1,0 +1,1 @@
+"""The real systemd and the real container engine: `make ops-check`."""

@@ -1,0 +1,45 @@
+"""Tests of `statusd.daemon.heartbeat`: who has turned, and who may wait."""
+
+from __future__ import annotations
+
+import pytest
+
+from statusd.daemon.heartbeat import Heartbeat, Turn
+
+
+def test_the_first_look_is_a_beat() -> None:
+    """Nobody could have turned before."""
+    assert Heartbeat().stuck({"link": Turn(0), "inbox": Turn(0)}) == []
+
+
+@pytest.mark.fault("G09")
+@pytest.mark.parametrize("part", ["link", "inbox", "supervisor"])
+def test_one_part_that_stands_still_is_enough(part: str) -> None:
+    """However the others turn, for as long as it stands; then it beats again."""
+    heartbeat = Heartbeat()
+    parts = ("link", "inbox", "supervisor")
+    heartbeat.stuck(dict.fromkeys(parts, Turn(0)))
+
+    for number in range(1, 4):
+        turns = {name: Turn(0 if name == part else number) for name in parts}
+        assert heartbeat.stuck(turns) == [part]
+
+    assert heartbeat.stuck(dict.fromkeys(parts, Turn(4))) == []
+
+
+@pytest.mark.fault("G11")
+def test_who_has_nothing_to_do_is_not_stuck() -> None:
+    """An empty inbox, a link that stands, a broker that takes its time."""
+    heartbeat = Heartbeat()
+
+    assert [heartbeat.stuck({"link": Turn(1, may_wait=True)}) for _ in range(9)] == [[]] * 9
+    assert heartbeat.stuck({"link": Turn(1)}) == ["link"]
+
+
+def test_a_turn_counts_since_the_last_beat() -> None:
+    """Not since the last look: who was late once is not late for ever."""
+    heartbeat = Heartbeat()
+    heartbeat.stuck({"a": Turn(0), "b": Turn(0)})
+    assert heartbeat.stuck({"a": Turn(1), "b": Turn(0)}) == ["b"]
+
+    assert heartbeat.stuck({"a": Turn(1), "b": Turn(1)}) == []
