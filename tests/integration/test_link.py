@@ -155,9 +155,9 @@ def test_replies_come_in_order_and_errors_are_values(each_broker: Broker) -> Non
     """A command that the broker refuses costs the link nothing."""
 
     async def story(link: Link, told: Told) -> None:
-        link.outbox.put(("SET", "a", "1"))
-        link.outbox.put(("XADD", "a", "*", "f", "v"))
-        link.outbox.put(("INCR", "a"))
+        link.outbox.put(("SET", "a", "1"), awaited=True)
+        link.outbox.put(("XADD", "a", "*", "f", "v"))  # an error is told in any case
+        link.outbox.put(("INCR", "a"), awaited=True)
         await listening(link, told)
         await until(lambda: len(told.replies) == 3, "three replies")
         assert abs((link.server.ahead_s or 0) - 1.8e9) < 1e9  # our wall clock stands at 0
@@ -179,7 +179,7 @@ def test_what_had_no_reply_is_sent_again(broker: Broker) -> None:
             await listening(link, told)
             proxy.swallow()
             for n in range(1, 4):
-                link.outbox.put(("XADD", "s", f"1-{n}", "n", n))
+                link.outbox.put(("XADD", "s", f"1-{n}", "n", n), awaited=True)
             link.flush()
             proxy.cut()
             await until(lambda: told.changes[-1] is LinkState.DOWN, "the link to be lost")
@@ -198,7 +198,7 @@ def test_a_frozen_broker_is_not_waited_for(broker: Broker) -> None:
     async def story(link: Link, told: Told) -> None:
         await listening(link, told)
         broker.freeze()
-        link.outbox.put(("PING",))
+        link.outbox.put(("PING",), awaited=True)
         link.flush()
         await until(lambda: told.changes[-1] is LinkState.DOWN, "doubt", 8)
         broker.thaw()

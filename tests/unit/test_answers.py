@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from statusd.core.answers import REMEMBERED_IDS, Answers, Moment
 from statusd.core.errors import BadMessage
-from statusd.core.messages import Answer, Command, Verdict
+from statusd.core.messages import Answer, Command, Verdict, to_json
 from statusd.core.unit import Identity
 
 ME = Identity("counter", boot=7)
@@ -208,3 +212,25 @@ def test_so_many_ids_are_remembered_and_no_more() -> None:
 
     known = [n for n in range(REMEMBERED_IDS) if answers.again(f"{n}") is not None]
     assert known == [0, *range(2, REMEMBERED_IDS)]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(Answer), *4 * [st.text(max_size=8)], st.floats(0, 1e6))
+def test_a_text_is_that_of_its_fields(
+    answer: Answer, word: str, source: str, id: str, reason: str, received: float
+) -> None:
+    """Made by a template, it is what `json` would have made, whatever stands in it."""
+    moment = Moment("RUN%sNING", 4, received + 0.5)
+    answers = Answers(Identity('100 % "counter"', boot=7), moment)
+    asked = Command(word, source, received, id=id)
+
+    plain = answers.make(asked, answer, reason)
+    more = answers.make(asked, answer, reason, allowed=["start"])
+
+    assert plain.text == to_json(json.loads(plain.text)) == to_json(plain.fields)
+    assert more.text == to_json(more.fields)
+    assert [*plain.fields.items(), ("allowed", ["start"])] == [
+        *((key, value) for key, value in more.fields.items() if key not in ("allowed",)),
+        ("allowed", ["start"]),
+    ]
+    assert (plain.kind, plain.id) == (more.kind, more.id) == (answer.value, id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statusd.core.messages import Verdict, to_json
 from statusd.core.unit import Death, Fate
 from statusd.daemon.counts import CAUSES, Counts, Histogram
 
@@ -21,8 +22,8 @@ def test_an_answer_may_stand_for_many() -> None:
     """In a flood they are told in sum, and counted singly."""
     counts = Counts()
 
-    counts.answered({"verdict": "noop", "ms": 0.1, "count": 412})
-    counts.answered({"verdict": "noop", "ms": 0.1})
+    counts.answered(Verdict({"verdict": "noop", "ms": 0.1, "count": 412}))
+    counts.answered(Verdict({"verdict": "noop", "ms": 0.1}))
 
     assert counts.verdicts == {"noop": 413}
     assert counts.done.sum == 0
@@ -32,9 +33,10 @@ def test_only_what_was_done_is_measured() -> None:
     """The same id again gets the recorded verdict, and a question only an answer."""
     counts = Counts()
 
-    counts.answered({"verdict": "done", "command": "pause", "ms": 250})
-    counts.answered({"verdict": "done", "command": "pause", "ms": 250, "repeat": True})
-    counts.answered({"verdict": "done", "command": "STATUS", "ms": 0.1})
+    done = {"verdict": "done", "command": "pause", "ms": 250}
+    counts.answered(Verdict(None, "", to_json(done), "done", "", "pause", 250))
+    counts.answered(Verdict({**done, "repeat": True}))
+    counts.answered(Verdict({"verdict": "done", "command": "STATUS", "ms": 0.1}))
 
     assert counts.verdicts == {"done": 3}
     assert sum(counts.done.counts) == 1

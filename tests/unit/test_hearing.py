@@ -60,6 +60,22 @@ def test_a_word_that_may_change_something_is_a_command() -> None:
     with_ears(story)
 
 
+def test_a_word_that_is_known_already_is_judged_anew() -> None:
+    """It is read once; what it means, the state of the moment says."""
+
+    def story(ears: Ears) -> None:
+        for now, word in enumerate((b"start", b"pause", b"resume", b"pause")):
+            (happened,) = ears.hear(word)
+            ears.status.handle(happened, float(now))
+            ears.hearing.forget()
+
+        assert ears.hear(b"pause") == []
+        assert [verdict.kind for verdict in ears.hearing.answers()] == ["noop"]
+        assert ears.hear(b"resume")[0] != ears.hear(b"resume", b"other")[0]
+
+    with_ears(story)
+
+
 def test_words_that_change_nothing_are_counted() -> None:
     """Each spelling and channel apart, told once with how often it was heard."""
 

@@ -96,3 +96,61 @@ def test_a_log_that_cannot_be_written_is_counted(broken: str) -> None:
     assert output.dropped == 2
     if broken != "closed":
         os.close(fd)
+
+
+TRANSITIONS = """
+import sys, structlog
+from statusd import logs
+from statusd.core.events import Change
+logs.configure(sys.argv[1], "info")
+change = Change("counter", 7, 3, "READY", "RUNNING", "start", "redis:50% \\x1b")
+more = {"id": "01JD", "by": "ops", "args": {"n": 1}}
+for n in range(60):
+    logs.changed(change, {}, n, "2026-11-23T12:00:00.123Z")
+logs.changed(change, more, 60, "2026-11-23T12:00:00.123Z")
+print("nothing yet", flush=True)
+log = structlog.get_logger()
+fields = {"old": "READY", "new": "RUNNING", "trigger": "start", "source": "redis:50% \\x1b"}
+log.info("state.changed", **fields, by="ops", id="01JD", run=3, seq=60)
+logs.changed(change, {}, 61, "2026-11-23T12:00:00.123Z")
+logs.flush()
+"""
+
+
+@pytest.mark.parametrize("form", ["console", "logfmt", "json"])
+def test_a_transition_is_logged_as_any_other_line(form: str) -> None:
+    """In its turn and with the same look, also where many are written at once."""
+    done = subprocess.run(
+        [sys.executable, "-c", TRANSITIONS, form], capture_output=True, text=True, check=True
+    )
+    told = done.stderr.splitlines()
+    by_structlog, by_us = (re.sub(r'"at": "[^"]*"|^[0-9:]* ', "", told[n]) for n in (61, 60))
+
+    assert len(told) == 63
+    assert by_us == by_structlog
+    assert [int(found) for line in told for found in re.findall(r'seq"?[=:] ?(\d+)', line)] == [
+        *range(61),
+        *(60, 61),
+    ]
+
+
+def test_a_pipe_gets_lines_whole() -> None:
+    """What is held is written in pieces that a pipe takes whole, or not at all (pipe(7))."""
+    reading, fd = os.pipe()
+    output = Output(fd)
+    for n in range(100):
+        output.hold(f"{n} " + "x" * 100)
+
+    output.flush()
+
+    assert [line.split()[0] for line in os.read(reading, 65536).splitlines()] == [
+        b"%d" % n for n in range(100)
+    ]
+    assert output.dropped == 0
+    for _ in range(2000):
+        output.hold("y" * 100)
+    output.flush()
+    assert all(len(line) == 100 for line in os.read(reading, 1 << 20).splitlines())
+    assert output.dropped > 0
+    os.close(reading)
+    os.close(fd)

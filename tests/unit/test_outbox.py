@@ -213,3 +213,31 @@ def test_what_was_not_confirmed_can_be_kept() -> None:
     assert names(list(outbox.unsent(10))) == "b c"
     assert names(list(outbox.unsent(1))) == "c"
     assert names(outbox.take(10)) == "c new"  # looking takes nothing away
+
+
+def test_a_reply_that_nobody_waits_for_is_passed_over() -> None:
+    """Those of slots, and of lines that are awaited, are somebody's."""
+    outbox = filled("a")
+    outbox.put(("b",), awaited=True)
+    outbox.put_latest("document", ("new",))
+    outbox.take(10)
+
+    assert outbox.passed()
+    assert not outbox.passed()
+    assert names([outbox.replied()]) == "b"
+    assert not outbox.passed()
+    assert names([outbox.replied()]) == "new"
+    assert not outbox.passed()
+
+
+def test_a_line_stays_awaited_after_a_loss() -> None:
+    """And it can be kept like any other."""
+    outbox = Outbox()
+    outbox.put(("a",), awaited=True)
+    outbox.take(1)
+
+    outbox.rewind()
+
+    assert outbox.unsent(10) == (("a",),)
+    assert names(outbox.take(10)) == "a"
+    assert not outbox.passed()

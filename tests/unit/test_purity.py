@@ -259,6 +259,7 @@ def loaded_by(module: str) -> set[str]:
         ("statusd.worker.api", LEAN),
         ("statusd.worker.launch", LEAN),
         ("statusd.worker.attach", LEAN | {"subprocess", "threading", "logging", "signal"}),
+        ("statusd.logs", {"rich", "pygments"}),
         ("statusd.cli.send", SEND),
         ("statusd.cli.health", SEND | {"ssl", "tomllib", "rich", "subprocess", "hiredis"}),
     ],

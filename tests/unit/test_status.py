@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from statusd.core.errors import BadMessage
 from statusd.core.events import (
     Arm,
+    Change,
     Commanded,
+    Delivered,
     Disarm,
     Effect,
     Event,
@@ -31,6 +33,7 @@ from statusd.core.events import (
 )
 from statusd.core.lifecycle import BUILT_IN
 from statusd.core.messages import Command, Target, to_json
+from statusd.core.place import Place
 from statusd.core.policy import Policy, Restart
 from statusd.core.unit import Memory, Stop
 from tests.unit.histories import (
@@ -1960,3 +1963,45 @@ def test_reset_while_the_old_worker_lives_waits_for_it() -> None:
     assert only(story.play("[exits -9]"), StartWorker) == []
     assert len(only(story.play("[gone]"), StartWorker)) == 1
     assert not story.overlapped
+
+
+# ---- the hot path --------------------------------------------------------------------------------
+
+
+def test_a_state_can_be_shown_before_the_rest_is_told() -> None:
+    """Then it is no effect; all else is as it would have been."""
+    shown: list[Show] = []
+    story, other = Story("boot [ready]"), Story("boot [ready]")
+    story.status.show_now = shown.append
+
+    effects = story.play("start")
+
+    assert shown == [Show(1, number("RUNNING"), 2)]
+    assert effects == [e for e in other.play("start") if not isinstance(e, Show)]
+
+
+def test_what_a_durable_command_shows_waits_for_the_disk() -> None:
+    """Whatever it leads to must not be done before its place in the stream is kept."""
+    shown: list[Show] = []
+    story = Story("boot [ready]")
+    story.status.show_now = shown.append
+    command = Command("start", "stream:1-1", story.now, id="1-1")
+
+    effects = story.happen(Delivered((Commanded(command),), Place("1-1")))
+
+    assert shown == []
+    assert only(effects, Show) == [Show(1, number("RUNNING"), 2)]
+
+
+@settings(deadline=None)
+@given(*5 * [st.text(max_size=8)], st.integers(0, 2**40))
+def test_an_events_text_is_that_of_its_fields(
+    name: str, source: str, by: str, reason: str, trigger: str, seq: int
+) -> None:
+    """Made by a template, it is what `json` would have made, whatever stands in it."""
+    change = Change(name, 7, 1, "A%sB", "C", trigger, source)
+    at = "2026-11-23T12:00:00.000Z"
+
+    for more in ({}, {"by": by, "args": {"n": 1.5}, "reason": reason}):
+        event = Event(change, seq, more)
+        assert event.text(at) == to_json({**event.fields, "at": at})

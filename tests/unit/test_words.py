@@ -1,12 +1,13 @@
 """Tests of `statusd.core.words`: every word in every state, as design sections 3 and 4 have it."""
 
 import enum
+from dataclasses import replace
 
 import pytest
 from transitions import MachineError
 
-from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Row, State, Who
-from statusd.core.words import Decision, Kind, Model, compile_table
+from statusd.core.lifecycle import BUILT_IN, Guard, Lifecycle, Part, Row, State, Who
+from statusd.core.words import Decision, Kind, Model, compile_table, places
 
 # How to read a field:
 #   a trigger (start, end ...): it is fired      later: kept for the end of INIT or BACKOFF
@@ -173,6 +174,35 @@ def test_what_is_not_fired_would_be_refused_by_the_machine_or_is_not_for_everybo
                 with pytest.raises(MachineError):
                     model.fire(trigger)
                 assert model.state is state
+
+
+def test_what_is_not_judged_leads_where_the_machine_goes() -> None:
+    """Each trigger in each state of it: the way in the table is the Machine's, or there is none."""
+    model, known = Model(BUILT_IN), places(BUILT_IN, TABLE)
+    for state in State:
+        for trigger in sorted({row.trigger for row in BUILT_IN.rows}):
+            model.state = state
+            way = known[state].ways.get(trigger)
+
+            if way is not None:
+                assert model.fire(trigger) is way.state, (state, trigger)
+            else:
+                with pytest.raises(MachineError):
+                    model.fire(trigger)
+
+
+def test_what_must_be_judged_is_left_to_the_machine() -> None:
+    """A guard, or two ways by one trigger."""
+    guard = Guard("is_free", lambda _: True)
+    s, anyone = State, Who.ANYONE
+    guarded = Row("calibrate", s.READY, s.RUNNING, anyone, (guard,))
+    forked = [Row("go", s.READY, dest, anyone) for dest in (s.RUNNING, s.PAUSED)]
+    lifecycle = replace(BUILT_IN, rows=(*BUILT_IN.rows, guarded, *forked))
+
+    ways = places(lifecycle, compile_table(lifecycle))[s.READY].ways
+
+    assert {"calibrate", "go"}.isdisjoint(ways)
+    assert ways["start"].state is s.RUNNING
 
 
 @pytest.mark.fault("S05", "S09")

@@ -43,6 +43,7 @@ def main(arguments: argparse.Namespace) -> NoReturn:
             print(_what_to_type(settings, broker.port), flush=True)
         # Not asyncio.run: that waits for threads, and one may hang on the disk or a name server.
         code = asyncio.Runner().run(_live(settings, file, arguments))
+    logs.flush()
     # All that must be done is done: taking the interpreter down would be most of a stop's time.
     with contextlib.suppress(OSError, AttributeError):  # closed, or full: nobody reads it
         sys.stdout.flush()

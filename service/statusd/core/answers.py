@@ -6,12 +6,15 @@ one; whatever takes a command's place answers for it.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from statusd.core.errors import BadMessage
-from statusd.core.messages import Answer, Command, Verdict
+from statusd.core.messages import Answer, Command, Verdict, as_template, to_json
 from statusd.core.unit import Identity
 
 REMEMBERED_IDS = 10_000
@@ -44,29 +47,38 @@ class Answers:
     ending: list[Command] = field(default_factory=list)
     postponed: Command | None = None
     open: dict[str, Command] = field(default_factory=dict)
-    _recorded: OrderedDict[str, tuple[Any, ...]] = field(default_factory=OrderedDict)
-    _shapes: dict[tuple[str, ...], tuple[str, ...]] = field(default_factory=dict)
+    _recorded: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
     def make(self, command: Command, answer: Answer, reason: str = "", **more: Any) -> Verdict:
         """Return the verdict ``answer`` to ``command`` and keep book of it."""
         identity, moment = self.identity, self.moment
-        fields: dict[str, Any] = {"verdict": answer.value}
+        ms = int((moment.now - command.received) * 10_000 + 0.5) / 10
+        reply_to = command.reply_to and self._inside(command.reply_to)
+        kind, name, word, source = answer._value_, identity.name, command.word, command.source
+        if more:
+            fields = self._fields(kind, command, reason, more, ms)
+            verdict = Verdict(fields, reply_to, to_json(fields))
+        else:
+            sender = f'"id":{to_json(command.id)},' if command.id else ""
+            known = _template(kind, name, word, source, moment.state, reason)
+            text = known % (sender, identity.boot, moment.seq, ms)
+            verdict = Verdict(None, reply_to, text, kind, command.id, word, ms)
+        if command.id:
+            self._record(command, answer, verdict.text)
+        return verdict
+
+    def _fields(
+        self, kind: str, command: Command, reason: str, more: Mapping[str, Any], ms: float
+    ) -> dict[str, Any]:
+        identity, moment = self.identity, self.moment
+        fields: dict[str, Any] = {"verdict": kind}
         if command.id:
             fields["id"] = command.id
-        fields["name"] = identity.name
-        fields["boot"] = identity.boot
-        fields["seq"] = moment.seq
-        fields["command"] = command.word
-        fields["source"] = command.source
-        fields["state"] = moment.state
+        fields |= {"name": identity.name, "boot": identity.boot, "seq": moment.seq}
+        fields |= {"command": command.word, "source": command.source, "state": moment.state}
         if reason:
             fields["reason"] = reason
-        fields.update(more)
-        fields["ms"] = round((moment.now - command.received) * 1000, 1)
-        verdict = Verdict(fields, self._inside(command.reply_to))
-        if command.id:
-            self._record(command, answer, fields)
-        return verdict
+        return fields | dict(more) | {"ms": ms}
 
     def again(self, command_id: str, reply_to: str = "") -> Verdict | None:
         """Return the recorded verdict to the command of that id if it was heard, else None.
@@ -77,9 +89,7 @@ class Answers:
         recorded = self._recorded.get(command_id) if command_id else None
         if recorded is None:
             return None
-        shape, *values = recorded
-        fields = dict(zip(shape, values, strict=True))
-        return Verdict({**fields, "repeat": True}, self._inside(reply_to))
+        return Verdict({**json.loads(recorded), "repeat": True}, self._inside(reply_to))
 
     def invalid(self, error: BadMessage, source: str, received: float) -> Verdict:
         """Return the verdict to a message that is no command."""
@@ -96,10 +106,14 @@ class Answers:
 
     def _inside(self, channel: str) -> str:
         """Return ``channel`` if it is one for replies; nobody makes us talk anywhere else."""
-        return channel if channel.startswith(f"{self.identity.namespace}:reply:") else ""
+        return (
+            channel if channel and channel.startswith(f"{self.identity.namespace}:reply:") else ""
+        )
 
     def close_following(self, answer: Answer, reason: str = "", **more: Any) -> list[Verdict]:
         """Give their final verdict to the commands whose worker was on its way."""
+        if not self.following:
+            return []
         closed, self.following = self.following, []
         return [self.make(command, answer, reason, **more) for command in closed]
 
@@ -113,15 +127,23 @@ class Answers:
         displaced, self.postponed = self.postponed, None
         return [] if displaced is None else [self.make(displaced, answer, reason)]
 
-    def _record(self, command: Command, answer: Answer, fields: dict[str, Any]) -> None:
-        """Keep the verdict, as values only: there are ten thousand, and few kinds of keys."""
+    def _record(self, command: Command, answer: Answer, text: str) -> None:
+        """Keep the verdict as it stands on the wire: there are ten thousand, and text is small."""
         if answer.is_final:
             self.open.pop(command.id, None)
         else:
             self.open[command.id] = command
-        keys = tuple(fields)
-        shape = self._shapes.setdefault(keys, keys)
-        self._recorded[command.id] = (shape, *fields.values())
+        self._recorded[command.id] = text
         self._recorded.move_to_end(command.id)
         if len(self._recorded) > REMEMBERED_IDS:
             self._recorded.popitem(last=False)
+
+
+@lru_cache(maxsize=256)
+def _template(verdict: str, name: str, command: str, source: str, state: str, reason: str) -> str:
+    """Return the JSON of a verdict for its id, boot, number and milliseconds."""
+    told = {"command": command, "source": source, "state": state}
+    if reason:
+        told["reason"] = reason
+    head, middle = as_template({"verdict": verdict}), as_template({"name": name})
+    return f'{{{head},%s{middle},"boot":%d,"seq":%d,{as_template(told)},"ms":%r}}'

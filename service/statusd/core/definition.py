@@ -11,7 +11,7 @@ import enum
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from statusd.core import soundness
@@ -371,10 +371,7 @@ class _Reader:
             worker_states=self._worker_states(),
         )
         rows = [row for way in self.ways for row in self.rows_of(way, shell)]
-        return Lifecycle(
-            **{key: getattr(shell, key) for key in shell.__slots__ if key != "rows"},
-            rows=tuple(self._with_daemon(rows, shell)),
-        )
+        return replace(shell, rows=tuple(self._with_daemon(rows, shell)))
 
     def _members(self) -> list[str]:
         """Return the user's states in their order; the daemon's that aren't there before END."""

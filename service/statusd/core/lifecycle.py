@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from statusd.core.messages import Scalar
@@ -122,7 +123,7 @@ class Deadline(NamedTuple):
     trigger: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lifecycle:
     """States, transitions, and what each state means for the worker.
 
@@ -151,37 +152,37 @@ class Lifecycle:
     restores: Mapping[enum.Enum, tuple[str, ...]] = field(default_factory=dict)
     worker_states: str = ""
 
-    @property
+    @cached_property
     def start(self) -> enum.Enum:
         """Where every run begins: the worker is being started."""
         return self.states["INIT"]
 
-    @property
+    @cached_property
     def backoff(self) -> enum.Enum:
         """The worker has died; another one will be started."""
         return self.states["BACKOFF"]
 
-    @property
+    @cached_property
     def failed(self) -> enum.Enum:
         """The worker has died, and no other one will be started by itself."""
         return self.states["FAILED"]
 
-    @property
+    @cached_property
     def ending(self) -> enum.Enum:
         """The worker has been told to leave."""
         return self.states["ENDING"]
 
-    @property
+    @cached_property
     def end(self) -> enum.Enum:
         """Nothing of the worker lives."""
         return self.states["END"]
 
-    @property
+    @cached_property
     def goals(self) -> frozenset[enum.Enum]:
         """The states that a command can ask for as a goal."""
         return self.steady - self.faults
 
-    @property
+    @cached_property
     def postponing(self) -> frozenset[enum.Enum]:
         """The states that keep one command for later instead of refusing it."""
         return frozenset({self.start, self.backoff})

@@ -59,9 +59,9 @@ EVERYBODY = Target()
 _SHOWN = ("id", "reply_to", "command")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes three times as long to make
 class Command:
-    """A word, or a JSON object with a word in it.
+    """A word, or a JSON object with a word in it; never changed.
 
     Args:
         word: as it was typed, without blanks around it.
@@ -130,28 +130,27 @@ def _parse_object(text: bytes, source: str, received: float) -> Command | None:
     message = _decode(text)
     if "verdict" in message or "event" in message:
         return None
-    known = {key: value for key, value in message.items() if _fits(key, value)}
-    shown: dict[str, str] = {k: known[k] for k in _SHOWN if k in known}
     for key, value in message.items():
-        if key not in known:
-            raise BadMessage(_complaint(key, value), text, shown)
-    if "command" not in known:
-        raise BadMessage('a JSON object needs "command"', text, shown)
-    known["word"] = known.pop("command")
-    known["target"] = _target(known.get("target", {}))
-    return Command(source=source, received=received, **known)
+        if not _fits(key, value):
+            raise BadMessage(_complaint(key, value), text, _readable(message))
+    word = message.pop("command", "")
+    if not word:
+        raise BadMessage('a JSON object needs "command"', text, _readable(message))
+    if "target" in message:
+        message["target"] = _target(message["target"])
+    return Command(word, source, received, **message)
+
+
+def _readable(message: Mapping[str, Any]) -> dict[str, str]:
+    """Return what can be told of a message that has something wrong in it."""
+    return {key: message[key] for key in _SHOWN if key in message and _fits(key, message[key])}
 
 
 def _decode(text: bytes) -> dict[str, Any]:
-    if _depth(text) > MAX_DEPTH:
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise BadMessage(f"nested deeper than {MAX_DEPTH} levels", text)
     try:
-        message = json.loads(
-            text.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
+        message = _DECODER.decode(text.decode("utf-8"))
     except ValueError as error:
         raise BadMessage(f"not valid JSON: {_short(error)}", text) from None
     return message  # type: ignore[no-any-return]  # text starts with "{": an object or an error
@@ -177,6 +176,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is not a finite number")
     return number
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+)
 
 
 def _depth(text: bytes) -> int:
@@ -301,23 +305,78 @@ FINAL = frozenset(answer.value for answer in Answer if answer.is_final)
 """The verdicts after which none follows, as they stand on the wire."""
 
 
-@dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer of one unit to one command.
+    """The answer of one unit to one command; never changed.
+
+    Made of its fields or of its text, whichever is at hand; the other is made when it is asked for.
 
     Args:
         fields: what stands on the wire, in order; see design section 4.
         reply_to: a channel that gets it beside the namespace's verdicts; empty for none.
+        text: ``fields`` as JSON.
+        kind, id, word, ms: some of them, given with a text alone; ``word`` in lower case.
     """
 
-    fields: Mapping[str, Any]
-    reply_to: str = ""
+    __slots__ = ("_fields", "_text", "id", "kind", "ms", "reply_to", "word")
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any] | None,
+        reply_to: str = "",
+        text: str = "",
+        kind: str = "",
+        id: str = "",
+        word: str = "",
+        ms: float = 0.0,
+    ) -> None:
+        self._fields, self.reply_to, self._text = fields, reply_to, text
+        if fields is not None:
+            kind, id = fields.get("verdict", ""), fields.get("id", "")
+            word, ms = fields.get("command", ""), fields.get("ms", 0.0)
+        self.kind, self.id, self.word, self.ms = kind, id, word.lower(), ms
+
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """What stands on the wire, in order."""
+        if self._fields is None:
+            self._fields = json.loads(self._text)
+        return self._fields
+
+    @property
+    def text(self) -> str:
+        """The same as JSON."""
+        return self._text or to_json(self._fields)
+
+    @property
+    def count(self) -> int:
+        """How many commands it answers."""
+        return 1 if self._fields is None else int(self._fields.get("count", 1))
+
+    @property
+    def is_repeat(self) -> bool:
+        """Tell whether it was given before."""
+        return self._fields is not None and "repeat" in self._fields
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Verdict):
+            return NotImplemented
+        return (self.fields, self.reply_to) == (other.fields, other.reply_to)
+
+    __hash__ = None  # type: ignore[assignment]  # as of any other that holds a dict
+
+    def __repr__(self) -> str:
+        return f"Verdict({self.fields!r}, {self.reply_to!r})"
 
     @property
     def is_final(self) -> bool:
         """Tell whether its command gets no other one."""
-        return self.fields["verdict"] in FINAL
+        return self.kind in FINAL
 
 
 to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Encode a value as compact ASCII JSON: one line, whatever stands in its texts."""
+
+
+def as_template(fields: Mapping[str, Any]) -> str:
+    """Return ``fields`` as a part of a JSON object that is a part of a template of ``%``."""
+    return to_json(fields)[1:-1].replace("%", "%%")

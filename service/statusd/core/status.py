@@ -16,11 +16,11 @@ from statusd.core import events as ev
 from statusd.core.answers import Answers, Moment
 from statusd.core.errors import BadMessage
 from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Request, Who
-from statusd.core.messages import Answer, Command, Verdict, nearest
+from statusd.core.messages import EVERYBODY, Answer, Command, Verdict, nearest
 from statusd.core.policy import Policy, Restart, Restarts
 from statusd.core.telling import ARGS_OBJECTION, Telling
 from statusd.core.unit import Cause, Death, Fate, Identity, Memory, Stop, WorkerView
-from statusd.core.words import Decision, Kind, Model, Refused, Table, compile_table
+from statusd.core.words import Decision, Kind, Model, Refused, Table, compile_table, places
 
 EXIT_OK = 0
 EXIT_FAILED = 75
@@ -35,6 +35,12 @@ UNFORCED = "the program isn't ours to kill: statusd is attached to it"
 
 DAEMON = "daemon"
 WORKER = "worker"
+
+# What each transition needs: a member of an Enum costs more than all else in a line that names it.
+_FIRE, _ACCEPTED, _DONE = Kind.FIRE, Answer.ACCEPTED, Answer.DONE
+_ANYONE, _DAEMON = Who.ANYONE, Who.DAEMON
+_SAVE, _UNFOLLOW = ev.Save(), ev.Disarm(ev.Timer.FOLLOW)
+_FOLLOW, _STATE = ev.Timer.FOLLOW, ev.Timer.STATE
 
 
 class Status:
@@ -82,12 +88,18 @@ class Status:
         self._runs_before = memory.run
         self._left = memory
         self._model = Model(lifecycle)
-        self._numbers = {state: n for n, state in enumerate(lifecycle.members())}
+        self._places = places(lifecycle, self.table)
+        self._numbered = tuple(self._places.values())
+        self._here = self._places[lifecycle.start]
         self._restarts = Restarts(self.policy, draw)
         self._backoff_over = False
         self._path: tuple[str, ...] = ()
         self._wanted: enum.Enum | None = None
         self._out: list[ev.Effect] = []
+        self.show_now: Callable[[ev.Show], None] | None = None
+        """Gets what is to be shown to the worker the moment it is decided, before what there is to
+        tell of it is put together; without it, or where it must wait, `Show` is an effect."""
+        self._shows_now = False
         self._moment = Moment(self.state.name)
         self._answers = Answers(identity, self._moment)
         self.goal = self._first_goal(memory.goal, default_goal)
@@ -125,7 +137,7 @@ class Status:
     @property
     def allowed(self) -> tuple[str, ...]:
         """The triggers that anyone may fire now."""
-        return self.table.allowed[self.state]
+        return self._here.allowed
 
     @property
     def is_observed(self) -> bool:
@@ -178,6 +190,8 @@ class Status:
         out: list[ev.Effect] = []
         self._out = out
         self._moment.now = now
+        # What durable commands lead to waits for the disk.
+        self._shows_now = self.show_now is not None and type(happened) is not ev.Delivered
         match happened:
             case ev.Commanded():
                 self._take_command(happened.command, happened.expired)
@@ -246,10 +260,12 @@ class Status:
     # ---- commands ----------------------------------------------------------------------------
 
     def _take_command(self, command: Command, expired: bool) -> None:
-        identity, answers = self.identity, self._answers
-        if not command.target.is_for(identity.name, identity.tags, self.state.name):
+        identity, answers, target = self.identity, self._answers, command.target
+        if target is not EVERYBODY and not target.is_for(
+            identity.name, identity.tags, self._here.name
+        ):
             return
-        again = answers.again(command.id, command.reply_to)
+        again = answers.again(command.id, command.reply_to) if command.id else None
         complaint = self._objection(command)
         if again is not None:
             self._say(again)
@@ -286,9 +302,11 @@ class Status:
         self._say(again or self.invalid(happened.error, happened.source, happened.received))
 
     def _decide(self, word: str) -> Decision | None:
-        return self.table.decisions[self.state].get(word.lower())
+        return self._here.decisions.get(word.lower())
 
     def _objection(self, command: Command) -> tuple[Answer, str] | None:
+        if not command.reply_to and command.boot is command.run is None:
+            return None
         inside, boot, run = f"{self.identity.namespace}:reply:", self.identity.boot, command.run
         if command.reply_to and not command.reply_to.startswith(inside):
             return Answer.INVALID, f'"reply_to" must begin with {inside}'
@@ -302,6 +320,12 @@ class Status:
         if decision is None:
             self._say(self.unknown(command))
             return
+        if decision.kind is _FIRE:
+            self._fire_command(command, decision)
+        else:
+            self._obey_rarer(command, decision)
+
+    def _obey_rarer(self, command: Command, decision: Decision) -> None:
         match decision.kind:
             case Kind.FIRE:
                 self._fire_command(command, decision)
@@ -324,33 +348,29 @@ class Status:
                 assert_never(decision.kind)
 
     def _fire_command(self, command: Command, decision: Decision) -> None:
-        dest, final = decision.dest, self.lifecycle.final_of
+        dest = decision.dest
         assert dest is not None
-        refusal = self._unheard(command, dest) or self._try(decision, command)
+        refusal = self._try(decision, command)
         if refusal:
             self._say(self._refuse(command, refusal))
-        elif self.state is self.lifecycle.end:
+        elif self._here.state is self.lifecycle.end:
             self._say(self._answers.make(command, Answer.DONE))
         elif dest is self.lifecycle.ending:
             self._say(self._answers.make(command, Answer.ACCEPTED))
             self._answers.ending.append(command)
         else:
-            self._say(self._answers.make(command, Answer.ACCEPTED))
-            self._follow(command, final(dest))
-
-    def _unheard(self, command: Command, dest: enum.Enum) -> str:
-        """Return why the command's args wouldn't reach the worker; empty if they would."""
-        starts_anew = self.lifecycle.parts[dest] is Part.ENDS or dest is self.lifecycle.start
-        if not command.args or self.telling.takes_args or starts_anew:
-            return ""
-        return ARGS_OBJECTION
+            self._out.append(ev.Say(self._answers.make(command, _ACCEPTED)))
+            self._follow(command, self._here.final)
 
     def _try(self, decision: Decision, command: Command) -> str:
         """Fire what ``command`` asks for; return why a guard refused it, or an empty text."""
+        if command.args and not self.telling.takes_args:
+            dest, start = decision.dest, self.lifecycle.start
+            if dest is not None and dest is not start and self._places[dest].part is not Part.ENDS:
+                return ARGS_OBJECTION  # they wouldn't reach the worker
+        cause = Cause(command.source, "", command)
         try:
-            self._fire(
-                decision.trigger, Cause(command.source, command=command), Who.ANYONE, decision
-            )
+            self._fire(decision.trigger, cause, _ANYONE, decision)
         except Refused as refused:
             return str(refused)
         return ""
@@ -359,7 +379,7 @@ class Status:
         """Answer ``command`` when the worker was seen in the state that it wants."""
         self._wanted = wanted
         self._answers.following.append(command)
-        self._out.append(ev.Arm(ev.Timer.FOLLOW, self.policy.ack_timeout_s))
+        self._out.append(ev.Arm(_FOLLOW, self.policy.ack_timeout_s))
         self._arrive()
 
     def _postpone(self, command: Command, decision: Decision) -> None:
@@ -382,6 +402,11 @@ class Status:
         if command.args and self.goal is not self.lifecycle.end:
             self.args = dict(command.args)
             self._out.append(ev.Save())
+
+    def obeys(self, word: str) -> bool:
+        """Tell whether ``word`` leads to another state now."""
+        decision = self._decide(word)
+        return decision is not None and decision.kind is _FIRE
 
     def quiet(self, command: Command) -> Verdict | None:
         """Return the verdict to a plain word if it changes nothing at all, else None."""
@@ -456,29 +481,25 @@ class Status:
         self._fire(trigger, cause, Who.ANYONE | Who.DAEMON, on_path=True)
 
     def _acknowledged(self, run: int, seq: int, number: int) -> None:
-        worker, states = self.worker, self.lifecycle.members()
+        worker, states = self.worker, self._numbered
         if run != worker.run or not worker.seen <= seq <= worker.shown or number >= len(states):
             return
         worker.seen = seq
         # Also of a state that has been left since: a worker may finish before it sees the next.
-        worker.seen_working = self._is_work(states[number])
+        worker.seen_working = states[number].works
         self._arrive()
-
-    def _is_work(self, state: enum.Enum) -> bool:
-        """Tell whether a worker that leaves in ``state`` with 0 has finished its work."""
-        return self.lifecycle.parts[state] is Part.WORKS and state in self.lifecycle.steady
 
     def _arrive(self) -> None:
         """Go on, or answer who waits for it, if the worker is where it was told to go."""
-        if self.worker.seen < self.worker.shown or self.state not in self.lifecycle.steady:
+        if self.worker.seen < self.worker.shown or not self._here.is_steady:
             return
         if self._path and self.worker.counts:
             self._step()
             self._arrive()
         elif self._answers.following:
             more: dict[str, Any] = {} if self.telling.is_answered else {"observed": False}
-            self._say(*self._answers.close_following(Answer.DONE, **more))
-            self._out += [ev.Disarm(ev.Timer.FOLLOW), ev.Save()]
+            self._say(*self._answers.close_following(_DONE, **more))
+            self._out += (_UNFOLLOW, _SAVE)
 
     def _worker_asks(self, trigger: str, reason: str) -> None:
         asked = {"trigger": trigger, "state": self.state.name}
@@ -526,7 +547,8 @@ class Status:
         self.seq += 1
         self._moment.seq = self.seq
         cause = Cause(DAEMON, reason)
-        self._record(self.state, self.state, what, cause, is_remark=True, **more)
+        state = self._here.name
+        self._record(state, state, what, cause, more, is_remark=True)
         self._out.append(ev.Save())
 
     def _not_started(self, reason: str) -> None:
@@ -568,8 +590,9 @@ class Status:
 
     def _spawn(self) -> None:
         self.worker = WorkerView(self.worker.run + 1, alive=True, shown=self.seq, seen=self.seq)
-        number = self._numbers[self.state]
-        self._out.append(ev.StartWorker(self.worker.run, number, self.seq, dict(self.args)))
+        self._shows_now = False  # what follows is for a worker that isn't there yet
+        number, args = self._here.number, dict(self.args)
+        self._out.append(ev.StartWorker(self.worker.run, number, self.seq, args))
         if not self.policy.attached:  # who is there already needs no deadline to get there
             self._out.append(ev.Arm(ev.Timer.READY, self.policy.ready_timeout_s))
         self._out.append(ev.Save())
@@ -612,7 +635,7 @@ class Status:
         self,
         trigger: str,
         cause: Cause,
-        who: Who = Who.DAEMON,
+        who: Who = _DAEMON,
         decision: Decision | None = None,
         *,
         on_path: bool = False,
@@ -626,86 +649,84 @@ class Status:
         Raises:
             Refused: a guard said no; nothing has changed.
         """
-        old, command = self.state, cause.command
-        request = None if Who.DAEMON in who else self._request(trigger, cause)
-        new = self._model.fire(trigger, who, request)
+        old, command, worker = self._here, cause.command, self.worker
+        new = old.ways.get(trigger)
+        if new is None:
+            request = None if _DAEMON in who else self._request(trigger, cause)
+            new = self._places[self._model.fire(trigger, who, request)]
+        self._model.state = new.state
+        self._here = new
         if decision is not None and command is not None:
             self._set_goal(decision)
-            self._keep_args(command)
-        if not on_path and self.lifecycle.final_of(old) is not self.lifecycle.final_of(new):
+            if command.args:
+                self._keep_args(command)
+        if not on_path and old.final is not new.final:
             self._path = ()  # somebody else decides now; but an acting state may go its way
         self.seq += 1
         self._moment.state, self._moment.seq = new.name, self.seq
-        if self.worker.alive and not self.worker.exited:
+        if worker.alive and not worker.exited:
             self._show(command)
-        self.last, self.last_change = cause, f"{self.identity.boot}-{self.seq}"
-        self._record(old, new, trigger, cause)
-        self._supersede(new, trigger, cause)
-        self._keep_deadline(old, new)
-        self._enter(new)
-        self._out.append(ev.Save())
+        self._record(old.name, new.name, trigger, cause, {})
+        self.last, self.last_change = cause, self.last_event
+        if self._answers.following:
+            self._supersede(new.final, trigger, cause)
+        if new.deadline is not None:
+            self._out.append(ev.Arm(_STATE, new.deadline.after_s))
+        elif old.deadline is not None:
+            self._out.append(ev.Disarm(_STATE))
+        if new.leads_on:
+            self._enter(new.state)
+        self._out.append(_SAVE)
 
     def _request(self, trigger: str, cause: Cause) -> Request:
         command = cause.command
         by, args = (command.by, command.args) if command is not None else ("", {})
         return Request(trigger, self.state.name, cause.source, by, args or self.args)
 
-    def _supersede(self, new: enum.Enum, trigger: str, cause: Cause) -> None:
-        """Answer the commands whose state this transition doesn't lead to."""
-        if trigger == "ready" or self._path or self.lifecycle.final_of(new) is self._wanted:
+    def _supersede(self, final: enum.Enum, trigger: str, cause: Cause) -> None:
+        """Answer the commands whose state this transition doesn't lead to, but to ``final``."""
+        if trigger == "ready" or self._path or final is self._wanted:
             return
         reason = f"superseded by {trigger}" + (f": {cause.reason}" if cause.reason else "")
         self._say(*self._answers.close_following(Answer.FAILED, reason))
-
-    def _keep_deadline(self, old: enum.Enum, new: enum.Enum) -> None:
-        deadlines = self.lifecycle.deadlines
-        if new in deadlines:
-            self._out.append(ev.Arm(ev.Timer.STATE, deadlines[new].after_s))
-        elif old in deadlines:
-            self._out.append(ev.Disarm(ev.Timer.STATE))
 
     def _show(self, command: Command | None) -> None:
         args = command.args if command is not None and command.args else None
         self.worker.shown = self.seq
         if not self.telling.is_answered:
             self.worker.seen = self.seq
-            self.worker.seen_working = self._is_work(self.state)
-        self._out.append(ev.Show(self.worker.run, self._numbers[self.state], self.seq, args))
+            self.worker.seen_working = self._here.works
+        show = ev.Show(self.worker.run, self._here.number, self.seq, args)
+        if self._shows_now and self.show_now is not None:
+            self.show_now(show)
+        else:
+            self._out.append(show)
 
     def _record(
         self,
-        old: enum.Enum,
-        new: enum.Enum,
+        old: str,
+        new: str,
         trigger: str,
         cause: Cause,
+        more: dict[str, Any],
         *,
         is_remark: bool = False,
-        **more: Any,
     ) -> None:
-        command = cause.command
-        previous, self.last_event = self.last_event, f"{self.identity.boot}-{self.seq}"
-        fields: dict[str, Any] = {
-            "event": self.last_event,
-            "name": self.identity.name,
-            "boot": self.identity.boot,
-            "seq": self.seq,
-            "run": self.worker.run,
-            "old": old.name,
-            "new": new.name,
-            "trigger": trigger,
-            "source": cause.source,
-            **more,
-        }
-        if command is not None:
+        command, identity = cause.command, self.identity
+        previous, self.last_event = self.last_event, f"{identity.boot}-{self.seq}"
+        if command is not None and (command.id or command.by or command.args):
             said = {"by": command.by, "id": command.id, "args": dict(command.args)}
-            fields.update((key, value) for key, value in said.items() if value)
+            more.update((key, value) for key, value in said.items() if value)
         if cause.reason:
-            fields["reason"] = cause.reason
+            more["reason"] = cause.reason
         if cause.stderr:
-            fields["stderr"] = list(cause.stderr)
+            more["stderr"] = list(cause.stderr)
         if self.seq == 1 and previous:
-            fields["previous"] = previous
-        self._out.append(ev.Event(fields, is_remark))
+            more["previous"] = previous
+        change = ev.Change(
+            identity.name, identity.boot, self.worker.run, old, new, trigger, cause.source
+        )
+        self._out.append(ev.Event(change, self.seq, more, is_remark))
 
     def _enter(self, new: enum.Enum) -> None:
         if new is self.lifecycle.start:

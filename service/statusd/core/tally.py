@@ -6,7 +6,7 @@ Pure: the time comes in as ``now`` (monotonic seconds).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from statusd.core.messages import Answer, Verdict
 
@@ -58,6 +58,8 @@ class Tally:
 
     def forget(self) -> None:
         """The state has changed: what was counted is told as it was, later words anew."""
+        if not self.slots:
+            return
         self._untold.extend(slot for slot in self.slots.values() if slot.count)
         self.slots.clear()
 
@@ -112,9 +114,11 @@ class Tally:
 
     def _merge_untold(self) -> None:
         """Bound the memory of what is held back: one slot for each kind of answer and reason."""
+        if len(self._untold) < 2:
+            return
         merged: dict[tuple[object, object], Slot] = {}
         for slot in self._untold:
-            key = (slot.verdict.fields.get("verdict"), slot.verdict.fields.get("reason"))
+            key = (slot.verdict.kind, slot.verdict.fields.get("reason"))
             if key in merged:
                 merged[key].count += slot.count
             else:
@@ -128,4 +132,4 @@ def _summed(slot: Slot) -> Verdict:
     fields = dict(slot.verdict.fields)
     if fields["verdict"] == Answer.INVALID.value:
         fields["reason"] = f"{fields['reason']} (and {slot.count - 1} more)"
-    return replace(slot.verdict, fields=fields | {"count": slot.count})
+    return Verdict(fields | {"count": slot.count}, slot.verdict.reply_to)

@@ -66,8 +66,7 @@ class Memory:
     deaf: Deaf | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(NamedTuple):
     """Who made a transition happen, and why; it stands in the event."""
 
     source: str

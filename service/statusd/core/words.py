@@ -12,10 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from transitions import Machine
 
-from statusd.core.lifecycle import Lifecycle, Request, Row, Who
+from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Row, Who
 from statusd.core.telling import Telling
 
 
@@ -73,6 +74,60 @@ class Table:
     vocabulary: tuple[str, ...] = field(default=())
 
 
+class Here(NamedTuple):
+    """All that is known of one state, looked up once when it is entered.
+
+    Args:
+        number: what stands for it on the board.
+        decisions, allowed: its rows of the `Table`.
+        leads_on: something is done when it is entered, beyond telling the worker.
+        works: a worker that leaves in it with 0 has finished its work.
+        final: the steady state that it leads to, or is.
+        ways: trigger -> where it leads, if that needs no judgement: what `Model.fire` would do.
+    """
+
+    state: enum.Enum
+    name: str
+    number: int
+    decisions: Mapping[str, Decision]
+    allowed: tuple[str, ...]
+    part: Part
+    is_steady: bool
+    leads_on: bool
+    works: bool
+    final: enum.Enum
+    deadline: Deadline | None
+    ways: dict[str, Here]
+
+
+def places(lifecycle: Lifecycle, table: Table) -> dict[enum.Enum, Here]:
+    """Return what is known of each state."""
+    active = {
+        *(lifecycle.start, lifecycle.backoff, lifecycle.failed),
+        *(lifecycle.ending, lifecycle.end),
+    }
+    found = {
+        state: Here(
+            state,
+            state.name,
+            number,
+            table.decisions[state],
+            table.allowed[state],
+            lifecycle.parts[state],
+            state in lifecycle.steady,
+            state in active,
+            lifecycle.parts[state] is Part.WORKS and state in lifecycle.steady,
+            lifecycle.final_of(state),
+            lifecycle.deadlines.get(state),
+            {},
+        )
+        for number, state in enumerate(lifecycle.members())
+    }
+    for state, ways in unjudged(lifecycle).items():
+        found[state].ways.update((trigger, found[dest]) for trigger, dest in ways.items())
+    return found
+
+
 class Refused(Exception):
     """A guard said no; the state is what it was."""
 
@@ -118,18 +173,26 @@ class Model:
         return True
 
 
+def unjudged(lifecycle: Lifecycle) -> dict[enum.Enum, dict[str, enum.Enum]]:
+    """Return state -> trigger -> where it leads, if there is one way and no guard on it."""
+    found: dict[enum.Enum, dict[str, enum.Enum]] = {state: {} for state in lifecycle.members()}
+    ways = Counter((row.trigger, row.source) for row in lifecycle.rows)
+    for row in lifecycle.rows:
+        if not row.guards and ways[row.trigger, row.source] == 1:
+            found[row.source][row.trigger] = row.dest
+    return found
+
+
 def build_machine(lifecycle: Lifecycle, model: Model) -> Machine:
     """Return the Machine of ``lifecycle`` for ``model``.
 
     ``auto_transitions`` would let a message "to_END" skip every guard, and ``queued=True`` loses
     END when an earlier callback raises (``transitions`` issue 224).
     """
-    ways = Counter((row.trigger, row.source) for row in lifecycle.rows)
+    known = unjudged(lifecycle)
 
     def judged(row: Row) -> list[Callable[[], bool]]:
-        # A condition costs a microsecond: only rows that need judging have one.
-        needed = row.guards or ways[row.trigger, row.source] > 1
-        return [partial(model.lets, row)] if needed else []
+        return [] if row.trigger in known[row.source] else [partial(model.lets, row)]
 
     return Machine(
         model=[],

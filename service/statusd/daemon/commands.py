@@ -1,6 +1,6 @@
 """Durable commands: the stream of the namespace, read in order on the hearing link.
 
-First what was missed, then whatever comes, by a blocking read that is asked again each second.
+First what was missed, then whatever comes, by a blocking read that is asked again every two.
 Every few seconds the broker is asked about the stream itself: whether it is still the one that we
 read, and whether something was taken out of it before we could read it.
 """
@@ -24,9 +24,9 @@ from statusd.daemon.document import rfc3339
 from statusd.wire.durable import LENGTH
 from statusd.wire.names import Names
 
-BLOCK_MS = 1000
+BLOCK_MS = 2000
 """How long the broker holds a read back that finds nothing, in ms; well below `link.REPLY_S`."""
-LOOK_EVERY = 5
+LOOK_EVERY = 3
 """The stream itself is looked at with every so many-th read."""
 AT_ONCE = 100
 """So many entries are read at once."""

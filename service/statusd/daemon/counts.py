@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Mapping
-from typing import Any
 
-from statusd.core.messages import Answer
+from statusd.core.events import Change
+from statusd.core.messages import Answer, Verdict
 from statusd.core.unit import Death, Fate
 from statusd.core.words import RESERVED, Kind
 
@@ -61,19 +60,16 @@ class Counts:
         self.canary = Histogram(CANARY_S)
         self.done = Histogram(DONE_S)
 
-    def changed(self, event: Mapping[str, Any]) -> None:
+    def changed(self, change: Change) -> None:
         """The state has changed."""
-        self.transitions[event["trigger"], event["old"], event["new"]] += 1
+        self.transitions[change.trigger, change.old, change.new] += 1
 
     def restarted(self, death: Death | None) -> None:
         """Another worker is to be started, after the ``death`` of the last one."""
         self.restarts[RESET if death is None else death.fate.value] += 1
 
-    def answered(self, verdict: Mapping[str, Any]) -> None:
+    def answered(self, verdict: Verdict) -> None:
         """A verdict was given; one may stand for many."""
-        kind = verdict["verdict"]
-        self.verdicts[kind] += verdict.get("count", 1)
-        if kind != _DONE or "repeat" in verdict:
-            return
-        if verdict["command"].lower() not in QUESTIONS:
-            self.done.add(verdict["ms"] / 1000)
+        self.verdicts[verdict.kind] += verdict.count
+        if verdict.kind == _DONE and not verdict.is_repeat and verdict.word not in QUESTIONS:
+            self.done.add(verdict.ms / 1000)

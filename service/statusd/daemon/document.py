@@ -21,7 +21,12 @@ _PARTS = {Part.WORKS: "works", Part.WAITS: "waits", Part.ENDS: "ends"}
 
 def rfc3339(wall: float) -> str:
     """Return a time of the wall clock (seconds) as RFC 3339 text in UTC, to the millisecond."""
-    seconds, milliseconds = divmod(int(wall * 1000), 1000)
+    return _to_the_millisecond(int(wall * 1000))
+
+
+@lru_cache(maxsize=4)
+def _to_the_millisecond(wall_ms: int) -> str:
+    seconds, milliseconds = divmod(wall_ms, 1000)
     return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
 
 

@@ -39,6 +39,7 @@ class FunctionSide:
         self._up = self._down = -1
         self._lines: notes.Lines | None = None
         self._unsent = b""
+        self._woken = self._owes_wake = False
         self._seen = 0
         self._record: page.Record | None = None
         self._pulse = Pulse()
@@ -83,13 +84,32 @@ class FunctionSide:
     # ---- down --------------------------------------------------------------------------------
 
     def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
-        """Put a state on the board and wake the worker; ``args`` are sent before it."""
+        """Put a state on the board and wake the worker; ``args`` are sent before it.
+
+        Of many states that come together the first wakes it, and the last by `settle`.
+        """
         if self._board is None:
             return
         if args is not None:
             self._send_down(_line(args))
         self._board.words[page.STATE] = page.pack_word(number, self._run, seq)
-        self._send_down(notes.WAKE)
+        if self._woken:
+            self._owes_wake = True
+        else:
+            self._woken = True
+            self._send_down(notes.WAKE)
+
+    def settle(self) -> None:
+        """Wake the worker for what was shown since it was woken; see whether it is there already.
+
+        A worker on another core is often faster than what there was to write meanwhile: then its
+        arrival is told in the same write.
+        """
+        if self._owes_wake:
+            self._send_down(notes.WAKE)
+        elif self._woken and self._board is not None:
+            self._look_at_board()
+        self._woken = self._owes_wake = False
 
     def _send_down(self, line: bytes) -> None:
         """Write without waiting: what finds no room is kept, and one wake-up stands for many."""

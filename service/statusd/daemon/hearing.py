@@ -13,7 +13,7 @@ from statusd.core import events as ev
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, Verdict, parse
 from statusd.core.status import Status
-from statusd.core.tally import Tally
+from statusd.core.tally import MOST_SPELLINGS, Tally
 from statusd.wire.names import Names
 
 HELD_BACK_S = 0.25
@@ -56,6 +56,7 @@ class Hearing:
         self._echoed = echoed
         self._tally = Tally()
         self._slots = self._tally.slots
+        self._known: dict[bytes, tuple[str, str]] = {}
         self._held_back: asyncio.TimerHandle | None = None
         self._decided = 0
 
@@ -100,6 +101,11 @@ class Hearing:
         self._look_again()
 
     def _sort(self, channel: bytes, payload: bytes) -> None:
+        known = self._known.get(channel + payload)
+        if known is not None and self._status.obeys(known[0]):
+            self._decided += 1
+            self._take(ev.Commanded(Command(*known, self._loop.time())))
+            return
         source = f"redis:{channel.decode('ascii', 'backslashreplace')}"
         try:
             command = parse(payload, source, self._loop.time())
@@ -108,6 +114,10 @@ class Hearing:
             return
         if command is None:
             return
+        if not command.is_plain:
+            self._decided += 1
+            self._take(ev.Commanded(command, self.has_expired(command)))
+            return
         quiet = None if self._is_behind() else self._status.quiet(command)
         if quiet is not None:
             self._tally.count(channel + payload, quiet)
@@ -115,7 +125,10 @@ class Hearing:
             self._tally.count_junk(lambda: self._status.unknown(command))
         else:
             self._decided += 1
-            self._take(ev.Commanded(command, self.has_expired(command)))
+            if not command.by and len(self._known) < MOST_SPELLINGS:
+                # It is read once, however often it comes; what it means is found out anew.
+                self._known[channel + payload] = command.word, command.source
+            self._take(ev.Commanded(command))
 
     def _take_bad(self, error: BadMessage, source: str) -> None:
         now = self._loop.time()

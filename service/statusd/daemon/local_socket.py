@@ -133,10 +133,13 @@ class LocalSocket:
         """Send verdicts to that command to ``client``, until the final one."""
         self._waiting[command_id] = client
 
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether anybody waits for a verdict."""
+        return bool(self._waiting)
+
     def answer(self, fields: Mapping[str, Any]) -> None:
         """Tell a verdict to who waits for it, if anybody does."""
-        if not self._waiting:
-            return
         client = self._waiting.get(fields.get("id", ""))
         if client is not None:
             client.tell(fields)

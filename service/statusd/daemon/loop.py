@@ -7,15 +7,16 @@ what is to be waited for comes back as an input.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn, assert_never
+from typing import Any, NamedTuple, NoReturn
 
 import hiredis
 import structlog
@@ -127,6 +128,7 @@ class Daemon:
         wall: the wall clock in seconds; only a label, never a measure.
     """
 
+    _busy = _is_named = False
     _gap: Line = ()
     """The last outage, on its way to the history."""
     _durable: tuple[Command, ...] = ()
@@ -144,7 +146,7 @@ class Daemon:
         self._mouth = parts.make_link(self, ())
         self._inherited = parts.unsent
         for line in parts.unsent:
-            self._mouth.outbox.put(line)
+            self._mouth.outbox.put(line, awaited=line is parts.unsent[-1])
         self._voice = Voice(self._mouth.outbox, parts.names)
         self._hearing = Hearing(
             parts.status,
@@ -173,17 +175,18 @@ class Daemon:
         self._counts = Counts()
         self._canary = Canary(parts.names.canary, parts.status.identity.boot)
         self._canary.measured = self._counts.canary.add
-        self._prove_at = 0.0
+        self._prove_at = self._beat_at = 0.0
         self._inbox: deque[ev.Input] = deque()
-        self._busy = False
         self._unkept: tuple[int, list[ev.Effect]] | None = None
         self._kept_place = parts.status.place
         self._impatience: asyncio.TimerHandle | None = None
         self._process: Process | None = None
         self._guard = Guard()
         self._timers: dict[ev.Timer, asyncio.TimerHandle] = {}
+        self._due: dict[ev.Timer, float] = {}
+        self._perform = self._performers()
+        parts.status.show_now = self._show
         self._stale = True
-        self._is_named = False
         self._show_at = 0.0
         self._showing: asyncio.TimerHandle | None = None
         self._save = False
@@ -254,6 +257,7 @@ class Daemon:
         await self._take_name(replace=replace)
         await self._local.start()
         self.take(ev.Booted())
+        gc.freeze()  # what stands now stays: the collector need not look at it again and again
         self._ear.start()
         self._beat()
         self._watch()
@@ -336,27 +340,28 @@ class Daemon:
         """
         self._inbox.append(happened)
         if not self._busy:
-            self._work_off([])
+            self._work_off(())
 
-    def _work_off(self, effects: list[ev.Effect]) -> None:
+    def _work_off(self, effects: Iterable[ev.Effect]) -> None:
         """Perform ``effects``, then what waits in the inbox leads to.
 
         What a durable command leads to waits for the state file; so does everything after it.
         """
         self._busy = True
         try:
+            perform = self._perform
             for effect in effects:
-                self._perform(effect)
+                perform[type(effect)](effect)
             while self._inbox:
                 happened = self._inbox.popleft()
                 self._handled += 1
                 self._hearing.forget()
                 effects = self._status.handle(happened, self._loop.time())
-                if isinstance(happened, ev.Delivered) and _does_something(effects):
+                if type(happened) is ev.Delivered and _does_something(effects):
                     self._keep_first(happened, effects)
                     return
                 for effect in effects:
-                    self._perform(effect)
+                    perform[type(effect)](effect)
         except Exception:  # the safety net: a bug must not leave a worker without its daemon
             log.exception("bug.caught")
             self._leave(EXIT_BUG)
@@ -366,7 +371,7 @@ class Daemon:
     def _keep_place(self) -> None:
         """Keep the place in the stream in Redis as well, once what stood before it is done."""
         place = self._status.place
-        if place != self._kept_place:
+        if place is not self._kept_place and place != self._kept_place:
             self._kept_place = place
             self._mouth.outbox.put_latest("cursor", self._commands.kept(place))
 
@@ -377,11 +382,11 @@ class Daemon:
         it displaces is not open any more, so the file has the answer.
         """
         verdicts = [effect.verdict for effect in effects if isinstance(effect, ev.Say)]
-        told = {verdict.fields.get("id") for verdict in verdicts}
+        told = {verdict.id for verdict in verdicts}
         commands = (m.command for m in read.messages if isinstance(m, ev.Commanded))
         self._durable = tuple(command for command in commands if command.id in told)
         read_now = {command.id for command in self._durable}
-        self._owed = tuple(v for v in verdicts if v.is_final and v.fields.get("id") not in read_now)
+        self._owed = tuple(v for v in verdicts if v.is_final and v.id not in read_now)
         self._unkept = self._keep(self._inherited), effects
         self._impatience = self._loop.call_later(STATE_S, self._go_on)
 
@@ -397,15 +402,21 @@ class Daemon:
 
     def settle(self) -> None:
         """Send what the inputs that came together have left to say, at once."""
+        if self._process is not None:
+            self._process.settle()
         for verdict in self._hearing.answers():
             self._answer(verdict)
+        self._mouth.flush()  # before the document: whoever asked waits for his verdict
         if self._stale and self._is_named:  # until then the document is somebody else's
             self._maybe_show_document()
+            self._mouth.flush()
         if self._save:
             self._save = False
             self._keep(self._inherited)
-        self._mouth.flush()
+        logs.flush()
         self._complain_of_drops()
+        if self.left.done() and not self._mouth.outbox:
+            self._stop_flushing()
 
     def _keep(self, unsent: tuple[Line, ...]) -> int:
         """Bring what must survive into the state file; return the number of that write.
@@ -429,7 +440,7 @@ class Daemon:
             unsent=(*unsent, *chain.from_iterable(map(self._voice.answer_lines, answered))),
             deaf=self._outages.untold,
         )
-        is_awaited = bool(durable or self._held)
+        is_awaited = bool(durable or self._held) or self.left.done()  # a stop waits for it, too
         return self._parts.state_file.save(memory, status.identity.boot, now=is_awaited)
 
     def _lasts(self, command: Command) -> bool:
@@ -512,7 +523,14 @@ class Daemon:
         self.settle()
 
     def _passed(self, timer: ev.Timer) -> None:
-        self._timers.pop(timer, None)
+        del self._timers[timer]
+        due = self._due.get(timer)
+        if due is None:
+            return
+        if due > self._loop.time():  # it was set anew meanwhile
+            self._set_timer(timer, due)
+            return
+        del self._due[timer]
         self.take(ev.Passed(timer))
         self.settle()
 
@@ -552,7 +570,7 @@ class Daemon:
         self._steward.tell()
 
     def replied(self, line: Line, reply: object) -> None:
-        """Look at the reply to something we sent: only errors are of interest."""
+        """Look at a reply that somebody waits for, or that is an error."""
         self._presence.replied(line, reply)
         self._canary.taken(line, self._loop.time())
         if self._inherited and line is self._inherited[-1]:
@@ -563,8 +581,6 @@ class Daemon:
             self._save = True
         if isinstance(reply, hiredis.ReplyError):
             self._failed_reply(line[0], str(reply))
-        if self.left.done() and not self._mouth.outbox:
-            self._stop_flushing()
 
     def _stop_flushing(self) -> None:
         if not self._drained.done():
@@ -600,7 +616,9 @@ class Daemon:
             self._ear.doubt(f"it doesn't hear its own canary any more, for {DEAF_S:g} s")
         if LinkState.LISTENING is self._ear.state is self._mouth.state:
             self._mouth.outbox.put_latest("canary", self._canary.sing(now))
-            self._mouth.flush()
+        if now >= self._beat_at and not self.left.done():
+            self._beat()
+        self._mouth.flush()
 
     def _echoed(self, payload: bytes) -> None:
         if self._canary.echoed(payload, self._loop.time()):
@@ -619,40 +637,59 @@ class Daemon:
 
     # ---- one way out -------------------------------------------------------------------------
 
-    def _perform(self, effect: ev.Effect) -> None:
-        match effect:
-            case ev.Show():
-                if self._process is not None:
-                    self._process.show(effect.number, effect.seq, effect.args)
-            case ev.Event():
-                self._tell(effect)
-            case ev.Say():
-                self._answer(effect.verdict, document=effect.document)
-            case ev.Save():
-                self._save = True
-            case ev.Arm():
-                self._disarm(effect.timer)
-                self._timers[effect.timer] = self._loop.call_later(
-                    effect.after_s, self._passed, effect.timer
-                )
-            case ev.Disarm():
-                self._disarm(effect.timer)
-            case ev.StartWorker():
-                self._start_worker(effect)
-            case ev.StopWorker():
-                if self._process is not None and self._process.stop(effect.force):
-                    log.info("worker.signalled", run=effect.run, signal=effect.force.value)
-            case ev.Note():
-                log.info(effect.name, **effect.fields)
-            case ev.Leave():
-                self._leave(effect.code)
-            case _:
-                assert_never(effect)
+    def _performers(self) -> dict[type[Any], Callable[[Any], None]]:
+        """Return how each effect is performed: a look-up instead of ten questions of what it is."""
+        return {
+            ev.Show: self._show,
+            ev.Event: self._tell,
+            ev.Say: self._say,
+            ev.Save: self._save_soon,
+            ev.Arm: self._arm,
+            ev.Disarm: self._disarm,
+            ev.StartWorker: self._start_worker,
+            ev.StopWorker: self._stop_worker,
+            ev.Note: lambda note: log.info(note.name, **note.fields),
+            ev.Leave: lambda leave: self._leave(leave.code),
+        }
 
-    def _disarm(self, timer: ev.Timer) -> None:
-        armed = self._timers.pop(timer, None)
+    def _show(self, show: ev.Show) -> None:
+        if self._process is not None:
+            self._process.show(show.number, show.seq, show.args)
+
+    def _say(self, say: ev.Say) -> None:
+        verdict = say.verdict
+        if verdict.id or say.document:
+            self._answer(verdict, document=say.document)
+        else:  # to a plain word: nobody waits for it by name
+            self._voice.answer(verdict)
+            self._log_answer(verdict)
+
+    def _save_soon(self, _: ev.Save) -> None:
+        self._save = True
+
+    def _stop_worker(self, effect: ev.StopWorker) -> None:
+        if self._process is not None and self._process.stop(effect.force):
+            log.info("worker.signalled", run=effect.run, signal=effect.force.value)
+
+    def _arm(self, arm: ev.Arm) -> None:
+        """Set a deadline; a timer that runs already, and will look in time, is left alone.
+
+        A timer of the loop that is made and cancelled for each command costs as much as a decision.
+        """
+        timer, due = arm.timer, self._loop.time() + arm.after_s
+        self._due[timer] = due
+        armed = self._timers.get(timer)
+        if armed is None or armed.when() > due:
+            self._set_timer(timer, due)
+
+    def _set_timer(self, timer: ev.Timer, due: float) -> None:
+        armed = self._timers.get(timer)
         if armed is not None:
             armed.cancel()
+        self._timers[timer] = self._loop.call_at(due, self._passed, timer)
+
+    def _disarm(self, disarm: ev.Disarm) -> None:
+        self._due.pop(disarm.timer, None)
 
     def _start_worker(self, effect: ev.StartWorker) -> None:
         spec, sinks = self._parts.spec, self._parts.sinks
@@ -668,22 +705,24 @@ class Daemon:
 
     def _tell(self, event: ev.Event) -> None:
         now = self._wall()
-        fields = {**event.fields, "at": rfc3339(now)}
-        line = self._voice.tell(fields)
+        at = rfc3339(now)
+        line = self._voice.tell(event, at)
         self._stale = True
         if event.is_remark:
-            self._gap = line if "gap" in fields else self._gap
-            told = {k: fields[k] for k in ("reason", "run", "seq") if k in fields}
-            log.warning(_REMARKS[fields["trigger"]], **told, **fields.get("gap", {}))
+            self._gap = line if "gap" in event.more else self._gap
+            self._log_remark(event.fields)
             return
         self._since = now
-        self._counts.changed(fields)
-        if fields["new"] == self._status.lifecycle.start.name:
+        self._counts.changed(event.change)
+        if event.change.new == self._status.lifecycle.start.name:
             self._counts.restarted(self._status.death)
         self._show_at = self._loop.time() + UNSEEN_S
-        shown = {k: fields[k] for k in _LOGGED if k in fields}
-        log.info("state.changed", **shown)
+        logs.changed(event.change, event.more, event.seq, at)
         self._steward.tell()
+
+    def _log_remark(self, fields: dict[str, Any]) -> None:
+        told = {k: fields[k] for k in ("reason", "run", "seq") if k in fields}
+        log.warning(_REMARKS[fields["trigger"]], **told, **fields.get("gap", {}))
 
     def _answer(self, verdict: Verdict, *, document: bool = False) -> None:
         """Give a verdict; a final one only when no successor could give another.
@@ -709,26 +748,31 @@ class Daemon:
             if self._is_open(verdict):
                 self._held.append(verdict)
             else:
-                lines = self._tell_verdict(verdict, None)
+                lines = self._tell_verdict(verdict, None, awaited=True)
                 self._inherited = (*self._inherited, *lines)[-MOST_UNSENT:]
         if held:
             self.settle()
 
     def _is_open(self, verdict: Verdict) -> bool:
-        return self._parts.state_file.is_open(verdict.fields.get("id", ""))
+        return self._parts.state_file.is_open(verdict.id)
 
-    def _tell_verdict(self, verdict: Verdict, more: dict[str, Any] | None) -> tuple[Line, ...]:
-        self._counts.answered(verdict.fields)
-        lines = self._voice.answer(verdict, more)
-        self._local.answer({**verdict.fields, **more} if more else verdict.fields)
-        if logs.shows("debug"):
-            log.debug("command.answered", **_shown_answer(verdict))
-        elif verdict.fields["verdict"] not in _UNREMARKABLE:
-            self._log_answer(verdict)
+    def _tell_verdict(
+        self, verdict: Verdict, more: dict[str, Any] | None, *, awaited: bool = False
+    ) -> tuple[Line, ...]:
+        self._counts.answered(verdict)
+        lines = self._voice.answer(verdict, more, awaited=awaited)
+        if self._local.is_asked:
+            self._local.answer({**verdict.fields, **more} if more else verdict.fields)
+        self._log_answer(verdict)
         return lines
 
     def _log_answer(self, verdict: Verdict) -> None:
         """Log an answer that somebody may wonder about; in a flood, only so many a second."""
+        if logs.shows("debug"):
+            log.debug("command.answered", **_shown_answer(verdict))
+            return
+        if verdict.kind in _UNREMARKABLE:
+            return
         second = int(self._loop.time())
         if second != self._logged_in:
             if self._unlogged:
@@ -749,7 +793,8 @@ class Daemon:
         status = self._status
         limit_s = status.policy.hang_timeout_s
         self._looked += 1
-        every_s = look_every_s(limit_s) if limit_s else min(1.0, self._steward.turn_s)
+        turn_s = min(BEAT_S, self._steward.turn_s / 2)
+        every_s = look_every_s(limit_s) if limit_s else turn_s
         self._loop.call_later(every_s, self._watch)
         if not limit_s or self._process is None or not status.worker.counts:
             self._watchdog = Watchdog()
@@ -780,9 +825,8 @@ class Daemon:
         if self._holder is None:
             self._presence.beat()
         self._complain_of_output()
+        self._beat_at = self._loop.time() + BEAT_S - SING_S / 2  # with the song that is next then
         self.settle()
-        if not self.left.done():
-            self._loop.call_later(BEAT_S, self._beat)
 
     def _maybe_show_document(self) -> None:
         """Write the document, once for a transition: with the worker seen, or a little later."""
@@ -867,7 +911,6 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-_LOGGED = ("old", "new", "trigger", "source", "by", "reason", "id", "run", "seq")
 _REMARKS = {"gap": "gap.ended", "hang": "worker.hung", "recover": "worker.recovered"}
 _ANSWER_LOGGED = (
     *("verdict", "command", "source", "reason", "did_you_mean", "count", "id", "state"),

@@ -144,7 +144,7 @@ class Presence:
     def _ask(self, line: Line) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._asked[id(line)] = line, future
-        self._outbox.put(line)
+        self._outbox.put(line, awaited=True)
         return future
 
     def unreachable(self) -> None:

@@ -128,6 +128,10 @@ class Process:
         if self._spec.parts[number] == "e":
             self._wake()
 
+    def settle(self) -> None:
+        """All that came together has been shown."""
+        self._side.settle()
+
     def _wake(self) -> None:
         """Let a worker that somebody stopped see that it is to leave."""
         if self._popen is not None and self._popen.returncode is None:

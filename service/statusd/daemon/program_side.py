@@ -143,6 +143,9 @@ class ProgramSide:
         if chosen and not self._knows(number):
             self._signal(chosen)
 
+    def settle(self) -> None:
+        """Each state was told when it was shown."""
+
     def _knows(self, number: int) -> bool:
         """Tell whether it does already what state ``number`` asks for: it was started to work.
 

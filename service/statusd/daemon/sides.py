@@ -104,6 +104,9 @@ class Side(Protocol):
     def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
         """Tell it a state; ``args``, if there are new ones, before that. Never waits."""
 
+    def settle(self) -> None:
+        """All that is to be told for now was told: see that it is noticed."""
+
     def drain(self) -> None:
         """Take in what it said before it died."""
 

@@ -175,7 +175,7 @@ def _encode(memory: Memory, boot: int) -> bytes:
         "cursor": {**memory.place.fields, "recent": memory.place.recent},
         "deaf": memory.deaf and memory.deaf._asdict(),
     }
-    return json.dumps(content, indent=1).encode()
+    return json.dumps(content).encode() + b"\n"  # without indent: that is done in C
 
 
 def _kept(command: Command) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from statusd.core.events import Event
 from statusd.core.messages import Verdict, to_json
 from statusd.core.outbox import Line, Outbox
 from statusd.wire.names import Names
@@ -33,26 +34,32 @@ class Voice:
         self._verdicts, self._events = names.verdicts, names.events
         self._history, self._status = names.history, names.status
 
-    def answer(self, verdict: Verdict, more: Mapping[str, Any] | None = None) -> tuple[Line, ...]:
+    def answer(
+        self, verdict: Verdict, more: Mapping[str, Any] | None = None, *, awaited: bool = False
+    ) -> tuple[Line, ...]:
         """Publish a verdict, to its sender's own channel as well; return the lines."""
         lines = self.answer_lines(verdict, more)
         for line in lines:
-            self._outbox.put(line)
+            self._outbox.put(line, awaited=awaited)
         return lines
 
     def answer_lines(
         self, verdict: Verdict, more: Mapping[str, Any] | None = None
     ) -> tuple[Line, ...]:
         """Return the lines that publish a verdict."""
-        text = to_json({**verdict.fields, **more} if more else verdict.fields)
+        text = to_json({**verdict.fields, **more}) if more else verdict.text
         line: Line = ("PUBLISH", self._verdicts, text)
         return (line, ("PUBLISH", verdict.reply_to, text)) if verdict.reply_to else (line,)
 
-    def tell(self, event: Mapping[str, Any]) -> Line:
-        """Add an event to the history and publish it; return the line for the history."""
-        text = to_json(event)
-        line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event["event"], "event", text)
-        self._outbox.put(line)
+    def tell(self, event: Event, at: str) -> Line:
+        """Add an event, told at the time ``at``, to the history and publish it.
+
+        Returns:
+            The line for the history; its reply is told if the event is a remark.
+        """
+        text = event.text(at)
+        line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event.id, "event", text)
+        self._outbox.put(line, awaited=event.is_remark)
         self._outbox.put(("PUBLISH", self._events, text))
         return line
 

@@ -82,7 +82,8 @@ class Listener(Protocol):
         """Another attempt to connect failed; ``link.trouble`` says why."""
 
     def replied(self, line: Line, reply: object) -> None:
-        """The broker replied to ``line``; an error is a `hiredis.ReplyError` value."""
+        """The broker replied to ``line``, which is awaited or in a slot of the outbox, or with
+        an error, which is a `hiredis.ReplyError` value."""
 
 
 class Follower(Protocol):
@@ -341,6 +342,8 @@ class Connection(asyncio.BufferedProtocol):
         self._unfinished = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._heard_at = 0.0
+        self._sends = False
+        """Every reply from now on is to a line of the outbox."""
         self.pushed_at = 0.0
         """When the broker pushed something last (loop's time): replies prove no subscription."""
 
@@ -426,6 +429,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def doubt(self, reason: str) -> None:
         """Never use this connection again, for ``reason``."""
+        self._sends = False
         if not self.lost.done():
             self.lost.set_result(reason)
         self.abort()
@@ -455,8 +459,8 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Take what arrived: the hot path."""
         self._heard_at = self._loop.time()
-        gets, pushed = self._reader.gets, False
-        hear, push = self._tell, hiredis.PushNotification
+        gets, pushed, outbox = self._reader.gets, False, self._link.outbox
+        hear, push, error = self._tell, hiredis.PushNotification, hiredis.ReplyError
         try:
             self._reader.feed(self._buffer, 0, nbytes)  # type: ignore[arg-type]  # the stub knows bytes only
             reply = gets()
@@ -472,15 +476,17 @@ class Connection(asyncio.BufferedProtocol):
                     else:
                         self._take_push(reply)
                         hear = self._tell
-                else:
+                elif type(reply) is error or not (self._sends and outbox.passed()):
                     self._take_reply(reply)
                     hear = self._tell
                 reply = gets()
-        except hiredis.ProtocolError as error:
-            self.doubt(f"not RESP: {error}")
+        except hiredis.ProtocolError as broken:
+            self.doubt(f"not RESP: {broken}")
         if pushed:
             self.pushed_at = self._heard_at
         self._listener.settle()
+        if self._sends and not outbox.in_flight:
+            self._link.flush()
 
     def _watch_length(self, more: int) -> None:
         self._unfinished += more
@@ -533,8 +539,6 @@ class Connection(asyncio.BufferedProtocol):
                 self._link.follower.replied(line, reply)
         elif self._link.outbox.in_flight:
             self._listener.replied(self._link.outbox.replied(), reply)
-            if self._link.outbox.in_flight == 0:
-                self._link.flush()
         else:
             self.doubt(f"an unrequested reply: {str(reply)[:80]}")
 
@@ -565,6 +569,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+        self._sends = not (self._link.names or self._link.patterns)
         self._link.confirmed()
 
     def _unconfirmed_too_long(self) -> None:

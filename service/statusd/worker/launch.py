@@ -7,6 +7,7 @@ imports nothing that the user's code might need in another version.
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
 import sys
@@ -67,6 +68,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         _prepare(launch)
         worker = _connect(launch)
+        gc.freeze()  # ours stays: at its end the interpreter need not look for garbage in it
         function = _named(launch.function)
         if launch.ready == "started":
             worker.ready()

@@ -1,0 +1,98 @@
+"""The daemon's end of board and pipes: who is woken, and when it is seen to have arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from statusd.core import events as ev
+from statusd.daemon.function_side import FunctionSide
+from statusd.daemon.sides import Spec
+from statusd.worker.board import SEEN, STATE, Board
+
+STATES = ("INIT", "READY", "RUNNING", "PAUSED")
+
+
+class Worker:
+    """A side, and the worker's ends of what it has made."""
+
+    def __init__(self) -> None:
+        self.taken: list[ev.Input] = []
+        spec = Spec(STATES, "wwrw", "started", function="a:b", paths=())
+        self.side = FunctionSide(spec, 1, self.taken.append, lambda: None)
+        board, self._down, _ = self.side.prepare(0, 0, {}).fds
+        os.set_blocking(self._down, False)
+        self._board = Board(board)
+
+    def wakes(self) -> int:
+        """Return how often it was woken since it was asked last."""
+        try:
+            return os.read(self._down, 100).count(b"\n")
+        except BlockingIOError:
+            return 0
+
+    def sees(self) -> int:
+        """Take in what stands on the board, and return the number of its event."""
+        word = self._board.words[SEEN] = self._board.words[STATE]
+        return word >> 32
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._board.close()
+        self.side.close()
+
+
+@contextmanager
+def _worker() -> Iterator[Worker]:
+    worker = Worker()
+    try:
+        yield worker
+    finally:
+        worker.close()
+
+
+def with_worker(test: Callable[[Worker], None]) -> None:
+    """Run a test on a loop, which a side listens by."""
+
+    async def live() -> None:
+        with _worker() as worker:
+            test(worker)
+
+    asyncio.run(live())
+
+
+def test_of_states_that_come_together_the_first_and_the_last_wake() -> None:
+    """The worker is never left asleep before a state that it hasn't seen."""
+
+    def story(worker: Worker) -> None:
+        worker.side.show(2, 1, None)
+        assert worker.wakes() == 1
+        worker.side.show(3, 2, None)
+        worker.side.show(2, 3, None)
+        assert worker.wakes() == 0
+
+        worker.side.settle()
+
+        assert (worker.wakes(), worker.sees()) == (1, 3)
+        worker.side.settle()
+        assert worker.wakes() == 0
+
+    with_worker(story)
+
+
+def test_a_worker_that_was_faster_is_seen_at_once() -> None:
+    """What it took in meanwhile is told with the rest; later its note says it."""
+
+    def story(worker: Worker) -> None:
+        worker.side.show(2, 1, None)
+        worker.sees()
+
+        worker.side.settle()
+
+        assert worker.taken == [ev.WorkerAcknowledged(1, 1, 2)]
+        worker.side.settle()
+        assert len(worker.taken) == 1
+
+    with_worker(story)
