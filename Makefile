@@ -1,6 +1,7 @@
-# make run | test | check | faults | soak | reliability | ops-check | bench | contract: each does all its own set-up (git, make, Python >= 3.11).
+# Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run test check faults soak reliability ops-check format bench contract clean help
+.PHONY: run test check faults soak reliability ops-check format contract clean help
+.PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -10,6 +11,10 @@ STATE = .state
 JOBS = 2
 ROUNDS = 100
 MINUTES = 30
+MESSAGES = 5000000
+RESTARTS = 1000
+TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach
+QUIET =
 
 help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
@@ -19,7 +24,12 @@ help:
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
 	@echo "make reliability  the tests of all faults, written down in docs/reliability.md"
 	@echo "make ops-check  a real systemd is booted, a real image built and run; as root, minutes"
-	@echo "make bench   the benchmarks"
+	@echo "make bench   the benchmarks; ARGS='--only latency --rounds 9 --json FILE --plot FILE.svg'"
+	@echo "make bench-peers    RQ, Celery, Circus, supervisord, bluesky-queueserver beside statusd"
+	@echo "make bench-compare BASE=main   what the working tree changes, beside that revision"
+	@echo "make bench-soak     MESSAGES=$(MESSAGES) and RESTARTS=$(RESTARTS) through one daemon"
+	@echo "make bench-profile  where the daemon's time goes, by py-spy"
+	@echo "make performance    all of it but the comparison, written down in docs/performance.md"
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "statusd needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..."; exit 1; }
@@ -58,10 +68,35 @@ format: $(VENV)/.ready
 	$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.ready
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-peers: $(VENV)/.ready
+	$(BIN)/python -m benchmarks.peers $(ARGS)
+
+bench-compare: $(VENV)/.ready
+	@test -n "$(BASE)" || { echo "compare with what? make bench-compare BASE=main"; exit 2; }
+	$(BIN)/python -m benchmarks.compare $(BASE) $(ARGS)
+
+bench-profile: $(VENV)/.ready
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt py-spy
+	$(BIN)/python -m benchmarks.profile $(ARGS)
+
+bench-soak: $(VENV)/.ready
+	$(BIN)/python -m benchmarks.soak --messages $(MESSAGES) --restarts $(RESTARTS) $(ARGS)
+
+# In pieces: QUIET is put before each of them, for a machine that must be asked to be quiet.
+performance: $(VENV)/.ready
+	mkdir -p .bench
+	for topic in $(TOPICS); do \
+		$(QUIET) $(BIN)/python -m benchmarks --only $$topic --json .bench/$$topic.json || exit 1; done
+	for topic in life idle replies; do \
+		$(QUIET) $(BIN)/python -m benchmarks.peers --only $$topic --json .bench/peers-$$topic.json \
+		|| exit 1; done
+	-$(BIN)/python -m benchmarks.soak --messages $(MESSAGES) --restarts $(RESTARTS) --json .bench/soak.json
+	$(BIN)/python -m benchmarks.performance .bench
 
 contract: $(VENV)/.ready
 	$(BIN)/python -m tests.tools.contract
 
 clean:
-	rm -rf $(VENV) .state .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .bench benchmarks/.peers .state .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 import tempfile
@@ -19,16 +18,19 @@ from benchmarks import (
     life,
     memory,
     output,
+    plot,
     reading,
+    scale,
     shell,
     throughput,
     verdicts,
 )
 from benchmarks.broker import Broker
-from benchmarks.machine import header
+from benchmarks.machine import Others, header
 from benchmarks.processes import Guard
+from benchmarks.results import Results
 from benchmarks.rounds import Bench, say
-from benchmarks.table import Row, markdown
+from benchmarks.table import Row, markdown, summary
 
 TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "latency": latency.measure,
@@ -39,6 +41,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "memory": memory.measure,
     "shell": shell.measure,
     "idle": idle.measure,
+    "scale": scale.measure,
     "output": output.measure,
     "fleet": fleet.measure,
     "attach": attach.measure,
@@ -51,14 +54,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
     try:
-        head, rows = _measure(arguments)
+        results = _measure(arguments)
     except KeyboardInterrupt:
         return 130
-    print("\n".join(f"- {name}: {text}" for name, text in head.items()))
-    print(f"\n{markdown(rows)}")
+    print("\n".join(f"- {name}: {text}" for name, text in results.header.items()))
+    print(f"\n{markdown(results.rows)}\n\n{summary(results.rows)}")
     if arguments.json:
-        content = {"header": head, "rows": [row.as_json() for row in rows]}
-        arguments.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        results.write(arguments.json)
+    if arguments.plot:
+        arguments.plot.write_text(plot.svg(results.distributions), encoding="utf-8")
     return 0
 
 
@@ -68,6 +72,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, metavar="N", help="default: 7, or 2 with --quick")
     parser.add_argument("--quick", action="store_true", help="a smoke run: nothing to be quoted")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every round's figures as well")
+    parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="all latencies, as curves")
     arguments = parser.parse_args()
     if arguments.rounds is None:
         arguments.rounds = 2 if arguments.quick else 7
@@ -76,8 +81,8 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def _measure(arguments: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
-    started = time.monotonic()
+def _measure(arguments: argparse.Namespace) -> Results:
+    started, others = time.monotonic(), Others()
     with (
         tempfile.TemporaryDirectory(prefix="statusd-bench-") as folder,
         Guard() as guard,
@@ -87,9 +92,11 @@ def _measure(arguments: argparse.Namespace) -> tuple[dict[str, str], list[Row]]:
         head = header(broker)
         rows = [row for topic in arguments.only or TOPICS for row in TOPICS[topic](bench)]
     say("")
+    head["topics"] = ", ".join(arguments.only or TOPICS)
+    head["other processes"] = str(others)
     quick = ", --quick: not to be quoted" if arguments.quick else ""
     head["rounds"] = f"{arguments.rounds}, interleaved, {time.monotonic() - started:.0f} s{quick}"
-    return head, rows
+    return Results(head, rows, bench.distributions)
 
 
 if __name__ == "__main__":

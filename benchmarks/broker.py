@@ -55,6 +55,14 @@ class Wire:
             reply = self._reader.gets()
         return reply
 
+    def fileno(self) -> int:
+        """Return the socket's descriptor, for select(2) and its like."""
+        return self._socket.fileno()
+
+    def wait_for_ever(self) -> None:
+        """Let `take` wait as long as it takes."""
+        self._socket.settimeout(None)
+
     def call(self, *words: str | bytes | int) -> Any:
         """Send one command and return its reply."""
         self.send(pack(*words))
@@ -80,7 +88,7 @@ class Broker:
     """
 
     def __init__(self, guard: Guard, folder: Path) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(folder)}
         options |= {"save": "", "appendonly": "no", "logfile": str(folder / "broker.log")}
@@ -119,7 +127,8 @@ def _version(info: str) -> str:
     return f"Valkey {told.get('valkey_version', told['redis_version'])}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,10 +29,11 @@ state_directory = "{folder}/state"
 url = "{url}"
 
 [control]
-channels = ["{channel}"]
+channels = {channels}
 
 [worker]
 {worker}
+{settings}
 
 [log]
 format = "json"
@@ -112,7 +114,8 @@ class Contestant:
         """End both processes and remove what they had."""
         if self._process is not None:
             if self._helper is None and self.page.helper and self._process.poll() is None:
-                self._helper = Watch(self.page.helper)
+                with contextlib.suppress(ProcessLookupError):  # it went by itself
+                    self._helper = Watch(self.page.helper)
             end(self._process)
             if self._process.stderr is not None:
                 self._process.stderr.close()
@@ -152,6 +155,9 @@ class Unit(Contestant):
         goal: where the unit goes by itself; `wait` waits for that state.
         level: of the log, which is written as JSON.
         name: of the unit.
+        channels: that it listens to, beside the one that all benchmarks command by.
+        settings: more lines of ``[worker]``.
+        python: of the environment that statusd is to be run from.
     """
 
     def __init__(
@@ -164,30 +170,38 @@ class Unit(Contestant):
         level: str = "info",
         output: str = "tagged",
         name: str = NAME,
+        channels: Sequence[str] = (),
+        settings: str = "",
+        python: str = sys.executable,
     ) -> None:
         super().__init__(guard, broker)
-        self._goal, self._name = goal, name
+        self._goal, self._name, self._python = goal, name, python
         self._is_answered = isinstance(worker, str)
         self._toml = self.folder / "statusd.toml"
         fields = {"name": name, "goal": goal, "folder": self.folder, "url": broker.url}
-        fields |= {"channel": CHANNEL, "worker": _worker(worker, output), "level": level}
+        fields |= {"worker": _worker(worker, output), "level": level, "settings": settings}
+        fields["channels"] = json.dumps([CHANNEL, *channels])
         self._toml.write_text(_TOML.format(**fields), encoding="utf-8")
 
     def _command(self) -> list[str]:
-        return [sys.executable, "-m", "statusd", "run", str(self._toml)]
+        return [self._python, "-m", "statusd", "run", str(self._toml)]
 
     def wait(self) -> None:
         """Return when the unit hears, and its worker was seen in the goal."""
         with Wire(self._broker.port) as wire:
             wait_until(lambda: self._is_up(wire), "the unit to be up")
 
-    def _is_up(self, wire: Wire) -> bool:
-        self._has_ended()
+    def document(self, wire: Wire) -> dict[str, Any]:
+        """Return its status document; an empty one if there is none yet."""
         text = wire.call("GET", f"statusd:status:{{{self._name}}}")
         document: dict[str, Any] = json.loads(text) if text else {}
+        return document
+
+    def _is_up(self, wire: Wire) -> bool:
+        self._has_ended()
         wanted = {"pid": self.pid, "state": self._goal, "link": "LISTENING"}
         wanted["observed"] = self._is_answered
-        return wanted.items() <= document.items()
+        return wanted.items() <= self.document(wire).items()
 
 
 def _worker(worker: str | list[str], output: str) -> str:
@@ -200,16 +214,24 @@ class Seed(Contestant):
     """``python -m benchmarks.seed``: S and its like.
 
     Args:
-        role: what it does, see `benchmarks.seed`.
+        role: what it does, see ``module``.
+        module: `benchmarks.seed`, or `benchmarks.limit`.
     """
 
-    def __init__(self, guard: Guard, broker: Broker, role: str) -> None:
+    def __init__(self, guard: Guard, broker: Broker, role: str, module: str) -> None:
         super().__init__(guard, broker)
-        self._role = role
+        self._role, self._module = role, module
 
     def _command(self) -> list[str]:
         port = str(self._broker.port)
-        return [sys.executable, "-m", "benchmarks.seed", self._role, port, self._file.name]
+        return [
+            sys.executable,
+            "-m",
+            f"benchmarks.{self._module}",
+            self._role,
+            port,
+            self._file.name,
+        ]
 
     def wait(self) -> None:
         """Return when it is subscribed."""

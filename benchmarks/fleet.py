@@ -33,6 +33,7 @@ def _documents(bench: Bench) -> list[Row]:
     names = [f"unit-{number:04}" for number in range(DOCUMENTS)]
     keys = [f"statusd:status:{{{name}}}" for name in names]
     document = {"boot": 5, "state": "RUNNING", "tags": [], "text": "x" * 700}
+    client.delete("statusd:roster")  # units of other topics stand in it, that have left
     with client.pipeline() as pipe:
         for name, key in zip(names, keys, strict=True):
             pipe.hset("statusd:roster", name, json.dumps({"boot": 5, "left": False, "seen": ""}))

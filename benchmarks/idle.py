@@ -4,26 +4,39 @@ from __future__ import annotations
 
 import time
 
-from benchmarks.processes import cpu_s
-from benchmarks.rounds import Bench, Figures
-from benchmarks.table import Row
+from benchmarks.contestants import Contestant
+from benchmarks.processes import cpu_s, family
+from benchmarks.rounds import Bench, say
+from benchmarks.table import Goal, Of, Row
 
 BEAT_S = 3.0
 """Every so often a daemon touches its document; a window is a multiple of it."""
+WINDOW_S = 10 * BEAT_S
+WINDOWS = 5
+"""No more than these: they are long, and agree."""
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Measure windows of one unit's life, daemon and worker together, a while after its start."""
-    window_s = BEAT_S if bench.quick else 2 * BEAT_S
-    with bench.unit("bare") as unit:
-        pids = (unit.pid, unit.helper.pid)
-        samples = bench.interleave("idle", {"statusd": lambda: _window(pids, window_s)})
-    metric = "idle CPU of daemon and worker per minute"
-    return [Row(metric, "ms", samples["statusd"]["ms"])]
+    """Measure windows of the lives of one unit and of S, at the same time: both are idle."""
+    window_s = BEAT_S if bench.quick else WINDOW_S
+    windows = []
+    with bench.unit("bare") as unit, bench.seed("poll") as seed:
+        time.sleep(BEAT_S)
+        for number in range(min(bench.rounds, WINDOWS)):
+            say(f"idle: window {number + 1}")
+            windows.append(_window((unit, seed), window_s))
+    ours, theirs = zip(*windows, strict=True)
+    metric = f"idle CPU of the tree per minute, in windows of {window_s:g} s"
+    baseline = "S, both, parent polls every 0.1 s"
+    return [Row(metric, "s", ours, theirs, baseline, Goal(0.05, Of.VALUE))]
 
 
-def _window(pids: tuple[int, ...], window_s: float) -> Figures:
-    before_s = sum(map(cpu_s, pids))
+def _window(contestants: tuple[Contestant, ...], window_s: float) -> list[float]:
+    """Return the CPU time that each of them used, as if for a minute."""
+    before = [_used_s(one) for one in contestants]
     time.sleep(window_s)
-    used_s = sum(map(cpu_s, pids)) - before_s
-    return {"ms": used_s * 1000 * 60 / window_s}
+    return [(_used_s(one) - s) * 60 / window_s for one, s in zip(contestants, before, strict=True)]
+
+
+def _used_s(one: Contestant) -> float:
+    return sum(map(cpu_s, family(one.pid)))

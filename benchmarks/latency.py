@@ -7,7 +7,7 @@ import time
 
 from benchmarks.broker import Wire, pack
 from benchmarks.contestants import CHANNEL, Contestant
-from benchmarks.rounds import Bench, Figures, quantiles
+from benchmarks.rounds import Bench, Figures, Latencies
 from benchmarks.table import Goal, Row
 
 MESSAGES = 600
@@ -24,24 +24,31 @@ def measure(bench: Bench) -> list[Row]:
     samples = bench.interleave(
         "latency",
         {
-            "S": lambda: round_of(bench, bench.seed("spin"), NAMES),
-            "blocked": lambda: round_of(bench, bench.unit("blocked"), TRIGGERS),
-            "spinning": lambda: round_of(bench, bench.unit("spinning"), TRIGGERS),
+            "S, spinning": lambda: round_of(bench, bench.seed("spin"), NAMES),
+            "statusd, blocked": lambda: round_of(bench, bench.unit("blocked"), TRIGGERS),
+            "statusd, spinning": lambda: round_of(bench, bench.unit("spinning"), TRIGGERS),
+            "limit, blocked": lambda: round_of(bench, bench.limit("block"), NAMES),
+            "limit, spinning": lambda: round_of(bench, bench.limit("spin"), NAMES),
         },
     )
-    goals = {("blocked", "p50"): Goal(1.25), ("spinning", "p50"): Goal(0.9)}
+    goals = {
+        ("spinning", "p50"): Goal(0.9),
+        ("blocked", "p50"): Goal(1.25),
+        ("blocked", "p99"): Goal(1.0),
+    }
     metrics = {
-        "blocked": "PUBLISH -> worker blocked in wait()",
         "spinning": "PUBLISH -> worker spinning on worker.state",
+        "blocked": "PUBLISH -> worker blocked in wait()",
     }
     return [
         Row(
             f"{text}, {quantile}",
             "us",
-            samples[name][quantile],
-            samples["S"][quantile],
+            samples[f"statusd, {name}"][quantile],
+            samples["S, spinning"][quantile],
             "S, parent spins",
             goals.get((name, quantile)),
+            limit=samples[f"limit, {name}"][quantile],
         )
         for name, text in metrics.items()
         for quantile in ("p50", "p99")
@@ -56,7 +63,7 @@ def round_of(bench: Bench, contestant: Contestant, words: tuple[str, str]) -> Fi
             _one(contestant, wire, messages[number & 1])
             for number in range(WARM_UP + bench.size(MESSAGES))
         ]
-    return quantiles(taken[WARM_UP:])
+    return Latencies(taken[WARM_UP:])
 
 
 def _one(contestant: Contestant, wire: Wire, message: bytes) -> float:

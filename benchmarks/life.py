@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from benchmarks.processes import Watch
+from benchmarks.processes import Watch, family
 from benchmarks.rounds import Bench, Figures
 from benchmarks.table import Goal, Of, Row
 
@@ -18,10 +18,10 @@ GONE_S = 5.0
 def measure(bench: Bench) -> list[Row]:
     """Measure starts, then ends."""
     starts = bench.interleave(
-        "start", {"S": lambda: _seed_start(bench), "statusd": lambda: _unit_start(bench)}
+        "start", {"S": lambda: _seed_start(bench), "statusd": lambda: unit_start(bench)}
     )
     ends = bench.interleave(
-        "end", {"S": lambda: _seed_end(bench), "statusd": lambda: _unit_end(bench)}
+        "end", {"S": lambda: _seed_end(bench), "statusd": lambda: unit_end(bench)}
     )
     left = sum(ends["S"]["left"])
     return [
@@ -34,7 +34,7 @@ def measure(bench: Bench) -> list[Row]:
             Goal(2.0),
         ),
         Row(
-            "SIGTERM -> daemon and worker gone",
+            "SIGTERM -> daemon, guard and worker gone",
             "ms",
             ends["statusd"]["ms"],
             ends["S"]["ms"],
@@ -44,7 +44,8 @@ def measure(bench: Bench) -> list[Row]:
     ]
 
 
-def _unit_start(bench: Bench) -> Figures:
+def unit_start(bench: Bench) -> Figures:
+    """Start a unit, and return how long it took to be up."""
     unit = bench.unit("bare", goal="READY")
     try:
         started = time.monotonic_ns()
@@ -79,13 +80,15 @@ def _seed_start(bench: Bench) -> Figures:
         seed.close()
 
 
-def _unit_end(bench: Bench) -> Figures:
+def unit_end(bench: Bench) -> Figures:
+    """End a unit by SIGTERM, and return how long it took to be gone."""
     with bench.unit("bare") as unit:
-        daemon, worker = Watch(unit.pid), unit.helper
-        sent = _terminate(daemon)
-        gone = [watch.wait(GONE_S) for watch in (worker, daemon)]
+        watches = [Watch(pid) for pid in family(unit.pid)]
+        sent = _terminate(watches[0])
+        gone = [watch.wait(GONE_S) for watch in reversed(watches)]
         taken_ms = (time.monotonic_ns() - sent) / 1e6
-        daemon.close()
+        for watch in watches:
+            watch.close()
     if not all(gone):
         raise TimeoutError(f"not gone {GONE_S:g} s after SIGTERM")
     return {"ms": taken_ms}

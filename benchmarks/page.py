@@ -27,6 +27,7 @@ class Page:
     """
 
     def __init__(self, path: str) -> None:
+        self.path = path
         fd = os.open(path, os.O_RDWR)
         self.words = memoryview(mmap.mmap(fd, SIZE)).cast("Q")
         os.close(fd)

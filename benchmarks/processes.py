@@ -37,13 +37,14 @@ class Guard:
         env: Mapping[str, str] | None = None,
         stdout: IO[Any] | int = subprocess.DEVNULL,
         stderr: IO[Any] | int | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
-        """Start ``command`` in the repository's directory; nothing is typed into it."""
+        """Start ``command`` in the repository's directory."""
         return subprocess.Popen(
             command,
             cwd=ROOT,
             env=dict(env) if env is not None else None,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=stdout,
             stderr=stderr,
             process_group=self._guard.pid,
@@ -111,6 +112,15 @@ def wait_until(
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout_s:g} s for {what}")
         time.sleep(nap_s)
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all that descend from it, the oldest first."""
+    found = [pid]
+    for one in found:  # it grows meanwhile
+        for task in Path(f"/proc/{one}/task").glob("*/children"):
+            found += map(int, task.read_text("ascii").split())
+    return found
 
 
 def cpu_s(pid: int) -> float:

@@ -33,7 +33,7 @@ def measure(bench: Bench) -> list[Row]:
 
 def _words(bench: Bench) -> list[Row]:
     samples = bench.interleave(
-        "words", {"S": lambda: _seed_words(bench), "statusd": lambda: _unit_words(bench)}
+        "words", {"S": lambda: _seed_words(bench), "statusd": lambda: unit_words(bench)}
     )
     metric = "CPU of the listening process per 100,000 words that change nothing"
     ours, theirs = samples["statusd"]["cpu"], samples["S"]["cpu"]
@@ -53,7 +53,8 @@ def _seed_words(bench: Bench) -> Figures:
         return _flood(bench, seed, seed.helper.pid, wire, NAMES[1], processed)
 
 
-def _unit_words(bench: Bench) -> Figures:
+def unit_words(bench: Bench) -> Figures:
+    """Flood a unit with a word that changes nothing, and return what that cost its daemon."""
     port = bench.broker.port
     with bench.unit("bare") as unit, Wire(port) as wire, Wire(port, REPLIES) as ear:
 
@@ -99,8 +100,8 @@ def _transitions(bench: Bench) -> list[Row]:
             f"transitions {how}",
             {
                 "machine": partial(_machine, bench, *sizes),
-                "statusd": partial(_unit_transitions, bench, *sizes),
-                "quiet log": partial(_unit_transitions, bench, *sizes, level="warning"),
+                "statusd": partial(unit_transitions, bench, *sizes),
+                "quiet log": partial(unit_transitions, bench, *sizes, level="warning"),
             },
         )
         theirs = samples["machine"]["cpu"]
@@ -122,7 +123,8 @@ def _machine(bench: Bench, burst: int, total: int) -> Figures:
         return _alternate(machine.pid, wire, burst, total, processed)
 
 
-def _unit_transitions(bench: Bench, burst: int, total: int, *, level: str = "info") -> Figures:
+def unit_transitions(bench: Bench, burst: int, total: int, *, level: str = "info") -> Figures:
+    """Lead a unit through ``total`` transitions, and return what they cost its daemon."""
     port = bench.broker.port
     with (
         bench.unit("bare", level=level) as unit,

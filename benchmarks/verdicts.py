@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import random
 import time
+from typing import Any
 
 import redis
 
 from benchmarks.broker import Wire, pack
 from benchmarks.contestants import CHANNEL
 from benchmarks.latency import GAP_S, NAMES, TRIGGERS, WARM_UP
-from benchmarks.rounds import Bench, Figures, quantiles
+from benchmarks.rounds import Bench, Figures, Latencies
 from benchmarks.seed import ACKS
 from benchmarks.table import Goal, Row
 
@@ -22,7 +23,12 @@ REPLIES = "statusd:reply:bench"
 def measure(bench: Bench) -> list[Row]:
     """Measure raw sockets at statusd's sender, redis-py at both ends of the other."""
     samples = bench.interleave(
-        "verdicts", {"S": lambda: _seed(bench), "statusd": lambda: _unit(bench)}
+        "verdicts",
+        {
+            "S": lambda: by_redis_py(bench),
+            "statusd": lambda: round_of(bench),
+            "limit": lambda: _limit(bench),
+        },
     )
     return [
         Row(
@@ -32,17 +38,19 @@ def measure(bench: Bench) -> list[Row]:
             samples["S"][quantile],
             "S with an ack channel, redis-py at both ends",
             goal,
+            limit=samples["limit"][quantile],
         )
         for quantile, goal in (("p50", Goal(0.55)), ("p99", None))
     ]
 
 
-def _unit(bench: Bench) -> Figures:
+def round_of(bench: Bench, words: tuple[str, str] = TRIGGERS) -> Figures:
+    """Command a unit by turns, and return the quantiles of how long its final verdicts took."""
     port = bench.broker.port
     with bench.unit("bare"), Wire(port) as sender, Wire(port, REPLIES) as ear:
         taken = []
         for number in range(WARM_UP + bench.size(COMMANDS)):
-            command = {"command": TRIGGERS[number & 1], "id": str(number), "reply_to": REPLIES}
+            command = {"command": words[number & 1], "id": str(number), "reply_to": REPLIES}
             message = pack("PUBLISH", CHANNEL, json.dumps(command))
             time.sleep(random.uniform(*GAP_S))
             sent = time.monotonic_ns()
@@ -50,7 +58,15 @@ def _unit(bench: Bench) -> Figures:
             wait_done(ear, str(number))
             taken.append((time.monotonic_ns() - sent) / 1000)
             sender.take()
-    return quantiles(taken[WARM_UP:])
+    return Latencies(taken[WARM_UP:])
+
+
+def answer_to(ear: Wire, wanted: str) -> dict[str, Any]:
+    """Return the final verdict on the command of that id."""
+    while True:
+        verdict: dict[str, Any] = json.loads(ear.take()[2])
+        if verdict["id"] == wanted and verdict["verdict"] != "accepted":
+            return verdict
 
 
 def wait_done(ear: Wire, wanted: str) -> None:
@@ -59,15 +75,28 @@ def wait_done(ear: Wire, wanted: str) -> None:
     Raises:
         ValueError: it got another final verdict.
     """
-    while True:
-        verdict = json.loads(ear.take()[2])
-        if verdict["id"] == wanted and verdict["verdict"] != "accepted":
-            break
+    verdict = answer_to(ear, wanted)
     if verdict["verdict"] != "done":
         raise ValueError(f"command {wanted}: {verdict}")
 
 
-def _seed(bench: Bench) -> Figures:
+def _limit(bench: Bench) -> Figures:
+    port = bench.broker.port
+    with bench.limit("ack"), Wire(port) as sender, Wire(port, ACKS) as ear:
+        taken = []
+        for number in range(WARM_UP + bench.size(COMMANDS)):
+            message = pack("PUBLISH", CHANNEL, NAMES[number & 1])
+            time.sleep(random.uniform(*GAP_S))
+            sent = time.monotonic_ns()
+            sender.send(message)
+            ear.take()
+            taken.append((time.monotonic_ns() - sent) / 1000)
+            sender.take()
+    return Latencies(taken[WARM_UP:])
+
+
+def by_redis_py(bench: Bench) -> Figures:
+    """Command S, which answers, and return the quantiles of how long its answers took."""
     taken = []
     with (
         bench.seed("ack"),
@@ -83,4 +112,4 @@ def _seed(bench: Bench) -> Figures:
             client.publish(CHANNEL, NAMES[number & 1])
             next(heard)
             taken.append((time.monotonic_ns() - sent) / 1000)
-    return quantiles(taken[WARM_UP:])
+    return Latencies(taken[WARM_UP:])
