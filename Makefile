@@ -1,6 +1,6 @@
 # Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run test check faults soak reliability ops-check format contract clean help
+.PHONY: run demo man test check faults soak reliability ops-check format contract clean help
 .PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -19,6 +19,7 @@ QUIET =
 help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
 	@echo "make test    every test, JOBS=$(JOBS) at a time"
+	@echo "make demo    three units on one screen, with keys to command them"
 	@echo "make check   format, lint, types and unit tests, in seconds"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
@@ -40,6 +41,9 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 run: $(VENV)/.ready
 	@STATUSD_STATE_DIRECTORY=$(STATE) $(BIN)/statusd run --embedded --fresh config/demo.toml
+
+demo: $(VENV)/.ready
+	@$(BIN)/statusd demo
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
@@ -97,6 +101,9 @@ performance: $(VENV)/.ready
 
 contract: $(VENV)/.ready
 	$(BIN)/python -m tests.tools.contract
+
+man: $(VENV)/.ready
+	$(BIN)/python -m tests.tools.man
 
 clean:
 	rm -rf $(VENV) .bench benchmarks/.peers .state .mypy_cache .ruff_cache .pytest_cache .hypothesis

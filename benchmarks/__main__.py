@@ -16,6 +16,7 @@ from benchmarks import (
     idle,
     latency,
     life,
+    many,
     memory,
     output,
     plot,
@@ -44,6 +45,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "scale": scale.measure,
     "output": output.measure,
     "fleet": fleet.measure,
+    "many": many.measure,
     "attach": attach.measure,
 }
 

@@ -253,7 +253,8 @@ def _renderers(form: str) -> list[Any]:
     if form == "logfmt":
         logfmt = structlog.processors.LogfmtRenderer(key_order=["event"], drop_missing=True)
         return [_one_line_exception, _prefix(logfmt)]
-    colors = os.isatty(2) and not os.environ.get("NO_COLOR")
+    wanted = os.isatty(2) or bool(os.environ.get("FORCE_COLOR"))
+    colors = wanted and not os.environ.get("NO_COLOR")
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
     return [stamp, structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=18)]
 

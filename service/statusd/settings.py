@@ -350,7 +350,7 @@ def load(
         )
         settings = _salvage(source, error)
     except ValueError as error:  # pydantic-settings: a variable that is no JSON where it must be
-        problems.append(str(error))
+        problems.append(_no_json(error))
     problems += (_attached_mistakes if attached else _worker_mistakes)(source, environ)
     try:
         lifecycle = _load_lifecycle(source, settings)
@@ -554,13 +554,36 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
             )
 
 
+def _no_json(error: ValueError) -> str:
+    """Say which variable should be JSON, as lists and tables are; without its content."""
+    named = re.search(r'field "(\w+)"', str(error))
+    if named is None:
+        return str(error)
+    inside = variable((named[1],))
+    return f'environment: {inside} (or {inside}__...): a list or a table is JSON: ["a", "b"]'
+
+
+_PLAINLY = {
+    "tuple_type": 'a list is wanted: ["..."]',
+    "dict_type": 'a table is wanted: { NAME = "..." }',
+    "string_type": 'a text is wanted, in quotes: "..."',
+    "float_parsing": "a number is wanted",
+    "float_type": "a number is wanted",
+    "int_parsing": "a whole number is wanted",
+    "int_type": "a whole number is wanted",
+    "string_pattern_mismatch": "letters, digits and . _ - (in names @, too), at most 64",
+}
+"""The kind of a mistake -> in words that need no Python."""
+
+
 def _path(item: Any) -> tuple[str, ...]:
     return tuple(str(part) for part in item["loc"] if not isinstance(part, int))
 
 
 def _describe(item: Any, source: Source, environ: Mapping[str, str]) -> str:
     path = _path(item)
-    message = item["msg"].removeprefix("Value error, ")
+    message = item["msg"].removeprefix("Value error, ").replace("Input should be '", "one of '")
+    message = _PLAINLY.get(item["type"], message)
     if item["type"] == "extra_forbidden":
         siblings = [p[len(path) - 1] for p in _fields() if p[: len(path) - 1] == path[:-1]]
         near = nearest(path[-1], tuple(dict.fromkeys(siblings)))

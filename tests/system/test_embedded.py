@@ -8,7 +8,10 @@ import socket
 from functools import partial
 from pathlib import Path
 
-from tests.tools import Program, processes_with_marker, wait_until
+import pytest
+
+from statusd.daemon import embedded
+from tests.tools import Broker, Program, free_port, processes_with_marker, wait_until
 
 DEMO = Path("config/demo.toml").read_text()
 SAID = re.compile(r"A broker listens on 127\.0\.0\.1:(\d+)")
@@ -71,6 +74,21 @@ def test_a_taken_port_is_no_trouble(tmp_path: Path) -> None:
             assert broker_port(unit) != 6379
             assert "6379 is taken" in unit.output()
             unit.wait_logged("link.up", link="hears")
+
+
+def test_a_port_that_is_taken_meanwhile_is_left_to_its_owner(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The port looked free and isn't: somebody else's broker would have got our commands."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    ports = iter([broker.port, free_port()])
+    monkeypatch.setattr(embedded, "_free_port", lambda: next(ports))
+
+    with embedded.Embedded() as ours:
+        assert ours.port != broker.port
+        assert embedded.running() == ours.url
+
+    assert list(tmp_path.glob("*/*")) == []
 
 
 def test_the_broker_goes_with_a_killed_daemon(tmp_path: Path) -> None:

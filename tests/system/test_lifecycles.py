@@ -375,7 +375,7 @@ def test_check_tells_what_was_found(tmp_path: Path) -> None:
     """The states and where the unit goes by itself: the user sees that it was understood."""
     (tmp_path / "statusd.toml").write_text(LIFECYCLE + WORKER)
 
-    done = statusd("check", cwd=tmp_path)
+    done = statusd("check", cwd=tmp_path, env={"PYTHONPATH": str(Path.cwd())})
 
     assert (done.returncode, done.stderr) == (0, "")
     assert "ACQUIRING" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import os
@@ -11,18 +12,24 @@ import signal
 import stat
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from statusd.cli import VERBS
 from statusd.core.messages import parse
+from statusd.fleet import Fleet
+from statusd.settings import Settings
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, environment, wait_until
 
 README = Path("README.md").read_text(encoding="utf-8")
+DOCS = sorted(Path("docs").glob("*.md"))
 GUIDE = Path("docs/coming-from-a-listener.md").read_text(encoding="utf-8")
 
 
@@ -133,6 +140,7 @@ def test_the_readme_s_other_settings_have_no_mistakes(which: int, tmp_path: Path
     """Any program, and states of one's own: as printed, with a worker where there is none."""
     toml = blocks(README, "toml")[which]
     worker = "" if "[worker]" in toml else '[worker]\nfunction = "job:main"\n'
+    (tmp_path / "job.py").write_text(blocks(README, "python")[0])
     (tmp_path / "statusd.toml").write_text(toml + worker)
 
     done = statusd("check", cwd=tmp_path)
@@ -149,6 +157,7 @@ def test_the_guide_to_lifecycles_is_sound(tmp_path: Path) -> None:
         f"Scan = tomllib.loads({table!r})['lifecycle']['states']\n"
         f"TRANSITIONS = tomllib.loads({table!r})['lifecycle']['transitions']\n"
     )
+    (tmp_path / "job.py").write_text(blocks(README, "python")[0])
     for name, toml in (("table", table), ("python", python)):
         (tmp_path / f"{name}.toml").write_text(f'{toml}[worker]\nfunction = "job:main"\n')
 
@@ -177,6 +186,63 @@ def picture(folder: Path) -> list[tuple[tuple[str, ...], str]]:
         (tuple(text.text or "" for text in group.iter(f"{svg}text")), group.get("class", ""))
         for group in root.iter(f"{svg}g")
     )
+
+
+def test_what_is_installed_is_offered() -> None:
+    """The extra of the README's `pip install` is one of pyproject.toml's."""
+    (line,) = shell_lines(blocks(README, "sh")[2])
+    extras = tomllib.loads(Path("pyproject.toml").read_text())["project"]["optional-dependencies"]
+
+    assert line == "pip install '.[embedded]'"
+    assert "embedded" in extras
+
+
+@pytest.fixture
+def counter(broker: Broker, run: Run, tmp_path: Path) -> dict[str, str]:
+    """The environment of somebody whose broker has one running unit, `counter`."""
+    unit = run("statusd.examples.counter:main", broker.url, name="counter", goal="RUNNING")
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("RUNNING")
+    paths = [str(Path(sys.prefix, "bin")), str(redis_cli(tmp_path, broker.port))]
+    return environment(tmp_path) | {
+        "PATH": ":".join([*paths, os.environ["PATH"]]),
+        "STATUSD_REDIS__URL": broker.url,
+    }
+
+
+def typed(line: str, env: dict[str, str]) -> str:
+    """Return what a line printed that had to succeed."""
+    done = subprocess.run(line, shell=True, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{line}: {done.stderr}"
+    return done.stdout
+
+
+def test_the_readme_s_fleet_is_asked(counter: dict[str, str], broker: Broker) -> None:
+    """Each line, `watch` as long as it takes to see an event; then the same from Python."""
+    send, status, watch, history = shell_lines(blocks(README, "sh")[4])
+    python = blocks(README, "python")[2].replace("redis://127.0.0.1:6379/0", broker.url)
+    with subprocess.Popen(watch.split(), env=counter, stdout=subprocess.PIPE, text=True) as it:
+        wait_until(lambda: "statusd-watch" in str(broker.client().client_list()), 10, "a watcher")
+        sent, shown, listed = (typed(line, counter) for line in (send, status, history))
+        assert it.stdout is not None
+        seen = it.stdout.readline()
+        it.kill()
+
+    assert "pause: 1 done" in sent
+    assert "PAUSED" in shown
+    assert "RUNNING -> PAUSED" in listed
+    assert "RUNNING -> PAUSED" in seen
+    assert typed(f"python - <<'END'\n{python}END", counter) == "[]\n"
+
+
+def test_the_readme_s_durable_commands_are_kept(counter: dict[str, str], broker: Broker) -> None:
+    """Both ways: what was kept is obeyed."""
+    for line in shell_lines(blocks(README, "sh")[5]):
+        typed(line, counter)
+
+    with Fleet(broker.url) as fleet:
+        wait_until(lambda: fleet.status()[0].state == "PAUSED", 10, "the unit to be paused")
+    assert broker.client().xlen("statusd:commands") == 2
 
 
 def test_the_readme_messages_are_real() -> None:
@@ -248,3 +314,73 @@ def test_what_is_said_of_attach_runs(source: str, broker: Broker, tmp_path: Path
         assert job.wait(10) == 0
     assert (tmp_path / "done").exists()
     assert "behind the block" in log.read_text()
+
+
+# ---- no block escapes ----------------------------------------------------------------------------
+
+TAKEN = {
+    "README.md": {"sh": 6, "python": 3, "toml": 3, "json": 2},
+    "docs/coming-from-a-listener.md": {"python": 4, "toml": 1},
+    "docs/lifecycles.md": {"python": 1, "toml": 2},
+    "docs/attach.md": {"python": 1},
+}
+"""Page -> how many blocks of each language there are; a test above takes each of them."""
+
+
+@pytest.mark.parametrize("page", sorted(TAKEN))
+def test_no_block_escapes(page: str) -> None:
+    """Whoever adds one adds a test that types it."""
+    text = Path(page).read_text(encoding="utf-8")
+    languages = re.findall(r"^```(\w+)$", text, re.MULTILINE)
+
+    assert {name: languages.count(name) for name in languages} == TAKEN[page]
+
+
+@pytest.mark.parametrize("page", DOCS, ids=str)
+def test_every_block_is_what_it_says(page: Path) -> None:
+    """Python compiles, TOML has no unknown keys, JSON is JSON, shell is no nonsense."""
+    text = page.read_text(encoding="utf-8")
+    for python in blocks(text, "python"):
+        ast.parse(python)
+    for toml in blocks(text, "toml"):
+        Settings(**tomllib.loads(toml))
+    for message in blocks(text, "json"):
+        json.loads(message)
+    scripts = "".join(blocks(text, "sh"))
+    subprocess.run(["sh", "-n"], input=scripts, text=True, check=True)
+    for verb in re.findall(r"^(?:\S*/)?statusd ([a-z]+)", scripts, re.MULTILINE):
+        assert verb in VERBS
+
+
+def test_the_guide_to_the_fleet_runs(counter: dict[str, str], broker: Broker) -> None:
+    """Its Python as it stands, and its bare entry in the stream is a command."""
+    text = Path("docs/fleet.md").read_text(encoding="utf-8")
+    python = blocks(text, "python")[0].replace("redis://127.0.0.1:6379/0", broker.url)
+
+    assert typed(f"python - <<'END'\n{python}END", counter).startswith("counter RUNNING")
+    typed(blocks(text, "sh")[0], counter)
+    entries: Any = broker.client().xrange("statusd:commands")
+    assert parse(entries[0][1][b"command"], "stream") is not None
+
+
+def test_the_guide_to_supervision_runs(broker: Broker, tmp_path: Path) -> None:
+    """Its step that takes longer than the others is no hang."""
+    text = Path("docs/supervision.md").read_text(encoding="utf-8")
+    folder = tmp_path / "job"
+    folder.mkdir()
+    steps = (
+        "import time\n\ncalibrate = lambda: time.sleep(2)\ntake_frame = lambda: time.sleep(0.01)\n"
+    )
+    (folder / "job.py").write_text(f"{blocks(text, 'python')[0]}\n\n{steps}")
+    toml = {
+        **{"name": "job", "goal": "RUNNING", "redis": {"url": broker.url}},
+        "worker": {"function": "job:main", "hang_timeout_s": 1},
+    }
+    with Program(toml, directory=folder) as unit:
+        unit.wait_state("RUNNING")
+        unit.wait_logged("link.up", link="hears")
+        with Fleet(broker.url) as fleet:
+            assert len(fleet.send("pause", timeout_s=10).done) == 1
+            assert len(fleet.send("end", timeout_s=10).done) == 1
+        assert unit.wait_exit(10) == 0
+        assert unit.logged("state.changed", new="BACKOFF") is None

@@ -14,6 +14,7 @@ from tests.tools.proxy import Proxy
 from tests.tools.publisher import Publisher, Sent
 from tests.tools.sentinels import Sentinels
 from tests.tools.small_disk import SmallDisk
+from tests.tools.terminal import Terminal
 from tests.tools.toml import to_toml
 from tests.tools.usage import Slope, Usage, slope
 from tests.tools.waiting import wait_until
@@ -33,6 +34,7 @@ __all__ = [
     "Sentinels",
     "Slope",
     "SmallDisk",
+    "Terminal",
     "Usage",
     "available_brokers",
     "check",

@@ -53,6 +53,7 @@ LIBRARIES = {
     "prometheus_client": {"daemon"},
     "redis": {"cli"},
     "rich": {"cli"},
+    "shtab": {"cli"},
 }
 """Library -> the rooms that may import it."""
 

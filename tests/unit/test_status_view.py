@@ -1,4 +1,4 @@
-"""Tests of `statusd.cli.status`: times, bars and colours."""
+"""Tests of `statusd.cli.status_view`: times, bars and colours."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from statusd.cli.status import _progress, ago, style_of
+from statusd.cli.status_view import ago, fitting, progress_bar, style_of
 from statusd.core.ballot import Unit
 
 NOW = 1_795_436_000.0
@@ -45,7 +45,7 @@ def test_how_long_ago(at: Any, text: str) -> None:
 )
 def test_the_progress_bar(progress: Any, text: str) -> None:
     """A bar if the end is known, else the number."""
-    assert _progress(progress) == text
+    assert progress_bar(progress) == text
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,39 @@ def test_a_state_is_coloured_by_its_kind(state: str, part: str, style: str) -> N
 def test_the_lost_are_red() -> None:
     """Nobody shall overlook them."""
     assert style_of(Unit("a", 1, False, "")) == "bold red"
+
+
+def row(**more: str) -> dict[str, str]:
+    """Return a row of the table."""
+    return {
+        **{"NAME": "counter", "STATE": "RUNNING", "SINCE": "5 min", "GOAL": "RUNNING"},
+        **{"PROGRESS": "####------  40%", "TEXT": "counting", "PID": "12345", "RESTARTS": "0"},
+        **{"LAST": "start by me", "LINK": "LISTENING", "SEEN": "now"},
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("width", "columns"),
+    [
+        (1000, 11),
+        (80, 7),
+        (40, 3),
+        (20, 2),
+    ],
+)
+def test_a_table_has_what_fits(width: int, columns: int) -> None:
+    """The least important columns go first; name and state stay."""
+    heads = fitting([row()], width)
+
+    assert len(heads) == columns
+    assert heads[:2] == ["NAME", "STATE"]
+    assert ("PROGRESS" in heads) == (width >= 40)
+
+
+def test_a_long_text_makes_room_for_no_one() -> None:
+    """It goes, and what is shorter and more important stays."""
+    heads = fitting([row(TEXT="x" * 100)], 80)
+
+    assert "TEXT" not in heads
+    assert {"PROGRESS", "LINK"} <= set(heads)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import errno
+import os
+import re
 import sys
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from importlib import import_module
+from typing import Any, NoReturn
 
 VERBS = {
     "run": "run a daemon in the foreground",
@@ -18,23 +23,34 @@ VERBS = {
     "doctor": "look for trouble with the broker and this machine, and say what to do",
     "acl": "print an access list for the broker: daemon, operator, viewer",
     "health": "tell whether the daemon's loop turns, with or without a broker",
+    "demo": "show it all on one screen: a broker, three units, keys to command them",
+    "completion": "print what makes your shell complete verbs, options and names",
 }
 EXIT_NOBODY = 5
 """There is no unit that it could be about."""
 EXIT_USAGE = 64
+"""What was typed is no command line of ours (EX_USAGE of sysexits.h)."""
 EXIT_UNAVAILABLE = 69
 """The broker can't be reached (EX_UNAVAILABLE of sysexits.h)."""
+EXIT_OUTPUT = 74
+"""What was to be printed can't be written (EX_IOERR of sysexits.h)."""
 EXIT_CONFIG = 78
 """The user's settings can't be used (EX_CONFIG of sysexits.h)."""
+EXIT_INTERRUPTED = 130
+"""Ctrl-C: 128 and the number of the signal, as shells say it."""
+EXIT_NO_READER = 141
+"""Whoever read our output has gone: what SIGPIPE would have said."""
 
 _DESCRIPTION = "A status for any long-running job, commanded from anywhere over Redis."
 _EPILOG = """\
 examples:
-  statusd run --embedded job.toml      a daemon with a broker of its own
-  statusd status                       every unit, and how it is
-  statusd send pause --wait            to every unit of the namespace
-  statusd send end --name 'gpu-*'      to some of them
-  redis-cli PUBLISH mychannel PAUSE    the same, by plain tools
+  statusd demo                     a tour: keys instead of typing
+  statusd run --embedded job.toml  a daemon with a broker of its own
+  statusd status                   every unit, and how it is
+  statusd send pause --wait        to every unit of the namespace
+  statusd send end --name 'gpu-*'  to some of them
+  redis-cli PUBLISH mychannel PAUSE
+                                   the same, by plain tools
 
 Each verb has its own help: statusd VERB --help"""
 
@@ -42,28 +58,46 @@ Each verb has its own help: statusd VERB --help"""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
+    try:
+        try:
+            return _run(words)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()  # while somebody can still be told that it can't be
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        code = EXIT_NO_READER
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+            raise
+        complain(f"standard output: {error.strerror}")
+        code = EXIT_OUTPUT
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would complain at its end
+    return code
+
+
+def _run(words: list[str]) -> int:
     if words[:1] == ["run"]:
         from statusd.daemon.signals import catch_early, open_missing
 
         open_missing()
         catch_early()  # before the heavy imports: a signal must not find us deaf
-    parser = argparse.ArgumentParser(
-        prog="statusd",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and leave")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for verb, summary in VERBS.items():
-        below = verbs.add_parser(verb, help=summary, description=f"{summary.capitalize()}.")
-        if verb in words:
-            import_module(f"statusd.cli.{verb}").add_arguments(below)
-    arguments = parser.parse_args(words)
-    return _run(arguments)
+    if words[:1] == ["help"]:
+        words = [*words[1:2], "--help"]
+    verb = next((word for word in words if not word.startswith("-")), "")
+    if not words:
+        parser().print_help(sys.stderr)
+        return EXIT_USAGE
+    if verb and verb not in VERBS:
+        complain(f"there is no verb {verb!a}{_meant(verb, VERBS)}; statusd --help lists them")
+        return EXIT_USAGE
+    if "--version" in words and not verb:
+        return int(import_module("statusd.cli.version").show(as_json="--json" in words))
+    return _obey(parser(verb).parse_args(words))
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _obey(arguments: argparse.Namespace) -> int:
     from statusd.core.errors import ConfigError, StatusdError
 
     try:
@@ -75,8 +109,6 @@ def _run(arguments: argparse.Namespace) -> int:
     except StatusdError as error:
         complain(str(error))
         return EXIT_CONFIG
-    except KeyboardInterrupt:
-        return 130
 
 
 def complain(text: str) -> None:
@@ -84,9 +116,61 @@ def complain(text: str) -> None:
     print(f"statusd: {text}", file=sys.stderr)
 
 
-class _Version(argparse.Action):
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
+# ---- the parser ----------------------------------------------------------------------------------
 
-        print(f"statusd {version('statusd')}")
-        parser.exit()
+
+def parser(*verbs: str) -> Parser:
+    """Return the parser of the whole command line.
+
+    Args:
+        verbs: those that know their arguments: each costs the imports of its module.
+    """
+    whole = Parser(prog="statusd", description=_DESCRIPTION, epilog=_EPILOG)
+    whole.add_argument(
+        "--version", action="store_true", help="print the versions of all parts; --json: as JSON"
+    )
+    below = whole.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for verb, summary in VERBS.items():
+        one = below.add_parser(
+            verb, help=summary, description=f"{summary[0].upper()}{summary[1:]}."
+        )
+        if verb in verbs:
+            import_module(f"statusd.cli.{verb}").add_arguments(one)
+            whole.meant = one
+    return whole
+
+
+class _Help(argparse.HelpFormatter):
+    """Fills paragraphs to the width of the terminal, and leaves indented lines as they are."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        rows = []
+        for row in text.splitlines():
+            kept = row.startswith(" ") or not row
+            rows.append(row if kept else textwrap.fill(row, width))
+        return "\n".join(f"{indent}{row}" for row in rows)
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in a line what is wrong with a command line, instead of how all of it is written.
+
+    ``meant`` is the one to be asked for help: a verb's, as soon as it is known.
+    """
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**{"formatter_class": _Help, **more})
+        self.meant: argparse.ArgumentParser = self
+
+    def error(self, message: str) -> NoReturn:
+        """Complain, and leave."""
+        unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        hint = _meant(unknown[1], self.meant._option_string_actions) if unknown else ""
+        complain(f"{message}{hint}; try: {self.meant.prog} --help")
+        raise SystemExit(EXIT_USAGE)
+
+
+def _meant(typed: str, known: Iterable[str]) -> str:
+    from statusd.core.messages import nearest
+
+    near = nearest(typed, tuple(known))
+    return f", did you mean {near}?" if near else ""

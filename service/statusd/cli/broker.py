@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from statusd.wire.address import DEFAULT_URL, parse_url, with_credentials
 
 if TYPE_CHECKING:
+    from statusd.core.errors import Unavailable
     from statusd.wire.address import Address
 
 
@@ -30,6 +31,25 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="the daemons of this host over their sockets (a file or a folder), without a broker",
     )
+
+
+_CURES = {
+    "Connection refused": "is it running? statusd run --embedded brings one; --url names another",
+    "NOAUTH": "it wants a password: [redis] password_file, or STATUSD_REDIS__PASSWORD",
+    "WRONGPASS": "user or password is wrong: [redis] username, password_file",
+    "NOPERM": "this user may not: statusd needs the rights in config/acl/statusd.acl",
+    "Protocol error": "something listens there, but no Redis or Valkey (or it wants rediss://)",
+    "CERTIFICATE_VERIFY_FAILED": "[redis] ca_file names whom to trust",
+    "WRONG_VERSION_NUMBER": "it speaks no TLS there: redis:// instead of rediss://",
+    "not known": "is the host's name right?",
+}
+"""What an error says -> what to do."""
+
+
+def unreachable(error: Unavailable, how: str) -> str:
+    """Return what is wrong with the broker, where its address came from, and what to do."""
+    cure = next((cure for sign, cure in _CURES.items() if sign in str(error)), "")
+    return f"{error} (found by {how})" + (f": {cure}" if cure else "")
 
 
 def find(arguments: argparse.Namespace) -> tuple[Address, str, str]:

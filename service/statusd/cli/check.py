@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import shutil
+import sys
 from collections.abc import Iterator
+from importlib.machinery import PathFinder, SourceFileLoader
+from importlib.util import find_spec
+from itertools import accumulate
 from pathlib import Path
 
 from statusd.cli.run import find_settings
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle, Part
-from statusd.lifecycles import Source
+from statusd.core.messages import nearest
+from statusd.lifecycles import Source, module_places
 from statusd.settings import Settings, load_lifecycle
+
+TLS_FILES = ("ca_file", "cert_file", "key_file")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the settings (TOML)")
-    parser.epilog = "exit codes: 0 no mistakes, 78 mistakes; they stand on standard error"
+    parser.epilog = """\
+examples:
+  statusd check                what `statusd run` would say
+  statusd check job.toml
+
+exit codes: 0 no mistakes, 78 mistakes; they stand on standard error"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -29,7 +42,12 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"  states   {_states(lifecycle)}")
         return 0
     file, settings = find_settings(arguments.file)
-    missing = [*_missing_program(settings, file), *_missing_library(settings, file)]
+    missing = [
+        *_missing_program(settings, file),
+        *_missing_function(settings, file),
+        *_missing_files(settings, file),
+        *_missing_library(settings, file),
+    ]
     if missing:
         raise ConfigError(*missing)
     channels = ", ".join((f"{settings.redis.namespace}:control", *settings.control.channels))
@@ -95,9 +113,88 @@ def _missing_program(settings: Settings, file: Path | None) -> Iterator[str]:
         return
     path = worker.environment.get("PATH", os.environ.get("PATH"))
     base = source.resolve("") if worker.python else directory
-    found = shutil.which(str(base / program) if "/" in program else program, path=path)
-    if found is None:
+    chosen = str(base / program) if "/" in program else program
+    found = shutil.which(chosen, path=path)
+    key = "command" if worker.command else "python"
+    if found is None and "/" in program and os.path.isfile(chosen):
+        yield f"{source.place(('worker', key))}: {program}: not executable: chmod +x {program}"
+    elif found is None:
         where = f" in {base}" if "/" in program and not os.path.isabs(program) else ""
-        key = "command" if worker.command else "python"
         text = f"{program}: no such program{where or ' in PATH'}"
         yield f"{source.place(('worker', key))}: {text}"
+
+
+def _missing_function(settings: Settings, file: Path | None) -> Iterator[str]:
+    """Yield why the function can't be called, as far as that is seen without running its module."""
+    worker, source = settings.worker, Source(file)
+    module, _, name = worker.function.partition(":")
+    if not module or worker.python:  # another interpreter has its own modules
+        return
+    place = source.place(("worker", "function"))
+    directory = [str(source.resolve(worker.directory))] if worker.directory else []
+    places = [*directory, *module_places(file)]
+    code, where = _source_of(module, [*places, *sys.path])
+    if where is None:
+        yield f"{place}: no module {module} in {', '.join(places)}, nor installed"
+        return
+    try:
+        names = _top_names(code)
+    except SyntaxError as error:
+        yield f"{where}:{error.lineno}: {error.msg}"
+        return
+    first = name.partition(".")[0]
+    if names and first not in names:
+        near = nearest(first, tuple(names))
+        yield f"{place}: {where} has no {first}{f', did you mean {near}?' if near else ''}"
+
+
+def _source_of(module: str, places: list[str]) -> tuple[str, str | None]:
+    """Return a module's text and file: no text if it isn't Python, no file if there is none."""
+    path: list[str] | None = places
+    spec = None
+    for name in accumulate(module.split("."), "{}.{}".format):
+        spec = PathFinder.find_spec(name, path) if path else None
+        if spec is None and name == module.partition(".")[0]:
+            spec = find_spec(name)  # also what an editable installation has its own finder for
+        if spec is None:
+            return "", None
+        path = list(spec.submodule_search_locations or ())
+    assert spec is not None
+    if not isinstance(spec.loader, SourceFileLoader):
+        return "", str(spec.origin)
+    return spec.loader.get_source(spec.name) or "", str(spec.origin)
+
+
+def _top_names(code: str) -> set[str]:
+    """Return what a module defines; nothing if that can't be told (``from x import *``)."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(code)):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.Import(names=found) | ast.ImportFrom(names=found):
+                if any(alias.name == "*" for alias in found):
+                    return set()
+                names |= {(alias.asname or alias.name).partition(".")[0] for alias in found}
+    return names
+
+
+def _missing_files(settings: Settings, file: Path | None) -> Iterator[str]:
+    """Yield what the daemon would complain of again and again, each time it connects."""
+    redis, source = settings.redis, Source(file)
+    for key in ("password_file", "sentinel_password_file", *TLS_FILES):
+        path = getattr(redis, key)
+        if not path:
+            continue
+        place = source.place(("redis", key))
+        if key in TLS_FILES and not redis.url.startswith("rediss"):
+            yield f"{place}: it is for TLS, and redis.url isn't rediss://"
+        try:
+            Path(path).open("rb").close()
+        except OSError as error:
+            yield f"{place}: {path}: {error.strerror}"
+    output = source.resolve(settings.worker.output)
+    if "/" in settings.worker.output and not output.parent.is_dir():
+        yield f"{source.place(('worker', 'output'))}: {output.parent}: no such directory"

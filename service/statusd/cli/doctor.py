@@ -27,10 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--strict", action="store_true", help="a warning is as bad as an error")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.epilog = (
-        "exit codes: 0 no error, 1 an error (--strict: or a warning), 78 mistakes in the settings. "
-        "Nothing is changed anywhere: rights are tried without being used."
-    )
+    parser.epilog = """\
+examples:
+  statusd doctor job.toml              what could trouble this unit, and what to do
+  statusd doctor job.toml --strict     a warning is as bad as an error
+  statusd doctor --json | jq '.findings[] | select(.level == "error")'
+
+Nothing is changed anywhere: rights are tried without being used.
+
+exit codes: 0 no error, 1 an error (--strict: or a warning), 78 mistakes in the settings"""
 
 
 def main(arguments: argparse.Namespace) -> int:

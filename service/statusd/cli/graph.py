@@ -54,10 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--unit", metavar="NAME", help="highlight the state of that unit")
     broker.add_arguments(parser)
-    parser.epilog = (
-        "without -o: Mermaid on standard output. exit codes: 0 drawn, 5 no such unit, "
-        "64 unknown ending, 69 no broker or no Graphviz, 73 can't write, 78 bad settings"
-    )
+    parser.epilog = """\
+examples:
+  statusd graph                 Mermaid on standard output
+  statusd graph -o scan.svg     the lifecycle of ./statusd.toml
+  statusd graph --unit counter -o now.png
+                                where it is now
+
+exit codes: 0 drawn, 5 no such unit, 64 unknown ending, 69 no broker or no Graphviz, \
+73 can't write, 78 bad settings"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -113,7 +118,7 @@ def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
         with Dial(address, "statusd-graph") as dial:
             return dial.call("GET", Names(namespace, arguments.unit).status), namespace
     except Unavailable as error:
-        raise _NoGraph(f"{error} (found by {how})", EXIT_UNAVAILABLE) from None
+        raise _NoGraph(broker.unreachable(error, how), EXIT_UNAVAILABLE) from None
 
 
 def _origin(arguments: argparse.Namespace) -> str:

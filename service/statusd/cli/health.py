@@ -35,11 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--timeout", type=float, default=TIMEOUT_S, metavar="S", help="default: 2, in all"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.epilog = (
-        "without FILE (and STATUSD_NAME): every daemon that listens here, and at least one; "
-        "exit codes: 0 every loop turns, whether the broker is there or not; 1 one doesn't answer "
-        "in time, or none is there"
-    )
+    parser.epilog = """\
+examples:
+  statusd health                 every daemon that listens here, and at least one
+  statusd health job.toml        the unit of these settings
+  statusd health --json | jq '.units[].link'
+
+exit codes: 0 every loop turns, whether the broker is there or not, 1 one doesn't answer in time, \
+or none is there"""
 
 
 def main(arguments: argparse.Namespace) -> int:

@@ -26,6 +26,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--replace", action="store_true", help="let an older daemon of this name end first"
     )
     parser.add_argument("--fresh", action="store_true", help="forget the goal of the last time")
+    parser.epilog = """\
+examples:
+  statusd run                  ./statusd.toml
+  statusd run job.toml         that file
+  statusd run --embedded       no Redis? with one of its own
+  statusd run --fresh          as if it had never run before
+
+Without FILE: ./statusd.toml, ~/.config/statusd/statusd.toml, /etc/statusd/statusd.toml.
+
+exit codes: 0 END was reached, 70 a bug, 75 the restarts are used up, 78 bad settings"""
 
 
 def main(arguments: argparse.Namespace) -> NoReturn:
@@ -63,7 +73,8 @@ def find_settings(given: Path | None) -> tuple[Path | None, Settings]:
         if file is None:
             places = ", ".join(map(str, default_files()))
             text = f"no settings file given, and none of {places} exists"
-            raise ConfigError(*error.problems, text) from None
+            others = [problem for problem in error.problems if not problem.startswith("settings:")]
+            raise ConfigError(*others, text) from None
         raise
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from statusd.fleet import Fleet
 
 TIMEOUT_S = 5.0
+NARROW = 70
+"""On a terminal with fewer columns nothing is padded to stand in columns."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,11 +50,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     broker.add_socket(parser)
     broker.add_arguments(parser)
-    parser.epilog = (
-        "exit codes: 0 sent and heard (--durable: kept), 5 nobody heard it, 64 not a word, "
-        "69 no broker, or it refused to keep it, 78 bad settings; with --wait: 0 all done, "
-        "3 somebody refused or failed, 4 somebody was silent"
-    )
+    parser.epilog = """\
+examples:
+  statusd send pause            to every unit of the namespace
+  statusd send pause --wait     and what each made of it
+  statusd send end --name 'gpu-*' --tag lab
+  statusd send start -c mychannel --arg run=1234
+  statusd send pause --durable  for units that are away, too
+
+exit codes: 0 sent and heard (--durable: kept), 5 nobody heard it, 64 not a word, \
+69 no broker, or it refused to keep it, 78 bad settings; with --wait: 0 all done, \
+3 somebody refused or failed, 4 somebody was silent"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -77,7 +85,7 @@ def main(arguments: argparse.Namespace) -> int:
         with Fleet(address, namespace=namespace) as fleet:
             return _ask(arguments, args, fleet, asks=asks)
     except Unavailable as error:
-        complain(f"{error} (found by {how})")
+        complain(broker.unreachable(error, how))
         return EXIT_UNAVAILABLE
 
 
@@ -227,7 +235,14 @@ def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
         return True
     names = ", ".join(unit.name for unit in alive[:5]) + (", ..." if len(alive) > 5 else "")
     question = f"end {_units(len(alive))} ({names})? [y/N] "
-    return input(question).strip().lower() in ("y", "yes")
+    try:
+        agreed = input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # Ctrl-D
+        print()
+        agreed = False
+    if not agreed:
+        complain("nothing was sent")
+    return agreed
 
 
 def _print(outcome: Outcome) -> None:
@@ -235,7 +250,10 @@ def _print(outcome: Outcome) -> None:
     if outcome.before and outcome.before != outcome.after:
         change = f"{outcome.before} -> {outcome.after}" if outcome.after else outcome.before
     took = f"{outcome.ms:.1f} ms" if outcome.ms is not None else "-"
-    line = f"{outcome.name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {outcome.reason}"
+    if sys.stdout.isatty() and os.get_terminal_size(1).columns < NARROW:
+        line = f"{outcome.name}  {outcome.verdict}  {change}  {took}  {outcome.reason}"
+    else:
+        line = f"{outcome.name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {outcome.reason}"
     print(line.rstrip(), flush=True)
 
 

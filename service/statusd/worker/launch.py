@@ -127,14 +127,20 @@ def _named(reference: str) -> Any:
 
 
 def _report(error: Exception, up: int) -> None:
-    """Print the traceback without our own frames, and send its last line to the daemon."""
+    """Print the traceback without our own frames, and send its last line to the daemon.
+
+    Those of importlib are ours, too: who misspells a module is told that, and nothing else.
+    """
+    import importlib
     import json
     import traceback
 
     from statusd.worker import notes
 
     trace = error.__traceback__
-    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+    frozen = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
+    ours = (__file__, importlib.__file__, *frozen)
+    while trace is not None and trace.tb_frame.f_code.co_filename in ours:
         trace = trace.tb_next
     traceback.print_exception(type(error), error, trace)
     note = {"note": "error", "reason": notes.last_line(error)}

@@ -1,0 +1,125 @@
+"""What the demonstration shows: all that is known, as wide as the terminal is."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from statusd.cli.status_view import progress_bar, style_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from statusd.core.ballot import Unit
+
+WORDS = {"s": "start", "p": "pause", "r": "resume", "t": "stop", "e": "end", "x": "reset"}
+HELP = (
+    ("1 2 3", "choose"),
+    ("a", "all"),
+    *((key, word) for key, word in WORDS.items()),
+    ("c", "crash the worker"),
+    ("q", "quit"),
+)
+COLUMNS = {"": 2, "UNIT": 6, "STATE": 8, "PROGRESS": 16, "LINK": 9, "ANSWER": 12}
+"""What is shown of a unit, and the room that it needs; the last ones go first."""
+
+
+@dataclass
+class View:
+    """Everything that is shown.
+
+    Args:
+        names: of the units, in the order of the table.
+        chosen: the place of one of them; -1 for all.
+        typed: the line that does the same as the last key.
+        answers: unit -> its last verdict, in words.
+        events: the newest last.
+    """
+
+    names: tuple[str, ...]
+    broker: str
+    chosen: int = 0
+    typed: str = ""
+    units: dict[str, Unit] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+    events: deque[str] = field(default_factory=lambda: deque(maxlen=50))
+
+    def wanted(self) -> tuple[str, ...]:
+        """Return the units that a key is for."""
+        return self.names if self.chosen < 0 else (self.names[self.chosen],)
+
+
+def draw(view: View, width: int, height: int) -> RenderableType:
+    """Return the whole screen, the newest events as far as there is room for them."""
+    from rich.console import Group
+    from rich.text import Text
+
+    head = Text("statusd demo", style="bold")
+    head.append(f"  {view.broker}", style="dim")
+    table = _table(view, width)
+    told = Text(view.typed or "press a key: here comes the line that does the same", style="cyan")
+    keys = _keys(width)
+    room = height - len(view.names) - _rows(told, width) - _rows(keys, width) - 8
+    events = Text("\n".join(list(view.events)[-max(0, room) :] if room > 0 else ()), style="dim")
+    events.no_wrap, events.overflow = True, "ellipsis"
+    hint = Text("the same, from anywhere:", style="dim")
+    return Group(head, "", table, "", hint, told, "", keys, "", events)
+
+
+def _rows(text: Text, width: int) -> int:
+    return sum(-(-len(line) // width) or 1 for line in text.plain.splitlines())
+
+
+def _keys(width: int) -> Text:
+    """Return the keys, a line as wide as it may be."""
+    from rich.text import Text
+
+    lines, used = Text(), 0
+    for key, what in HELP:
+        size = len(key) + len(what) + 1
+        if used and used + size + 3 > width:
+            lines.append("\n")
+            used = 0
+        elif used:
+            lines.append("   ")
+            used += 3
+        lines.append(key, style="bold reverse" if len(key) == 1 else "bold")
+        lines.append(f" {what}")
+        used += size
+    return lines
+
+
+def _table(view: View, width: int) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    shown = list(COLUMNS)
+    while sum(COLUMNS[head] + 2 for head in shown) > width + 2:
+        shown.pop()
+    for head in shown:
+        table.add_column(head, overflow="ellipsis", no_wrap=True)
+    for place, name in enumerate(view.names):
+        unit = view.units.get(name)
+        mark = ">" if view.chosen in (place, -1) else " "
+        state = Text(unit.state, style=style_of(unit)) if unit else Text("...", style="dim")
+        document: Mapping[str, Any] = unit.document if unit else {}
+        row: list[RenderableType] = [
+            Text(f"{mark}{place + 1}", style="bold cyan" if mark == ">" else ""),
+            Text(name, style="bold" if mark == ">" else ""),
+            state,
+            progress_bar(document.get("progress")) if unit and unit.is_alive else "",
+            str(document.get("link", "")) if unit and unit.is_alive else "",
+            Text(_cut(view.answers.get(name, ""), width - sum(COLUMNS.values()) + 2)),
+        ]
+        table.add_row(*row[: len(shown)])
+    return table
+
+
+def _cut(text: str, size: int) -> str:
+    """Return ``text`` in so many columns: else the table would take them from its neighbours."""
+    return text if len(text) <= size else f"{text[: size - 1]}…"

@@ -1,0 +1,142 @@
+"""The stage of the demonstration: broker and units, how they are, and what a key does to them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from statusd.cli.demo_screen import WORDS, View
+from statusd.cli.demo_units import COMMON, UNITS, Daemon
+
+LOOK_S = 0.2
+"""How often the status documents are read."""
+
+
+class Stage:
+    """The units, how they are, and what is done to them."""
+
+    def __init__(self, url: str, daemons: Mapping[str, Daemon]) -> None:
+        from statusd.fleet import Fleet
+        from statusd.wire.address import parse_url
+        from statusd.wire.dial import Dial
+        from statusd.wire.names import Names
+
+        address = parse_url(url)
+        self.daemons = daemons
+        self.port = address.port
+        self.view = View(tuple(daemons), f"3 daemons, 3 workers, a broker on 127.0.0.1:{self.port}")
+        self._fleet = Fleet(url)
+        self._ears = Dial(address, "statusd-demo")
+        self._mouth = Dial(address, "statusd-demo")
+        for channel in (Names("statusd").verdicts, Names("statusd").events):
+            self._ears.subscribe(channel)
+        self._looked = 0.0
+
+    def look(self) -> None:
+        """Take in how the units are, and what they have said meanwhile."""
+        while (push := self._ears.push(0)) is not None:
+            if push[0] == b"message":
+                self._hear(json.loads(push[2]))
+        if time.monotonic() - self._looked >= LOOK_S:
+            self.view.units = {unit.name: unit for unit in self._fleet.status()}
+            self._looked = time.monotonic()
+
+    def press(self, key: str) -> None:
+        """Do what a key says, and note the line that does the same."""
+        view = self.view
+        if key in ("up", "down"):
+            view.chosen = (max(view.chosen, 0) + (1 if key == "down" else -1)) % len(view.names)
+        elif key.isdigit() and 1 <= int(key) <= len(view.names):
+            view.chosen = int(key) - 1
+        elif key == "a":
+            view.chosen = -1
+        elif key == "c":
+            self._crash()
+        elif key == "s" and self._gone():
+            for name in self._gone():
+                self.daemons[name].start()
+            view.typed = f"statusd run {self._gone()[0]}.toml   (an ended daemon is started anew)"
+        elif key in WORDS:
+            self._publish(WORDS[key])
+
+    def _gone(self) -> list[str]:
+        units = self.view.units
+        return [name for name in self.view.wanted() if name in units and not units[name].is_alive]
+
+    def _publish(self, word: str) -> None:
+        channel = COMMON if self.view.chosen < 0 else self.view.wanted()[0]
+        option = "" if self.port == 6379 else f"-p {self.port} "
+        self.view.typed = f"redis-cli {option}PUBLISH {channel} {word}"
+        self._mouth.call("PUBLISH", channel, word)
+
+    def _crash(self) -> None:
+        units = self.view.units
+        killed = [
+            self.daemons[name].crash(units[name].document)
+            for name in self.view.wanted()
+            if name in units
+        ]
+        pids = " ".join(str(pid) for pid in killed if pid)
+        self.view.typed = f"kill -KILL {pids}" if pids else "there is no worker to be killed"
+
+    def _hear(self, said: dict[str, Any]) -> None:
+        name = str(said.get("name"))
+        if name not in self.daemons:
+            return
+        if "verdict" in said:
+            what = said.get("reason") or f"{said.get('ms', 0):.1f} ms"
+            self.view.answers[name] = f"{said.get('command')}: {said['verdict']}, {what}"
+            return
+        change = f"{said.get('old')} -> {said.get('new')}"
+        reason = f": {said['reason']}" if said.get("reason") else ""
+        at = str(said.get("at", ""))[11:19]
+        self.view.events.append(f"{at} {name:<6} {change}  {said.get('trigger')}{reason}")
+
+    def close(self) -> None:
+        """Hang up."""
+        for one in (self._fleet, self._ears, self._mouth):
+            one.close()
+
+
+@contextlib.contextmanager
+def staged() -> Iterator[Stage]:
+    """Start broker and units; at the end, end them all and remove what they had."""
+    from statusd.daemon.embedded import Embedded
+    from statusd.wire.local import runtime_directory
+
+    runtime = runtime_directory()
+    was_there = runtime.exists()
+    folder = Path(tempfile.mkdtemp(prefix="statusd-demo-"))
+    daemons: dict[str, Daemon] = {}
+    try:
+        with Embedded() as broker:
+            try:
+                for name in UNITS:
+                    daemons[name] = Daemon(name, folder, broker.url)
+                    daemons[name].start()
+                with contextlib.closing(Stage(broker.url, daemons)) as stage:
+                    yield stage
+            finally:
+                _ignore_signals()  # what is left to do takes a moment, and nobody is to be left
+                for daemon in daemons.values():
+                    daemon.hang_up()
+                for daemon in daemons.values():
+                    daemon.wait()
+    finally:
+        _ignore_signals()
+        shutil.rmtree(folder, ignore_errors=True)
+        if not was_there:
+            with contextlib.suppress(OSError):  # somebody else has come to use it
+                runtime.rmdir()
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,0 +1,170 @@
+"""Mistakes that only show outside of the settings: `statusd check` finds them before a run does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system.commands import statusd
+from tests.tools import Broker, Program, free_port
+
+FUNCTION = '[worker]\nfunction = "job:main"\n'
+JOB = "import time\n\n\ndef main(worker):\n    time.sleep(1)\n"
+
+
+def table(name: str, row: str) -> str:
+    """Return settings with a worker and one more row in another table."""
+    return f"[{name}]\n{row}\n{FUNCTION}"
+
+
+MISTAKES = {
+    "no such module": (
+        '[worker]\nfunction = "jib:main"\n',
+        "toml:2: worker.function: no module jib",
+    ),
+    "no such function": (
+        '[worker]\nfunction = "job:mian"\n',
+        "job.py has no mian, did you mean main?",
+    ),
+    "a module that is none": ('[worker]\nfunction = "broken:main"\n', "broken.py:1: "),
+    "no such program": (
+        '[worker]\ncommand = ["no-such-program"]\n',
+        "toml:2: worker.command: no-such-program: no such program in PATH",
+    ),
+    "a program that may not run": (
+        '[worker]\ncommand = ["./job.py"]\n',
+        "worker.command: ./job.py: not executable: chmod +x ./job.py",
+    ),
+    "a channel instead of a list": (
+        table("control", 'channels = "mychannel"'),
+        'toml:2: control.channels: a list is wanted: ["..."]',
+    ),
+    "no such authority": (
+        table("redis", 'url = "rediss://localhost"\nca_file = "/nope/ca.pem"'),
+        "toml:3: redis.ca_file: /nope/ca.pem: No such file or directory",
+    ),
+    "TLS files without TLS": (
+        table("redis", 'ca_file = "job.py"'),
+        "toml:2: redis.ca_file: it is for TLS, and redis.url isn't rediss://",
+    ),
+    "no password file": (
+        table("redis", 'password_file = "/nope/password"'),
+        "toml:2: redis.password_file: /nope/password: No such file or directory",
+    ),
+    "an output nowhere": (
+        FUNCTION + 'output = "nowhere/log"\n',
+        "worker.output: nowhere: no such directory",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", sorted(MISTAKES))
+def test_check_names_it(mistake: str, tmp_path: Path) -> None:
+    """One line with file, line, key and cure, and 78; nothing of the user's is run."""
+    text, expected = MISTAKES[mistake]
+    (tmp_path / "job.py").write_text(JOB)
+    (tmp_path / "broken.py").write_text("def main(:\n")
+    (tmp_path / "statusd.toml").write_text(text)
+
+    done = statusd("check", cwd=tmp_path)
+
+    assert done.returncode == 78
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "from elsewhere import *\n",
+        "from elsewhere import main\n",
+        "import a.b as main\n",
+        "if True:\n    main = print\n",
+        "async def main(worker): ...\n",
+        "class main: ...\n",
+    ],
+)
+def test_check_has_no_doubts_without_reason(module: str, tmp_path: Path) -> None:
+    """However the function comes into its module."""
+    (tmp_path / "job.py").write_text(module)
+    (tmp_path / "statusd.toml").write_text(FUNCTION)
+
+    done = statusd("check", cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_variable_that_should_be_a_list_is_told(tmp_path: Path) -> None:
+    """By its name, with an example and without its content."""
+    (tmp_path / "job.py").write_text(JOB)
+    (tmp_path / "statusd.toml").write_text(FUNCTION)
+
+    done = statusd("check", cwd=tmp_path, env={"STATUSD_TAGS": "hunter2"})
+
+    assert done.returncode == 78
+    assert "environment: STATUSD_TAGS" in done.stderr
+    assert '["a", "b"]' in done.stderr
+    assert "hunter2" not in done.stderr
+
+
+def test_a_runtime_directory_that_can_not_be_made_is_told(tmp_path: Path) -> None:
+    """The embedded broker leaves its address there."""
+    (tmp_path / "job.py").write_text(JOB)
+    (tmp_path / "statusd.toml").write_text(FUNCTION)
+    env = {"XDG_RUNTIME_DIR": "/proc/nowhere", "STATUSD_STATE_DIRECTORY": str(tmp_path / "state")}
+
+    done = statusd("run", "--embedded", cwd=tmp_path, env=env)
+
+    assert done.returncode == 78
+    assert "XDG_RUNTIME_DIR names a folder of yours" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("jib", "run 1 | ModuleNotFoundError: No module named 'jib'\n"),
+        ("needs", 'job/needs.py", line 1, in <module>\nrun 1 |     import nowhere'),
+    ],
+)
+def test_a_module_that_can_not_be_imported_is_told(module: str, said: str, tmp_path: Path) -> None:
+    """At a run: without the frames of the import's own machinery, with those of the user's."""
+    toml = {
+        "redis": {"url": f"redis://127.0.0.1:{free_port()}"},
+        "worker": {"function": f"{module}:main", "restart": "never"},
+    }
+    folder = tmp_path / "job"
+    folder.mkdir()
+    (folder / "needs.py").write_text("import nowhere\n")
+    with Program(toml, directory=folder) as unit:
+        reason = unit.wait_state("FAILED")["reason"]
+
+        assert "ModuleNotFoundError: No module named" in reason
+        assert said in unit.output()
+        assert "importlib" not in unit.output()
+
+
+@pytest.mark.parametrize(
+    ("url", "cure"),
+    [
+        (lambda _: f"redis://127.0.0.1:{free_port()}", "is it running?"),
+        (lambda port: f"redis://127.0.0.1:{port}", "it wants a password"),
+        (lambda port: f"redis://:wrong@127.0.0.1:{port}", "user or password is wrong"),
+        (lambda _: "redis://no-such-host.invalid", "is the host's name right?"),
+    ],
+    ids=["nobody there", "no password", "wrong password", "wrong host"],
+)
+def test_a_broker_that_can_not_be_had_is_told(
+    url: Callable[[int], str], cure: str, broker: Broker
+) -> None:
+    """What is wrong, how the address was found, and what to do."""
+    broker.client().config_set("requirepass", "secret")
+
+    done = statusd("status", "--url", url(broker.port))
+
+    assert done.returncode == 69
+    assert "(found by --url)" in done.stderr
+    assert cure in done.stderr
+    assert len(done.stderr.splitlines()) == 1

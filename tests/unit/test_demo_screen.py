@@ -1,0 +1,66 @@
+"""Tests of `statusd.cli.demo_screen`: what is shown, at which width."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from statusd.cli.demo_screen import HELP, View, draw
+from statusd.core.ballot import Unit
+
+NAMES = ("camera", "laser", "stage")
+
+
+def shown(view: View, width: int, height: int) -> list[str]:
+    """Return the rows of the screen."""
+    console = Console(width=width, height=height, file=io.StringIO(), color_system=None)
+    with console.capture() as capture:
+        console.print(draw(view, width, height))
+    return capture.get().splitlines()
+
+
+def view(chosen: int = 0) -> View:
+    """Return a view of three units with many events."""
+    document = {"state": "RUNNING", "link": "LISTENING", "progress": {"step": 5, "total": 10}}
+    units = {name: Unit(name, 1, False, "", document) for name in NAMES}
+    made = View(NAMES, "a broker", chosen, "redis-cli PUBLISH laser pause", units)
+    made.answers["laser"] = "pause: done, 0.4 ms"
+    made.events.extend(f"event {number}" for number in range(50))
+    return made
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 60), (80, 24), (60, 20), (40, 20), (30, 18)])
+def test_it_fits(width: int, height: int) -> None:
+    """No row is longer than the terminal, none is pushed out, and the newest event is seen."""
+    rows = shown(view(), width, height)
+
+    assert len(rows) <= height
+    assert max(map(len, rows)) <= width
+    text = "\n".join(rows)
+    assert all(f"{key} {what}" in text for key, what in HELP)
+    assert all(name in text for name in NAMES)
+    assert "event 49" in text
+
+
+def test_a_terminal_without_room_has_no_events() -> None:
+    """Ten rows: the table comes first."""
+    assert "event" not in "\n".join(shown(view(), 80, 12))
+
+
+@pytest.mark.parametrize(("chosen", "marked"), [(0, ["camera"]), (2, ["stage"]), (-1, [*NAMES])])
+def test_it_shows_who_is_meant(chosen: int, marked: list[str]) -> None:
+    """One of them, or all."""
+    made = view(chosen)
+    rows = [row for row in shown(made, 80, 24) if row.startswith(">")]
+
+    assert [row.split()[1] for row in rows] == marked
+    assert [*made.wanted()] == marked
+
+
+def test_before_the_first_document_there_is_no_state() -> None:
+    """The units are being started."""
+    rows = shown(View(NAMES, "a broker"), 80, 24)
+
+    assert [row.split() for row in rows if "camera" in row] == [[">1", "camera", "..."]]
