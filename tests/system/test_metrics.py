@@ -221,7 +221,7 @@ def test_without_the_library_the_extra_is_named(verb: str, tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
     if verb == "check":
         assert "a.toml:1: http.listen" in done.stderr
-        (tmp_path / "a.toml").write_text("worker.function = 'tests.workers:blocked'\n")
+        (tmp_path / "a.toml").write_text("worker.function = 'statusd.examples.counter:main'\n")
         assert statusd("check", "a.toml", cwd=tmp_path, env=env).returncode == 0
 
 

@@ -661,6 +661,7 @@ class Daemon:
         if verdict.id or say.document:
             self._answer(verdict, document=say.document)
         else:  # to a plain word: nobody waits for it by name
+            self._counts.answered(verdict)
             self._voice.answer(verdict)
             self._log_answer(verdict)
 
