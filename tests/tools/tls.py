@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import select
+import socket
 import ssl
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Self
 
 import trustme
+
+TURN_S = 0.05
+"""How soon a thread notices that all is over, in seconds."""
+HANDSHAKE_S = 5.0
 
 
 class TlsFront:
@@ -44,53 +50,58 @@ class TlsFront:
             authority.configure_trust(self._context)
             self._context.verify_mode = ssl.CERT_REQUIRED
         self._upstream = upstream
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="tls-front")
+        self._listener = socket.socket()
+        self._threads: list[threading.Thread] = []
+        self._is_over = threading.Event()
         self.port = 0
 
     def __enter__(self) -> Self:
-        self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(5)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listener.bind(("127.0.0.1", 0))
+        self._listener.listen()
+        self._listener.settimeout(TURN_S)
+        self.port = self._listener.getsockname()[1]
+        self._start(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
+        self._is_over.set()
+        for thread in self._threads:
+            thread.join(5)
 
-    async def _listen(self) -> asyncio.Server:
-        # What a refused client leaves behind is its own affair, not a warning of the test.
-        self._loop.set_exception_handler(lambda _, __: None)
-        return await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
+    def _start(self, what: Callable[..., None], *args: socket.socket) -> None:
+        thread = threading.Thread(target=what, args=args, name="tls-front", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
-    async def _stop(self) -> None:
-        self._server.close()
-        await asyncio.sleep(0)  # one that is cancelled before it began would leave its socket open
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)  # what was closed is gone in the next turn
+    def _accept(self) -> None:
+        with self._listener:
+            while not self._is_over.is_set():
+                with contextlib.suppress(TimeoutError):
+                    self._start(self._serve, self._listener.accept()[0])
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._upstream)
-        try:
-            await asyncio.wait(
-                [
-                    asyncio.create_task(_pass(reader, back)),
-                    asyncio.create_task(_pass(there, writer)),
-                ],
-                return_when=asyncio.FIRST_COMPLETED,
-            )
-        finally:
-            back.transport.abort()
-            writer.transport.abort()
+    def _serve(self, client: socket.socket) -> None:
+        """Pass on what comes, both ways, until one side hangs up; a client may be refused."""
+        with client, contextlib.suppress(OSError):  # also ssl.SSLError
+            client.settimeout(HANDSHAKE_S)
+            with (
+                self._context.wrap_socket(client, server_side=True) as near,
+                socket.create_connection(("127.0.0.1", self._upstream)) as far,
+            ):
+                near.settimeout(TURN_S)
+                while not self._is_over.is_set() and _pass_on(near, far):
+                    pass
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
-        while data := await reader.read(65536):
-            writer.write(data)
-            await writer.drain()
+def _pass_on(near: ssl.SSLSocket, far: socket.socket) -> bool:
+    """Pass on what has come by now, or comes in a moment; tell whether both sides are there."""
+    ready = [near] if near.pending() else select.select([near, far], [], [], TURN_S)[0]
+    for one, other in ((near, far), (far, near)):
+        if one in ready:
+            try:
+                data = one.recv(65536)
+            except TimeoutError:  # a record without data
+                continue
+            if not data:
+                return False
+            other.sendall(data)
+    return True

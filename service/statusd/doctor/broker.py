@@ -249,8 +249,10 @@ def _cure(reason: str, address: Address) -> str:
         return "set redis.username and redis.password_file to what the broker's ACL file has"
     if "NOPERM" in reason:
         return "the user needs the rights that `statusd acl` prints"
-    if "certificate" in reason.lower() or "SSL" in reason or "TLS" in reason:
-        return "look at redis.ca_file, cert_file and key_file, and at the name in redis.url"
+    if "verify failed" in reason:
+        return "look at redis.ca_file, and at the name in redis.url"
     if address.tls is not None and "refused" not in reason:
-        return "it may want a certificate of ours: set redis.cert_file and key_file"
+        # TLS 1.3 lets a client finish before it is turned away: the reason may be any.
+        cure = "it may want a certificate of ours, or another one: set redis.cert_file and key_file"
+        return f"{cure}; or it speaks no TLS there: look at redis.url"
     return "is it running, and is redis.url right? `statusd run --embedded` brings one along"
