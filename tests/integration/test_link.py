@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ import hiredis
 import pytest
 
 from statusd.wire.address import Address
-from statusd.wire.link import Link, LinkState, backoff_s
+from statusd.wire.link import Connection, Link, LinkState, backoff_s
 from statusd.wire.names import glob_regex
 from tests.tools import Broker, Proxy, free_port
 
@@ -251,6 +252,36 @@ def test_only_listening_ends_the_back_off(broker: Broker) -> None:
             assert link.failures == 0
 
         play(story, proxy.port, "a")
+
+
+class Patient:
+    """A follower that never catches up."""
+
+    def confirmed(self) -> None:
+        """Ask for nothing."""
+
+    def replied(self, line: Any, reply: object) -> None:
+        """Nothing was asked."""
+
+
+@pytest.mark.fault("R04")
+def test_a_connection_that_is_lost_early_leaves_nothing(broker: Broker) -> None:
+    """Each has a buffer of 64 KiB, and an idle daemon's collector comes every hour."""
+    gc.collect()
+    gc.disable()
+    try:
+        with Proxy(broker.port) as proxy:
+
+            async def story(link: Link, told: Told) -> None:
+                link.follower = Patient()
+                await until(lambda: link.state is LinkState.CATCHING_UP, "its channels")
+                proxy.cut()
+                await until(lambda: len(told.failures) > 3, "failures")
+                assert sum(isinstance(one, Connection) for one in gc.get_objects()) <= 1
+
+            play(story, proxy.port, "a")
+    finally:
+        gc.enable()
 
 
 class Stranger(asyncio.Protocol):

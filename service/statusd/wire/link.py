@@ -330,8 +330,8 @@ class Connection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._greeting: list[Line] = []
         self._asked: deque[Line] = deque()
-        self._early: list[tuple[bytes, bytes]] = []
-        self._tell = link.listener.hear if link.follower is None else self._hear_early
+        self._early: list[tuple[bytes, bytes]] | None = None if link.follower is None else []
+        """What was heard before the link had caught up; None since then."""
         self._unconfirmed = set(link.names) | set(link.patterns)
         self._unwanted: set[bytes] = set()
         self._subscribed = (frozenset(link.names), frozenset(link.patterns))
@@ -384,12 +384,19 @@ class Connection(asyncio.BufferedProtocol):
 
     def tell_early(self) -> None:
         """Tell what came before the link had caught up, and from now on everything at once."""
-        hear = self._tell = self._listener.hear
-        early, self._early = self._early, []
-        for channel, payload in early:
-            hear(channel, payload)
+        early, self._early = self._early, None
+        for channel, payload in early or ():
+            self._listener.hear(channel, payload)
+
+    @property
+    def _tell(self) -> Callable[[bytes, bytes], None]:
+        """Who takes a message now. A method of ours is never kept: who refers to himself stays
+        until the collector comes, for many minutes and with his buffer.
+        """
+        return self._listener.hear if self._early is None else self._hear_early
 
     def _hear_early(self, channel: bytes, payload: bytes) -> None:
+        assert self._early is not None
         self._early.append((channel, payload))
         if len(self._early) >= MOST_EARLY:  # better out of turn than not at all
             self.tell_early()
