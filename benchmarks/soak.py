@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import random
-import re
 import signal
 import sys
 import tempfile
@@ -116,18 +115,11 @@ def run(
                 number * size,
                 usage.at - began_s,
                 usage.pss_kib,
-                _anonymous_kib(unit.pid),
+                usage.anonymous_kib,
                 unit.blocks(),
                 usage.descriptors,
                 usage.threads,
             )
-
-
-def _anonymous_kib(pid: int) -> int:
-    text = Path(f"/proc/{pid}/status").read_text("ascii", "replace")
-    found = re.search(r"^RssAnon:\s+(\d+) kB", text, re.MULTILINE)
-    assert found is not None
-    return int(found[1])
 
 
 def _dealt_with(wire: Wire, ear: Wire, number: int, state: str) -> None:

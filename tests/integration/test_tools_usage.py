@@ -17,7 +17,8 @@ def test_what_we_use_is_counted() -> None:
     release = threading.Event()
     thread = threading.Thread(target=release.wait)
     thread.start()
-    memory = mmap.mmap(-1, 10_240_000)  # new pages, whatever the allocator has in store
+    # New pages, whatever the allocator has in store.
+    memory = mmap.mmap(-1, 10_240_000, flags=mmap.MAP_PRIVATE)
     memory.write(bytes(len(memory)))
 
     after = Usage.of(os.getpid())
@@ -29,6 +30,7 @@ def test_what_we_use_is_counted() -> None:
     assert after.descriptors - before.descriptors == 3
     assert after.threads - before.threads == 1
     assert after.pss_kib - before.pss_kib > 9000
+    assert after.anonymous_kib - before.anonymous_kib > 9000
     assert after.cpu_s > before.cpu_s
     assert after.at > before.at
     memory.close()

@@ -21,6 +21,8 @@ class Usage:
         at: when it was looked at, on the monotonic clock, in seconds.
         cpu_s: user and system time that it has used so far.
         pss_kib: proportional set size; shared pages count by their sharers.
+        anonymous_kib: pages that no file backs, its heap above all; whoever shares a library with
+            it, or stops to, changes nothing of them.
     """
 
     at: float
@@ -28,6 +30,7 @@ class Usage:
     threads: int
     cpu_s: float
     pss_kib: int
+    anonymous_kib: int
 
     @classmethod
     def of(cls, pid: int) -> Usage:
@@ -44,6 +47,7 @@ class Usage:
             threads=_number(r"^Threads:\s+(\d+)", status),
             cpu_s=time.clock_gettime(~pid << 3 | 2),  # its CPU clock, clock_getcpuclockid(3)
             pss_kib=_number(r"^Pss:\s+(\d+) kB", rollup),
+            anonymous_kib=_number(r"^RssAnon:\s+(\d+) kB", status),
         )
 
 
