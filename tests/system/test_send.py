@@ -42,6 +42,20 @@ def test_what_is_no_word_is_not_sent(broker: Broker) -> None:
     assert "is not a word" in done.stderr
 
 
+def test_a_slip_is_answered_with_what_was_meant(broker: Broker, run: Run) -> None:
+    """And what isn't allowed now, with what is."""
+    unit = run("tests.workers:blocked", broker.url)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+
+    slip = statusd("send", "pasue", "--wait", "--url", broker.url)
+    early = statusd("send", "pause", "--wait", "--url", broker.url)
+
+    assert (slip.returncode, early.returncode) == (3, 3)
+    assert "pasue is no word: did you mean pause?" in slip.stdout
+    assert "pause is not allowed in READY; allowed: start end" in early.stdout
+
+
 def test_an_argument_without_a_value_is_not_sent(broker: Broker) -> None:
     """Exit code 64, and how it is written."""
     done = statusd("send", "start", "--arg", "run", "--url", broker.url)

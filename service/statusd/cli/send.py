@@ -250,11 +250,22 @@ def _print(outcome: Outcome) -> None:
     if outcome.before and outcome.before != outcome.after:
         change = f"{outcome.before} -> {outcome.after}" if outcome.after else outcome.before
     took = f"{outcome.ms:.1f} ms" if outcome.ms is not None else "-"
+    said = _said(outcome)
     if sys.stdout.isatty() and os.get_terminal_size(1).columns < NARROW:
-        line = f"{outcome.name}  {outcome.verdict}  {change}  {took}  {outcome.reason}"
+        line = f"{outcome.name}  {outcome.verdict}  {change}  {took}  {said}"
     else:
-        line = f"{outcome.name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {outcome.reason}"
+        line = f"{outcome.name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {said}"
     print(line.rstrip(), flush=True)
+
+
+def _said(outcome: Outcome) -> str:
+    """Return the reason, and what to type instead."""
+    meant, allowed = outcome.fields.get("did_you_mean"), outcome.fields.get("allowed")
+    if meant:
+        return f"{outcome.reason}: did you mean {meant}?"
+    if allowed and outcome.verdict == "refused":
+        return f"{outcome.reason}; allowed: {' '.join(allowed)}"
+    return outcome.reason
 
 
 def _tell(arguments: argparse.Namespace, report: Report) -> None:
