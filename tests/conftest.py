@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +32,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count for the page of reliability, if it is to be written."""
+    """Count for the page of reliability, if it is to be written; and let Ctrl-C be what it is.
+
+    A shell that starts us in the background ignores it, and so would all that we start.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("reliability"):
         config.pluginmanager.register(Reliability())
 

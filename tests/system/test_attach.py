@@ -317,7 +317,7 @@ def test_a_hang_is_told_and_not_punished(start: Start, broker: Broker, journal: 
     """An event and a text; when it goes on, so does the unit."""
     parent = start("hanging")
     wait_until(lambda: "hang" in triggers(journal), 10, "the hang")
-    text = document(broker)["text"]
+    text = wait_until(lambda: document(broker).get("text"), 10, "its text")
 
     parent.process.send_signal(signal.SIGUSR1)
 
@@ -463,6 +463,7 @@ def test_a_file_says_the_rest(attach: Any, broker: Broker, tmp_path: Path) -> No
     assert worker.wait(10) == "RUNNING"
     assert broker.client().publish("lab.42", "pause") == 1
     assert worker.wait(10) == "PAUSED"
+    wait_until(lambda: document(broker).get("state") == "PAUSED", 10, "its document")
     assert document(broker)["channels"] == ["lab.*"]
 
 
@@ -478,7 +479,7 @@ def test_args_and_progress_go_both_ways(attach: Any, broker: Broker) -> None:
     publish(broker, '{"command": "pause", "args": {"run": 1235}}')
     assert worker.wait(10) == "PAUSED"
     assert worker.args == {"run": 1235}
-    shown = lambda: document(broker)["text"] == "exposing"  # noqa: E731
+    shown = lambda: document(broker).get("text") == "exposing"  # noqa: E731
     wait_until(shown, 10, "the text")
     assert document(broker)["worker"]["pid"] == os.getpid()
 

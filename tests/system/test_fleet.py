@@ -43,11 +43,17 @@ def units(broker: Broker, run: Run) -> Units:
         started = [
             run(f"tests.workers:{function}", broker.url, name=name, **changes) for name in names
         ]
+        state = changes.get("goal") or "READY"
         for unit in started:
-            unit.wait_state(changes.get("goal") or "READY")
+            unit.wait_state(state)
             unit.wait_logged("link.up", link="hears")
         with Fleet(broker.url) as fleet:
-            wait_until(lambda: {u.name for u in fleet.status() if u.is_alive} >= set(names), 15, "")
+            shown = {(name, state) for name in names}
+            wait_until(
+                lambda: {(u.name, u.state) for u in fleet.status() if u.is_alive} >= shown,
+                15,
+                "their documents",
+            )
         return started
 
     return start
