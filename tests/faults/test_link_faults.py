@@ -6,7 +6,6 @@ A round or two of each in every run of the suite; for figures, 20 rounds of each
 
 from __future__ import annotations
 
-import json
 import random
 import signal
 import time
@@ -15,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 import redis
@@ -128,13 +127,6 @@ CAUSES = {
 }
 
 
-def kept(unit: Program) -> dict[str, Any]:
-    """Return what stands in a unit's state file; nothing if there is none yet."""
-    file = unit.directory / "state" / "unit.json"
-    content: dict[str, Any] = json.loads(file.read_bytes()) if file.exists() else {}
-    return content
-
-
 @pytest.mark.fault("N01")
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
 def test_an_outage_in_which_its_daemon_ended_is_told_by_the_next(
@@ -145,14 +137,14 @@ def test_an_outage_in_which_its_daemon_ended_is_told_by_the_next(
     wait_listening(unit)
     broker.kill()
     deaf = at(unit.wait_logged("link.lost", link="hears"))
-    wait_until(lambda: kept(unit).get("deaf"), 5, "the outage in the state file")
+    wait_until(lambda: unit.kept().get("deaf"), 5, "the outage in the state file")
     unit.signal(end)
     unit.wait_exit(10)
 
     broker.start()
     second = run("tests.workers:obedient", broker.url, goal="RUNNING")
     gap = wait_gap(broker.client())
-    wait_until(lambda: not kept(second)["deaf"], 5, "the outage to be told")
+    wait_until(lambda: not second.kept()["deaf"], 5, "the outage to be told")
     second.signal(signal.SIGKILL)
     second.wait_exit(10)
     third = run("tests.workers:obedient", broker.url, goal="RUNNING")

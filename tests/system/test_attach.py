@@ -537,7 +537,8 @@ def test_a_broker_that_is_away_keeps_nobody_waiting(attach: Any) -> None:
 
 def goal(directory: Path) -> bool:
     """Tell whether a goal has come to the disk."""
-    return '"goal": "RUNNING"' in (directory / "state" / "scan.json").read_text()
+    file = directory / "state" / "scan.json"
+    return file.exists() and '"goal": "RUNNING"' in file.read_text()
 
 
 def test_a_dead_daemon_is_replaced(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 
@@ -15,7 +14,6 @@ def test_goal_and_place_are_on_the_disk_before_anybody_is_told(broker: Broker, r
     unit = run("tests.workers:obedient", broker.url)
     unit.wait_logged("link.up", link="hears")
     unit.wait_state("READY")
-    file = next(unit.directory.rglob("unit.json"))
     with Journal(broker.client()) as journal:
         for word in ("start", "pause", "resume", "pause", "stop") * 4:
             entry = broker.client().xadd("statusd:commands", {"command": word})
@@ -24,7 +22,7 @@ def test_goal_and_place_are_on_the_disk_before_anybody_is_told(broker: Broker, r
 
             wait_until(lambda: [v for v in journal.verdicts() if v.get("id") == known], 5, word)  # noqa: B023  # used at once
 
-            kept = json.loads(file.read_text())
+            kept = unit.kept()
             assert kept["cursor"]["id"] == known
             assert kept["goal"] == {"start": "RUNNING", "resume": "RUNNING", "stop": "READY"}.get(
                 word, "PAUSED"

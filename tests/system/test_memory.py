@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 
 import pytest
@@ -18,8 +17,7 @@ def test_a_paused_job_comes_back_paused(how: signal.Signals, broker: Broker, run
     unit.wait_logged("link.up", link="hears")
     unit.wait_state("RUNNING")
     broker.client().publish("mychannel", "pause")
-    state_file = unit.directory / "state" / "unit.json"
-    wait_until(lambda: json.loads(state_file.read_text())["goal"] == "PAUSED", 15, "the goal")
+    wait_until(lambda: unit.kept().get("goal") == "PAUSED", 15, "the goal")
     unit.signal(how)
     unit.wait_exit(8)
 
@@ -72,8 +70,7 @@ def test_an_open_command_is_answered_by_the_next_boot(
     unit.wait_logged("link.up", link="hears")
     wait_until((unit.directory / "working").exists, 15, "the worker to be in its step")
     broker.client().publish("mychannel", '{"command": "pause", "id": "p"}')
-    state_file = unit.directory / "state" / "unit.json"
-    wait_until(lambda: json.loads(state_file.read_text())["open"], 15, "the open command")
+    wait_until(lambda: unit.kept().get("open"), 15, "the open command")
     unit.close()
 
     run("tests.workers:obedient", broker.url)
@@ -91,11 +88,10 @@ def test_a_command_that_was_answered_is_not_open_any_more(broker: Broker, run: R
     unit.wait_state("READY")
     broker.client().publish("mychannel", '{"command": "start", "id": "s"}')
     unit.wait_state("RUNNING")
-    state_file = unit.directory / "state" / "unit.json"
 
-    wait_until(lambda: json.loads(state_file.read_text())["goal"] == "RUNNING", 15, "the goal")
+    wait_until(lambda: unit.kept().get("goal") == "RUNNING", 15, "the goal")
 
-    wait_until(lambda: json.loads(state_file.read_text())["open"] == [], 15, "nothing open")
+    wait_until(lambda: unit.kept()["open"] == [], 15, "nothing open")
 
 
 def test_the_first_event_of_a_boot_names_its_predecessor(

@@ -111,6 +111,13 @@ class Program:
         """Return all that it has printed: standard output, then standard error."""
         return self._stdout.text() + self._stderr.text()
 
+    def kept(self) -> Line:
+        """Return what stands in its state file; nothing if none has been written yet."""
+        for file in self.directory.glob("state/*.json"):
+            content: Line = json.loads(file.read_bytes())
+            return content
+        return {}
+
     # ---- what it is ----------------------------------------------------------------------------
 
     @property
