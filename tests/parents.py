@@ -12,9 +12,11 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import statusd
+from tests.jobs import following, saying_anything
 
 STEP_S = 0.005
 
@@ -97,6 +99,62 @@ def kept_raising(url: str) -> None:
     raise ValueError("no film")
 
 
+def like_a_daemon(url: str) -> None:
+    """Close what is open, as recipes for daemons do, and open data files; then work on."""
+    with attach(url) as worker:
+        say("attached", worker.state)
+        os.closerange(3, 256)
+        for number in range(40):
+            keep.append(open(f"data-{number}", "w+"))  # noqa: SIM115
+            keep[-1].write("the user's own")
+            keep[-1].flush()
+        work(worker)
+        say("leaving", worker.state)
+    say("left", worker.state)
+
+
+def in_threads(url: str) -> None:
+    """Let three threads work, each in a loop of its own."""
+    with attach(url) as worker:
+        crew = [threading.Thread(target=count, args=(worker, n)) for n in range(3)]
+        for thread in crew:
+            thread.start()
+        say("attached", worker.state)
+        for thread in crew:
+            thread.join()
+    say("left", worker.state)
+
+
+def count(worker: Any, number: int) -> None:
+    """Write down how many turns there were."""
+    for step in worker.while_running():
+        Path(f"turns-{number}").write_text(str(step + 1), encoding="utf-8")
+        time.sleep(STEP_S)
+
+
+def helped(url: str) -> None:
+    """Let children of every kind follow the worker, and be in a step until ``release`` exists."""
+    with attach(url) as worker:
+        for context in (multiprocessing.get_context("fork"), multiprocessing.get_context("spawn")):
+            name = context.get_start_method()
+            context.Process(target=following, args=(worker, name), daemon=True).start()
+        while len([*Path().glob("seen-*")]) < 2:
+            time.sleep(STEP_S)
+        say("attached", worker.state)
+        for _ in worker.while_running():
+            Path("working").touch()
+            while not Path("release").exists():
+                time.sleep(STEP_S)
+
+
+def weird(url: str) -> None:
+    """Report whatever can be reported."""
+    with attach(url) as worker:
+        say("attached", worker.state)
+        saying_anything(worker)
+    say("left", worker.state)
+
+
 def exiting(url: str) -> None:
     """Leave the block by `sys.exit`, with a reason."""
     with attach(url):
@@ -127,8 +185,8 @@ def forking(url: str) -> None:
 
 
 def leave_as_a_child(worker: Any) -> None:
-    """Let one child each look at the worker, detach, raise, exit, and drop it."""
-    for way in (look, meddle, sys.exit, fail, work):
+    """Let one child each look at the worker, detach, raise, exit, work, and drop it."""
+    for way in (look, meddle, sys.exit, fail, turn):
         pid = os.fork()
         if pid == 0:
             way(worker)
@@ -147,6 +205,14 @@ def meddle(worker: Any) -> None:
     worker.trigger("end")
     worker.progress(999, 999, "a child")
     worker.ack()
+
+
+def turn(worker: Any) -> None:
+    """Work for a few turns, as a child."""
+    for step in worker.while_running():
+        worker.progress(999, 999, "a child")
+        if step == 5:
+            return
 
 
 def fail(_: Any) -> None:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from statusd import Worker
+from statusd.worker.board import SEEN, STATE
 
 STEP_S = 0.005
 """How long a step of work takes."""
@@ -126,7 +127,7 @@ def telling_modules(worker: Worker) -> None:
 
 def babbling(worker: Worker) -> None:
     """Write nonsense into the pipe to the daemon, then work."""
-    up = worker._up
+    up = worker._up.fd
     for line in (b"\n", b"{\n", b"[1]\n", b'{"note":1}\n', b'{"note":"trigger"}\n', b"\xff\n"):
         os.write(up, line)
     obedient(worker)
@@ -204,11 +205,11 @@ def leaving_a_ghost(worker: Worker) -> None:
     Path("escaped").touch()
     while not Path("wake").exists():
         time.sleep(STEP_S)
-    worker.text("a word from the grave")
-    worker.ack()
+    worker._board.write_record(1, 2, "a word from the grave")
+    worker._board.words[SEEN] = worker._board.words[STATE]
     for note in (b"seen", b'{"note": "trigger", "trigger": "end"}', b'{"note": "ready"}'):
         with suppress(OSError):
-            os.write(worker._up, note + b"\n")
+            os.write(worker._up.fd, note + b"\n")
     Path("haunted").touch()
 
 

@@ -245,7 +245,9 @@ def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None
         "statusd.worker",
         "statusd.worker.api",
         "statusd.worker.board",
+        "statusd.worker.descriptor",
         "statusd.worker.notes",
+        "statusd.worker.waiters",
         "statusd.worker.wrapper",
     }
     environment = (unit.directory / "environment").read_text().split()

@@ -77,13 +77,19 @@ def test_nothing_is_forked_without_an_exec() -> None:
 
 @pytest.mark.fault("S08")
 def test_threads_only_move_bytes() -> None:
-    """They write output and the state file; none of them has the status at hand."""
+    """They write output and the state file; none of them has the status at hand.
+
+    The worker's side knows of threads, for the user may have some; it starts none.
+    """
     users = users_of(THREADS)
 
     assert users.keys() <= {
         *("daemon/output.py", "daemon/state_file.py", "daemon/loop.py"),
-        *("async_fleet.py", "wire/link.py"),
+        *("async_fleet.py", "wire/link.py", "worker/api.py", "worker/waiters.py"),
     }
+    for file in ("worker/api.py", "worker/waiters.py"):
+        assert users.pop(file) == {"_thread"}
+        assert "_thread.start_new_thread" not in USES[file]
     assert users.pop("wire/link.py") == {"asyncio.to_thread"}  # asks the Sentinels
     assert users.pop("daemon/loop.py") == {"asyncio.to_thread"}  # closes the output at the end
     assert [file for file in users if "statusd.core.status.Status" in USES[file]] == []

@@ -63,7 +63,7 @@ def test_a_function_that_returns_leaves_with_0(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("['job:fine'] []\n")
-    assert notes == b'{"note":"ready"}\n'
+    assert notes == b'{"note":"ready"}\n{"note":"returned"}\n'
 
 
 def test_a_failure_is_told_in_a_line(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_function_may_be_an_attribute_of_something(tmp_path: Path) -> None:
     """``module:Class.method``; with ``notified`` nobody says ready for it."""
     done, notes = run("job:Camera.expose", tmp_path, ready="notified")
 
-    assert (done.returncode, done.stdout, notes) == (0, "exposed\n", b"")
+    assert (done.returncode, done.stdout, notes) == (0, "exposed\n", b'{"note":"returned"}\n')
 
 
 def test_grandchildren_do_not_hold_our_pipes(tmp_path: Path) -> None:
@@ -111,4 +111,4 @@ def test_an_interpreter_without_statusd_will_do(tmp_path: Path) -> None:
     done, notes = run("job:fine", tmp_path, sys.executable, "-I", "-S")
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert notes == b'{"note":"ready"}\n'
+    assert notes == b'{"note":"ready"}\n{"note":"returned"}\n'

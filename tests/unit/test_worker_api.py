@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import pickle
+import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +34,7 @@ class Daemon:
         fd = page.create()
         self.board = Board(fd)
         worker_board = Board(fd)
-        os.close(fd)
+        stack.callback(os.close, fd)
         down_read, self.down = os.pipe()
         self.up, up_write = os.pipe()
         for end in (self.down, self.up, up_write):
@@ -39,6 +44,7 @@ class Daemon:
         self.worker = Worker(
             worker_board, down_read, up_write, states=NAMES, parts=PARTS, daemon_pid=os.getppid()
         )
+        self.ends = down_read, up_write
         for end in (down_read, self.up, up_write):
             stack.callback(os.close, end)
         stack.callback(self.gone)
@@ -218,3 +224,349 @@ def test_a_daemon_that_does_not_read_blocks_nobody(daemon: Daemon) -> None:
         assert daemon.worker.wait() == state
 
     assert daemon.seen() == "PAUSED"
+
+
+# ---- whatever is said of the work ----------------------------------------------------------------
+
+
+class Unprintable:
+    """What can't be made a text, nor a number."""
+
+    def __str__(self) -> str:
+        raise LookupError
+
+    def __float__(self) -> float:
+        raise LookupError
+
+
+WEIRD_NUMBERS = [
+    *((math.inf, None), (-math.inf, None), (math.nan, None), ("a lot", None), ([1, 2], None)),
+    *((10**400, None), (Unprintable(), None), (None, None), (object, None)),
+    *((-1, 0.0), (-0.0, 0.0), (1e300, 2.0**53), (2**60, 2.0**53)),
+    *(("3", 3.0), (True, 1.0), (0.5, 0.5), (7, 7.0)),
+]
+
+
+@pytest.mark.parametrize(("said", "known"), WEIRD_NUMBERS)
+def test_a_number_is_one_in_range_or_unknown(
+    daemon: Daemon, said: Any, known: float | None
+) -> None:
+    """As step and as total; nothing is raised, and what is known of the other stays."""
+    daemon.worker.progress(said, 10)
+    first = daemon.board.read_record()
+    daemon.worker.progress(3, said)
+
+    assert first == (known, 10.0, "")
+    assert daemon.board.read_record() == (3.0, known, "")
+
+
+@pytest.mark.parametrize("bits", [math.inf, -math.inf, math.nan, -5.0, 1e308])
+def test_whatever_stands_on_the_page_is_read_in_range(daemon: Daemon, bits: float) -> None:
+    """The page is the user's process': it may write there what it likes."""
+    daemon.board.write_record(bits, bits, "")
+
+    record = daemon.board.read_record()
+
+    assert record is not None
+    assert all(number is None or 0 <= number <= 2**53 for number in record[:2])
+
+
+WEIRD_TEXTS = [
+    *((42, "42"), (ValueError("no film"), "no film"), (None, "None"), (b"x", "b'x'")),
+    *(("half \ud800 a pair", "half ? a pair"), ("x" * 10**6, "x" * 900), ("é" * 900, "é" * 450)),
+    (Unprintable(), "<unprintable Unprintable>"),
+]
+
+
+@pytest.mark.parametrize(("said", "kept"), WEIRD_TEXTS)
+def test_anything_can_be_told_as_text(daemon: Daemon, said: Any, kept: str) -> None:
+    """As the text of the work, and with a trigger; nothing is raised."""
+    daemon.worker.text(said)
+    record = daemon.board.read_record()
+    if said is not None:  # which leaves the last text
+        daemon.worker.text("")
+        daemon.worker.progress(1, 2, said)
+
+    assert record is not None
+    assert record.text == kept
+    assert daemon.board.read_record() in ((1.0, 2.0, kept), (None, None, kept))
+    assert daemon.worker.trigger(said, said)
+    (note,) = daemon.notes()
+    assert json.loads(note)["reason"][:400] == kept[:400]
+    assert len(note) < notes.MAX_LINE
+
+
+@pytest.mark.parametrize("sign", ["\0", "é", "\U0001f600", '"', "\\"])
+def test_a_note_is_never_longer_than_a_pipe_takes_at_once(sign: str) -> None:
+    """Whatever its characters are on the wire: a torn line would spoil the next one too."""
+    note = notes.encode("trigger", trigger=sign * 1000, reason=sign * 1000)
+
+    assert len(note) <= notes.MAX_LINE
+    assert json.loads(note) == {"note": "trigger", "trigger": sign * 64, "reason": sign * 500}
+
+
+@pytest.mark.parametrize(
+    ("said", "least_s", "most_s"),
+    [
+        *((600, 600, 601), (math.inf, 1e8, 1e10), (1e300, 1e8, 1e10), ("600", 600, 601)),
+        *((-5, 0, 1), (math.nan, None, None), ("long", None, None), (None, None, None)),
+    ],
+)
+def test_patience_is_a_time_or_not_said(
+    daemon: Daemon, said: Any, least_s: float | None, most_s: float
+) -> None:
+    """Nothing is raised; endless is very long."""
+    before = time.monotonic()
+
+    daemon.worker.expect(said)
+
+    until = daemon.board.words[page.PATIENCE] / 1e9
+    assert until == 0 if least_s is None else least_s <= until - before <= most_s
+
+
+def test_an_endless_wait_is_one(daemon: Daemon) -> None:
+    """As long as it takes, however that is said."""
+    daemon.show("READY")
+
+    assert [daemon.worker.wait(math.inf), daemon.worker.wait(math.nan)] == ["READY", "READY"]
+
+
+# ---- threads -------------------------------------------------------------------------------------
+
+
+class Crew:
+    """Threads that all follow one worker, by its loop or by waiting."""
+
+    def __init__(self, worker: Worker, how: str, count: int = 3) -> None:
+        self.turns = [0] * count
+        self.gate = threading.Event()
+        self.gate.set()
+        follow = self._loop if how == "while_running" else self._wait
+        self.threads = [
+            threading.Thread(target=follow, args=(worker, number), daemon=True)
+            for number in range(count)
+        ]
+        for thread in self.threads:
+            thread.start()
+
+    def _loop(self, worker: Worker, number: int) -> None:
+        for _ in worker.while_running():
+            self.turns[number] += 1
+            self.gate.wait()
+            time.sleep(0.001)
+
+    def _wait(self, worker: Worker, number: int) -> None:
+        while (state := worker.wait()) != "ENDING":
+            self.turns[number] += state == "RUNNING"
+            self.gate.wait()
+
+    def all_turn(self) -> Callable[[], bool]:
+        """Return what tells whether all of them have had a turn since."""
+        before = list(self.turns)
+        return lambda: all(now > then for now, then in zip(self.turns, before, strict=True))
+
+
+@pytest.mark.parametrize("how", ["while_running", "wait"])
+def test_every_thread_follows_every_state(daemon: Daemon, how: str) -> None:
+    """All wake at each resume, and all end at END; several rounds, for a wake-up to be missed."""
+    daemon.show("READY")
+    crew = Crew(daemon.worker, how)
+    for _ in range(20):
+        wait_until(lambda: daemon.seen() in ("READY", "PAUSED"), 5, "all to wait")
+        have_turned = crew.all_turn()
+        daemon.show("RUNNING")
+        wait_until(have_turned, 5, "a turn of each thread")
+        daemon.show("PAUSED")
+
+    daemon.show("ENDING")
+
+    for thread in crew.threads:
+        thread.join(5)
+    assert [thread.is_alive() for thread in crew.threads] == [False] * 3
+    assert daemon.seen() == "ENDING"
+
+
+def test_a_state_is_acknowledged_when_the_last_thread_has_seen_it(daemon: Daemon) -> None:
+    """One that is in the middle of a step hasn't; neither `ack` nor others can speak for it."""
+    daemon.show("RUNNING")
+    crew = Crew(daemon.worker, "while_running")
+    wait_until(crew.all_turn(), 5, "all to work")
+    slow: Any = daemon.worker.while_running()
+    assert next(slow) == 0
+    daemon.notes()
+
+    daemon.show("PAUSED")
+
+    others = [thread.ident for thread in crew.threads]
+    seen_by = daemon.worker._seen_by
+    paused = daemon.board.words[page.STATE]
+    wait_until(lambda: all(seen_by.get(n or 0) == paused for n in others), 5, "the others to see")
+    assert (daemon.seen(), daemon.notes()) == ("RUNNING", [])
+    slow.close()
+    assert daemon.seen() == "PAUSED"
+    assert daemon.notes() == [notes.SEEN.strip()]
+    daemon.show("ENDING")
+    for thread in crew.threads:
+        thread.join(5)
+
+
+def test_who_comes_back_late_is_told_what_it_has_missed(daemon: Daemon) -> None:
+    """A thread between two waits: another one has acknowledged the state meanwhile."""
+    daemon.show("READY")
+    crew = Crew(daemon.worker, "wait")
+    wait_until(lambda: daemon.seen() == "READY", 5, "all to wait")
+    crew.gate.clear()
+    daemon.show("RUNNING")
+    wait_until(lambda: all(crew.turns), 5, "each to have seen it, and to be busy")
+    daemon.show("ENDING")
+
+    assert daemon.worker.wait(5) == "ENDING"
+    assert daemon.seen() == "ENDING"
+    crew.gate.set()
+
+    for thread in crew.threads:
+        thread.join(5)
+    assert not any(thread.is_alive() for thread in crew.threads)
+
+
+def test_threads_that_report_at_once_leave_a_whole_record(daemon: Daemon) -> None:
+    """Whoever is last, what stands on the page is whole."""
+
+    def report(number: int) -> None:
+        for step in range(2000):
+            daemon.worker.progress(step, 2000, f"{number}" * 50)
+
+    threads = [threading.Thread(target=report, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    record = daemon.board.read_record()
+
+    assert record is not None
+    assert (record.total, len(record.text)) == (2000.0, 50)
+
+
+def test_a_wait_in_a_signal_handler_doesn_t_wait_for_itself(daemon: Daemon) -> None:
+    """It interrupts the very thread that reads: it looks at the page, and the reader goes on."""
+    seen: list[str] = []
+    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(daemon.worker.wait(5)))
+    try:
+        daemon.worker.ack()
+        main = threading.main_thread().ident
+        assert main is not None
+
+        def interrupt() -> None:
+            wait_until(lambda: daemon.worker._waiters._reader == main, 5, "it to read")
+            signal.pthread_kill(main, signal.SIGUSR1)
+            daemon.show("READY")
+
+        helper = threading.Thread(target=interrupt)
+        helper.start()
+        seen.append(daemon.worker.wait(5))
+        helper.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert seen == ["READY", "READY"]
+
+
+# ---- descriptors that were closed ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["wait", "ack", "while_running", "args", "trigger", "ready"])
+def test_nothing_is_written_to_or_read_from_what_isn_t_ours(
+    daemon: Daemon, how: str, tmp_path: Path
+) -> None:
+    """`os.closerange`, then files are opened: their numbers are those of our pipes."""
+    file = tmp_path / "data"
+    file.write_bytes(b'{"the user\'s": "own"}\n' * 3)
+    daemon.show("PAUSED", wake=False)
+    mine = [os.open(file, os.O_RDWR) for _ in daemon.ends]
+    for fd, end in zip(mine, daemon.ends, strict=True):
+        os.dup2(fd, end)
+        os.close(fd)
+
+    if how in ("wait", "ack", "while_running"):
+        with pytest.raises(RuntimeError, match=r"closed the descriptors.*worker\.fds"):
+            list(daemon.worker.while_running()) if how == "while_running" else getattr(
+                daemon.worker, how
+            )()
+    elif how == "trigger":
+        assert not daemon.worker.trigger("pause")
+    elif how == "ready":
+        daemon.worker.ready()
+    else:
+        assert daemon.worker.args == {}
+
+    assert file.read_bytes() == b'{"the user\'s": "own"}\n' * 3
+    assert [os.lseek(end, 0, os.SEEK_CUR) for end in daemon.ends] == [0, 0]
+    assert not set(daemon.worker.fds) & set(daemon.ends)
+
+
+def test_it_tells_which_descriptors_it_needs(daemon: Daemon) -> None:
+    """For whoever closes all others."""
+    assert set(daemon.worker.fds) > set(daemon.ends)
+
+
+# ---- other processes -----------------------------------------------------------------------------
+
+
+def test_a_pickled_worker_sees_the_states_and_writes_nothing(daemon: Daemon) -> None:
+    """It follows them one by one; page and pipes stay as they are."""
+    daemon.show("PAUSED", args={"run": 7})
+    assert daemon.worker.args == {"run": 7}
+    watcher = pickle.loads(pickle.dumps(daemon.worker))
+    seen: list[str] = []
+    thread = threading.Thread(target=lambda: seen.extend(follow(watcher)))
+
+    assert (watcher.state, watcher.args, watcher.connected) == ("PAUSED", {"run": 7}, True)
+    watcher.ack()
+    watcher.progress(1, 2, "x")
+    watcher.text("x")
+    watcher.expect(5)
+    watcher.ready()
+    assert not watcher.trigger("end")
+    thread.start()
+    for state in ("RUNNING", "PAUSED", "ENDING"):
+        daemon.show(state, wake=False)
+        wait_until(lambda: seen[-1:] == [state], 5, state)  # noqa: B023
+    thread.join(5)
+
+    assert seen == ["PAUSED", "RUNNING", "PAUSED", "ENDING"]
+    words = daemon.board.words
+    assert [words[page.SEEN], words[page.BEATS], words[page.PATIENCE]] == [0, 0, 0]
+    assert (daemon.board.read_record(), daemon.notes()) == (None, [])
+
+
+def follow(worker: Worker) -> Iterator[str]:
+    """Yield each state as it is seen."""
+    yield worker.ack().name
+    while worker.state != "ENDING":
+        yield worker.wait().name
+
+
+def test_a_pickled_worker_works_on_while_it_may(daemon: Daemon) -> None:
+    """`while_running` as ever, but for the beats."""
+    daemon.show("RUNNING")
+    turns = []
+
+    for step in pickle.loads(pickle.dumps(daemon.worker)).while_running():
+        turns.append(step)
+        if step == 2:
+            daemon.show("ENDING")
+
+    assert turns == [0, 1, 2]
+    assert daemon.board.words[page.BEATS] == 0
+
+
+def test_what_a_pickle_names_must_be_its_page(daemon: Daemon, tmp_path: Path) -> None:
+    """On another machine, or after the descriptor was closed, the same numbers mean others."""
+    dumped = pickle.dumps(daemon.worker)
+    fd = os.open(tmp_path, os.O_RDONLY)
+    os.dup2(fd, daemon.worker._board.file.fd)
+    os.close(fd)
+
+    with pytest.raises(RuntimeError, match="processes of its own machine"):
+        pickle.loads(dumped)

@@ -10,11 +10,19 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import structlog
+
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.daemon.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import board as page
 from statusd.worker import launch, notes
+
+DYING_S = 0.2
+"""The pipes of a process that dies are closed a little before it is dead."""
+SEVERED = "it has closed the descriptors that statusd gave it: it acknowledges nothing any more"
+
+log = structlog.get_logger()
 
 
 class FunctionSide:
@@ -28,6 +36,8 @@ class FunctionSide:
 
     def __init__(self, spec: Spec, run: int, take: Take, settle: Callable[[], None]) -> None:
         self.error = ""
+        self.severed = ""
+        self.has_returned = False
         self._spec = spec
         self._run = run
         self._take = take
@@ -177,7 +187,13 @@ class FunctionSide:
         return True
 
     def _closed(self) -> None:
-        """The worker's end is closed. What that means, its exit will tell."""
+        """The worker's end is closed: it is just dying, or can't be heard any more."""
+        self._loop.call_later(DYING_S, self._look_if_it_lives)
+
+    def _look_if_it_lives(self) -> None:
+        if self._up != -1:
+            self.severed = "it had closed the descriptors that statusd gave it"
+            log.warning("worker.severed", run=self._run, reason=SEVERED)
 
     def _take_note(self, line: bytes) -> None:
         if line == notes.SEEN:
@@ -186,10 +202,13 @@ class FunctionSide:
             self._look_at_board()
             self._take(ev.WorkerReady(self._run))
             return
+        if line == notes.RETURNED:
+            self.has_returned = True
+            return
         try:
             note = json.loads(line)
-            kind, reason = note["note"], str(note.get("reason", ""))[:500]
-            trigger = str(note.get("trigger", ""))
+            kind, reason = note["note"], text_of(note.get("reason", ""))[: notes.MAX_REASON]
+            trigger = text_of(note.get("trigger", ""))[: notes.MAX_TRIGGER]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return  # the pipe is the user's process': anything may be written there
         if kind == "error":
@@ -225,6 +244,11 @@ class FunctionSide:
     def _own(self, fd: int) -> int:
         self._fds.append(fd)
         return fd
+
+
+def text_of(value: object) -> str:
+    """Return ``value`` as text that can be written: half of a surrogate pair can't."""
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _line(args: Mapping[str, Scalar]) -> bytes:

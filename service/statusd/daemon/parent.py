@@ -15,7 +15,7 @@ from typing import Any
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.daemon import oom
-from statusd.daemon.function_side import FunctionSide
+from statusd.daemon.function_side import DYING_S, FunctionSide, text_of
 from statusd.daemon.process import Process
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.sides import Spec, Take
@@ -24,8 +24,6 @@ from statusd.worker import child, notes
 
 LAST_WORDS_S = 2.0
 """So long after its program this daemon may live."""
-DYING_S = 0.2
-"""The pipes of a process that dies are closed a little before it is dead."""
 
 Left = Callable[[int, str], None]
 
@@ -95,9 +93,9 @@ class ParentSide(FunctionSide):
         if line.startswith(b'{"note": "left"'):
             try:
                 note = json.loads(line)
-                self._left(int(bool(note["failed"])), str(note["reason"])[:500])
+                self._left(int(bool(note["failed"])), text_of(note["reason"])[: notes.MAX_REASON])
                 return
-            except (ValueError, KeyError):
+            except (ValueError, KeyError, RecursionError):
                 pass  # as any other nonsense
         super()._take_note(line)
 

@@ -180,7 +180,8 @@ class Process:
         code = self._popen.wait()
         children.buried(self.pid)
         stderr = self._last_lines()
-        self._take(ev.WorkerExited(self.run, code, self._reason(code, stderr), stderr))
+        reason, returned = self._reason(code, stderr), self._side.has_returned
+        self._take(ev.WorkerExited(self.run, code, reason, stderr, returned))
         self._look_for_rest(LOOK_S)
 
     def _reason(self, code: int, stderr: tuple[str, ...]) -> str:
@@ -190,7 +191,8 @@ class Process:
             if oom.kills() > self._oom_kills:
                 return "killed by the kernel, probably out of memory"
             return "killed by SIGKILL, not by us: by somebody, or the kernel for want of memory"
-        why = self._side.error or (last_of_traceback(stderr) if code else "")
+        traceback = last_of_traceback(stderr) if code else ""
+        why = self._side.error or traceback or self._side.severed
         return describe_exit(code) + (f": {why}" if why else "")
 
     def _last_lines(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.daemon.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import wrapper
-from statusd.worker.board import MAX_TEXT, Record
+from statusd.worker.board import MAX_TEXT, Record, in_range
 
 MAX_DATAGRAM = 4096
 """The longest notification, in bytes; what is longer is dropped."""
@@ -51,6 +51,8 @@ class ProgramSide:
         run: its generation.
         take: gets every input that the worker causes; settle: called after a batch of them.
     """
+
+    severed, has_returned = "", False
 
     def __init__(self, spec: Spec, run: int, take: Take, settle: Callable[[], None]) -> None:
         self.error = ""
@@ -266,8 +268,8 @@ class ProgramSide:
         number = r"(\d+(?:\.\d+)?)"
         found = re.fullmatch(rf"{number}(?:/{number})?", text[:64])
         if found:
-            self._step = float(found[1])
-            self._total = float(found[2]) if found[2] else None
+            self._step = in_range(float(found[1]))
+            self._total = in_range(float(found[2])) if found[2] else None
 
     # ---- the end -----------------------------------------------------------------------------
 

@@ -90,6 +90,10 @@ class Side(Protocol):
 
     error: str
     """What the worker itself said of its end; empty for nothing."""
+    severed: str
+    """That it has closed its end of what it was given, in words; empty if not."""
+    has_returned: bool
+    """It is a function that came to its end."""
 
     def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
         """Make what the process is started with; the state is ``number`` of event ``seq``.

@@ -6,6 +6,8 @@
             worker.progress(step + 1, total, "exposing")
 
 Reading the state is a read of memory. Blocking is a read of a pipe: no polling, no idle CPU.
+Rules of this file: what the user's code says of its work never raises; any number of its threads
+may use a worker; another process looks on (`Spectator`), and says nothing.
 """
 
 from __future__ import annotations
@@ -13,9 +15,14 @@ from __future__ import annotations
 import enum
 import os
 import time
+from _thread import allocate_lock, get_ident
+from _weakref import ref
+from math import isnan
 
 from statusd.worker import notes
-from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
+from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board, in_range
+from statusd.worker.descriptor import Descriptor
+from statusd.worker.waiters import Waiters
 
 TYPE_CHECKING = False  # typing costs the user's process time and memory, and types are for tools
 if TYPE_CHECKING:
@@ -23,6 +30,18 @@ if TYPE_CHECKING:
     from typing import Any
 
     Scalar = str | int | float | bool | None
+
+LONGEST_S = 1e9
+"""A longer time is one without a limit: poll(2) counts its milliseconds in an int."""
+LOOK_S = 0.02
+"""How often a state is looked at where nothing can wake us."""
+
+CLOSED = (
+    "this process has closed the descriptors that statusd gave it (os.closerange, a recipe for "
+    "daemons?), so nobody can steer it any more: keep worker.fds open"
+)
+_workers: list[ref[Worker]] = []
+"""Those of this process, for the moment in which it forks."""
 
 
 class Worker:
@@ -52,22 +71,40 @@ class Worker:
         made: Any = enum.Enum  # the states are known at run time only
         self.states: Any = own or made("State", {name: name for name in states}, type=str)
         known = self.states.__members__
+        self._names, self._parts, self._own = tuple(states), parts, own
         self._members: tuple[Any, ...] = tuple(known.get(n, known["END"]) for n in states)
-        self._end = list(states).index("ENDING")
+        self._end = self._names.index("ENDING")
         self._works = tuple(letter == "r" for letter in parts)
         self._leaves = tuple(letter == "e" for letter in parts)
         self._board = board
         self._words: Any = board.words
         self._bytes: Any = board.bytes
-        self._lines = notes.Lines(down)
-        self._down, self._up = down, up
-        self._daemon_pid = daemon_pid
+        self._pid = os.getpid()
         self._args: dict[str, Scalar] = {}
         self._seen = board.words[SEEN]
         self._step: float | None = None
         self._total: float | None = None
         self._text = ""
-        self._expects = False
+        self._plug(down, up, daemon_pid)
+        self._begin_alone()
+        _workers.append(ref(self, _workers.remove))
+
+    def _plug(self, down: int, up: int, daemon_pid: int) -> None:
+        """Talk with that daemon from now on."""
+        self._down, self._up, self._daemon_pid = Descriptor(down), Descriptor(up), daemon_pid
+        self._lines = notes.Lines(down)
+
+    def _begin_alone(self) -> None:
+        """Forget every thread but this one: it is the only one there is."""
+        this = get_ident()
+        inside: list[int] = getattr(self, "_inside", [])
+        self._inside = [thread for thread in inside if thread == this]
+        self._seen_by: dict[int, int] = {}
+        self._are_several = False
+        self._waiters = Waiters()
+        self._writing = allocate_lock()
+        self._unwritten = False
+        self._patient = 0
 
     # ---- the state ---------------------------------------------------------------------------
 
@@ -91,125 +128,222 @@ class Worker:
         self._drain()
         return self._args
 
+    @property
+    def fds(self) -> tuple[int, ...]:
+        """The descriptors of this process that it must not close."""
+        return tuple(own.fd for own in (self._board.file, self._down, self._up) if own.is_ours())
+
     def ack(self) -> Any:
-        """Tell the daemon that the present state is taken in, and return it."""
+        """Tell the daemon that the present state is taken in, and return it.
+
+        If other threads are inside `while_running` or `wait`, it is told when they have seen it.
+
+        Raises:
+            RuntimeError: this process has closed its `fds`.
+        """
         word = self._words[STATE]
         if word != self._seen:
-            self._acknowledge(word)
+            self._take_in(get_ident())
         return self._members[word & 0xFF]
 
     def wait(self, timeout_s: float | None = None) -> Any:
         """Acknowledge the state, block until another one comes, acknowledge and return that.
 
-        A state that came since the last acknowledgement is returned at once.
+        A state that came since the last acknowledgement is returned at once. Any number of threads
+        may wait: all are told of each state, and it is acknowledged when all have seen it.
 
         Args:
             timeout_s: the longest wait in seconds; None for ever. After it, the same state is
                 returned.
+
+        Raises:
+            RuntimeError: this process has closed its `fds`.
         """
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while self._words[STATE] == self._seen and self._sleep(deadline):
-            pass
-        return self.ack()
+        is_limited = timeout_s is not None and not timeout_s >= LONGEST_S
+        deadline = time.monotonic() + (timeout_s or 0.0) if is_limited else None
+        thread = self._enter()
+        try:
+            # Of several threads, another one may have acknowledged what this one has never seen.
+            seen = self._seen_by.get(thread, self._seen) if self._are_several else self._seen
+            while self._words[STATE] == seen and self._sleep(deadline):
+                pass
+            return self._members[self._take_in(thread) & 0xFF]
+        finally:
+            self._exit(thread)
 
     def while_running(self) -> Iterator[int]:
         """Yield 0, 1, 2 ... while the state asks for work; the loop to do the work in.
 
         Blocks while it asks to wait (READY, PAUSED), stops when it asks to leave (ENDING), or when
-        the daemon is gone. Each turn acknowledges the state and is a sign of life.
+        the daemon is gone. Each turn acknowledges the state and is a sign of life. Any number of
+        threads may have such a loop: a state is acknowledged when all have seen it.
+
+        Raises:
+            RuntimeError: this process has closed its `fds`.
         """
-        step = 0
-        while True:
-            self._check_daemon()
-            word = self._words[STATE]
-            if word != self._seen:
-                self._acknowledge(word)
-            number = word & 0xFF
-            if self._leaves[number]:
-                return
-            if self._works[number]:
-                self._words[BEATS] += 1
-                if self._expects:
-                    self._words[PATIENCE], self._expects = 0, False
-                yield step
-                step += 1
-            else:
-                self._sleep(None)
+        thread, seen = self._enter(), None
+        try:
+            step = 0
+            while True:
+                self._check_daemon()
+                word = self._words[STATE]
+                if word != seen:
+                    word = seen = self._take_in(thread)
+                number = word & 0xFF
+                if self._leaves[number]:
+                    return
+                if self._works[number]:
+                    self._beat(thread)
+                    yield step
+                    step += 1
+                else:
+                    self._sleep(None)
+        finally:
+            self._exit(thread)
 
     # ---- telling the daemon ------------------------------------------------------------------
 
     def ready(self) -> None:
         """Say that this worker is ready for work (with ``ready = "notified"``)."""
-        notes.send(self._up, notes.READY)
+        self._tell(notes.READY)
 
     def expect(self, seconds: float) -> None:
         """Say that this step may take so long; with ``hang_timeout_s`` it is no hang until then.
 
-        It holds until the next turn of `while_running`, or until it is said anew.
+        It holds until the next turn of `while_running`, of this thread if there are several, or
+        until it is said anew. What is no number is as if it had not been said.
         """
-        self._words[PATIENCE] = int((time.monotonic() + seconds) * 1e9)
-        self._expects = True
+        number = _float(seconds)
+        if number is not None:
+            until = time.monotonic() + min(max(number, 0.0), LONGEST_S)
+            self._words[PATIENCE], self._patient = int(until * 1e9), get_ident()
 
     def progress(self, step: float, total: float | None = None, text: str | None = None) -> None:
-        """Say how far the work is; costs two microseconds and no system call.
+        """Say how far the work is; costs two microseconds and no system call, and never raises.
 
         Args:
-            step: how much is done.
-            total: how much there is to do; None if nobody knows.
+            step: how much is done, from 0 to 2**53: what is beyond becomes that, and what is no
+                number (NaN, infinity, another type) is unknown.
+            total: how much there is to do, likewise; None if nobody knows.
             text: what is being done; None leaves the last text. At most 900 bytes are kept.
         """
-        self._step, self._total = step, total
+        self._step, self._total = _known(step), _known(total)
         if text is not None:
-            self._text = text
-        self._board.write_record(step, total, self._text)
+            self._text = notes.text_of(text)
+        self._write()
 
     def text(self, text: str) -> None:
-        """Say what is being done, in words for a human; at most 900 bytes are kept."""
-        self._text = text
-        self._board.write_record(self._step, self._total, text)
+        """Say what is being done, in words for a human; at most 900 bytes are kept.
+
+        Never raises; what is no text is told as `str` has it.
+        """
+        self._text = notes.text_of(text)
+        self._write()
 
     def trigger(self, trigger: str, reason: str = "") -> bool:
         """Ask for a transition that the lifecycle lets the worker fire, e.g. ``pause``.
 
         Args:
             trigger: the transition's name.
-            reason: for the event and the log.
+            reason: for the event and the log; 500 characters of it are told.
 
         Returns:
             Whether the daemon could be told; whether it agreed is seen in the state.
         """
-        import json
-
-        note = {"note": "trigger", "trigger": trigger[:64], "reason": reason[:500]}
-        return notes.send(self._up, json.dumps(note).encode() + b"\n")
+        return self._tell(notes.encode("trigger", trigger=trigger, reason=reason))
 
     # ---- inside ------------------------------------------------------------------------------
 
-    def _acknowledge(self, word: int) -> None:
+    def _write(self) -> None:
+        """Write the record; of threads and signal handlers that meet here one writes for all."""
+        self._unwritten = True
+        while self._unwritten and self._writing.acquire(False):
+            try:
+                self._unwritten = False
+                self._board.write_record(self._step, self._total, self._text)
+            finally:
+                self._writing.release()
+
+    def _tell(self, line: bytes) -> bool:
+        return self._up.is_ours() and notes.send(self._up.fd, line)
+
+    def _beat(self, thread: int) -> None:
+        self._words[BEATS] += 1
+        if self._patient and (not self._are_several or self._patient == thread):
+            self._words[PATIENCE] = self._patient = 0
+
+    def _enter(self) -> int:
+        """Be inside: from now on nothing is acknowledged that this thread hasn't seen."""
+        thread = get_ident()
+        if any(other != thread for other in self._inside):
+            self._are_several = True
+        self._inside.append(thread)
+        return thread
+
+    def _exit(self, thread: int) -> None:
+        self._inside.remove(thread)
+        if self._inside:  # they may have waited for nobody but this one
+            self._acknowledge_if_all(self._words[STATE])
+
+    def _take_in(self, thread: int) -> int:
+        """Let ``thread`` have seen the present state, and return its word."""
+        word: int = self._words[STATE]
+        self._seen_by[thread] = word
+        self._acknowledge_if_all(word)
+        return word
+
+    def _acknowledge_if_all(self, word: int) -> None:
+        """Acknowledge ``word``, if every thread inside has seen it."""
+        seen_by = self._seen_by
+        if word == self._seen or any(seen_by.get(thread) != word for thread in self._inside):
+            return
         self._seen = word
         self._words[SEEN] = word
-        notes.send(self._up, notes.SEEN)
+        if not self._tell(notes.SEEN) and not self._up.is_ours():
+            self._lose_pipes()
 
     def _sleep(self, deadline: float | None) -> bool:
         """Block until the daemon wakes us; False at the deadline or when the daemon is gone."""
-        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
-        if self._daemon_pid == -1 or (left_s is not None and not self._is_readable(left_s)):
+        if self._daemon_pid == -1:
             return False
-        return self._listen()
+        if self._waiters.is_reading:  # a signal handler in the middle of our own wait
+            left_s = LOOK_S if deadline is None else deadline - time.monotonic()
+            time.sleep(max(0.0, min(left_s, LOOK_S)))
+            return left_s > 0
+        return self._waiters.wait(self._read, deadline)
+
+    def _read(self, deadline: float | None) -> bool:
+        """Wait for the pipe and read it; False at the deadline or when the daemon is gone."""
+        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if not self._down.is_ours():  # nor do we wait for what isn't ours
+            return self._lose_pipes()
+        return (left_s is None or self._is_readable(left_s)) and self._listen()
 
     def _drain(self) -> None:
-        while self._daemon_pid != -1 and self._is_readable(0) and self._listen():
+        """Take what has come; another thread that reads has it soon, and wakes us."""
+
+        def read(_: float | None = None) -> bool:
+            return self._is_readable(0) and self._listen()
+
+        while (
+            self._down.is_ours()
+            and not self._waiters.is_reading
+            and self._is_readable(0)
+            and self._waiters.wait(read, time.monotonic() + LOOK_S)
+        ):
             pass
 
-    def _is_readable(self, timeout_s: float) -> bool:
+    def _is_readable(self, timeout_s: float | None) -> bool:
         from select import POLLIN, poll
 
         poller = poll()
-        poller.register(self._down, POLLIN)
-        return bool(poller.poll(timeout_s * 1000))
+        poller.register(self._down.fd, POLLIN)
+        return bool(poller.poll(None if timeout_s is None else timeout_s * 1000))
 
     def _listen(self) -> bool:
         """Read the pipe once; False at its end."""
+        if not self._down.is_ours():
+            return self._lose_pipes()
         lines = self._lines.read()
         if lines is None:
             self._lose_daemon()
@@ -228,6 +362,9 @@ class Worker:
         """Nobody will steer this worker any more: from now on its state is ENDING."""
         self._freeze(self._end)
 
+    def _lose_pipes(self) -> bool:
+        raise RuntimeError(CLOSED)
+
     def _freeze(self, number: int) -> None:
         """Have state ``number`` from now on, whatever stands on the board."""
         from array import array
@@ -235,3 +372,43 @@ class Worker:
         words = array("Q", self._words)  # a copy: nobody reads the board any more
         words[STATE] = words[STATE] & ~0xFF | number
         self._words, self._bytes, self._daemon_pid = words, memoryview(words).cast("B"), -1
+
+    # ---- other processes ---------------------------------------------------------------------
+
+    def __reduce__(self) -> Any:
+        """Give another process a spectator: it sees the states, and says nothing."""
+        from statusd.worker.spectator import Seat, spectate
+
+        seat = Seat(self._pid, self._board.file, self._names, self._parts, self._own, self._args)
+        return spectate, (seat,)
+
+    def _forked(self) -> None:
+        """In a forked child: the worker is its parent's."""
+        from statusd.worker.spectator import Spectator
+
+        self.__class__ = Spectator
+        self._begin_alone()
+
+
+def _known(value: object) -> float | None:
+    number = _float(value)
+    return None if number is None else in_range(number)
+
+
+def _float(value: object) -> float | None:
+    """Return a number as a float, None for everything else and for NaN; never raises."""
+    try:
+        number = float(value)  # type: ignore[arg-type]  # that is the question
+    except Exception:  # the user's own type decides what
+        return None
+    return None if isnan(number) else number
+
+
+def _after_fork() -> None:
+    for known in tuple(_workers):
+        worker = known()
+        if worker is not None:
+            worker._forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -103,7 +103,7 @@ def _start(start: Starter, own: Any, deadline: float) -> Attached:
     try:
         child = start.child()
     except OSError as error:
-        os.close(start.board)
+        start.board.close()
         raise AttachError(f"{start.python or 'python'}: {error.strerror}") from None
     try:
         hello = _expect(child, HELLO, deadline)
@@ -111,7 +111,7 @@ def _start(start: Starter, own: Any, deadline: float) -> Attached:
         worker = Attached(start, child, own, hello[1], hello[2].split(","), hello[3])
     except BaseException:
         child.let_go()
-        os.close(start.board)
+        start.board.close()
         bury(LAST_WORDS_S)
         raise
     try:

@@ -7,22 +7,23 @@ but `atexit`; nothing of ours makes it fail once it is attached; a forked child 
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 import time
 from weakref import WeakSet
 
 from statusd.worker import child as daemons
 from statusd.worker import notes
-from statusd.worker.api import Worker
+from statusd.worker.api import CLOSED, Worker
 from statusd.worker.board import STATE_BYTE, Board
 from statusd.worker.child import LAST_WORDS_S
+from statusd.worker.descriptor import Descriptor
+from statusd.worker.spectator import Spectator
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
-    from typing import Any, NoReturn, Self
+    from typing import Any, Self
 
     from statusd.worker.api import Scalar
     from statusd.worker.child import Child, Starter
@@ -55,14 +56,13 @@ class Attached(Worker):
         states: Sequence[str],
         name: str,
     ) -> None:
-        board = Board(start.board)
+        board = Board(start.board.fd)
+        self._child = child
         super().__init__(
             board, child.down, child.up, states=states, parts=parts, daemon_pid=child.pid, own=own
         )
         self._starter = start
         self._name = name
-        self._child = child
-        self._lines = child.lines
         self._last = list(states).index("END")
         self._deaths = 0
         self._look_at = 0.0
@@ -91,15 +91,12 @@ class Attached(Worker):
 
     def __del__(self) -> None:
         if self._child is not None:  # no waiting here, and no import: who knows where we are
-            notes.send(self._up, _DROPPED)
+            self._tell(_DROPPED)
             self.let_go()
 
     def __repr__(self) -> str:
         lost = "" if self.connected or self._bytes[STATE_BYTE] == self._last else ", no daemon"
         return f"<statusd {self._name}: {self.state.name}{lost}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a worker belongs to its own process: another one can't be given it")
 
     # ---- the state ---------------------------------------------------------------------------
 
@@ -143,7 +140,13 @@ class Attached(Worker):
 
     def _look(self) -> None:
         child = self._child
-        if child is None or self._looking or child.is_alive():
+        if child is None or self._looking:
+            return
+        if not child.is_reached():
+            if child is self._child:  # else another thread has just let it go
+                self._lose_pipes()
+            return
+        if child.is_alive():
             return
         self._looking = True  # another thread may look as well
         try:
@@ -166,13 +169,16 @@ class Attached(Worker):
             self._start_again(is_ending=number == self._end)
 
     def _start_again(self, *, is_ending: bool) -> None:
+        if not self._starter.board.is_ours():  # it would write on what is there now
+            self._give_up(CLOSED)
+            return
         try:
             child = self._starter.child()
         except OSError as error:
             self._give_up(f"it can't be started again: {error.strerror}")
             return
-        self._child, self._lines = child, child.lines
-        self._down, self._up, self._daemon_pid = child.down, child.up, child.pid
+        self._child = child
+        self._plug(child.down, child.up, child.pid)
         if self._deaths == 1:
             _warn("the daemon of this program has died; it is started again")
         if is_ending:  # it wouldn't know: a goal END is not taken up
@@ -184,21 +190,32 @@ class Attached(Worker):
         self._freeze(number if self._works[number] else self._end)
         _warn(f"the daemon of this program is gone: {why}")
 
+    def _plug(self, down: int, up: int, daemon_pid: int) -> None:
+        super()._plug(down, up, daemon_pid)
+        assert self._child is not None
+        self._lines = self._child.lines
+
     def _sleep(self, deadline: float | None) -> bool:
-        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if self._child is not None:
+            return super()._sleep(deadline)
+        if deadline is None and self._bytes[STATE_BYTE] != self._last:
+            self._freeze(self._end)  # nobody could end this wait
+        time.sleep(0.0 if deadline is None else max(0.0, deadline - time.monotonic()))
+        return False
+
+    def _read(self, deadline: float | None) -> bool:
         child = self._child
-        if child is None:
-            if left_s is None and self._bytes[STATE_BYTE] != self._last:
-                self._freeze(self._end)  # nobody could end this wait
-            time.sleep(left_s or 0.0)
-            return False
-        if not child.wait(left_s):
+        left_s = None if deadline is None else max(0.0, deadline - time.monotonic())
+        if child is None or not child.wait(left_s):
             return False
         self._listen()
         self._look()
         return True
 
     def _listen(self) -> bool:
+        child = self._child
+        if child is None or not child.is_reached():
+            return False
         lines = self._lines.read()
         for line in lines or ():
             if line and not line.startswith(daemons.MARK):
@@ -207,9 +224,16 @@ class Attached(Worker):
                 self._args = json.loads(line)
         return bool(lines)
 
-    def _drain(self) -> None:
-        while self._child is not None and self._listen():
-            pass
+    def _is_readable(self, timeout_s: float | None) -> bool:
+        child = self._child
+        return child is not None and (bool(child.lines.kept) or super()._is_readable(timeout_s))
+
+    def _lose_pipes(self) -> bool:
+        """The daemon takes closed pipes for our leaving, and ends the unit; so do we."""
+        if self._child is not None:
+            self.let_go()
+            _warn(f"{CLOSED}; its unit ends")
+        return False
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -221,10 +245,7 @@ class Attached(Worker):
         daemons.bury(LAST_WORDS_S)
 
     def _say_goodbye(self, reason: str, *, failed: bool = False) -> None:
-        import json
-
-        note = {"note": "left", "reason": reason, "failed": failed}
-        notes.send(self._up, json.dumps(note).encode() + b"\n")
+        self._tell(notes.encode("left", reason=reason, failed="yes" if failed else ""))
 
     def let_go(self) -> None:
         """End the unit without a reason, give everything back, and wait for nothing."""
@@ -234,35 +255,26 @@ class Attached(Worker):
         self._unplug()
         self._freeze(self._last)
         child.let_go()
-        os.close(self._starter.board)
+        self._starter.board.close()
 
     def _unplug(self) -> None:
         """Forget the pipes, before their numbers mean something else in this program."""
-        self._child, self._down, self._up = None, -1, -1
+        self._child, self._down, self._up = None, Descriptor(-1), Descriptor(-1)
+
+    def _forked(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        self._unplug()
+        child.close()
+        self.__class__ = AttachedSpectator
+        self._begin_alone()
 
 
-class _Spectator(Attached):
-    """What a forked child has of its parent's worker: a state to look at, and nothing to say."""
+class AttachedSpectator(Spectator, Attached):
+    """What a forked child has of its parent's worker."""
 
-    def ack(self) -> Any:
-        """Return the state; that it was taken in is for the parent to say."""
-        return self.state
-
-    def wait(self, timeout_s: float | None = None) -> Any:
-        """Raise RuntimeError: the wake-ups are the parent's."""
-        raise RuntimeError(_NOT_OURS)
-
-    def while_running(self) -> Iterator[int]:
-        """Raise RuntimeError: the work is the parent's."""
-        raise RuntimeError(_NOT_OURS)
-
-    def _nothing(self, *_: object, **__: object) -> None:
-        """The page is the parent's to write on."""
-
-    expect = progress = text = _nothing  # of any arguments
-
-
-_NOT_OURS = "this process was forked off: the worker is its parent's; look at worker.state"
+    state = Worker.state
 
 
 def daemons_of_ours() -> list[int]:
@@ -277,16 +289,6 @@ def detach_named(names: tuple[str, str]) -> None:
             worker.detach()
 
 
-def _forked() -> None:
-    daemons.forget()
-    for worker in list(_attached):
-        child = worker._child
-        if child is not None:
-            worker._unplug()
-            child.close()
-            worker.__class__ = _Spectator
-
-
 def _exiting() -> None:
     """The program ends without having left: say so, and keep nobody waiting."""
     error: Any = getattr(sys, "last_value", None) if not hasattr(sys, "ps1") else None
@@ -298,7 +300,6 @@ def _exiting() -> None:
             worker.let_go()
 
 
-os.register_at_fork(after_in_child=_forked)
 atexit.register(_exiting)
 
 

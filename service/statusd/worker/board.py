@@ -22,9 +22,11 @@ import mmap
 import os
 import struct
 from collections import namedtuple
-from math import isnan
+from math import isfinite
 from sys import byteorder
 from zlib import crc32
+
+from statusd.worker.descriptor import Descriptor
 
 SIZE = 4096
 FORMAT = b"STATUSD1"
@@ -34,6 +36,9 @@ STATE_BYTE = STATE * 8 + (0 if byteorder == "little" else 7)
 """Where the state itself is, the lowest byte of its word."""
 MAX_TEXT = 900
 """The longest text, in bytes of UTF-8; what is longer is cut."""
+
+MAX_NUMBER = 2.0**53
+"""The largest number of a record: up to it each whole one is exact, in JSON's readers as well."""
 
 _RECORD = 32
 _HEAD = struct.Struct("=II")
@@ -76,10 +81,14 @@ class Board:
 
     Args:
         fd: of a file of `SIZE` bytes; the caller may close it afterwards.
+        is_written: whoever only looks maps it without the right to write.
     """
 
-    def __init__(self, fd: int) -> None:
-        self._map = mmap.mmap(fd, SIZE)
+    def __init__(self, fd: int, *, is_written: bool = True) -> None:
+        self.file = Descriptor(fd)
+        """What another process could open it by, as long as it is open here."""
+        rights = mmap.PROT_READ | (mmap.PROT_WRITE if is_written else 0)
+        self._map = mmap.mmap(fd, SIZE, prot=rights)
         self.bytes = memoryview(self._map)
         self.words = self.bytes.cast("Q")
         self._counter = 0
@@ -91,8 +100,8 @@ class Board:
         self._map.close()
 
     def write_record(self, step: float | None, total: float | None, text: str) -> None:
-        """Say how far the work is (worker only)."""
-        raw = text.encode("utf-8", "replace")[:MAX_TEXT]
+        """Say how far the work is (worker only); one writer at a time."""
+        raw = text[:MAX_TEXT].encode("utf-8", "replace")[:MAX_TEXT]
         numbers = _NONE if step is None else step, _NONE if total is None else total
         body = _BODY.pack(*numbers, len(raw)) + raw
         page, start = self._map, _RECORD + _HEAD.size
@@ -118,9 +127,13 @@ class Board:
                 continue
             # The cut at MAX_TEXT may have gone through a character.
             text = body[_BODY.size :].decode("utf-8", "ignore")
-            return Record(_or_none(step), _or_none(total), text)
+            return Record(in_range(step), in_range(total), text)
         return None
 
 
-def _or_none(value: float) -> float | None:
-    return None if isnan(value) else value
+def in_range(value: float) -> float | None:
+    """Return ``value`` as one that can be told: 0 to `MAX_NUMBER`; None for NaN and infinity.
+
+    The page is the user's process': any bits may stand there.
+    """
+    return min(max(value, 0.0), MAX_NUMBER) if isfinite(value) else None

@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 
 from statusd.worker.board import create
+from statusd.worker.descriptor import Descriptor
 from statusd.worker.notes import Lines
 
 TYPE_CHECKING = False  # see statusd.worker.api
@@ -28,7 +29,7 @@ LAST_WORDS_S = 3.0
 _PROGRAM = os.path.join(os.path.dirname(os.path.dirname(__file__)), "daemon", "attached.py")
 _FOR_OTHERS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "LISTEN_PID")
 """What a service manager says to the program, and not to its children."""
-_leaving: list[tuple[int, int]] = []
+_leaving: list[tuple[int, Descriptor]] = []
 """Daemons that were let go and not waited for yet: pid and pidfd."""
 
 
@@ -68,7 +69,6 @@ class Child:
         memory = os.memfd_create("statusd-settings", os.MFD_CLOEXEC)
         theirs = (board, down_write, up_read, memory)
         self.started = time.monotonic()
-        self.pidfd = -1
         try:
             os.write(memory, told)
             for fd in (self.down, self.up):
@@ -82,15 +82,23 @@ class Child:
         finally:
             for fd in theirs[1:]:
                 os.close(fd)
+        self._own = tuple(Descriptor(fd) for fd in (self.down, self.up, self.pidfd))
         self.lines = _Lines(self.down)
 
+    def is_reached(self) -> bool:
+        """Tell whether this program has left open what it needs to talk with the daemon."""
+        return all(own.is_ours() for own in self._own)
+
     def is_alive(self) -> bool:
-        """Tell whether the daemon still runs."""
-        return self.pidfd != -1 and not _is_readable((self.pidfd,), 0)
+        """Tell whether the daemon still runs, as far as this program can tell."""
+        return self._own[2].is_ours() and not _is_readable((self.pidfd,), 0)
 
     def wait(self, timeout_s: float | None) -> bool:
-        """Block until it has said something or ended; False after ``timeout_s`` seconds."""
-        return _is_readable((self.down, self.pidfd), timeout_s)
+        """Block until it has said something or ended; False after ``timeout_s`` seconds.
+
+        It returns at once if it isn't `is_reached`.
+        """
+        return not self.is_reached() or _is_readable((self.down, self.pidfd), timeout_s)
 
     def told(self, deadline: float) -> list[str]:
         """Return the fields of its next word to `attach`; nothing when it has ended without one.
@@ -112,15 +120,14 @@ class Child:
 
     def let_go(self) -> None:
         """Close the pipes, which ends it, and remember to wait for it later; never blocks."""
-        if self.pidfd != -1:
-            _leaving.append((self.pid, os.dup(self.pidfd)))
-            self.close()
+        if self._own[2].is_ours():
+            _leaving.append((self.pid, Descriptor(os.dup(self.pidfd))))
+        self.close()
 
     def close(self) -> None:
-        """Give the descriptors back."""
-        for fd in (self.down, self.up, self.pidfd):
-            os.close(fd)
-        self.pidfd = -1
+        """Give the descriptors back; a second call does nothing."""
+        for own in self._own:
+            own.close()
 
 
 class Starter:
@@ -133,7 +140,7 @@ class Starter:
 
     def __init__(self, told: dict[str, Any], python: str, name: str) -> None:
         self.python = python
-        self.board = create()
+        self.board = Descriptor(create())
         self.names = told["settings"].get("NAME", ""), told["config"]
         self._told, self._name = told, name
 
@@ -143,7 +150,7 @@ class Starter:
         Raises:
             OSError: it can't be started; nothing of it is left behind.
         """
-        child = Child(self.board, repr(self._told).encode(), self.python, self._name)
+        child = Child(self.board.fd, repr(self._told).encode(), self.python, self._name)
         self._told["first"] = {}
         return child
 
@@ -153,16 +160,15 @@ def bury(timeout_s: float = 0.0) -> None:
     deadline = time.monotonic() + timeout_s
     for dead in _leaving[:]:
         pid, pidfd = dead
-        if _is_readable((pidfd,), deadline - time.monotonic()):
+        if not pidfd.is_ours() or _is_readable((pidfd.fd,), deadline - time.monotonic()):
             _leaving.remove(dead)
-            os.close(pidfd)
+            pidfd.close()
             with suppress(ChildProcessError):  # somebody else has waited for it
                 os.waitpid(pid, os.WNOHANG)
 
 
-def forget() -> None:
-    """In a forked child: they are its parent's."""
-    _leaving.clear()
+# In a forked child: they are its parent's.
+os.register_at_fork(after_in_child=_leaving.clear)
 
 
 def _is_readable(fds: Sequence[int], timeout_s: float | None) -> bool:

@@ -14,7 +14,7 @@ import sys
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from statusd.worker.api import Worker
@@ -57,6 +57,7 @@ def main(argv: Sequence[str]) -> int:
     """Run the function and return the exit code; the reason of a failure goes to the daemon."""
     launch = Launch(argv)
     _import_statusd()
+    from statusd.worker import notes
     from statusd.worker.wrapper import die_with
 
     die_with(launch.daemon_pid)
@@ -65,6 +66,7 @@ def main(argv: Sequence[str]) -> int:
     )  # asked for by a daemon that sees a hang
     for fd in (launch.board, launch.down, launch.up):
         os.set_inheritable(fd, False)  # grandchildren must not hold our pipes open
+    tell = _teller(launch.up)
     try:
         _prepare(launch)
         worker = _connect(launch)
@@ -74,9 +76,28 @@ def main(argv: Sequence[str]) -> int:
             worker.ready()
         function(worker)
     except Exception as error:
-        _report(error, launch.up)
+        _print(error)
+        tell(notes.encode("error", reason=notes.last_line(error)))
         return 1
+    tell(notes.RETURNED)
     return 0
+
+
+def _teller(up: int) -> Callable[[bytes], None]:
+    """Return what sends a line to the daemon: from this process, and while the pipe is ours.
+
+    The user's code may have closed it, or forked: a child that returns hasn't done the work.
+    """
+    from statusd.worker.descriptor import Descriptor
+    from statusd.worker.notes import send
+
+    pid, pipe = os.getpid(), Descriptor(up)
+
+    def tell(line: bytes) -> None:
+        if os.getpid() == pid and pipe.is_ours():
+            send(up, line)
+
+    return tell
 
 
 def _import_statusd() -> None:
@@ -126,16 +147,13 @@ def _named(reference: str) -> Any:
     return found
 
 
-def _report(error: Exception, up: int) -> None:
-    """Print the traceback without our own frames, and send its last line to the daemon.
+def _print(error: Exception) -> None:
+    """Print the traceback without our own frames.
 
     Those of importlib are ours, too: who misspells a module is told that, and nothing else.
     """
     import importlib
-    import json
     import traceback
-
-    from statusd.worker import notes
 
     trace = error.__traceback__
     frozen = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
@@ -143,8 +161,6 @@ def _report(error: Exception, up: int) -> None:
     while trace is not None and trace.tb_frame.f_code.co_filename in ours:
         trace = trace.tb_next
     traceback.print_exception(type(error), error, trace)
-    note = {"note": "error", "reason": notes.last_line(error)}
-    notes.send(up, json.dumps(note).encode() + b"\n")
 
 
 if __name__ == "__main__":

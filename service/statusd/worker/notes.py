@@ -11,10 +11,34 @@ import os
 
 MAX_LINE = 4096
 """The longest note in bytes, its newline included (PIPE_BUF)."""
+MAX_REASON, MAX_TRIGGER = 500, 64
+"""The longest texts in a note, in characters: all of them escaped, they fit into a line."""
 WAKE = b"\n"
 SEEN = b'{"note":"seen"}\n'
 """The worker has taken in what stands on the board."""
 READY = b'{"note":"ready"}\n'
+RETURNED = b'{"note":"returned"}\n'
+"""The function has returned; what follows is the end of its process."""
+
+
+def text_of(value: object) -> str:
+    """Return ``value`` as text, whatever it is; never raises."""
+    try:
+        return str(value)
+    except Exception:  # the user's own type decides what
+        return f"<unprintable {type(value).__name__}>"
+
+
+def encode(note: str, **texts: object) -> bytes:
+    """Return a note as a line, with ``texts`` cut to what fits."""
+    import json
+
+    told = {
+        key: text_of(value)[: MAX_TRIGGER if key == "trigger" else MAX_REASON]
+        for key, value in texts.items()
+    }
+    line = json.dumps({"note": note, **told}, ensure_ascii=False)
+    return line.encode("utf-8", "replace") + b"\n"  # half of a surrogate pair is no character
 
 
 def last_line(error: BaseException) -> str:
@@ -22,7 +46,7 @@ def last_line(error: BaseException) -> str:
     import traceback
 
     text = "".join(traceback.format_exception_only(type(error), error))
-    return " ".join(text.split())[:500]
+    return " ".join(text.split())[:MAX_REASON]
 
 
 class Lines:

@@ -1,0 +1,255 @@
+"""What people's jobs do: report nonsense, close descriptors, fork, use threads, and just return."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Run
+from tests.system.commands import statusd
+from tests.system.test_attach import Start, start, way  # noqa: F401  # `start` is a fixture
+from tests.tools import Broker, Journal, Program, wait_until
+
+QUICK = {"stop_timeout_s": 20, "backoff_s": [0.05, 0.1]}
+
+
+def hears(unit: Program, state: str = "RUNNING") -> None:
+    """Wait until it hears and is in ``state``."""
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state(state)
+
+
+def say(broker: Broker, word: str) -> None:
+    """Send a word that is answered by its own name."""
+    broker.client().publish("mychannel", json.dumps({"command": word, "id": word}))
+
+
+def told(journal: Journal, word: str) -> list[str]:
+    """Return the verdicts to ``word``, in order."""
+    return [verdict["verdict"] for verdict in journal.verdicts() if verdict.get("id") == word]
+
+
+def wait_told(journal: Journal, word: str, *verdicts: str) -> None:
+    """Wait for these verdicts to ``word``."""
+    wait_until(lambda: told(journal, word) == [*verdicts], 15, f"{word}: {verdicts}")
+
+
+def turns(directory: Path) -> list[int]:
+    """Return how many turns each thread has made."""
+    files = [directory / f"turns-{number}" for number in range(3)]
+    return [int(file.read_text() or 0) if file.exists() else 0 for file in files]
+
+
+# ---- what it reports -----------------------------------------------------------------------------
+
+
+@pytest.mark.fault("J02")
+def test_whatever_a_job_reports_harms_nobody(broker: Broker, journal: Journal, run: Run) -> None:
+    """Infinite, negative, huge, of any type, half a character: unknown, clamped, or as text."""
+    unit = run("tests.jobs:saying_anything", broker.url, goal="RUNNING", worker=QUICK)
+    hears(unit)
+    wait_until((unit.directory / "all_said").exists, 30, "everything to be said")
+
+    shown = statusd("status", "unit", "--url", broker.url)
+    say(broker, "status")
+
+    wait_told(journal, "status", "done")
+    document: dict[str, Any] = next(v["status"] for v in journal.verdicts() if "status" in v)
+    numbers = document["progress"].values()
+    assert all(number is None or 0 <= number <= 2**53 for number in numbers)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    say(broker, "end")
+    assert unit.wait_exit(15) == 0
+    assert unit.logged("bug.caught") is None
+    assert unit.logged("state.changed", new="BACKOFF") is None
+
+
+# ---- descriptors that it closes ------------------------------------------------------------------
+
+
+@pytest.mark.fault("J03")
+def test_a_job_that_closes_everything_keeps_its_files_and_is_told_why_it_died(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """Not a byte of ours in its data; the crash names the cause and the cure."""
+    unit = run("tests.jobs:like_a_daemon", broker.url, goal="RUNNING", worker=QUICK)
+    hears(unit)
+    wait_until((unit.directory / "opened").exists, 15, "its files to be open")
+    unit.wait_logged("worker.severed")
+
+    say(broker, "pause")
+
+    crash = unit.wait_logged("state.changed", new="BACKOFF")
+    assert "closed the descriptors that statusd gave it" in crash["reason"]
+    assert "worker.fds" in crash["reason"]
+    wait_told(journal, "pause", "accepted", "failed")
+    assert {file.read_text() for file in unit.directory.glob("data-*")} == {"the user's own"}
+
+
+@pytest.mark.fault("J03")
+def test_an_attached_program_that_closes_everything_keeps_its_files(
+    start: Start,  # noqa: F811
+    tmp_path: Path,
+    journal: Journal,
+) -> None:
+    """Its unit ends, as if it had left; it is warned, and told the cure."""
+    parent = start("like_a_daemon")
+
+    assert parent.wait_exit() == 0, parent.said()
+
+    assert "left State.END" in parent.said()
+    assert "RuntimeWarning: this process has closed the descriptors" in parent.said()
+    assert {file.read_text() for file in tmp_path.glob("data-*")} == {"the user's own"}
+    wait_until(lambda: way(journal).endswith("ENDING END"), 10, "the end of the unit")
+
+
+# ---- its children --------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("J04")
+def test_a_child_sees_every_state_and_acknowledges_none(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """Forked, spawned, of a pool: `done` comes when the worker itself was seen there."""
+    unit = run("tests.jobs:with_helpers", broker.url, goal="RUNNING", worker=QUICK)
+    hears(unit)
+    wait_until((unit.directory / "working").exists, 20, "the worker to be in its step")
+
+    say(broker, "pause")
+    wait_until(lambda: all(s.count("PAUSED") == 1 for s in seen(unit.directory)), 15, "PAUSED")
+
+    assert told(journal, "pause") == ["accepted"]
+    say(broker, "resume")
+    say(broker, "stop")
+    wait_until(lambda: all(s.count("READY") == 1 for s in seen(unit.directory)), 15, "READY")
+    assert "done" not in (verdict["verdict"] for verdict in journal.verdicts())
+    (unit.directory / "release").touch()
+    wait_told(journal, "stop", "accepted", "done")
+    say(broker, "end")
+    wait_told(journal, "end", "accepted", "done")
+    assert unit.wait_exit(15) == 0
+    assert "a child" not in unit.output()
+
+
+def seen(directory: Path) -> list[str]:
+    """Return what each child has seen."""
+    return [file.read_text() for file in sorted(directory.glob("seen-*"))]
+
+
+@pytest.mark.fault("J04")
+def test_a_child_of_an_attached_program_sees_every_state(
+    start: Start,  # noqa: F811
+    broker: Broker,
+    tmp_path: Path,
+    journal: Journal,
+) -> None:
+    """Forked and spawned; and they leave their loop when the unit ends."""
+    parent = start("helped")
+    parent.wait_said("attached")
+    wait_until((tmp_path / "working").exists, 20, "the program to be in its step")
+
+    say(broker, "pause")
+    wait_until(lambda: all(s.count("PAUSED") == 1 for s in seen(tmp_path)), 15, "PAUSED")
+
+    assert told(journal, "pause") == ["accepted"]
+    say(broker, "end")
+    wait_until(lambda: all(s.endswith("left ") for s in seen(tmp_path)), 15, "them to leave")
+    assert told(journal, "end") == ["accepted"]
+    (tmp_path / "release").touch()
+    assert parent.wait_exit() == 0
+    assert told(journal, "end") == ["accepted", "done"]
+
+
+# ---- its threads ---------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("J05")
+def test_all_threads_of_a_function_go_on_and_end(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """After each resume every one has turns; END is done without a signal."""
+    unit = run("tests.jobs:in_threads", broker.url, goal="RUNNING", worker=QUICK)
+    hears(unit)
+
+    follow_all(unit.directory, broker, journal)
+
+    assert unit.wait_exit(15) == 0
+    assert (unit.directory / "joined").exists()
+    assert unit.logged("worker.signalled") is None
+
+
+@pytest.mark.fault("J05")
+def test_all_threads_of_an_attached_program_go_on_and_end(
+    start: Start,  # noqa: F811
+    broker: Broker,
+    journal: Journal,
+    tmp_path: Path,
+) -> None:
+    """As those of a function."""
+    parent = start("in_threads")
+    parent.wait_said("attached")
+
+    follow_all(tmp_path, broker, journal)
+
+    assert parent.wait_exit() == 0
+    assert "left State.END" in parent.said()
+
+
+def follow_all(directory: Path, broker: Broker, journal: Journal) -> None:
+    """Pause and resume a few times, and end."""
+    for number in range(5):
+        wait_until(lambda: all(turns(directory)), 15, "turns of all")
+        client = broker.client()
+        client.publish("mychannel", json.dumps({"command": "pause", "id": f"pause-{number}"}))
+        wait_told(journal, f"pause-{number}", "accepted", "done")
+        before = turns(directory)
+        client.publish("mychannel", json.dumps({"command": "resume", "id": f"resume-{number}"}))
+        wait_told(journal, f"resume-{number}", "accepted", "done")
+        wait_until(
+            lambda: all(n > b for n, b in zip(turns(directory), before, strict=True)),  # noqa: B023
+            15,
+            f"more turns than {before}",
+        )
+    say(broker, "end")
+    wait_told(journal, "end", "accepted", "done")
+
+
+# ---- its end -------------------------------------------------------------------------------------
+
+
+@pytest.mark.fault("J06")
+@pytest.mark.parametrize("function", ["returning", "resuming"])
+@pytest.mark.parametrize("ready", ["started", "notified"])
+def test_a_function_that_returns_with_a_goal_to_work_has_finished(
+    broker: Broker, run: Run, function: str, ready: str
+) -> None:
+    """END, once; whether or not it ever looked at its state."""
+    worker = {**QUICK, "ready": ready}
+    unit = run(f"tests.jobs:{function}", broker.url, goal="RUNNING", worker=worker)
+    (unit.directory / "checkpoint").touch()
+
+    assert unit.wait_exit(15) == 0
+
+    assert unit.wait_logged("state.changed", new="ENDING")["reason"] == "the worker finished"
+    assert unit.logged("state.changed", new="BACKOFF") is None
+    assert (unit.directory / "runs").read_text() == "x"
+
+
+@pytest.mark.fault("J06")
+@pytest.mark.parametrize(
+    ("function", "goal"),
+    [("returning", ""), ("leaving_by_exit", "RUNNING"), ("returning", "PAUSED")],
+)
+def test_leaving_early_is_a_crash_all_the_same(
+    broker: Broker, run: Run, function: str, goal: str
+) -> None:
+    """Nobody wanted work of it, or it didn't return: 0 is no excuse."""
+    unit = run(f"tests.jobs:{function}", broker.url, goal=goal, worker=QUICK)
+
+    crash = unit.wait_logged("state.changed", new="BACKOFF")
+
+    assert re.match("exit code 0; next try in", crash["reason"])
