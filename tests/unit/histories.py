@@ -192,6 +192,7 @@ _DEEDS: dict[str, Callable[[int, str, Story], ev.Input]] = {
     "saw": lambda run, _, story: ev.WorkerAcknowledged(run, *story.board_before),
     "asks": lambda run, trigger, _: ev.WorkerTriggered(run, trigger, "its own idea"),
     "exits": lambda run, code, _: ev.WorkerExited(run, int(code), f"exit code {code}"),
+    "returns": lambda run, _, __: ev.WorkerExited(run, 0, "exit code 0", returned=True),
     "dies": lambda run, last, _: ev.WorkerExited(run, 1, "exit code 1", ("warning", last)),
     "hangs": lambda run, _, __: ev.WorkerHung(run, 12.3),
     "gone": lambda run, _, __: ev.WorkerGone(run),

@@ -952,6 +952,37 @@ def test_a_worker_that_never_saw_running_has_not_finished() -> None:
     assert steps(effects) == ["RUNNING crash BACKOFF"]
 
 
+@pytest.mark.fault("J06")
+@pytest.mark.parametrize("way", ["boot", "boot [ready]", "boot [ready] [sees]"])
+def test_a_function_that_returns_with_a_goal_to_work_has_finished(way: str) -> None:
+    """However far it had come: it says itself that it did its work, and is not started again."""
+    story = Story(way, goal="RUNNING")
+
+    effects = story.play("[returns] [gone]")
+
+    assert story.states[-2:] == ["ENDING", "END"]
+    assert events(effects)[0]["reason"] == "the worker finished"
+    assert only(effects, StartWorker) == []
+    assert story.goal == "RUNNING"
+
+
+@pytest.mark.fault("J06")
+@pytest.mark.parametrize("way", ["boot", "boot [ready]", "boot [ready] start pause [sees]"])
+def test_a_function_that_returns_without_such_a_goal_has_crashed(way: str) -> None:
+    """Nobody wanted it to work."""
+    effects = Story(way).play("[returns]")
+
+    assert steps(effects)[-1].endswith("crash BACKOFF")
+
+
+@pytest.mark.fault("J06")
+def test_under_restart_always_a_function_that_returns_is_started_again() -> None:
+    """As after every end."""
+    effects = Story("boot [ready]", goal="RUNNING", restart=Restart.ALWAYS).play("[returns]")
+
+    assert steps(effects) == ["RUNNING crash BACKOFF"]
+
+
 def test_a_new_run_has_seen_nothing_yet() -> None:
     """That the last worker was seen in RUNNING is no excuse for this one."""
     story = Story(f"{WAYS['RUNNING']} [exits 1] [gone] (backoff) [ready]")

@@ -127,12 +127,14 @@ class WorkerExited:
         code: its exit code, or minus the number of the signal that killed it.
         reason: what else is known, e.g. the last line of its traceback.
         stderr: the last lines of its standard error.
+        returned: it was a function, which came to its end.
     """
 
     run: int
     code: int
     reason: str = ""
     stderr: tuple[str, ...] = ()
+    returned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

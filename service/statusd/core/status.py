@@ -520,8 +520,11 @@ class Status:
         worker.exited, worker.end = True, reason
         if worker.doomed or self.state in (self.lifecycle.ending, self.lifecycle.end):
             return
-        # It may have left before it could see a pause: what counts is the state it was seen in.
-        finished = happened.code == 0 and (worker.seen_working or self.policy.attached)
+        # It may have left before it could see a pause: what counts is the state it was seen in. A
+        # function that returns says so itself, also if it never looked at its state.
+        is_work = self.lifecycle.parts[self.goal] is Part.WORKS
+        has_worked = worker.seen_working or (happened.returned and is_work)
+        finished = happened.code == 0 and (has_worked or self.policy.attached)
         if finished and self.policy.restart is not Restart.ALWAYS:
             said = reason if self.policy.attached else "the worker finished"
             self._fire("end", Cause(WORKER, said))
