@@ -451,7 +451,7 @@ def test_threads_that_report_at_once_leave_a_whole_record(daemon: Daemon) -> Non
 def test_a_wait_in_a_signal_handler_doesn_t_wait_for_itself(daemon: Daemon) -> None:
     """It interrupts the very thread that reads: it looks at the page, and the reader goes on."""
     seen: list[str] = []
-    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(daemon.worker.wait(5)))
+    before = signal.signal(signal.SIGUSR1, lambda *_: seen.append(daemon.worker.wait()))
     try:
         daemon.worker.ack()
         main = threading.main_thread().ident
