@@ -77,11 +77,12 @@ def test_nothing_is_forked_without_an_exec() -> None:
 
 @pytest.mark.fault("S08")
 def test_threads_only_move_bytes() -> None:
-    """They write output and the state file; none of them has the status at hand."""
+    """They write output, and read and write files; none of them has the status at hand."""
     users = users_of(THREADS)
 
     assert users.keys() <= {
         *("daemon/output.py", "daemon/state_file.py", "daemon/loop.py"),
+        "daemon/worker_file.py",
         *("async_fleet.py", "wire/link.py"),
     }
     assert users.pop("wire/link.py") == {"asyncio.to_thread"}  # asks the Sentinels

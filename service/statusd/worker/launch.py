@@ -57,9 +57,10 @@ def main(argv: Sequence[str]) -> int:
     """Run the function and return the exit code; the reason of a failure goes to the daemon."""
     launch = Launch(argv)
     _import_statusd()
-    from statusd.worker.wrapper import die_with
+    from statusd.worker.wrapper import die_with, keep_identity
 
     die_with(launch.daemon_pid)
+    keep_identity()
     faulthandler.register(
         signal.SIGQUIT, all_threads=True
     )  # asked for by a daemon that sees a hang
