@@ -41,6 +41,7 @@ class Program:
         directory: made if missing; a second Program in it finds the state file of the first.
         args: more arguments for ``statusd run``.
         env: more of the environment; wins over everything.
+        below: a command that becomes it, e.g. ``("setpriv", "--bounding-set", "-kill")``.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Program:
         directory: Path,
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        below: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -62,7 +64,7 @@ class Program:
         self._stdout, self._stderr = Output(directory, "stdout"), Output(directory, "stderr")
         with self._stdout.path.open("wb") as stdout, self._stderr.path.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "statusd", "run", str(file), *args],
+                [*below, sys.executable, "-m", "statusd", "run", str(file), *args],
                 cwd=directory,
                 env=variables,
                 stdin=subprocess.DEVNULL,

@@ -5,12 +5,13 @@
 
 What the words of a history mean:
 
-- ``boot``: the daemon's parts stand. ``SIGTERM``, ``SIGINT``: the signal came.
+- ``boot``: the daemon's parts stand; ``boot:7``: and something of run 7 has outlived the last one.
+  ``SIGTERM``, ``SIGINT``: the signal came.
 - ``start``, ``start#a``: a command, as a plain word or with an id.
 - ``{}#a``: a message with that id that is no command.
 - ``[ready] [sees] [asks pause] [hangs] [exits 1] [gone] [not started]``: the worker of this run; it
   ``sees`` what stands on its board, or ``saw`` what stood there before. ``[old exits 1]``: the
-  worker of the run before.
+  worker of the run before. ``[unreached SIGKILL]``: that could not be sent to all of it.
 - ``(backoff)``: that deadline passes, at the time for which it is armed. It must be armed.
 - ``+2.5``: so many seconds go by.
 """
@@ -49,6 +50,9 @@ WAYS = {
 }
 """A way to each state; but for INIT to PAUSED and ENDING, nothing of a worker lives there."""
 STATES = tuple(WAYS)
+
+SUDO = "pid 9 (sudo, of root)"
+EPERM = "can't be signalled: Operation not permitted"
 
 _TOKEN = re.compile(r"\[[^]]*\]|\([^)]*\)|\S+")
 _Kind = TypeVar("_Kind")
@@ -127,8 +131,10 @@ class Story:
         if token.startswith("+"):
             self.now += float(token[1:])
             return []
-        if token == "boot":
-            return self.happen(ev.Booted())
+        if token.partition(":")[0] == "boot":
+            survivor = int(token.partition(":")[2] or 0)
+            self.living |= {survivor} - {0}
+            return self.happen(ev.Booted(survivor))
         if token.startswith("SIG"):
             return self.happen(ev.Signalled(token))
         if token.startswith("("):
@@ -195,6 +201,7 @@ _DEEDS: dict[str, Callable[[int, str, Story], ev.Input]] = {
     "returns": lambda run, _, __: ev.WorkerExited(run, 0, "exit code 0", returned=True),
     "dies": lambda run, last, _: ev.WorkerExited(run, 1, "exit code 1", ("warning", last)),
     "hangs": lambda run, _, __: ev.WorkerHung(run, 12.3),
+    "unreached": lambda run, by, _: ev.WorkerUnreached(run, ev.Force(by), SUDO, EPERM),
     "gone": lambda run, _, __: ev.WorkerGone(run),
     "not": lambda run, _, __: ev.WorkerNotStarted(run, "no such file"),
 }

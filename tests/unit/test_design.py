@@ -77,7 +77,7 @@ def test_nothing_is_forked_without_an_exec() -> None:
 
 @pytest.mark.fault("S08")
 def test_threads_only_move_bytes() -> None:
-    """They write output and the state file; none of them has the status at hand.
+    """They write output, and read and write files; none of them has the status at hand.
 
     The worker's side knows of threads, for the user may have some; it starts none.
     """
@@ -86,6 +86,7 @@ def test_threads_only_move_bytes() -> None:
     assert users.keys() <= {
         *("daemon/output.py", "daemon/state_file.py", "daemon/loop.py"),
         *("async_fleet.py", "wire/link.py", "worker/api.py", "worker/waiters.py"),
+        "daemon/worker_file.py",
     }
     for file in ("worker/api.py", "worker/waiters.py"):
         assert users.pop(file) == {"_thread"}

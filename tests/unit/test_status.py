@@ -1774,6 +1774,7 @@ LIVELY = (
 )
 RARE = (
     *("end", "end#d", "force#h", "status", "status#f", "FAILED", "xyzzy", "{}#a", "{}#g"),
+    *("[unreached SIGTERM]", "[unreached SIGKILL]", "[unreached SIGKILL]"),
     *("[asks end]", "[exits 0]", "[not started]", "(ready)", "(follow)", "(stop)", "(kill)"),
     *("[old ready]", "[old sees]", "[old exits 1]", "[old gone]", "[old asks end]"),
     *("SIGTERM", "+61"),
@@ -1807,6 +1808,8 @@ class Life(Story):
             return True
         if token == "[gone]":
             return worker.exited
+        if token.startswith("[unreached"):
+            return worker.alive and (worker.doomed or self.state == "ENDING")
         is_new = worker.seen == worker.shown and self.state == "INIT"
         return worker.run in self.living and (token != "[not started]" or is_new)
 
@@ -1868,9 +1871,10 @@ def check_chain(life: Life) -> Iterator[str]:
     """Events follow the lifecycle, one from the other, numbered without a gap; none after END."""
     rows = {(str(row.source), row.trigger, str(row.dest)) for row in BUILT_IN.rows}
     state, seq = "INIT", 0
-    for event in events(life.effects):
+    for effect in only(life.effects, Event):
+        event = effect.fields
         step = (event["old"], event["trigger"], event["new"])
-        if step not in rows:
+        if step not in rows and not (effect.is_remark and event["old"] == event["new"]):
             yield f"{step} is no transition"
         if (event["old"], event["seq"]) != (state, seq + 1) or state == "END":
             yield f"{step} with number {event['seq']} came after {state} with {seq}"

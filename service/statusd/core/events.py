@@ -21,7 +21,13 @@ from statusd.core.place import Place
 
 @dataclass(frozen=True, slots=True)
 class Booted:
-    """The daemon's parts stand; the first worker may be started."""
+    """The daemon's parts stand; the first worker may be started.
+
+    Args:
+        survivor: the run of an earlier daemon's worker of which something lives; 0 for none.
+    """
+
+    survivor: int = 0
 
 
 class Commanded(NamedTuple):
@@ -145,6 +151,21 @@ class WorkerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkerUnreached:
+    """Not all that lives of ``run`` could be told to go: the system refuses us the signal.
+
+    Args:
+        force: what it was to be told.
+        whom: who that is; why: the system's reason; both in words.
+    """
+
+    run: int
+    force: Force
+    whom: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class WorkerNotStarted:
     """The worker of ``run`` could not be started, with the system's reason."""
 
@@ -179,7 +200,13 @@ class Passed:
 
 
 WorkerInput = (
-    WorkerReady | WorkerTriggered | WorkerExited | WorkerGone | WorkerNotStarted | WorkerHung
+    WorkerReady
+    | WorkerTriggered
+    | WorkerExited
+    | WorkerUnreached
+    | WorkerGone
+    | WorkerNotStarted
+    | WorkerHung
 )
 Input = (
     Booted

@@ -20,7 +20,7 @@ from statusd.core.messages import EVERYBODY, Answer, Command, Verdict, nearest
 from statusd.core.policy import Policy, Restart, Restarts
 from statusd.core.telling import ARGS_OBJECTION, Telling
 from statusd.core.unit import Cause, Death, Fate, Identity, Memory, Stop, WorkerView
-from statusd.core.words import Decision, Kind, Model, Refused, Table, compile_table, places
+from statusd.core.words import Decision, Here, Kind, Model, Refused, Table, compile_table, places
 
 EXIT_OK = 0
 EXIT_FAILED = 75
@@ -96,9 +96,19 @@ class Status:
         self._path: tuple[str, ...] = ()
         self._wanted: enum.Enum | None = None
         self._out: list[ev.Effect] = []
-        self.show_now: Callable[[ev.Show], None] | None = None
+        self.show_now: Callable[[ev.Show], str | None] | None = None
         """Gets what is to be shown to the worker the moment it is decided, before what there is to
-        tell of it is put together; without it, or where it must wait, `Show` is an effect."""
+        tell of it is put together, and returns why the worker couldn't be told, if so; without it,
+        or where it must wait, `Show` is an effect."""
+        self.objection: Callable[[int], str] | None = None
+        """Returns why the worker can't be told the state of that number now, or an empty text;
+        asked before a state is entered that stands for a signal."""
+        self._by_signal = frozenset(
+            state.name
+            for state in lifecycle.members()
+            if state.name in (self.telling.signals or ())
+            and lifecycle.parts[state] is not Part.ENDS  # leaving is asked for all the same
+        )
         self._shows_now = False
         self._moment = Moment(self.state.name)
         self._answers = Answers(identity, self._moment)
@@ -210,7 +220,7 @@ class Status:
             case ev.Passed():
                 self._passed(happened.timer)
             case ev.Booted():
-                self._booted()
+                self._booted(happened.survivor)
             case _:
                 self._take_worker(happened)
         return out
@@ -226,6 +236,8 @@ class Status:
                 self._worker_asks(happened.trigger, happened.reason)
             case ev.WorkerExited():
                 self._worker_exited(happened)
+            case ev.WorkerUnreached():
+                self._unreached(happened)
             case ev.WorkerGone():
                 self._worker_gone()
             case ev.WorkerNotStarted():
@@ -235,15 +247,25 @@ class Status:
             case _:
                 assert_never(happened)
 
-    def _booted(self) -> None:
+    def _booted(self, survivor: int) -> None:
         for command in self._left.open:
             self._say(self._answers.make(command, Answer.FAILED, "the daemon was restarted"))
         if self._left.goal not in ("", self.goal.name):
             dropped = {"goal": self._left.goal, "new": self.goal.name}
             self._out.append(ev.Note("goal.dropped", dropped))
         self._left = Memory()
-        if self.state is self.lifecycle.start:
+        if survivor:
+            self._outlived(survivor)
+        elif self.state is self.lifecycle.start:
             self._spawn()
+
+    def _outlived(self, run: int) -> None:
+        """Something of ``run`` has outlived its daemon: it is ended before another one begins."""
+        self._runs_before = run
+        self.worker = WorkerView(run, alive=True, doomed=True, exited=True)
+        self._force(ev.Force.TERMINATE)
+        self._next_stage("SIGTERM sent", ev.Timer.KILL, self.policy.kill_timeout_s)
+        self._out.append(ev.Save())
 
     def _signalled(self, name: str) -> None:
         source = f"signal:{name}"
@@ -449,8 +471,13 @@ class Status:
     def _ready(self) -> None:
         if self.state is not self.lifecycle.start or not self.worker.counts:
             return
+        try:
+            self._fire("ready", Cause(WORKER), Who.WORKER)
+        except Refused as refused:  # its deadline goes on
+            self.worker.untold = str(refused)
+            self._refuse_worker("ready", str(refused))
+            return
         self._out.append(ev.Disarm(ev.Timer.READY))
-        self._fire("ready", Cause(WORKER), Who.WORKER)
         self._say(*self._answers.close_following(Answer.DONE))
         self._take_up_goal()
 
@@ -461,7 +488,10 @@ class Status:
             self._keep_args(command)
         self._path = self.table.restore.get(self.goal, ())
         if self._path:
-            self._step(command)
+            refusal = self._step(self.goal, command)
+            if refusal:
+                self._stay(refusal, command)
+                command = None
         elif self.goal is not self.lifecycle.home:
             self._out.append(ev.Note("goal.not_restored", {"goal": self.goal.name}))
         elif command is not None and command.args:
@@ -470,15 +500,32 @@ class Status:
             self._follow(command, self.goal)
         self._arrive()
 
-    def _step(self, command: Command | None = None) -> None:
-        """Take the next step of the path to the goal."""
+    def _step(self, goal: enum.Enum, command: Command | None = None) -> str:
+        """Take the next step of the path to ``goal``; return why the path ends here, if it does."""
         trigger, *rest = self._path
         if command is not None:
             cause = Cause(command.source, "postponed until now", command)
         else:
-            cause = Cause(DAEMON, f"goal {self.goal.name}")
+            cause = Cause(DAEMON, f"goal {goal.name}")
         self._path = tuple(rest)
-        self._fire(trigger, cause, Who.ANYONE | Who.DAEMON, on_path=True)
+        try:
+            self._fire(trigger, cause, Who.ANYONE | Who.DAEMON, on_path=True)
+        except Refused as refused:
+            self._path = ()
+            told = {"goal": goal.name, "reason": str(refused)}
+            self._out.append(ev.Note("goal.not_restored", told))
+            return str(refused)
+        return ""
+
+    def _stay(self, refusal: str, command: Command | None) -> None:
+        """The way to the goal is barred: answer ``command``, and go where the worker is anyway."""
+        if command is not None:
+            self._say(self._answers.make(command, Answer.FAILED, refusal))
+            self._out.append(ev.Save())
+        own = self._own_goal()
+        self._path = self.table.restore.get(own, ()) if own is not self.goal else ()
+        if self._path:
+            self._step(own)
 
     def _acknowledged(self, run: int, seq: int, number: int) -> None:
         worker, states = self.worker, self._numbered
@@ -492,26 +539,41 @@ class Status:
     def _arrive(self) -> None:
         """Go on, or answer who waits for it, if the worker is where it was told to go."""
         if self.worker.seen < self.worker.shown or not self._here.is_steady:
+            if self.worker.untold:
+                self._path = ()
+                self._fail_following(self.worker.untold)
             return
         if self._path and self.worker.counts:
-            self._step()
-            self._arrive()
+            refusal = self._step(self.goal)
+            if refusal:
+                self._fail_following(refusal)
+            else:
+                self._arrive()
         elif self._answers.following:
             more: dict[str, Any] = {} if self.telling.is_answered else {"observed": False}
             self._say(*self._answers.close_following(_DONE, **more))
             self._out += (_UNFOLLOW, _SAVE)
 
+    def _fail_following(self, reason: str) -> None:
+        if self._answers.following:
+            self._say(*self._answers.close_following(Answer.FAILED, reason))
+            self._out += (_UNFOLLOW, _SAVE)
+
     def _worker_asks(self, trigger: str, reason: str) -> None:
-        asked = {"trigger": trigger, "state": self.state.name}
         if not self.worker.counts or trigger not in self.table.worker_may[self.state]:
-            self._out.append(ev.Note("worker.trigger_refused", asked))
+            self._refuse_worker(trigger)
         elif trigger == "ready":
             self._ready()
         else:
             try:
                 self._fire(trigger, Cause(WORKER, reason), Who.WORKER)
             except Refused as refused:
-                self._out.append(ev.Note("worker.trigger_refused", asked | {"why": str(refused)}))
+                self._refuse_worker(trigger, str(refused))
+
+    def _refuse_worker(self, trigger: str, why: str = "") -> None:
+        asked = {"trigger": trigger, "state": self.state.name}
+        told = asked | {"why": why} if why else asked
+        self._out.append(ev.Note("worker.trigger_refused", told))
 
     def _worker_exited(self, happened: ev.WorkerExited) -> None:
         worker, reason = self.worker, happened.reason
@@ -575,6 +637,20 @@ class Status:
             self._fire("crash", Cause(DAEMON, next_try, stderr=stderr))
             self._out.append(ev.Arm(ev.Timer.BACKOFF, wait_s))
 
+    def _unreached(self, happened: ev.WorkerUnreached) -> None:
+        """Whoever can't be signalled must end by itself: it is waited for, and said so."""
+        worker, is_news = self.worker, not self.worker.awaited
+        if not worker.alive:
+            return
+        worker.awaited = f"waiting for {happened.whom} to end: {happened.why}"
+        self.stop = replace(self.stop or Stop(""), stage=happened.why)
+        if is_news:
+            self._remark("unreached", worker.awaited)
+        if happened.force is ev.Force.KILL:
+            worker.is_unkillable = True
+            self._say(*self._answers.close_ending(Answer.FAILED, worker.awaited))
+            self._out.append(ev.Save())
+
     def _worker_gone(self) -> None:
         self.worker.alive = False
         if self.stop is not None:
@@ -609,7 +685,8 @@ class Status:
     def _passed(self, timer: ev.Timer) -> None:
         policy, state = self.policy, self.state
         if timer is ev.Timer.READY and state is self.lifecycle.start and self.worker.counts:
-            self._die(Fate.NOT_READY, f"not ready within {policy.ready_timeout_s:g} s")
+            why = f": {self.worker.untold}" if self.worker.untold else ""
+            self._die(Fate.NOT_READY, f"not ready within {policy.ready_timeout_s:g} s{why}")
         elif timer is ev.Timer.FOLLOW:
             reason = f"the worker was not seen in {state.name} within {policy.ack_timeout_s:g} s"
             self._say(*self._answers.close_following(Answer.FAILED, reason))
@@ -629,8 +706,15 @@ class Status:
             self._force(ev.Force.KILL)
             self.stop = Stop("SIGKILL sent")
         elif timer is ev.Timer.STATE and state in self.lifecycle.deadlines:
-            after_s, trigger = self.lifecycle.deadlines[state]
-            self._fire(trigger, Cause(DAEMON, f"{state.name} lasted {after_s:g} s"))
+            self._state_lasted(*self.lifecycle.deadlines[state])
+
+    def _state_lasted(self, after_s: float, trigger: str) -> None:
+        name = self.state.name
+        try:
+            self._fire(trigger, Cause(DAEMON, f"{name} lasted {after_s:g} s"))
+        except Refused as refused:
+            told = {"state": name, "trigger": trigger, "reason": str(refused)}
+            self._out += (ev.Note("deadline.refused", told), ev.Arm(_STATE, after_s))
 
     # ---- transitions -------------------------------------------------------------------------
 
@@ -650,13 +734,15 @@ class Status:
             on_path: it is a step towards the goal.
 
         Raises:
-            Refused: a guard said no; nothing has changed.
+            Refused: a guard said no, or the worker can't be told; nothing has changed.
         """
         old, command, worker = self._here, cause.command, self.worker
         new = old.ways.get(trigger)
         if new is None:
             request = None if _DAEMON in who else self._request(trigger, cause)
             new = self._places[self._model.fire(trigger, who, request)]
+        if self._by_signal and new.name in self._by_signal:
+            self._must_be_tellable(old, new)
         self._model.state = new.state
         self._here = new
         if decision is not None and command is not None:
@@ -681,6 +767,19 @@ class Status:
             self._enter(new.state)
         self._out.append(_SAVE)
 
+    def _must_be_tellable(self, old: Here, new: Here) -> None:
+        """Make sure that a worker that is to be told of ``new`` by a signal can be.
+
+        Raises:
+            Refused: it can't; the state is ``old``.
+        """
+        if self.objection is None or not self.worker.counts:
+            return
+        refusal = self.objection(new.number)
+        if refusal:
+            self._model.state = old.state
+            raise Refused(refusal)
+
     def _request(self, trigger: str, cause: Cause) -> Request:
         command = cause.command
         by, args = (command.by, command.args) if command is not None else ("", {})
@@ -695,15 +794,18 @@ class Status:
 
     def _show(self, command: Command | None) -> None:
         args = command.args if command is not None and command.args else None
-        self.worker.shown = self.seq
-        if not self.telling.is_answered:
-            self.worker.seen = self.seq
-            self.worker.seen_working = self._here.works
-        show = ev.Show(self.worker.run, self._here.number, self.seq, args)
+        worker, untold = self.worker, None
+        worker.shown = self.seq
+        show = ev.Show(worker.run, self._here.number, self.seq, args)
         if self._shows_now and self.show_now is not None:
-            self.show_now(show)
+            untold = self.show_now(show)
         else:
             self._out.append(show)
+        if not self.telling.is_answered:
+            worker.untold = untold or ""
+            if not untold:
+                worker.seen = self.seq
+                worker.seen_working = self._here.works
 
     def _record(
         self,
@@ -782,6 +884,8 @@ class Status:
         elif self.policy.attached:
             self.stop = Stop("END said")
             self._out.append(ev.Arm(ev.Timer.STOP, self.policy.stop_timeout_s))
+        elif self.worker.is_unkillable:  # try once more: whoever asks for its end is to be told
+            self._force(ev.Force.KILL)
         elif not self.worker.doomed:  # else it is being stopped already
             self._next_stage("END said", ev.Timer.STOP, self.policy.stop_timeout_s)
 

@@ -129,7 +129,7 @@ def places(lifecycle: Lifecycle, table: Table) -> dict[enum.Enum, Here]:
 
 
 class Refused(Exception):
-    """A guard said no; the state is what it was."""
+    """A guard said no, or the worker can't be told; the state is what it was."""
 
 
 class Model:

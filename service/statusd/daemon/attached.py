@@ -96,7 +96,8 @@ async def _live(
         if first.get("goal"):  # what the program says now is newer than what anybody said before
             parts.status.goal = parts.status.lifecycle.states[first["goal"]]
         make = partial(Parent, line)
-        return replace(parts, sinks=None, service_manager=Announcer(line), make_process=make)
+        own = replace(parts, sinks=None, worker_file=None)  # nobody starts it a second time
+        return replace(own, service_manager=Announcer(line), make_process=make)
 
     daemon = wiring.build(settings, file, load_again, fresh=bool(first.get("fresh")), adapt=adapt)
     loop = asyncio.get_running_loop()

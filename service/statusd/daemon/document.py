@@ -123,6 +123,8 @@ def _text(status: Status, process: Process | None, said: str) -> str:
     """Return the worker's own text, or what is being waited for."""
     worker = status.worker
     lifecycle = status.lifecycle
+    if worker.alive and worker.awaited:
+        return worker.awaited
     if process is not None and worker.alive and (worker.exited or worker.doomed):
         return f"waiting for the processes of pid {process.pid} to die"
     if status.state in (lifecycle.backoff, lifecycle.failed) and status.last is not None:

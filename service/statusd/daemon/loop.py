@@ -50,8 +50,10 @@ from statusd.daemon.sides import Spec
 from statusd.daemon.signals import is_hangup
 from statusd.daemon.state_file import StateFile
 from statusd.daemon.steward import Steward
+from statusd.daemon.survivor import Survivor
 from statusd.daemon.voice import BEAT_S, Voice
 from statusd.daemon.watchdog import Watchdog, look_every_s
+from statusd.daemon.worker_file import WorkerFile
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.listen import Listen
@@ -117,6 +119,7 @@ class Parts:
     lasting_s: float
     fresh: bool
     listen: Listen | None = None
+    worker_file: WorkerFile | None = None
     make_process: Callable[..., Process] = Process
 
 
@@ -185,7 +188,7 @@ class Daemon:
         self._timers: dict[ev.Timer, asyncio.TimerHandle] = {}
         self._due: dict[ev.Timer, float] = {}
         self._perform = self._performers()
-        parts.status.show_now = self._show
+        parts.status.show_now, parts.status.objection = self._show, self._objection
         self._stale = True
         self._show_at = 0.0
         self._showing: asyncio.TimerHandle | None = None
@@ -256,7 +259,7 @@ class Daemon:
         self._mouth.start()
         await self._take_name(replace=replace)
         await self._local.start()
-        self.take(ev.Booted())
+        self.take(ev.Booted(self._find_survivor()))
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
         self._ear.start()
         self._beat()
@@ -284,6 +287,21 @@ class Daemon:
         self._presence.take()
         self._is_named = True
 
+    def _find_survivor(self) -> int:
+        """Put what lives of an earlier daemon's worker in the place of ours.
+
+        Returns:
+            Its run; 0 for none.
+        """
+        file, status = self._parts.worker_file, self._status
+        left = file.load() if file is not None else None
+        if left is None or not left.members():
+            return 0
+        run = max(left.run, status.worker.run)
+        spec = self._parts.spec
+        self._process = Survivor(left, spec, run, self.take, self.settle, self._guard)
+        return run
+
     async def _turn_back(self) -> None:
         """Leave before anything was started or said."""
         await self._mouth.close()
@@ -307,6 +325,8 @@ class Daemon:
             self._process.stop(ev.Force.KILL)
             self._process.close()
         self._guard.close()
+        if self._parts.worker_file is not None and not self._status.worker.alive:
+            await self._parts.worker_file.forget(STATE_S)
         await self._parts.state_file.close()
         await self._parts.service_manager.close()
 
@@ -637,7 +657,7 @@ class Daemon:
 
     # ---- one way out -------------------------------------------------------------------------
 
-    def _performers(self) -> dict[type[Any], Callable[[Any], None]]:
+    def _performers(self) -> dict[type[Any], Callable[[Any], object]]:
         """Return how each effect is performed: a look-up instead of ten questions of what it is."""
         return {
             ev.Show: self._show,
@@ -652,9 +672,13 @@ class Daemon:
             ev.Leave: lambda leave: self._leave(leave.code),
         }
 
-    def _show(self, show: ev.Show) -> None:
-        if self._process is not None:
-            self._process.show(show.number, show.seq, show.args)
+    def _show(self, show: ev.Show) -> str | None:
+        if self._process is None:
+            return None
+        return self._process.show(show.number, show.seq, show.args)
+
+    def _objection(self, number: int) -> str:
+        return self._process.objection(number) if self._process is not None else ""
 
     def _say(self, say: ev.Say) -> None:
         verdict = say.verdict
@@ -797,6 +821,9 @@ class Daemon:
         turn_s = min(BEAT_S, self._steward.turn_s / 2)
         every_s = look_every_s(limit_s) if limit_s else turn_s
         self._loop.call_later(every_s, self._watch)
+        is_starting = status.state is status.lifecycle.start
+        if self._parts.worker_file is not None and status.worker.counts and not is_starting:
+            self._parts.worker_file.look_for(status.worker.run)
         if not limit_s or self._process is None or not status.worker.counts:
             self._watchdog = Watchdog()
             return
@@ -912,7 +939,12 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-_REMARKS = {"gap": "gap.ended", "hang": "worker.hung", "recover": "worker.recovered"}
+_REMARKS = {
+    "gap": "gap.ended",
+    "hang": "worker.hung",
+    "recover": "worker.recovered",
+    "unreached": "worker.unreached",
+}
 _ANSWER_LOGGED = (
     *("verdict", "command", "source", "reason", "did_you_mean", "count", "id", "state"),
     *("seq", "repeat"),

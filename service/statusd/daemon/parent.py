@@ -138,9 +138,9 @@ class Parent(Process):
         self._loop.add_reader(self._pidfd, self._died)
         self._take(ev.WorkerReady(self.run))
 
-    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
+    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str | None:
         """Tell it its state; who has stopped it may let it go on."""
-        self._side.show(number, seq, args)
+        return self._side.show(number, seq, args)
 
     def stop(self, force: ev.Force) -> bool:
         """Do nothing, and say so."""

@@ -19,10 +19,11 @@ import structlog
 from statusd.core import events as ev
 from statusd.core.errors import StatusdError
 from statusd.core.messages import Scalar
-from statusd.daemon import children, oom
+from statusd.daemon import children, oom, reach
 from statusd.daemon.function_side import FunctionSide
 from statusd.daemon.guard import Guard
 from statusd.daemon.output import Relay, Sink
+from statusd.daemon.proc import Member
 from statusd.daemon.program_side import ProgramSide
 from statusd.daemon.sides import Pulse, Side, Spawn, Spec, Take
 from statusd.settings import environment_of
@@ -62,12 +63,16 @@ class Process:
         self._settle = settle
         self._guard = guard
         self._loop = asyncio.get_running_loop()
-        kind = ProgramSide if spec.command else FunctionSide
-        self._side: Side = kind(spec, run, take, settle)
+        self._program = ProgramSide(spec, run, take, settle) if spec.command else None
+        self._side: Side = self._program or FunctionSide(spec, run, take, settle)
         self._relay = Relay(run, *sinks, self._loop) if sinks is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._killed = False
+        self._told: ev.Force | None = ev.Force.KILL
+        """What it was told last, of which `_tell_unreached` says whom it didn't reach."""
+        self._missed = 0
+        """The first process that this didn't reach; 0 for none."""
         self._oom_kills = oom.kills()
 
     def start(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
@@ -94,7 +99,7 @@ class Process:
             stdin=spawn.stdin,
             stdout=out,
             stderr=err,
-            env={**self._environment(), **spawn.variables},
+            env={**self._environment(), **spawn.variables, **self._mine()},
             pass_fds=spawn.fds,
             start_new_session=True,
         )
@@ -120,13 +125,29 @@ class Process:
         from_file = environment_of(spec.environment_file) if spec.environment_file else {}
         return {**spec.environment, **from_file, **spec.chosen_environment}
 
+    def _mine(self) -> dict[str, str]:
+        """Return the variable that only our own part of its process sees, and takes away."""
+        file = self._spec.worker_file
+        return {wrapper.FILE: f"{self.run} {file}"} if file else {}
+
     # ---- what it is told, and says -----------------------------------------------------------
 
-    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
-        """Tell the worker its state; ``args``, if there are new ones, before that."""
-        self._side.show(number, seq, args)
+    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str | None:
+        """Tell the worker its state; ``args``, if there are new ones, before that.
+
+        Returns:
+            Why it couldn't be told, if so; then nothing has become of it.
+        """
+        why = self._side.show(number, seq, args)
         if self._spec.parts[number] == "e":
+            if why:
+                self._tell_unreached(self._rest(), ev.Force.TERMINATE)
             self._wake()
+        return why
+
+    def objection(self, number: int) -> str:
+        """Return why it can't be told a state now; empty if it can. A function always can."""
+        return self._program.objection(number) if self._program is not None else ""
 
     def settle(self) -> None:
         """All that came together has been shown."""
@@ -135,8 +156,7 @@ class Process:
     def _wake(self) -> None:
         """Let a worker that somebody stopped see that it is to leave."""
         if self._popen is not None and self._popen.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGCONT)
+            reach.send(self.pid, signal.SIGCONT, group=True)  # whom we may not wake, we didn't stop
 
     def record(self) -> Record | None:
         """Return what the worker said of its work last, if anything; also when it is gone."""
@@ -153,30 +173,50 @@ class Process:
     # ---- the end -----------------------------------------------------------------------------
 
     def stop(self, force: ev.Force) -> bool:
-        """Signal the whole process group, also one that is stopped; False if it has exited.
+        """Signal the whole process group, also one that is stopped; False if nobody could be.
 
-        A stack is asked of the process alone, and of a function only: a program would die of it.
+        Whom the signal doesn't reach is told as an input. A stack is asked of the process alone,
+        and of a function only: a program would die of it.
         """
-        if self._popen is None or self._popen.returncode is not None:
+        if self._popen is None:
             return False
-        if force is ev.Force.DUMP:
-            if self._spec.function:
-                os.kill(self.pid, signal.Signals[force.value])
-                os.kill(self.pid, signal.SIGCONT)
-            return bool(self._spec.function)
-        self._killed |= force is ev.Force.KILL
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.Signals[force.value])
-            os.killpg(self.pid, signal.SIGCONT)
+        if self._popen.returncode is not None:  # what is left was killed, if it could be
+            self._tell_unreached(self._rest(), force)
+            return False
+        if force is not ev.Force.DUMP:
+            return self._signal_group(force)
+        if not self._spec.function or reach.send(self.pid, signal.Signals[force.value]):
+            return False
+        reach.send(self.pid, signal.SIGCONT)
         return True
+
+    def _signal_group(self, force: ev.Force) -> bool:
+        refused = reach.send(self.pid, signal.Signals[force.value], group=True)
+        reach.send(self.pid, signal.SIGCONT, group=True)
+        self._killed |= not refused and force is ev.Force.KILL
+        self._tell_unreached(self._rest(), force)
+        return not refused
+
+    def _tell_unreached(self, rest: list[Member], force: ev.Force, why: str = "") -> None:
+        """Tell who of ``rest`` is beyond us, or, with a reason, that all of it is."""
+        self._told = force
+        unreached = reach.beyond(rest)
+        if why and rest:
+            unreached = reach.Unreached(rest[0].pid, reach.named(rest[0]), why)
+        self._missed = unreached.pid if unreached is not None else 0
+        if unreached is not None:
+            _, whom, why = unreached
+            fields = {"signal": force.value, "whom": whom, "reason": why}
+            log.warning("worker.not_signalled", run=self.run, **fields)
+            self._take(ev.WorkerUnreached(self.run, force, whom, why))
 
     def _exited(self) -> None:
         assert self._popen is not None
         self._loop.remove_reader(self._pidfd)
         self._side.drain()
-        # The unreaped process still holds its group's number: nobody else can be hit.
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGKILL)
+        # The unreaped process still holds its group's number: nobody else can be hit. Whom this
+        # doesn't reach is told when it is looked for.
+        reach.send(self.pid, signal.SIGKILL, group=True)
         code = self._popen.wait()
         children.buried(self.pid)
         stderr = self._last_lines()
@@ -202,13 +242,26 @@ class Process:
         return self._relay.tail()
 
     def _look_for_rest(self, wait_s: float) -> None:
-        if _group_lives(self.pid):
+        rest = self._rest()
+        if rest:
             self._loop.call_later(wait_s, self._look_for_rest, min(1.0, wait_s * 2))
+            unreached = reach.beyond(rest)
+            if self._told is not None and unreached and unreached.pid != self._missed:
+                self._tell_unreached(rest, self._told)
+                self._settle()
             return
         self._guard.forget()
         self.close()
         self._take(ev.WorkerGone(self.run))
         self._settle()
+
+    def _rest(self) -> list[Member]:
+        """Return what lives of its process group; as process 1, reap what fell to us of it."""
+        if self._popen is not None and self._popen.returncode is not None:
+            with contextlib.suppress(ChildProcessError):
+                while os.waitid(os.P_PGID, self.pid, os.WEXITED | os.WNOHANG) is not None:
+                    pass
+        return reach.rest(self.pid)
 
     def close(self) -> None:
         """Give back everything that was made for this run."""
@@ -219,34 +272,6 @@ class Process:
         self._side.close()
         if self._relay is not None:
             self._relay.close()
-
-
-def _group_lives(pgid: int) -> bool:
-    """Tell whether anything of the process group is left; as PID 1, reap what fell to us."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitid(os.P_PGID, pgid, os.WEXITED | os.WNOHANG) is not None:
-            pass
-    try:
-        os.killpg(pgid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    # The kernel counts the dead too, and an init that is slow to bury them, or a container without
-    # one, would keep us waiting.
-    return any(_is_living_member(entry, pgid) for entry in os.scandir("/proc"))
-
-
-def _is_living_member(entry: os.DirEntry[str], pgid: int) -> bool:
-    if not entry.name.isdigit():
-        return False
-    try:
-        with open(f"/proc/{entry.name}/stat", "rb") as file:
-            # proc(5): the name stands in parentheses and may hold anything, even a parenthesis.
-            state, _, group = file.read().rpartition(b")")[2].split()[:3]
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return int(group) == pgid and state not in (b"Z", b"X")
 
 
 def last_of_traceback(lines: tuple[str, ...]) -> str:

@@ -25,6 +25,7 @@ import structlog
 
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
+from statusd.daemon import proc, reach
 from statusd.daemon.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import wrapper
 from statusd.worker.board import MAX_TEXT, Record, in_range
@@ -135,15 +136,34 @@ class ProgramSide:
 
     # ---- down --------------------------------------------------------------------------------
 
-    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
-        """Tell a state by what the settings name for it; END is SIGTERM, if nothing else."""
+    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str:
+        """Tell a state by what the settings name for it; END is SIGTERM, if nothing else.
+
+        Returns:
+            Why the signal for it was refused; an empty text if it wasn't.
+        """
         name = self._spec.states[number]
         if self._stdin != -1:
             self._say(number, args)
         fallback = "" if self._spec.lines or name != "ENDING" else "SIGTERM"
         chosen = self._spec.signals.get(name, fallback)
-        if chosen and not self._knows(number):
-            self._signal(chosen)
+        return self._signal(chosen) if chosen and not self._knows(number) else ""
+
+    def objection(self, number: int) -> str:
+        """Return why the signal for a state would not reach the program; empty if it would.
+
+        With one for the whole job, all that lives of it must be reached: ``sh -c "sudo job"`` with
+        SIGSTOP would stop the shell, and nobody else.
+        """
+        chosen = self._spec.signals.get(self._spec.states[number])
+        if not chosen or not self._pid or self._knows(number):
+            return ""
+        if chosen in _WHOLE_GROUP:
+            members = proc.family(self._pid)
+        else:
+            members = [one for one in (proc.look(self._pid),) if one is not None]
+        unreached = reach.beyond(members)
+        return str(unreached) if unreached else ""
 
     def settle(self) -> None:
         """Each state was told when it was shown."""
@@ -156,12 +176,14 @@ class ProgramSide:
         parts = self._spec.parts
         return parts[number] == "r" and parts.count("r") == 1 and not self._was_signalled
 
-    def _signal(self, name: str) -> None:
+    def _signal(self, name: str) -> str:
+        why = reach.send(self._pid, signal.Signals[name], group=name in _WHOLE_GROUP)
+        if why:
+            log.warning("worker.not_signalled", run=self._run, signal=name, reason=why)
+            return why
         self._was_signalled = True
-        send = os.killpg if name in _WHOLE_GROUP else os.kill
-        with contextlib.suppress(ProcessLookupError):
-            send(self._pid, signal.Signals[name])
         log.info("worker.signalled", run=self._run, signal=name)
+        return ""
 
     def _say(self, number: int, args: Mapping[str, Scalar] | None) -> None:
         """Put the state's line in place of an older one that still waits."""

@@ -31,6 +31,7 @@ class Spec:
         environment: what it inherits; environment_file is read at each start and wins over that,
             chosen_environment over both.
         umask: of the process, -1 for ours; nice: its priority, 0 for ours.
+        worker_file: where its process writes who it is; empty for nowhere.
     """
 
     states: tuple[str, ...]
@@ -49,6 +50,7 @@ class Spec:
     chosen_environment: Mapping[str, str] = field(default_factory=dict)
     umask: int = -1
     nice: int = 0
+    worker_file: str = ""
 
     @property
     def what(self) -> str:
@@ -105,8 +107,12 @@ class Side(Protocol):
     def started(self, pid: int) -> None:
         """Listen to the process ``pid``, and give up what only it needs."""
 
-    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
-        """Tell it a state; ``args``, if there are new ones, before that. Never waits."""
+    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str | None:
+        """Tell it a state; ``args``, if there are new ones, before that. Never waits.
+
+        Returns:
+            Why it couldn't be told, if so.
+        """
 
     def settle(self) -> None:
         """All that is to be told for now was told: see that it is noticed."""

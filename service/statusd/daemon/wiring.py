@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from statusd.core.errors import Unavailable
@@ -17,6 +18,7 @@ from statusd.daemon.reload import changes, merged
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.sides import Spec
 from statusd.daemon.state_file import StateFile
+from statusd.daemon.worker_file import WorkerFile
 from statusd.lifecycles import module_places
 from statusd.settings import Settings
 from statusd.wire.link import Link
@@ -83,11 +85,12 @@ def build(
             needs_restart,
         )
 
+    worker_file = WorkerFile(state_directory(settings).absolute(), settings.name)
     parts = Parts(
         reload=reload,
         status=status,
         names=Names(settings.redis.namespace, settings.name),
-        spec=_spec(settings, file),
+        spec=replace(_spec(settings, file), worker_file=str(worker_file.path)),
         sinks=_sinks(settings, file),
         state_file=state_file,
         unsent=memory.unsent,
@@ -99,6 +102,7 @@ def build(
         channels=settings.control.channels,
         lasting_s=settings.control.durable_s,
         fresh=fresh,
+        worker_file=worker_file,
         listen=settings.http.where(),
     )
     return Daemon(adapt(parts))

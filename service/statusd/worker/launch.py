@@ -58,9 +58,10 @@ def main(argv: Sequence[str]) -> int:
     launch = Launch(argv)
     _import_statusd()
     from statusd.worker import notes
-    from statusd.worker.wrapper import die_with
+    from statusd.worker.wrapper import die_with, keep_identity
 
     die_with(launch.daemon_pid)
+    keep_identity()
     faulthandler.register(
         signal.SIGQUIT, all_threads=True
     )  # asked for by a daemon that sees a hang

@@ -1,7 +1,7 @@
 """Becomes the user's program: ``python -I -S wrapper.py PARENT REPORT LOCALE PROGRAM ARGUMENT...``.
 
-It asks to die with the daemon and executes the program. ``REPORT`` is a descriptor that closes with
-that; a reason is written to it if the program can't be executed.
+It asks to die with the daemon, writes down who it is and executes the program. ``REPORT`` is a
+descriptor that closes with that; a reason is written to it if the program can't be executed.
 """
 
 from __future__ import annotations
@@ -32,10 +32,59 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
+FILE = "STATUSD_WORKER_FILE"
+"""The variable that says where to write who we are: the number of the run, a blank, the path."""
+
+
+def keep_identity() -> None:
+    """Write down who we are, for a daemon that comes after ours; see `statusd.daemon.worker_file`.
+
+    The work is worth more than the file: if it can't be written the daemon will see that, and say
+    so. It needn't survive the machine, so no disk is waited for.
+    """
+    run, _, path = os.environ.pop(FILE, "").partition(" ")
+    if not path:
+        return
+    boot_id, pid_ns = machine()
+    try:
+        # Nothing is imported for this: it stands between every program and its start.
+        text = f'{{"format": 1, "run": {run}, "pid": {os.getpid()}, "started": {_started()},'
+        text += f' "boot_id": "{boot_id}", "pid_ns": "{pid_ns}"}}\n'
+        fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            os.fchmod(fd, 0o600)  # whatever the umask of the work is
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+        os.replace(f"{path}.new", path)
+    except OSError:
+        pass
+
+
+def _started() -> int:
+    """Return when this process began, in clock ticks since the machine booted (proc(5))."""
+    with open("/proc/self/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def machine() -> tuple[str, str]:
+    """Return what tells this machine since it booted, and our pids, from others; empty: unknown."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            boot_id = file.read().strip()
+    except OSError:
+        boot_id = ""
+    try:
+        return boot_id, os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return boot_id, ""
+
+
 def main(argv: list[str]) -> None:
     """Become the program; return never."""
     parent, report, locale, *command = argv
     die_with(int(parent))
+    keep_identity()
     os.set_inheritable(int(report), False)
     if locale == "none":  # the interpreter has set it for itself (PEP 538)
         os.environ.pop("LC_CTYPE", None)

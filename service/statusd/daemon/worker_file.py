@@ -1,0 +1,97 @@
+"""Which process the worker is, kept beside the state file for whoever comes after this daemon.
+
+Written by the worker's own process before it becomes the user's program (`worker.wrapper`), so
+that there is no moment without it and the loop waits for no disk. Rules of this file: what stands
+there is believed only of this machine since it booted; nobody is signalled for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+
+from statusd.daemon import proc, reach
+from statusd.daemon.proc import Member
+from statusd.worker import wrapper
+
+log = structlog.get_logger()
+
+
+class Left(NamedTuple):
+    """A worker that some daemon has started.
+
+    Args:
+        pid: of its first process; also the number of its group and its session.
+        started: of that process, in clock ticks since the machine booted.
+    """
+
+    run: int
+    pid: int
+    started: int
+
+    def is_led(self) -> bool:
+        """Tell whether its first process still holds the number, dead or alive."""
+        leader = proc.look(self.pid)
+        return leader is not None and leader.started == self.started
+
+    def members(self) -> list[Member]:
+        """Return what lives of it. A stranger that has got the number since isn't of it."""
+        leader = proc.look(self.pid)
+        if leader is not None and leader.started != self.started:
+            return []  # a number is given away only when nothing of the old group is left
+        rest = reach.rest(self.pid)
+        return [one for one in rest if one.session == self.pid and one.started >= self.started]
+
+
+class WorkerFile:
+    """The file of one unit: ``NAME.worker`` in the state directory.
+
+    Args:
+        directory: absolute, for the worker may run somewhere else.
+    """
+
+    def __init__(self, directory: Path, name: str) -> None:
+        self.path = directory / f"{name}.worker"
+        self._looked_for = 0
+        self._looking: asyncio.Task[None] | None = None
+
+    def load(self) -> Left | None:
+        """Return whom it names; None if nobody, or not of this machine since it booted.
+
+        It blocks. A file that can't be read or isn't one names nobody: then there is nothing to
+        know anybody by.
+        """
+        try:
+            content = json.loads(self.path.read_bytes())
+            if (content["boot_id"], content["pid_ns"]) != wrapper.machine():
+                return None
+            return Left(int(content["run"]), int(content["pid"]), int(content["started"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def look_for(self, run: int) -> None:
+        """See, once for each run and without waiting, whether its worker could write the file."""
+        if run != self._looked_for:
+            self._looked_for = run
+            self._looking = asyncio.get_running_loop().create_task(self._look_for(run))
+
+    async def _look_for(self, run: int) -> None:
+        left = await asyncio.to_thread(self.load)
+        if run == self._looked_for and (left is None or left.run != run):
+            then = "a daemon that is killed and started again won't know this worker"
+            log.warning("worker.not_kept", run=run, file=str(self.path), then=then)
+
+    async def forget(self, timeout_s: float) -> None:
+        """Remove it: nothing of the worker lives. A disk that hangs is waited for so long."""
+        await asyncio.wait(
+            [asyncio.create_task(asyncio.to_thread(self._remove))], timeout=timeout_s
+        )
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):  # it isn't there; or it stays, and names the dead
+            self.path.unlink()
