@@ -48,7 +48,7 @@ class FunctionSide:
         self._theirs: tuple[int, ...] = ()
         self._up = self._down = -1
         self._lines: notes.Lines | None = None
-        self._unsent = b""
+        self._begun = self._args_line = self._wake_line = b""
         self._woken = self._owes_wake = False
         self._seen = 0
         self._record: page.Record | None = None
@@ -122,29 +122,43 @@ class FunctionSide:
         self._woken = self._owes_wake = False
 
     def _send_down(self, line: bytes) -> None:
-        """Write without waiting: what finds no room is kept, and one wake-up stands for many."""
-        if self._down == -1 or (self._unsent and line == notes.WAKE):
-            return
-        self._unsent += line
-        self._flush_down()
-        if self._unsent:
+        """Write without waiting: what finds no room is kept, but only the newest of each kind.
+
+        New args take the place of older ones, and one wake-up stands for many: so a worker that
+        never reads costs us a line or two.
+        """
+        if line == notes.WAKE:
+            self._wake_line = line
+        else:
+            self._args_line = line
+        if self._flush_down():
             self._loop.add_writer(self._down, self._resume_down)
 
     def _resume_down(self) -> None:
-        self._flush_down()
-        if not self._unsent:
+        if not self._flush_down():
             self._loop.remove_writer(self._down)
 
-    def _flush_down(self) -> None:
+    def _flush_down(self) -> bool:
+        """Write what there is room for; tell whether something waits for room."""
         try:
-            self._unsent = self._unsent[os.write(self._down, self._unsent) :]
+            while self._down != -1 and self._next_down():
+                self._begun = self._begun[os.write(self._down, self._begun) :]
         except BlockingIOError:
-            pass
+            # A pipe without room is full of wake-ups already; only args have to wait for room.
+            if self._begun == notes.WAKE:
+                self._begun = b""
         except BrokenPipeError:
-            self._unsent = b""
-        # A pipe without room is full of wake-ups already; only args have to wait for room.
-        if self._unsent == notes.WAKE:
-            self._unsent = b""
+            self._begun = self._args_line = self._wake_line = b""
+        return bool(self._begun or self._args_line)
+
+    def _next_down(self) -> bytes:
+        """Return what is to be written now: the rest of a line, args, or a wake-up."""
+        if not self._begun:
+            if self._args_line:
+                self._begun, self._args_line = self._args_line, b""
+            else:
+                self._begun, self._wake_line = self._wake_line, b""
+        return self._begun
 
     # ---- up ----------------------------------------------------------------------------------
 
