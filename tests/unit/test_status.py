@@ -227,6 +227,20 @@ def test_a_verdict_says_how_long_it_took() -> None:
     assert [answer["ms"] for answer in (*accepted, *done)] == [0.0, 1250.0]
 
 
+@pytest.mark.fault("J09")
+def test_what_is_answered_without_an_input_is_answered_at_once() -> None:
+    """The status has last heard the time with its last input; that was before the word."""
+    status = Story("boot [ready] +5 [sees]").status
+
+    told = [
+        status.quiet(Command("READY", "redis:c", 2000.0)),
+        status.unknown(Command("xyzzy", "redis:c", 3000.0)),
+        status.invalid(BadMessage("no command", b"?"), "redis:c", 4000.0),
+    ]
+
+    assert [verdict and verdict.ms for verdict in told] == [0.0, 0.0, 0.0]
+
+
 def test_a_newer_command_takes_the_place_of_one_still_waiting() -> None:
     """The older one gets its final verdict; only the newer one can still be done."""
     story = Story("boot [ready] start")

@@ -156,6 +156,7 @@ class Daemon:
             look_again=self.settle,
             is_behind=lambda: self._busy,
             echoed=self._echoed,
+            heard_at=self._ear.heard_at,
         )
         self.hear = self._hearing.hear
         self._commands = CommandStream(
