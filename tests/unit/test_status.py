@@ -1747,6 +1747,19 @@ def test_a_memory_is_the_same_on_the_other_side() -> None:
     assert left == Memory("RUNNING", {"n": 3}, 1, "7-4", ())
 
 
+@pytest.mark.fault("J08")
+def test_what_nobody_has_answered_yet_is_left_to_the_next() -> None:
+    """Also by a daemon that never began: its name was taken, or it was killed before."""
+    left = Memory(open=(Command("pause", "redis:c", 990.0, id="a"),))
+    story = Story(memory=left)
+
+    turned_back = story.status.memory()
+    story.play("boot")
+
+    assert turned_back.open == left.open
+    assert story.status.memory().open == ()
+
+
 # ---- whatever happens ----------------------------------------------------------------------------
 
 LIVELY = (

@@ -174,7 +174,7 @@ class Status:
             args=dict(self.args),
             run=self.worker.run,
             last_event=self.last_event,
-            open=tuple(self._answers.open.values()),
+            open=(*self._left.open, *self._answers.open.values()),
             place=self.place,
         )
 
