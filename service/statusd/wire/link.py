@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import re
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from statusd.core.outbox import Line, Outbox
 from statusd.wire.address import Address
 from statusd.wire.dial import find_master
 from statusd.wire.names import glob_regex, is_pattern
-from statusd.wire.resp import NOTHING, pack_all, reader
+from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 
 CONNECT_S = 2.0
 """The longest wait for a connection, and again for the broker's confirmations, in seconds."""
@@ -559,7 +558,7 @@ class Connection(asyncio.BufferedProtocol):
         link = self._link
         if isinstance(reply, hiredis.ReplyError):
             if line[0] not in ("CLIENT", "TIME"):
-                self.doubt(_without_secret(str(reply)))
+                self.doubt(complaint(reply, line))
                 return
         elif line[0] == "HELLO":
             # Whoever listens there may be no Redis, or even we: a connection to a dead port of this
@@ -596,11 +595,6 @@ def _server(reply: dict[bytes, object]) -> Server:
     told = {key: value for key, value in reply.items() if isinstance(value, bytes)}
     # Valkey calls itself redis here, for old clients' sake; its own name stands in INFO only.
     return Server(told.get(b"server", b"").decode(), told.get(b"version", b"").decode())
-
-
-def _without_secret(text: str) -> str:
-    """An error may repeat the arguments of the command; HELLO's are secrets."""
-    return re.sub(r"(?i)(with args beginning with:).*", r"\1 ...", text)
 
 
 def _set_socket_options(sock: socket.socket | None) -> None:
