@@ -219,3 +219,17 @@ def calculating_for_ever(worker: Worker) -> None:
     for _ in worker.while_running():
         Path("calculating").touch()
         _ = 0 in itertools.repeat(1)
+
+
+def late(worker: Worker) -> None:
+    """Take steps, and leave on SIGTERM, as slowly as the file ``late`` says, in seconds each."""
+    step_s, leave_s = json.loads(Path("late").read_text(encoding="utf-8"))
+
+    def leave(*_: object) -> None:
+        time.sleep(leave_s)
+        os._exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    for _ in worker.while_running():
+        Path("working").touch()
+        time.sleep(step_s)

@@ -116,7 +116,11 @@ class Document(TypedDict):
 
 
 class Verdict(TypedDict):
-    """The answer of one unit to one command."""
+    """The answer of one unit to one command, or to ``count`` of them.
+
+    ``ms`` is the time from when the command was heard, the first one of several, until it was
+    answered. A ``repeat`` is the recorded verdict: its ``ms`` is that of the first time.
+    """
 
     verdict: VerdictKind
     id: NotRequired[str]

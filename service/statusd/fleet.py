@@ -65,7 +65,8 @@ class Fleet:
         password_file: str = "",
     ) -> None:
         if not isinstance(url, Address):
-            url = parse_url(url or os.environ.get("STATUSD_REDIS__URL") or DEFAULT_URL)
+            where = "url" if url else "environment: STATUSD_REDIS__URL"
+            url = parse_url(url or os.environ.get("STATUSD_REDIS__URL") or DEFAULT_URL, where)
         self._address = with_credentials(url, password_file=password_file) if password_file else url
         self._namespace = namespace
         self._names = Names(namespace)

@@ -19,7 +19,7 @@ from statusd.core.definition import BadLifecycle, define
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.messages import nearest
-from statusd.toml_lines import line_of, lines
+from statusd.toml_lines import line_of, lines, mistake
 
 _KEYS = ("file", "states", "transitions")
 
@@ -40,7 +40,7 @@ class Source:
         try:
             self.content = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{file}: not valid TOML: {error}") from None
+            raise ConfigError(f"{file}: {mistake(error)}") from None
         self._lines = lines(text)
 
     def place(self, path: tuple[str | int, ...]) -> str:

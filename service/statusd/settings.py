@@ -130,7 +130,9 @@ class Redis(BaseModel):
     """``[redis]``: the broker."""
 
     model_config = _STRICT
-    url: Annotated[str, AfterValidator(_url)] = "redis://127.0.0.1:6379/0"
+    url: Annotated[str, AfterValidator(_url)] = Field(
+        default="redis://127.0.0.1:6379/0", repr=False
+    )
     username: str = ""
     password: str = Field(default="", repr=False)
     password_file: str = ""
@@ -519,8 +521,10 @@ def environment_of(file: Path) -> dict[str, str]:
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: not UTF-8") from None
     for name, value in found.items():
-        if value is None:
-            raise ConfigError(f"{file}: {name!r:.40}: a line is NAME=value")
+        if value is None:  # it may be a secret: the file of a password, say
+            rows = file.read_text(encoding="utf-8").splitlines()
+            number = next((n for n, row in enumerate(rows, 1) if row.split()[-1:] == [name]), 1)
+            raise ConfigError(f"{file}:{number}: a line is NAME=value")
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -557,8 +561,8 @@ def _unknown_variables(environ: Mapping[str, str]) -> Iterator[str]:
 def _no_json(error: ValueError) -> str:
     """Say which variable should be JSON, as lists and tables are; without its content."""
     named = re.search(r'field "(\w+)"', str(error))
-    if named is None:
-        return str(error)
+    if named is None:  # whatever it is, it may show what it can't read
+        return 'environment: lists and tables are JSON there: ["a", "b"]'
     inside = variable((named[1],))
     return f'environment: {inside} (or {inside}__...): a list or a table is JSON: ["a", "b"]'
 
@@ -566,6 +570,9 @@ def _no_json(error: ValueError) -> str:
 _PLAINLY = {
     "tuple_type": 'a list is wanted: ["..."]',
     "dict_type": 'a table is wanted: { NAME = "..." }',
+    "model_type": "a table is wanted",
+    "model_attributes_type": "a table is wanted",
+    "string_unicode": "it is not UTF-8",
     "string_type": 'a text is wanted, in quotes: "..."',
     "float_parsing": "a number is wanted",
     "float_type": "a number is wanted",

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 
 Path = tuple[str | int, ...]
 
+_PLACE = re.compile(r" \((at line \d+, column \d+|at end of document)\)$")
+
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _KEY = re.compile(r"[A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
 _STRING = re.compile(
@@ -19,6 +21,32 @@ _STRING = re.compile(
     re.DOTALL,
 )
 _PLAIN = re.compile(r"[^,\]}#\n]*")
+
+
+_SAID = {
+    "Cannot declare": "a table stands there twice",
+    "Cannot mutate": "what stands there was complete above",
+    "Cannot overwrite": "a key stands there twice",
+    "Cannot redefine": "what stands there was complete above",
+    "Duplicate": "a key stands there twice",
+    "Expected '='": "a key and a value are joined by =",
+    "Expected newline": "nothing more may stand in that line",
+    "Illegal character": "a character that has to be escaped",
+    "Found invalid character": "a character that can't stand there",
+    "Invalid value": 'no value: a text stands in quotes, "..."',
+    "Unescaped": "a \\ is written \\\\, or the text in '...'",
+    "Unterminated": "a quote is missing",
+    "Unclosed": "a bracket is missing",
+}
+"""How tomllib's complaints begin -> what they mean; they go on with what stands in the document."""
+
+
+def mistake(error: ValueError) -> str:
+    """Return where and why a document is no TOML; nothing of it is repeated, it may be a secret."""
+    text = str(error)
+    where = _PLACE.search(text)
+    why = next((meaning for begin, meaning in _SAID.items() if text.startswith(begin)), "")
+    return f"not valid TOML{f' ({where[1]})' if where else ''}{f': {why}' if why else ''}"
 
 
 def lines(text: str) -> dict[Path, int]:

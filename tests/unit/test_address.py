@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from traceback import format_exception
+from typing import Any
+from urllib.parse import quote
 
+import hypothesis
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from statusd.core.errors import ConfigError, Unavailable
-from statusd.wire.address import Address, Tls, parse_url, with_credentials
+from statusd.settings import Settings
+from statusd.wire.address import Address, Tls, is_text, parse_url, with_credentials
 
 SECRET = "hunter2"
 
@@ -24,6 +32,12 @@ SECRET = "hunter2"
         ("redis://:p@broker", Address("broker", password="p")),
         ("unix:///run/redis.sock", Address(path="/run/redis.sock")),
         ("unix://me:p@/run/r.sock?db=2", Address("127.0.0.1", 6379, "/run/r.sock", 2, "me", "p")),
+        ("redis://:p@ss@broker", Address("broker", password="p@ss")),
+        ("redis://:p[s:s@broker", Address("broker", password="p[s:s")),
+        ("redis://broker\n", Address("broker")),
+        ("REDIS://Broker.:", Address("broker.")),
+        ("redis://[FE80::1%eth0]:1", Address("fe80::1%eth0", 1)),
+        ("unix:///run/redis%40a%23.sock", Address(path="/run/redis@a#.sock")),
         ("rediss://broker", Address("broker", tls=Tls())),
         (
             "rediss://broker?ssl_ca_certs=/ca&ssl_certfile=/c&ssl_keyfile=/k&ssl_cert_reqs=none",
@@ -48,10 +62,27 @@ def test_every_form_of_url_is_understood(url: str, expected: Address) -> None:
         (f"redis://:{SECRET}@broker/one", "database in the broker's url must be a number"),
         (f"redis://:{SECRET}@broker:port", "not valid"),
         (f"redis://:{SECRET}@broker:70000", "not valid"),
-        (f"redis://:{SECRET}@broker/0?timeout=3", "unknown option 'timeout'"),
-        (f"redis://:{SECRET}@broker/0?ssl_ca_certs=/x", "unknown option 'ssl_ca_certs'"),
+        (f"redis://:{SECRET}@broker/0?timeout=3", "unknown option"),
+        (f"redis://:{SECRET}@broker/0?dbs=3", "unknown option .*, did you mean db?"),
+        (f"redis://:{SECRET}@broker/0?ssl_ca_certs=/x", "ssl_ca_certs .* is for rediss://"),
         (f"rediss://:{SECRET}@broker/0?ssl_cert_reqs=maybe", "must be required or none"),
         (f"unix://:{SECRET}@", "needs the socket's path"),
+        (f"unix://:{SECRET}@run/redis.sock", "needs the socket's path, from the root"),
+        (f"redis://:{SECRET}@broker/{'9' * 5000}", "database in the broker's url must be"),
+        (f"redis://:{SECRET}@broker:{'9' * 5000}", "not valid"),
+        (f"redis://:{SECRET}@a..b", "no host has such a name"),
+        (f"redis://:{SECRET}@{'a' * 64}.b", "no host has such a name"),
+        (f"redis://:{SECRET}@\u2100.b", "not valid"),
+        (f"redis://:{SECRET}@[::1", "not valid"),
+        (f"unix://:{SECRET}@/run/a%00b", "zero byte"),
+        (f"redis://:{SECRET}\udcff@broker", "not UTF-8"),
+        (f"redis://:{SECRET}#x@broker", "# in it: .*%23.*password_file"),
+        (f"redis://:{SECRET}/x@broker", "an @ behind its first / or .*%2F.*password_file"),
+        (f"redis://:{SECRET}?x@broker", "an @ behind its first / or .*%3F.*password_file"),
+        (f"redis://:x@y/{SECRET}@broker", "an @ behind its first / or .*%40.*password_file"),
+        (f'"redis://:{SECRET}@broker"', "in quotes: docker --env-file keeps them"),
+        (f"'redis://:{SECRET}@broker/0'", "in quotes: docker --env-file keeps them"),
+        (f"redis://:{SECRET}", "not valid.*user and password end with an @"),
     ],
 )
 def test_anything_else_is_refused_in_words(url: str, complaint: str) -> None:
@@ -109,3 +140,108 @@ def test_the_greeting_asks_for_what_is_needed_only() -> None:
         ("SELECT", "3"),
     ]
     assert parse_url("redis://:p@b").greeting("me")[0] == ("HELLO", "3", "AUTH", "default", "p")
+
+
+# ---- no part of a url that is wrong is shown -----------------------------------------------------
+
+PIECES = ("Xyzzy", "PLUGH", "plover47", "FeeFie")
+SPECIAL = st.sampled_from(
+    [*"#/?@:%[]&=;, '\"<>{}|\\^`~+.-_\t\n", "//", "@/", "#@", "\u2100", "\xe4"]
+)
+PLACES = (
+    *("{}", "'{}'", "{}://broker", "redis:{}@broker", "redis://{}@broker/0", "{}@broker"),
+    *("redis://:{}@broker/0", "redis://me:{}@broker:6379/0?db=1", "redis://:{}", "redis://me:{}"),
+    *('"redis://:{}@broker"', "redis://broker:{}", "redis://broker/{}", "redis://broker/0?{}"),
+    *("redis://broker/0?db={}", "redis://broker/0?{}=1", "redis://broker/0#{}", "redis:// {}@b"),
+    *("rediss://:{}@broker/0", "rediss://broker?ssl_cert_reqs={}", "rediss://broker?{}"),
+    *("unix://:{}@/run/r.sock", "unix://{}@/run/r.sock?db=1", "unix:///run/r.sock?db={}"),
+    *("redis+sentinel://:{}@a:1,b:2/mymaster", "redis+sentinel://a:{},b/mymaster"),
+    *("redis+sentinel://:{}@a/mymaster/0", "rediss+sentinel://a/mymaster/{}", "http://:{}@b"),
+)
+"""Where a secret may stand, on purpose or by mistake; not where a url names what is shown."""
+
+
+@st.composite
+def secrets(draw: st.DrawFn) -> str:
+    """Return one made of a few pieces that are looked for, with anything around and in between."""
+    between = st.lists(st.one_of(SPECIAL, SPECIAL, st.characters()), max_size=3).map("".join)
+    first, *more = draw(st.permutations(PIECES))
+    return draw(between) + first + "".join(draw(between) + piece for piece in more) + draw(between)
+
+
+def forms(secret: str) -> list[str]:
+    """Return what may be typed for a secret: as it is, or percent-encoded a little or wholly."""
+    data = secret.encode("utf-8", "surrogatepass")
+    return [secret, quote(data, safe=""), "".join(f"%{byte:02X}" for byte in data)]
+
+
+def shows(text: str) -> list[str]:
+    """Return the pieces of a secret that stand in ``text``, as they are or percent-encoded."""
+    found = text.lower()
+    encoded = {piece: forms(piece)[2].lower() for piece in PIECES}
+    return [p for p in PIECES if p.lower() in found or encoded[p] in found]
+
+
+@pytest.mark.fault("J07", "X08", "C02")
+@hypothesis.settings(deadline=None, max_examples=400)
+@given(secrets(), st.sampled_from(PLACES))
+def test_no_secret_is_ever_shown(secret: str, place: str) -> None:
+    """Wherever it stands in a url and whatever is in it: neither in an error nor as an address."""
+    for form in forms(secret):
+        url = place.format(form)
+        try:
+            address = parse_url(url, "--url")
+        except ConfigError as error:
+            said = f"{error} {error!r} {error.problems} {''.join(format_exception(error))}"
+        else:
+            said = f"{address} {address!r} {[address]}"
+        assert shows(said) == [], url
+
+
+@pytest.mark.fault("J07", "X08", "C02")
+@hypothesis.settings(deadline=None, max_examples=100)
+@given(secrets(), st.sampled_from(PLACES))
+def test_no_setting_shows_it_either(secret: str, place: str) -> None:
+    """Nor does pydantic, from a file or from the environment, nor the settings themselves."""
+    url = place.format(secret)
+    given: list[dict[str, Any]] = [
+        {"redis": {"url": url}},
+        {"redis": {"url": [url]}},
+        {"redis": url},
+        {"redis": {"password": [url]}},
+        {"redis": {"password": url}},
+    ]
+    for content in given:
+        try:
+            said = repr(Settings(**content))
+        except ValidationError as error:
+            said = str(error)
+        assert shows(said) == [], content
+
+
+@pytest.mark.fault("J07")
+@given(secrets())
+def test_a_secret_that_is_encoded_is_the_password(secret: str) -> None:
+    """As the messages advise: whatever is in it, encoded it comes through."""
+    if is_text(secret):
+        url = f"redis://:{quote(secret, safe='')}@broker"
+
+        assert parse_url(url) == Address("broker", password=secret)
+
+
+def test_what_is_no_text_can_be_no_password() -> None:
+    """A variable of the environment may be any bytes; the mistake is told, not raised as a bug."""
+    with pytest.raises(ConfigError, match=r"redis\.password: not UTF-8"):
+        with_credentials(Address(), password="\udcff")
+
+
+@pytest.mark.fault("J07")
+def test_a_password_file_that_is_no_text_is_not_shown(tmp_path: Path) -> None:
+    """Not a byte of it, as Python's own words would."""
+    file = tmp_path / "secret"
+    file.write_bytes(b"hunter\xff2")
+
+    with pytest.raises(Unavailable) as caught:
+        Address(password_file=str(file)).secret()
+
+    assert str(caught.value) == f"password file {file}: not UTF-8"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from statusd.core import events as ev
 from statusd.core.status import Status
 from statusd.core.unit import Identity
@@ -20,6 +22,7 @@ class Ears:
         self.taken: list[ev.Input] = []
         self.behind = False
         self.echoes: list[bytes] = []
+        self.arrived = asyncio.get_running_loop().time()
         self.hearing = Hearing(
             self.status,
             Names("statusd", "unit"),
@@ -28,6 +31,7 @@ class Ears:
             look_again=lambda: None,
             is_behind=lambda: self.behind,
             echoed=self.echoes.append,
+            heard_at=lambda: self.arrived,
         )
         for happened in (ev.Booted(), ev.WorkerReady(1), ev.WorkerAcknowledged(1, 1, 1)):
             self.status.handle(happened, 0.0)
@@ -196,5 +200,41 @@ def test_while_something_waits_to_be_decided_no_word_is_judged_before_it() -> No
         ears.behind = True
 
         assert len(ears.hear(b"RESUME")) == 1
+
+    with_ears(story)
+
+
+@pytest.mark.fault("J09")
+@pytest.mark.parametrize("word", [b"resume", b"pause", b"READY", b"nonsense", b"{"])
+def test_an_answer_is_never_older_than_its_word(word: bytes) -> None:
+    """What changes nothing is judged without an input: the status last heard the time long ago."""
+
+    def story(ears: Ears) -> None:
+        began = asyncio.get_running_loop().time()
+        ears.arrived = began
+        ears.hear(word)
+        ears.hear(word)
+
+        (told,) = ears.hearing.answers()
+
+        most = (asyncio.get_running_loop().time() - began) * 1000
+        assert 0 <= told.fields["ms"] <= most + 0.1
+
+    with_ears(story)
+
+
+@pytest.mark.fault("J09")
+def test_a_word_that_is_counted_alone_is_as_old_as_what_it_came_with() -> None:
+    """The hot path doesn't ask for the time; whoever reads from the broker knows it."""
+
+    def story(ears: Ears) -> None:
+        ears.hear(b"resume")
+        ears.hearing.answers()
+        ears.hear(b"resume")
+        ears.arrived -= 3.0
+
+        (told,) = ears.hearing.answers()
+
+        assert 3000 <= told.fields["ms"] < 4000
 
     with_ears(story)

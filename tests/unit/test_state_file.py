@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ FULL = Memory(
     args={"run": 3, "dark": True},
     run=7,
     last_event="5-9",
-    open=(Command("pause", "redis:c", 0.0, id="a", by="me", reply_to="statusd:reply:x"),),
+    open=(Command("pause", "redis:c", 0.25, id="a", by="me", reply_to="statusd:reply:x"),),
     unsent=(("PUBLISH", "statusd:events", "{}"), ("XADD", "h", "MAXLEN", 3)),
     deaf=Deaf(1795400000.25, "closed by the broker"),
 )
@@ -59,11 +61,31 @@ def test_nothing_is_there_at_first(tmp_path: Path) -> None:
 
 
 def test_all_of_it_comes_back(tmp_path: Path) -> None:
-    """But for when a command was received: that clock is gone."""
+    """Also when a command was received: as long as the machine runs, that clock does."""
     saved(tmp_path, FULL)
 
     assert loaded(tmp_path) == (FULL, 5)
     assert stat.S_IMODE((tmp_path / "unit.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.fault("J09")
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("clock", "another start of the machine"), ("clock", ""), ("received", 1e12), ("received", 0)],
+)
+def test_by_another_clock_a_command_is_as_new_as_its_daemon(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    """Nobody knows when it was heard; also of a file that says nothing about it, or nonsense."""
+    saved(tmp_path, FULL)
+    content = json.loads((tmp_path / "unit.json").read_bytes())
+    (content if key == "clock" else content["open"][0])[key] = value
+    (tmp_path / "unit.json").write_text(json.dumps(content))
+    before = time.monotonic()
+
+    (command,) = loaded(tmp_path)[0].open
+
+    assert before <= command.received <= time.monotonic()
 
 
 def test_the_newest_wins(tmp_path: Path) -> None:

@@ -227,6 +227,20 @@ def test_a_verdict_says_how_long_it_took() -> None:
     assert [answer["ms"] for answer in (*accepted, *done)] == [0.0, 1250.0]
 
 
+@pytest.mark.fault("J09")
+def test_what_is_answered_without_an_input_is_answered_at_once() -> None:
+    """The status has last heard the time with its last input; that was before the word."""
+    status = Story("boot [ready] +5 [sees]").status
+
+    told = [
+        status.quiet(Command("READY", "redis:c", 2000.0)),
+        status.unknown(Command("xyzzy", "redis:c", 3000.0)),
+        status.invalid(BadMessage("no command", b"?"), "redis:c", 4000.0),
+    ]
+
+    assert [verdict and verdict.ms for verdict in told] == [0.0, 0.0, 0.0]
+
+
 def test_a_newer_command_takes_the_place_of_one_still_waiting() -> None:
     """The older one gets its final verdict; only the newer one can still be done."""
     story = Story("boot [ready] start")
@@ -1762,6 +1776,19 @@ def test_a_memory_is_the_same_on_the_other_side() -> None:
 
     assert taken_up == left
     assert left == Memory("RUNNING", {"n": 3}, 1, "7-4", ())
+
+
+@pytest.mark.fault("J08")
+def test_what_nobody_has_answered_yet_is_left_to_the_next() -> None:
+    """Also by a daemon that never began: its name was taken, or it was killed before."""
+    left = Memory(open=(Command("pause", "redis:c", 990.0, id="a"),))
+    story = Story(memory=left)
+
+    turned_back = story.status.memory()
+    story.play("boot")
+
+    assert turned_back.open == left.open
+    assert story.status.memory().open == ()
 
 
 # ---- whatever happens ----------------------------------------------------------------------------

@@ -90,7 +90,8 @@ def _run(words: list[str]) -> int:
         parser().print_help(sys.stderr)
         return EXIT_USAGE
     if verb and verb not in VERBS:
-        complain(f"there is no verb {verb!a}{_meant(verb, VERBS)}; statusd --help lists them")
+        shown = _without_url(f"{verb!a}")
+        complain(f"there is no verb {shown}{_meant(verb, VERBS)}; statusd --help lists them")
         return EXIT_USAGE
     if "--version" in words and not verb:
         return int(import_module("statusd.cli.version").show(as_json="--json" in words))
@@ -111,9 +112,16 @@ def _obey(arguments: argparse.Namespace) -> int:
         return EXIT_CONFIG
 
 
+_USER = re.compile(r"([a-z][a-z+]*:/{1,2})\S*@")
+
+
 def complain(text: str) -> None:
-    """Tell the user what is wrong, on standard error."""
-    print(f"statusd: {text}", file=sys.stderr)
+    """Tell the user what is wrong, on standard error.
+
+    A url that was typed where none belongs may be repeated, but not with its user and password.
+    """
+    shown = _USER.sub(r"\1...@", text)
+    print(f"statusd: {shown}", file=sys.stderr)
 
 
 # ---- the parser ----------------------------------------------------------------------------------
@@ -165,8 +173,15 @@ class Parser(argparse.ArgumentParser):
         """Complain, and leave."""
         unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
         hint = _meant(unknown[1], self.meant._option_string_actions) if unknown else ""
-        complain(f"{message}{hint}; try: {self.meant.prog} --help")
+        complain(f"{_without_url(message)}{hint}; try: {self.meant.prog} --help")
         raise SystemExit(EXIT_USAGE)
+
+
+def _without_url(text: str) -> str:
+    """Return ``text`` up to the first url in it: what of it is a password, and where it ends,
+    can't be told when it stands where none belongs.
+    """
+    return re.sub(r"(?s)['\"]?[\w+.-]+://.*", "a url, which doesn't belong there", text)
 
 
 def _meant(typed: str, known: Iterable[str]) -> str:

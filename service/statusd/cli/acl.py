@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from statusd.cli import complain
+from statusd.cli.files import find_file, settings_file
 from statusd.core.errors import ConfigError
 from statusd.wire.names import NAMESPACE
 from statusd.wire.rights import ROLES, SHUT, example_password, user_line
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--file",
         action="append",
         default=[],
-        type=Path,
+        type=settings_file,
         metavar="FILE",
         help="settings of a unit; may be given for several",
     )
@@ -60,7 +60,6 @@ def main(arguments: argparse.Namespace) -> int:
 
 def _found(arguments: argparse.Namespace) -> tuple[str, list[str]]:
     """Return namespace and channels of all the settings that are asked for."""
-    from statusd.cli.files import find_file
     from statusd.settings import load
 
     default = [] if arguments.channel else filter(None, [find_file()])

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from statusd.cli.files import find_file, settings_file
 from statusd.wire.address import DEFAULT_URL, parse_url, with_credentials
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say where the broker is."""
     parser.add_argument("--url", help="the broker: redis://, rediss:// or unix://")
-    parser.add_argument("--file", type=Path, metavar="FILE", help="settings with a [redis] table")
+    parser.add_argument(
+        "--file", type=settings_file, metavar="FILE", help="settings with a [redis] table"
+    )
     parser.add_argument("--namespace", help="default: the settings' one, or statusd")
     parser.add_argument("-v", "--verbose", action="store_true", help="say which broker, and why")
 
@@ -68,35 +71,37 @@ def find(arguments: argparse.Namespace) -> tuple[Address, str, str]:
         or environ.get("STATUSD_REDIS__NAMESPACE")
         or str(table.get("namespace", "statusd"))
     )
-    url, how = _url(arguments, table, file)
+    url, how, where = _url(arguments, table, file)
     sentinel = ("sentinel_username", "sentinel_password", "sentinel_password_file")
     names = ("username", "password", "password_file", *sentinel)
     credentials = {
         name: environ.get(f"STATUSD_REDIS__{name.upper()}") or str(table.get(name, ""))
         for name in names
     }
-    return with_credentials(parse_url(url), **credentials), namespace, how
+    return with_credentials(parse_url(url, where), **credentials), namespace, how
 
 
 def _url(
     arguments: argparse.Namespace, table: dict[str, Any], file: Path | None
-) -> tuple[str, str]:
+) -> tuple[str, str, str]:
+    """Return the broker's url, how it was found, and what is to be looked at if it is wrong."""
     if arguments.url:
-        return arguments.url, "--url"
-    if os.environ.get("STATUSD_REDIS__URL"):
-        return os.environ["STATUSD_REDIS__URL"], "STATUSD_REDIS__URL"
+        return arguments.url, "--url", "--url"
+    variable = "STATUSD_REDIS__URL"
+    if os.environ.get(variable):
+        return os.environ[variable], variable, f"environment: {variable}"
     if "url" in table:
-        return str(table["url"]), str(file)
+        return str(table["url"]), str(file), f"{file}: redis.url"
     from statusd.daemon.embedded import running
 
     url = running()
     if url:
-        return url, "the running embedded broker"
-    return DEFAULT_URL, "the default"
+        how = "the running embedded broker"
+        return url, how, how
+    return DEFAULT_URL, "the default", ""
 
 
 def _table(given: Path | None) -> tuple[dict[str, Any], Path | None]:
-    from statusd.cli.files import find_file
     from statusd.core.errors import ConfigError
 
     file = given or find_file()
@@ -104,10 +109,12 @@ def _table(given: Path | None) -> tuple[dict[str, Any], Path | None]:
         return {}, None
     import tomllib
 
+    from statusd.toml_lines import mistake
+
     try:
         table = tomllib.loads(file.read_text(encoding="utf-8")).get("redis", {})
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+        raise ConfigError(f"{file}: {mistake(error)}") from None
     return table if isinstance(table, dict) else {}, file

@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 
+from statusd.cli.files import settings_file
 from statusd.cli.run import find_settings
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle, Part
@@ -25,7 +26,9 @@ TLS_FILES = ("ca_file", "cert_file", "key_file")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the settings (TOML)")
+    parser.add_argument(
+        "file", nargs="?", type=settings_file, metavar="FILE", help="the settings (TOML)"
+    )
     parser.epilog = """\
 examples:
   statusd check                what `statusd run` would say

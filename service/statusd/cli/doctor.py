@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from statusd.cli.files import settings_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +19,9 @@ _STYLES = {"ok": "green", "unknown": "dim", "warning": "yellow", "error": "bold 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the settings (TOML)")
+    parser.add_argument(
+        "file", nargs="?", type=settings_file, metavar="FILE", help="the settings (TOML)"
+    )
     parser.add_argument("--url", help="the broker, instead of the settings' one")
     parser.add_argument(
         "--admin-url",
@@ -47,8 +50,9 @@ def main(arguments: argparse.Namespace) -> int:
 
     file, settings = find_settings(arguments.file)
     if arguments.url:
+        parse_url(arguments.url, "--url")
         settings = with_url(settings, arguments.url)
-    admin = parse_url(arguments.admin_url) if arguments.admin_url else None
+    admin = parse_url(arguments.admin_url, "--admin-url") if arguments.admin_url else None
     found = [*local.examine(settings, file), *broker.examine(settings, admin)]
     _show(found, as_json=arguments.json)
     return findings.exit_code(found, strict=arguments.strict)

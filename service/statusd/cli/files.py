@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from pathlib import Path
+
+
+def settings_file(text: str) -> Path:
+    """Take an argument that names a file.
+
+    Raises:
+        argparse.ArgumentTypeError: it is a url, which may hold a password and is not repeated.
+    """
+    if "://" in text:
+        raise argparse.ArgumentTypeError("that is a url, and a file with settings is wanted here")
+    return Path(text)
 
 
 def default_files() -> list[Path]:

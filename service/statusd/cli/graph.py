@@ -24,6 +24,7 @@ from statusd.cli import (
     broker,
     complain,
 )
+from statusd.cli.files import find_file, settings_file
 from statusd.core import drawing
 from statusd.core.errors import Unavailable
 from statusd.core.lifecycle import Lifecycle
@@ -46,7 +47,11 @@ class _NoGraph(Exception):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     parser.add_argument(
-        "settings", nargs="?", type=Path, metavar="FILE", help="the settings (TOML), as --file"
+        "settings",
+        nargs="?",
+        type=settings_file,
+        metavar="FILE",
+        help="the settings (TOML), as --file",
     )
     endings = " ".join(_WRITERS)
     parser.add_argument(
@@ -67,7 +72,6 @@ exit codes: 0 drawn, 5 no such unit, 64 unknown ending, 69 no broker or no Graph
 
 def main(arguments: argparse.Namespace) -> int:
     """Draw the lifecycle of the settings that `statusd run` would use."""
-    from statusd.cli.files import find_file
     from statusd.settings import load_lifecycle
 
     write = _WRITERS.get(arguments.output.suffix.lower()) if arguments.output else _mermaid

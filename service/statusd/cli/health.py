@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from statusd.cli import complain
+from statusd.cli.files import find_file, settings_file
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.wire.local import HEALTH, Local, sockets
 from statusd.wire.names import default_name
@@ -25,7 +26,11 @@ EXIT_SICK = 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     parser.add_argument(
-        "file", nargs="?", type=Path, metavar="FILE", help="settings: the unit that they are for"
+        "file",
+        nargs="?",
+        type=settings_file,
+        metavar="FILE",
+        help="settings: the unit that they are for",
     )
     parser.add_argument(
         "--socket", default="", metavar="PATH", help="a daemon's socket, or a folder of some"
@@ -102,19 +107,20 @@ def _whom(arguments: argparse.Namespace) -> dict[str, Path]:
 
 
 def _table(given: Path | None) -> dict[str, Any]:
-    from statusd.cli.files import find_file
 
     file = given or find_file()
     if file is None:
         return {}
     import tomllib
 
+    from statusd.toml_lines import mistake
+
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:
-        raise ConfigError(f"{file}: not valid TOML: {error}") from None
+        raise ConfigError(f"{file}: {mistake(error)}") from None
 
 
 def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any]:

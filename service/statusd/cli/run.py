@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from statusd.cli.files import default_files, find_file
+from statusd.cli.files import default_files, find_file, settings_file
 from statusd.core.errors import ConfigError
 from statusd.core.words import compile_table
 from statusd.settings import Settings, load, with_url
@@ -18,7 +18,9 @@ from statusd.settings import Settings, load, with_url
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
-    parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the settings (TOML)")
+    parser.add_argument(
+        "file", nargs="?", type=settings_file, metavar="FILE", help="the settings (TOML)"
+    )
     parser.add_argument(
         "--embedded", action="store_true", help="start a private broker beside the daemon"
     )

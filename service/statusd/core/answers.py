@@ -29,6 +29,10 @@ class Moment:
     seq: int = 0
     now: float = 0.0
 
+    def reach(self, now: float) -> None:
+        """Be at ``now``, or later: what is answered outside of an input is so when it is heard."""
+        self.now = max(self.now, now)
+
 
 @dataclass(slots=True)
 class Answers:
@@ -83,6 +87,8 @@ class Answers:
     def again(self, command_id: str, reply_to: str = "") -> Verdict | None:
         """Return the recorded verdict to the command of that id if it was heard, else None.
 
+        Its ``ms`` is recorded too: so long the command took when it was heard first.
+
         Args:
             reply_to: where it goes this time as well.
         """
@@ -93,6 +99,7 @@ class Answers:
 
     def invalid(self, error: BadMessage, source: str, received: float) -> Verdict:
         """Return the verdict to a message that is no command."""
+        self.moment.reach(received)
         shown = error.raw[:40].decode("ascii", "backslashreplace")
         known = error.fields
         command = Command(

@@ -301,6 +301,8 @@ class Answer(enum.Enum):
         return self not in (Answer.ACCEPTED, Answer.POSTPONED)
 
 
+_MS = ',"ms":'
+
 FINAL = frozenset(answer.value for answer in Answer if answer.is_final)
 """The verdicts after which none follows, as they stand on the wire."""
 
@@ -346,6 +348,14 @@ class Verdict:
     def text(self) -> str:
         """The same as JSON."""
         return self._text or to_json(self._fields)
+
+    def timed(self, ms: float) -> Verdict:
+        """Return the same, as given so many milliseconds after its command was heard."""
+        if self._fields is not None:
+            return Verdict({**self._fields, "ms": ms}, self.reply_to)
+        head = self._text.rpartition(_MS)[0]  # in a text that was made as such, it stands last
+        text = f"{head}{_MS}{ms!r}}}"
+        return Verdict(None, self.reply_to, text, self.kind, self.id, self.word, ms)
 
     @property
     def count(self) -> int:

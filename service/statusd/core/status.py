@@ -184,7 +184,7 @@ class Status:
             args=dict(self.args),
             run=self.worker.run,
             last_event=self.last_event,
-            open=tuple(self._answers.open.values()),
+            open=(*self._left.open, *self._answers.open.values()),
             place=self.place,
         )
 
@@ -432,6 +432,7 @@ class Status:
 
     def quiet(self, command: Command) -> Verdict | None:
         """Return the verdict to a plain word if it changes nothing at all, else None."""
+        self._moment.reach(command.received)
         decision = self._decide(command.word)
         if not command.is_plain or decision is None:
             return None
@@ -460,6 +461,7 @@ class Status:
 
     def unknown(self, command: Command) -> Verdict:
         """Return the verdict to a command whose word no state knows."""
+        self._moment.reach(command.received)
         near = nearest(command.word, self.table.vocabulary)
         more: dict[str, Any] = {"did_you_mean": near} if near else {}
         reason = f"{command.word} is no word"

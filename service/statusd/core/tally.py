@@ -5,7 +5,7 @@ Pure: the time comes in as ``now`` (monotonic seconds).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from statusd.core.messages import Answer, Verdict
@@ -16,12 +16,21 @@ MOST_SPELLINGS = 256
 """So many different messages are remembered between two changes of state."""
 
 
+UNKNOWN = float("inf")
+"""When a word was heard that was counted and no more."""
+
+
 @dataclass(slots=True)
 class Slot:
-    """One message that changes nothing, and how often it was heard since it was last answered."""
+    """One message that changes nothing, and how often it was heard since it was last answered.
+
+    Args:
+        since: when the first of them was heard; `UNKNOWN` until the next look.
+    """
 
     verdict: Verdict
     count: int = 0
+    since: float = UNKNOWN
 
 
 @dataclass(slots=True)
@@ -41,54 +50,71 @@ class Tally:
     _junk_slot: Slot | None = None
     _junk_told: float = float("-inf")
 
-    def count(self, key: bytes, verdict: Verdict) -> None:
+    def count(self, key: bytes, verdict: Verdict, now: float) -> None:
         """Count a message answered by ``verdict``; the next one like it is found in `slots`."""
-        slot = Slot(verdict, 1)
+        slot = Slot(verdict, 1, now)
         if len(self.slots) < MOST_SPELLINGS:
             self.slots[key] = slot
         else:
             self._untold.append(slot)
 
-    def count_junk(self, make_verdict: Callable[[], Verdict]) -> None:
+    def count_junk(self, make_verdict: Callable[[], Verdict], now: float) -> None:
         """Count a message that is no command; only the first one's verdict is ever made."""
         self.junk += 1
         if self._junk_slot is None:
-            self._junk_slot = Slot(make_verdict())
+            self._junk_slot = Slot(make_verdict(), 0, now)
         self._junk_slot.count += 1
 
-    def forget(self) -> None:
-        """The state has changed: what was counted is told as it was, later words anew."""
+    def forget(self, heard: float) -> None:
+        """The state has changed: what was counted is told as it was, later words anew.
+
+        Args:
+            heard: when what was counted since `tell` was heard.
+        """
         if not self.slots:
             return
-        self._untold.extend(slot for slot in self.slots.values() if slot.count)
+        self._untold.extend(self._counted(heard))
         self.slots.clear()
 
-    def tell(self, now: float) -> list[Verdict]:
-        """Return the answers that are due; what is held back is due again in a second at most."""
+    def tell(self, now: float, heard: float) -> list[Verdict]:
+        """Return the answers that are due; what is held back is due again in a second at most.
+
+        Args:
+            heard: when what was counted since the last time was heard. To be told with each batch
+                of messages: a word that is known is counted and nothing more, not even timed.
+        """
         self._tokens = min(PER_SECOND, self._tokens + (now - self._refilled) * PER_SECOND)
         self._refilled = now
         told: list[Verdict] = []
         while self._untold and self._tokens >= 1:
-            told.append(self._spend(self._untold.pop(0)))
-        for slot in self.slots.values():
-            if slot.count and self._tokens >= 1:
-                told.append(self._spend(slot))
+            told.append(self._spend(self._untold.pop(0), now))
+        for slot in self._counted(heard):
+            if self._tokens >= 1:
+                told.append(self._spend(slot, now))
         if self._junk_slot is not None and now - self._junk_told >= 1:
-            told.append(_summed(self._junk_slot))
+            told.append(_summed(self._junk_slot, now))
             self._junk_slot, self._junk_told = None, now
         self._merge_untold()
         return told
 
-    def tell_all(self) -> list[Verdict]:
+    def tell_all(self, now: float, heard: float) -> list[Verdict]:
         """Return every answer that was held back: nobody will ask again."""
-        self.forget()
+        self.forget(heard)
         if self._junk_slot is not None:
             self._untold.append(self._junk_slot)
             self._junk_slot = None
         self._merge_untold()
-        told = [_summed(slot) for slot in self._untold]
+        told = [_summed(slot, now) for slot in self._untold]
         self._untold.clear()
         return told
+
+    def _counted(self, heard: float) -> Iterator[Slot]:
+        """Yield the slots that wait to be told, each with the time from which on it waits."""
+        for slot in self.slots.values():
+            if slot.count:
+                if slot.since == UNKNOWN:
+                    slot.since = heard
+                yield slot
 
     @property
     def holds_back(self) -> bool:
@@ -105,11 +131,11 @@ class Tally:
         waiting = (*self._untold, *self.slots.values())
         return self._told + sum(slot.count for slot in waiting)
 
-    def _spend(self, slot: Slot) -> Verdict:
+    def _spend(self, slot: Slot, now: float) -> Verdict:
         self._tokens -= 1
         self._told += slot.count
-        verdict = _summed(slot)
-        slot.count = 0
+        verdict = _summed(slot, now)
+        slot.count, slot.since = 0, UNKNOWN
         return verdict
 
     def _merge_untold(self) -> None:
@@ -121,15 +147,17 @@ class Tally:
             key = (slot.verdict.kind, slot.verdict.fields.get("reason"))
             if key in merged:
                 merged[key].count += slot.count
+                merged[key].since = min(merged[key].since, slot.since)
             else:
                 merged[key] = slot
         self._untold = list(merged.values())
 
 
-def _summed(slot: Slot) -> Verdict:
+def _summed(slot: Slot, now: float) -> Verdict:
+    verdict = slot.verdict.timed(round((now - slot.since) * 1000, 1))
     if slot.count == 1:
-        return slot.verdict
-    fields = dict(slot.verdict.fields)
+        return verdict
+    fields = dict(verdict.fields)
     if fields["verdict"] == Answer.INVALID.value:
         fields["reason"] = f"{fields['reason']} (and {slot.count - 1} more)"
     return Verdict(fields | {"count": slot.count}, slot.verdict.reply_to)

@@ -31,6 +31,7 @@ class Hearing:
         look_again: called when answers held back may be due.
         is_behind: tells whether something that came earlier has yet to be decided.
         echoed: gets what is heard on the unit's own canary channel.
+        heard_at: returns when the messages arrived that are being told (loop's time).
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Hearing:
         look_again: Callable[[], None],
         is_behind: Callable[[], bool],
         echoed: Callable[[bytes], None],
+        heard_at: Callable[[], float],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._status = status
@@ -54,6 +56,7 @@ class Hearing:
         self._is_behind = is_behind
         self._canary = names.canary.encode()
         self._echoed = echoed
+        self._heard_at = heard_at
         self._tally = Tally()
         self._slots = self._tally.slots
         self._known: dict[bytes, tuple[str, str]] = {}
@@ -83,18 +86,19 @@ class Hearing:
 
     def forget(self) -> None:
         """The status may have changed: what changes nothing must be found out anew."""
-        self._tally.forget()
+        if self._slots:
+            self._tally.forget(self._heard_at())
 
     def answers(self) -> list[Verdict]:
         """Return the answers that are due, and see that the rest is not forgotten."""
-        told = self._tally.tell(self._loop.time())
+        told = self._tally.tell(self._loop.time(), self._heard_at())
         if self._tally.holds_back and self._held_back is None:
             self._held_back = self._loop.call_later(HELD_BACK_S, self._due)
         return told
 
     def last_answers(self) -> list[Verdict]:
         """Return every answer that was held back: nothing is heard any more."""
-        return self._tally.tell_all()
+        return self._tally.tell_all(self._loop.time(), self._heard_at())
 
     def _due(self) -> None:
         self._held_back = None
@@ -120,9 +124,9 @@ class Hearing:
             return
         quiet = None if self._is_behind() else self._status.quiet(command)
         if quiet is not None:
-            self._tally.count(channel + payload, quiet)
+            self._tally.count(channel + payload, quiet, command.received)
         elif self._status.is_unknown(command):
-            self._tally.count_junk(lambda: self._status.unknown(command))
+            self._tally.count_junk(lambda: self._status.unknown(command), command.received)
         else:
             self._decided += 1
             if not command.by and len(self._known) < MOST_SPELLINGS:
@@ -136,7 +140,7 @@ class Hearing:
             self._tally.junk += 1
             self._take(ev.Misspoken(error, source, now))
         else:
-            self._tally.count_junk(lambda: self._status.invalid(error, source, now))
+            self._tally.count_junk(lambda: self._status.invalid(error, source, now), now)
 
     def has_expired(self, command: Command) -> bool:
         """Tell whether ``command`` must not be obeyed any more, by the broker's clock."""

@@ -159,6 +159,7 @@ class Daemon:
             look_again=self.settle,
             is_behind=lambda: self._busy,
             echoed=self._echoed,
+            heard_at=self._ear.heard_at,
         )
         self.hear = self._hearing.hear
         self._commands = CommandStream(
@@ -211,7 +212,7 @@ class Daemon:
             complain=self._complain_of_stuck,
         )
         self.left: asyncio.Future[int] = self._loop.create_future()
-        self._drained: asyncio.Future[None] = self._loop.create_future()
+        self._drained: asyncio.Future[None] | None = None
         self._local = LocalSocket(parts.socket, self._hear_local)
         self._holder: Holder | None = None
         self._held: list[Verdict] = []
@@ -336,20 +337,32 @@ class Daemon:
             sink.close(max(0.0, patience_ends - self._loop.time()))
 
     async def _say_last_words(self) -> None:
-        if self._held:  # a write is under way, and it is short
+        if self._held or self._unkept is not None:  # a write is under way, and it is short
             await self._parts.state_file.idle(STATE_S)
+            self._go_on()
             self._say_held()
         if self._holder is None:
             self._presence.leave()
             self._mouth.flush()
         if self._mouth.outbox:
-            if self._mouth.state is not LinkState.LISTENING:
-                self._mouth.hurry()
-            await asyncio.wait([self._drained], timeout=FLUSH_S)
+            await self._drain()
         unsent = self._mouth.outbox.unsent(MOST_UNSENT)
         if unsent:
             log.warning("outbox.unsent", lines=len(unsent), then="the next start sends them")
+        if unsent != self._inherited:  # what the broker has, the next start must not send
+            self._inherited = unsent
             self._keep(unsent)
+
+    async def _drain(self) -> None:
+        """Wait until the broker has everything, or one try at it has failed; `FLUSH_S` at most.
+
+        Only from here on can that be told: before, more last words may come, however empty the
+        outbox is.
+        """
+        if self._mouth.state is not LinkState.LISTENING:
+            self._mouth.hurry()
+        self._drained = self._loop.create_future()
+        await asyncio.wait([self._drained], timeout=FLUSH_S)
 
     # ---- one way in --------------------------------------------------------------------------
 
@@ -435,7 +448,7 @@ class Daemon:
             self._keep(self._inherited)
         logs.flush()
         self._complain_of_drops()
-        if self.left.done() and not self._mouth.outbox:
+        if not self._mouth.outbox:
             self._stop_flushing()
 
     def _keep(self, unsent: tuple[Line, ...]) -> int:
@@ -579,7 +592,7 @@ class Daemon:
         """Log that another attempt has failed, unless that is no news."""
         if link is self._mouth:
             self._presence.unreachable()
-        if self.left.done() and link is self._mouth:
+        if link is self._mouth:
             self._stop_flushing()  # one try for the last words was granted
         if link is self._ear and self._outages.began(link.trouble):
             self._save = True
@@ -603,7 +616,7 @@ class Daemon:
             self._failed_reply(line[0], str(reply))
 
     def _stop_flushing(self) -> None:
-        if not self._drained.done():
+        if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
     def _failed_reply(self, command: object, reason: str) -> None:

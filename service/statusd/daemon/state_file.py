@@ -11,8 +11,10 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ PAUSE_S = 0.05
 """The shortest time between two writes, in seconds."""
 CLOSE_S = 1.0
 """So long the last write may take, in seconds."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+"""Whose content tells one start of this machine from another, and with it their clocks."""
 
 
 class StateFile:
@@ -80,7 +84,7 @@ class StateFile:
         """
         try:
             content = json.loads(self.path.read_bytes())
-            memory, boot = _memory(content), int(content["boot"])
+            memory, boot = _memory(content, time.monotonic()), int(content["boot"])
             self._on_disk = _ids(memory)
             return memory, boot
         except FileNotFoundError:
@@ -166,6 +170,7 @@ def _encode(memory: Memory, boot: int) -> bytes:
     content = {
         "format": FORMAT,
         "boot": boot,
+        "clock": _clock(),
         "goal": memory.goal,
         "args": memory.args,
         "run": memory.run,
@@ -180,7 +185,23 @@ def _encode(memory: Memory, boot: int) -> bytes:
 
 def _kept(command: Command) -> dict[str, Any]:
     known = asdict(command)
-    return {key: known[key] for key in ("word", "source", "id", "by", "reply_to")}
+    return {key: known[key] for key in ("word", "source", "received", "id", "by", "reply_to")}
+
+
+@lru_cache(maxsize=1)
+def _clock() -> str:
+    """Return the name of the monotonic clock: all processes share it until the machine restarts."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+def _command(kept: dict[str, Any], now: float, *, same_clock: bool) -> Command:
+    """Return an open command; by another clock nobody knows when it was heard: it is so now."""
+    command = Command(**kept)
+    received = float(command.received)
+    return replace(command, received=received if same_clock and 0 < received <= now else now)
 
 
 def _line(parts: list[Any]) -> Line:
@@ -193,15 +214,16 @@ def _deaf(kept: dict[str, Any] | None) -> Deaf | None:
     return None if kept is None else Deaf(float(kept["since"]), str(kept["reason"]))
 
 
-def _memory(content: dict[str, Any]) -> Memory:
+def _memory(content: dict[str, Any], now: float) -> Memory:
     if content["format"] != FORMAT:
         raise ValueError("another format")
+    same = bool(_clock()) and content.get("clock") == _clock()
     return Memory(
         goal=str(content["goal"]),
         args=dict(content["args"]),
         run=int(content["run"]),
         last_event=str(content["last_event"]),
-        open=tuple(Command(**kept) for kept in content["open"]),
+        open=tuple(_command(kept, now, same_clock=same) for kept in content["open"]),
         unsent=tuple(_line(line) for line in content.get("unsent", ())),
         place=Place.parse(content.get("cursor")),
         deaf=_deaf(content.get("deaf")),

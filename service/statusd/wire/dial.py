@@ -10,7 +10,7 @@ import hiredis
 
 from statusd.core.errors import Unavailable
 from statusd.wire.address import Address
-from statusd.wire.resp import NOTHING, pack_all, reader
+from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,9 +88,9 @@ class Dial:
             Unavailable: as for `call`; what the others did is done.
         """
         replies = self.replies(lines)
-        for reply in replies:
+        for line, reply in zip(lines, replies, strict=True):
             if isinstance(reply, hiredis.ReplyError):
-                raise Unavailable(f"{self._address} says: {reply}")
+                raise Unavailable(f"{self._address} says: {complaint(reply, line)}")
         return replies
 
     def replies(self, lines: Sequence[Line]) -> list[Any]:

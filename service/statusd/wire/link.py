@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import enum
-import re
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from statusd.core.outbox import Line, Outbox
 from statusd.wire.address import Address
 from statusd.wire.dial import find_master
 from statusd.wire.names import glob_regex, is_pattern
-from statusd.wire.resp import NOTHING, pack_all, reader
+from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 
 CONNECT_S = 2.0
 """The longest wait for a connection, and again for the broker's confirmations, in seconds."""
@@ -187,6 +186,11 @@ class Link:
         if self._connection is not None:
             self._connection.doubt(reason)
 
+    def heard_at(self) -> float:
+        """Return when the broker said something last (loop's time); now, without a connection."""
+        connection = self._connection
+        return connection.heard_at if connection is not None else asyncio.get_running_loop().time()
+
     def unheard_s(self, now: float) -> float:
         """Return for how long the broker has pushed nothing, in seconds (loop's time)."""
         return now - self._connection.pushed_at if self._connection is not None else 0.0
@@ -341,7 +345,8 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = bytearray(BUFFER)
         self._unfinished = 0
         self._deadline: asyncio.TimerHandle | None = None
-        self._heard_at = 0.0
+        self.heard_at = 0.0
+        """When the broker said something last (loop's time)."""
         self._sends = False
         """Every reply from now on is to a line of the outbox."""
         self.pushed_at = 0.0
@@ -374,7 +379,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         transport.write(pack_all(lines))
         if self._deadline is None:
-            self._heard_at = self._loop.time()
+            self.heard_at = self._loop.time()
             self._deadline = self._loop.call_later(REPLY_S, self._check_replies)
 
     def ask(self, lines: Sequence[Line]) -> None:
@@ -424,10 +429,10 @@ class Connection(asyncio.BufferedProtocol):
         if not self._link.outbox.in_flight and not self._asked:
             return
         # Whatever comes is a sign of life: the reply may stand behind megabytes of messages.
-        silent_s = self._loop.time() - self._heard_at
+        silent_s = self._loop.time() - self.heard_at
         if silent_s >= REPLY_S + LATE_S:
             # We were stopped or starved: the loop tells timers before it reads what has arrived.
-            self._heard_at += silent_s - REPLY_S + LATE_S
+            self.heard_at += silent_s - REPLY_S + LATE_S
             self._deadline = self._loop.call_later(LATE_S, self._check_replies)
         elif silent_s >= REPLY_S:
             self.doubt(f"no reply for {silent_s:.0f} s")
@@ -465,7 +470,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what arrived: the hot path."""
-        self._heard_at = self._loop.time()
+        self.heard_at = self._loop.time()
         gets, pushed, outbox = self._reader.gets, False, self._link.outbox
         hear, push, error = self._tell, hiredis.PushNotification, hiredis.ReplyError
         try:
@@ -490,7 +495,7 @@ class Connection(asyncio.BufferedProtocol):
         except hiredis.ProtocolError as broken:
             self.doubt(f"not RESP: {broken}")
         if pushed:
-            self.pushed_at = self._heard_at
+            self.pushed_at = self.heard_at
         self._listener.settle()
         if self._sends and not outbox.in_flight:
             self._link.flush()
@@ -553,7 +558,7 @@ class Connection(asyncio.BufferedProtocol):
         link = self._link
         if isinstance(reply, hiredis.ReplyError):
             if line[0] not in ("CLIENT", "TIME"):
-                self.doubt(_without_secret(str(reply)))
+                self.doubt(complaint(reply, line))
                 return
         elif line[0] == "HELLO":
             # Whoever listens there may be no Redis, or even we: a connection to a dead port of this
@@ -590,11 +595,6 @@ def _server(reply: dict[bytes, object]) -> Server:
     told = {key: value for key, value in reply.items() if isinstance(value, bytes)}
     # Valkey calls itself redis here, for old clients' sake; its own name stands in INFO only.
     return Server(told.get(b"server", b"").decode(), told.get(b"version", b"").decode())
-
-
-def _without_secret(text: str) -> str:
-    """An error may repeat the arguments of the command; HELLO's are secrets."""
-    return re.sub(r"(?i)(with args beginning with:).*", r"\1 ...", text)
 
 
 def _set_socket_options(sock: socket.socket | None) -> None:

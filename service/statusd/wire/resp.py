@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
@@ -20,6 +21,20 @@ pack: Callable[[Line], bytes] = cast("Callable[[Line], bytes]", hiredis.pack_com
 def pack_all(lines: Iterable[Line]) -> bytes:
     """Encode several commands, to be written at once."""
     return b"".join(map(pack, lines))
+
+
+def complaint(reply: object, line: Line) -> str:
+    """Return the error that is the ``reply`` to ``line``, without what it repeats of a secret.
+
+    A server that is too old, or no Redis at all, may repeat what it doesn't understand.
+    """
+    text = str(reply)
+    if line[:1] != ("HELLO",):
+        return text
+    text = re.sub(r"(?is)(with args beginning with:).*", r"\1 ...", text)
+    for secret in map(str, line[4:]):  # HELLO 3 AUTH user password
+        text = text.replace(secret, "...")
+    return text
 
 
 def reader() -> hiredis.Reader:
