@@ -31,6 +31,7 @@ def start() -> Iterator[Start]:
                 subprocess.Popen(
                     command,
                     start_new_session=True,
+                    stdin=subprocess.PIPE,  # whatever ours is: who reads it shall wait
                     stdout=subprocess.PIPE,
                     env={**os.environ, **more},
                 )
