@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import hypothesis
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -185,6 +185,9 @@ def shows(text: str) -> list[str]:
 @pytest.mark.fault("J07", "X08", "C02")
 @hypothesis.settings(deadline=None, max_examples=400)
 @given(secrets(), st.sampled_from(PLACES))
+@example("Xyzzy@/PLUGH", "unix://:{}@/run/r.sock")  # which would be a path
+@example("Xyzzy@PLUGH/1", "redis://:{}@broker/0")  # which would be a host, and a database
+@example("Xyzzy@PLUGH/1?ssl_ca_certs=plover47", "rediss://:{}@broker/0")
 def test_no_secret_is_ever_shown(secret: str, place: str) -> None:
     """Wherever it stands in a url and whatever is in it: neither in an error nor as an address."""
     for form in forms(secret):
