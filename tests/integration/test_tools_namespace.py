@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import ExitStack
 
 import pytest
 import redis
@@ -13,12 +14,13 @@ from tests.tools import Broker, Namespace, wait_until
 pytestmark = pytest.mark.skipif(bool(Namespace.why_not()), reason=Namespace.why_not())
 
 
-def cables() -> str:
-    """Return the names of all network interfaces and namespaces."""
-    return "".join(
+def found(namespace: Namespace) -> tuple[bool, bool]:
+    """Tell whether there is its end of the cable here, and whether there is itself."""
+    addresses, names = (
         subprocess.run(["ip", *words], capture_output=True, text=True, check=True).stdout
-        for words in (["-brief", "link"], ["netns", "list"])
+        for words in (["-brief", "address"], ["netns", "list"])
     )
+    return f" {namespace.near}/30" in addresses, namespace.inside[-1] in names
 
 
 def test_a_pulled_cable_says_nothing_and_a_plugged_one_carries_on() -> None:
@@ -48,9 +50,24 @@ def answers(client: redis.Redis) -> bool:
 
 def test_nothing_of_it_is_left() -> None:
     """Neither cable nor namespace."""
-    before = cables()
+    with Namespace() as namespace:
+        assert found(namespace) == (True, True)
 
-    with Namespace():
-        assert cables() != before
+    assert found(namespace) == (False, False)
 
-    assert cables() == before
+
+def test_two_at_a_time_are_apart() -> None:
+    """Each has addresses of its own: either answers, and one can be pulled without the other."""
+    with ExitStack() as stack:
+        clients = []
+        for namespace in (stack.enter_context(Namespace()), stack.enter_context(Namespace())):
+            broker = Broker(BROKERS["valkey"], 6379, inside=namespace.inside, host=namespace.far)
+            clients.append(stack.enter_context(broker).client())
+        clients[0].set("whose", "the first one's")
+        clients[1].set("whose", "the second one's")
+
+        namespace.pull()
+
+        assert clients[0].get("whose") == b"the first one's"
+        with pytest.raises(redis.TimeoutError):
+            clients[1].get("whose")

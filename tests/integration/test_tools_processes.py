@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.tools import SESSION, Process, processes_with_marker, wait_until
-from tests.tools.processes import MARKER, descendants
+from tests.tools.processes import MARKER, descendants, is_abandoned
 
 FAMILY = """
 import subprocess, sys
@@ -75,6 +75,21 @@ def test_another_process_of_the_same_pid_is_never_killed(
     assert earlier.group == 0
     with pytest.raises(subprocess.TimeoutExpired):
         family.wait(0.1)
+
+
+def test_an_owner_is_abandoned_once_it_is_dead(family: subprocess.Popen[bytes]) -> None:
+    """Not before; and of those in another PID namespace nobody can tell."""
+    process = Process.of(family.pid)
+    assert process is not None
+    namespace, _, number = process.name.partition("-")
+    elsewhere = f"{int(namespace, 16) + 1:x}-{number}"
+    assert not is_abandoned(process.name)
+
+    process.kill()
+
+    wait_until(lambda: is_abandoned(process.name), 5.0, "its end to be seen")
+    assert not is_abandoned(elsewhere)
+    assert not is_abandoned(SESSION.partition("/")[0])
 
 
 def test_nobody_has_no_process() -> None:

@@ -30,7 +30,7 @@ from tests.tools import (
     processes_with_marker,
     wait_until,
 )
-from tests.tools.processes import MARKER
+from tests.tools.processes import MARKER, dying_with_us
 
 
 class Parent:
@@ -42,7 +42,7 @@ class Parent:
         self.marker = variables[MARKER]
         with self._file.open("wb") as out:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.parents", name, url],
+                dying_with_us([sys.executable, "-m", "tests.parents", name, url]),
                 cwd=directory,
                 env=variables,
                 stdin=subprocess.DEVNULL,

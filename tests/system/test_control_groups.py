@@ -13,33 +13,21 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Run
-from tests.tools import SESSION, Broker, wait_until
-
-MOUNT = Path("/sys/fs/cgroup")
+from tests.tools import Broker, wait_until
+from tests.tools.control_groups import CannotGroup, make, remove
 
 
 @contextlib.contextmanager
 def control_group(controller: str) -> Iterator[Path]:
     """Make a control group below our own, and remove it when everything in it is gone."""
-    rows = Path("/proc/self/cgroup").read_text().splitlines()
-    own = next((row.split(":", 2)[2] for row in rows if row.split(":")[1] == controller), None)
-    if own is None:
-        pytest.skip(f"no {controller} hierarchy of the first kind here")
-    group = MOUNT / controller / own.lstrip("/") / f"statusd-{SESSION}"
     try:
-        group.mkdir()
-    except OSError as error:
-        pytest.skip(f"no control group can be made here: {error.strerror}")
+        group = make(controller)
+    except CannotGroup as reason:
+        pytest.skip(str(reason))
     try:
         yield group
     finally:
-        wait_until(lambda: _is_removed(group), 15, f"{group} to be empty")
-
-
-def _is_removed(group: Path) -> bool:
-    with contextlib.suppress(OSError):
-        group.rmdir()
-    return not group.exists()
+        remove(group)
 
 
 @pytest.mark.fault("W14")
@@ -80,8 +68,9 @@ def test_the_kernel_that_kills_for_memory_is_named(broker: Broker, run: Run) -> 
     """The counter of the unit's own control group has grown while the worker lived."""
     with control_group("memory") as group:
         wait = "while [ ! -e limited ]; do sleep 0.01; done"
-        eat = f"{wait}; exec '{sys.executable}' -c 'a = []\nwhile 1: a.append(bytes(1000000))'"
-        unit = run("", broker.url, worker={"command": ["sh", "-c", eat], "restart": "never"})
+        eat = f"{wait}; exec \"$0\" -c 'a = []\nwhile 1: a.append(bytes(1000000))'"
+        command = ["sh", "-c", eat, sys.executable]
+        unit = run("", broker.url, worker={"command": command, "restart": "never"})
         unit.wait_state("RUNNING")
         (group / "memory.limit_in_bytes").write_text(str(200 * 2**20))
         (group / "cgroup.procs").write_text(str(unit.pid))

@@ -16,7 +16,7 @@ import pytest
 
 from tests.system.commands import statusd
 from tests.system.test_readme import blocks, changes, redis_cli, shell_lines
-from tests.tools import Broker, Process, environment, wait_until
+from tests.tools import Broker, Process, environment, killing, wait_until
 
 EXAMPLES = Path("examples")
 
@@ -245,6 +245,7 @@ def test_the_attached_script_does_what_its_readme_says(broker: Broker, tmp_path:
         subprocess.Popen(
             ["python", "scan.py"], cwd=folder, env=variables, stdout=out, stderr=out
         ) as it,
+        killing(it),
     ):
         leads_to = ["RUNNING", "PAUSED", "RUNNING", "RUNNING", "END"]
         for line, state in zip(["true", *lines], leads_to, strict=True):

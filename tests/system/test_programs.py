@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -311,19 +312,17 @@ def test_a_grandchild_is_heard_and_a_stranger_is_not(
     program: Callable[..., Program], broker: Broker
 ) -> None:
     """`systemd-notify` in a script is a child of the program; the socket's name is a secret."""
-    says = notifier("STATUS=by a child", then="")
-    unit = program(
-        ["sh", "-c", f"'{says[0]}' -uc \"$0\"; echo $NOTIFY_SOCKET; sleep 1000", says[2]]
-    )
-    wait_until(lambda: "statusd/" in unit.output(), 15, "the socket's name")
+    tell = '"$0" "$@"; echo "heard at $NOTIFY_SOCKET."; sleep 1000'
+    unit = program([*sh(tell), *notifier("STATUS=by a child", then="")])
+    told = re.compile(r"heard at @(.+)\.$", re.MULTILINE)
+    name = wait_until(lambda: told.search(unit.output()), 15, "the socket's name")[1]
 
     unit.signal(signal.SIGTERM)
     unit.wait_exit(15)
 
     assert document(broker)["text"] == "by a child"
-    name = next(line for line in unit.output().splitlines() if "@statusd/" in line)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as late, pytest.raises(OSError):  # noqa: PT011  # whichever the kernel says
-        late.connect("\0" + name.split("@")[1])
+        late.connect(f"\0{name}")
 
 
 # ---- args ---------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import stat
@@ -26,7 +27,7 @@ from statusd.fleet import Fleet
 from statusd.settings import Settings
 from tests.conftest import Run
 from tests.system.commands import statusd
-from tests.tools import Broker, Program, environment, wait_until
+from tests.tools import Broker, Program, environment, killing, wait_until
 
 README = Path("README.md").read_text(encoding="utf-8")
 DOCS = sorted(Path("docs").glob("*.md"))
@@ -50,7 +51,7 @@ def made(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     with (
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(
-            ["make", "run", f"STATE={tmp_path / 'state'}", f"VENV={Path(sys.prefix)}"],
+            ["make", "run", f"STATE={tmp_path / 'state'}", f"VENV={os.path.relpath(sys.prefix)}"],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -78,7 +79,7 @@ def test_thirty_seconds_to_success(made: subprocess.Popen[str], tmp_path: Path) 
 
     for line, state in zip(shell_lines(blocks(README, "sh")[1]), states, strict=True):
         before = changes(log)
-        here = line.replace(".venv/bin/", f"{Path(sys.prefix, 'bin')}/")
+        here = line.replace(".venv/bin/", shlex.quote(f"{sys.prefix}/bin/"))
         typed = subprocess.run(here, shell=True, env=environment, timeout=10, check=False)
         assert typed.returncode == 0, line
         wait_until(lambda b=before, s=state: s in changes(log)[len(b) :], 10, f"{state} by {line}")  # type: ignore[misc]  # mypy can't infer lambdas with defaults
@@ -99,12 +100,9 @@ def heard(log: Path, state: str) -> bool:
 def redis_cli(directory: Path, port: int) -> Path:
     """Make a redis-cli that talks to ``port``: the real one, or a stand-in by redis-py."""
     real = shutil.which("redis-cli")
-    script = f'#!/bin/sh\nexec {real} -p {port} "$@"\n'
-    if real is None:
-        script = (
-            f"#!{sys.executable}\nimport redis, sys\n"
-            f"print(redis.Redis(port={port}).execute_command(*sys.argv[1:]))\n"
-        )
+    python = f"import redis, sys; print(redis.Redis(port={port}).execute_command(*sys.argv[1:]))"
+    words = [real, "-p", str(port)] if real else [sys.executable, "-c", python]
+    script = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
     folder = directory / "bin"
     folder.mkdir()
     file = folder / "redis-cli"
@@ -221,12 +219,14 @@ def test_the_readme_s_fleet_is_asked(counter: dict[str, str], broker: Broker) ->
     """Each line, `watch` as long as it takes to see an event; then the same from Python."""
     send, status, watch, history = shell_lines(blocks(README, "sh")[4])
     python = blocks(README, "python")[2].replace("redis://127.0.0.1:6379/0", broker.url)
-    with subprocess.Popen(watch.split(), env=counter, stdout=subprocess.PIPE, text=True) as it:
+    with (
+        subprocess.Popen(watch.split(), env=counter, stdout=subprocess.PIPE, text=True) as it,
+        killing(it),
+    ):
         wait_until(lambda: "statusd-watch" in str(broker.client().client_list()), 10, "a watcher")
         sent, shown, listed = (typed(line, counter) for line in (send, status, history))
         assert it.stdout is not None
         seen = it.stdout.readline()
-        it.kill()
 
     assert "pause: 1 done" in sent
     assert "PAUSED" in shown
@@ -306,6 +306,7 @@ def test_what_is_said_of_attach_runs(source: str, broker: Broker, tmp_path: Path
         subprocess.Popen(
             [sys.executable, "job.py"], cwd=tmp_path, env=variables, stdout=out, stderr=out
         ) as job,
+        killing(job),
     ):
         wait_until(lambda: log.read_text().count("link.up") == 2, 10, "the links")
         for word, state in (("start", "RUNNING"), ("pause", "PAUSED"), ("end", "END")):

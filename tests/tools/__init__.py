@@ -4,11 +4,12 @@ Everything listens on 127.0.0.1, or in a network namespace of its own, waits wit
 leaves nothing behind.
 """
 
-from tests.tools.broker import Broker, available_brokers, free_port
+from tests.tools.broker import Broker, available_brokers
 from tests.tools.history import check
 from tests.tools.journal import Heard, Journal, Said
 from tests.tools.namespace import Namespace
-from tests.tools.processes import SESSION, Process, processes_with_marker
+from tests.tools.ports import free_port
+from tests.tools.processes import SESSION, Process, killing, processes_with_marker
 from tests.tools.program import Program, environment
 from tests.tools.proxy import Proxy
 from tests.tools.publisher import Publisher, Sent
@@ -40,6 +41,7 @@ __all__ = [
     "check",
     "environment",
     "free_port",
+    "killing",
     "processes_with_marker",
     "slope",
     "to_toml",

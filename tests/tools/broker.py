@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
+from tests.tools.ports import free_port, give_back
 from tests.tools.processes import MARKER, SESSION, Process
 from tests.tools.waiting import wait_until
 
@@ -58,18 +58,6 @@ def available_brokers() -> dict[str, Path]:
     return found
 
 
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody uses.
-
-    Linux gives odd numbers to bind and, while there are any, even ones to connect; so clients that
-    knock at a dead broker's port again and again don't meet themselves there.
-    """
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
-
-
 class Broker:
     """One server process with its own temporary directory; as a context manager it is started.
 
@@ -95,6 +83,7 @@ class Broker:
         host: str = "127.0.0.1",
     ) -> None:
         self.port = port or free_port()
+        self._is_port_ours = port is None
         self.host = host
         self.directory = Path(tempfile.mkdtemp(prefix="broker-"))
         self._binary = str(binary)
@@ -209,6 +198,8 @@ class Broker:
             client.close()
         self._clients.clear()
         self.kill()
+        if self._is_port_ours:
+            give_back(self.port)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def __enter__(self) -> Self:

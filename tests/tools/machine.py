@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from tests.tools.control_groups import name_of
 from tests.tools.ops import COMMANDS, ROOT, CannotRun, demand, tree, wheels
-from tests.tools.processes import Process, descendants
+from tests.tools.processes import SESSION, Process, descendants
 from tests.tools.waiting import wait_until
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -69,7 +70,7 @@ class Machine:
         for line in Path("/proc/self/mounts").read_text().splitlines():
             _, where, kind, options, *_ = line.split()
             if kind == "cgroup2" or (kind == "cgroup" and "name=systemd" in options):
-                group = Path(where, f"statusd-ops-{os.getpid()}")
+                group = Path(where, name_of(SESSION))
                 try:
                     group.mkdir()
                 except OSError:

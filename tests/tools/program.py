@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from tests.tools.output import Output
-from tests.tools.processes import MARKER, SESSION, Process, all_processes, descendants
+from tests.tools.processes import (
+    MARKER,
+    SESSION,
+    Process,
+    all_processes,
+    descendants,
+    dying_with_us,
+)
 from tests.tools.toml import to_toml
 from tests.tools.waiting import wait_until
 
@@ -64,7 +71,7 @@ class Program:
         self._stdout, self._stderr = Output(directory, "stdout"), Output(directory, "stderr")
         with self._stdout.path.open("wb") as stdout, self._stderr.path.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [*below, sys.executable, "-m", "statusd", "run", str(file), *args],
+                dying_with_us([*below, sys.executable, "-m", "statusd", "run", str(file), *args]),
                 cwd=directory,
                 env=variables,
                 stdin=subprocess.DEVNULL,

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from tests.tools.broker import free_port
+from tests.tools.ports import free_port
 from tests.tools.processes import MARKER, SESSION
 from tests.tools.waiting import wait_until
 

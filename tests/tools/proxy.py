@@ -11,8 +11,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any, Self
 
-from tests.tools.broker import free_port
 from tests.tools.carrier import Connection, Mode
+from tests.tools.ports import free_port, give_back
 
 CALL_TIMEOUT_S = 5.0
 
@@ -99,6 +99,7 @@ class Proxy:
             self._thread.join(CALL_TIMEOUT_S)
         self._listener.close()
         self._loop.close()
+        give_back(self.port)
 
     def __enter__(self) -> Self:
         self.start()

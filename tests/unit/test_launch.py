@@ -18,7 +18,7 @@ PARTS = "".join(BUILT_IN.parts[state].value for state in BUILT_IN.members())
 JOB = """
 import os, sys
 def fine(worker):
-    print(worker.state, sys.argv, [p for p in sys.path if "statusd" in p])
+    print(worker.state, sys.argv, [p for p in sys.path if os.path.exists(f"{p}/launch.py")])
 def fails(worker):
     raise LookupError("no\\nfilm")
 class Camera:
