@@ -15,7 +15,8 @@ import pytest
 from statusd.daemon import proc, reach
 from statusd.daemon.worker_file import Left, WorkerFile
 from statusd.worker import wrapper
-from tests.tools import wait_until
+from tests.tools import Process, wait_until
+from tests.tools.processes import descendants
 
 KEEP = "import statusd.worker.wrapper as w; w.keep_identity(); print('kept', flush=True)"
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -23,7 +24,7 @@ Start = Callable[..., subprocess.Popen[bytes]]
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start a program in a session of its own; it is killed at the end, with its group."""
+    """Start a program in a session of its own; it is killed at the end, with all of its own."""
     with ExitStack() as stack:
 
         def start(*command: str, **more: str) -> subprocess.Popen[bytes]:
@@ -37,9 +38,16 @@ def start() -> Iterator[Start]:
                 )
             )
             stack.callback(reach.send, one.pid, 9, group=True)
+            stack.callback(kill_descendants, one.pid)
             return one
 
         yield start
+
+
+def kill_descendants(pid: int) -> None:
+    """Kill what it has started, also what has left its group."""
+    for process in filter(None, map(Process.of, descendants(pid))):
+        process.kill()
 
 
 def test_a_process_is_seen_as_it_is(start: Start) -> None:
