@@ -21,6 +21,7 @@ from statusd.worker import board as page
 from statusd.worker import notes
 from statusd.worker.api import Worker
 from statusd.worker.board import Board
+from statusd.worker.spectator import Spectator
 from tests.tools import wait_until
 
 NAMES = [state.name for state in BUILT_IN.members()]
@@ -518,6 +519,7 @@ def test_a_pickled_worker_sees_the_states_and_writes_nothing(daemon: Daemon) -> 
     daemon.show("PAUSED", args={"run": 7})
     assert daemon.worker.args == {"run": 7}
     watcher = pickle.loads(pickle.dumps(daemon.worker))
+    assert type(watcher) is type(pickle.loads(pickle.dumps(watcher))) is Spectator
     seen: list[str] = []
     thread = threading.Thread(target=lambda: seen.extend(follow(watcher)))
 

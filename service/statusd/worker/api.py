@@ -40,8 +40,8 @@ CLOSED = (
     "this process has closed the descriptors that statusd gave it (os.closerange, a recipe for "
     "daemons?), so nobody can steer it any more: keep worker.fds open"
 )
-_workers: list[ref[Worker]] = []
-"""Those of this process, for the moment in which it forks."""
+workers: list[ref[Worker]] = []
+"""Those of this process, for the moment in which it forks (see `statusd.worker.spectator`)."""
 
 
 class Worker:
@@ -87,7 +87,7 @@ class Worker:
         self._text = ""
         self._plug(down, up, daemon_pid)
         self._begin_alone()
-        _workers.append(ref(self, _workers.remove))
+        workers.append(ref(self, workers.remove))
 
     def _plug(self, down: int, up: int, daemon_pid: int) -> None:
         """Talk with that daemon from now on."""
@@ -373,20 +373,9 @@ class Worker:
         words[STATE] = words[STATE] & ~0xFF | number
         self._words, self._bytes, self._daemon_pid = words, memoryview(words).cast("B"), -1
 
-    # ---- other processes ---------------------------------------------------------------------
-
-    def __reduce__(self) -> Any:
-        """Give another process a spectator: it sees the states, and says nothing."""
-        from statusd.worker.spectator import Seat, spectate
-
-        seat = Seat(self._pid, self._board.file, self._names, self._parts, self._own, self._args)
-        return spectate, (seat,)
-
-    def _forked(self) -> None:
-        """In a forked child: the worker is its parent's."""
-        from statusd.worker.spectator import Spectator
-
-        self.__class__ = Spectator
+    def _forked(self, kind: type[Worker]) -> None:
+        """In a forked child: be of that kind from now on, for the worker is its parent's."""
+        self.__class__ = kind
         self._begin_alone()
 
 
@@ -402,13 +391,3 @@ def _float(value: object) -> float | None:
     except Exception:  # the user's own type decides what
         return None
     return None if isnan(number) else number
-
-
-def _after_fork() -> None:
-    for known in tuple(_workers):
-        worker = known()
-        if worker is not None:
-            worker._forked()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -7,6 +7,7 @@ but `atexit`; nothing of ours makes it fail once it is attached; a forked child 
 from __future__ import annotations
 
 import atexit
+import copyreg
 import sys
 import time
 from weakref import WeakSet
@@ -17,7 +18,7 @@ from statusd.worker.api import CLOSED, Worker
 from statusd.worker.board import STATE_BYTE, Board
 from statusd.worker.child import LAST_WORDS_S
 from statusd.worker.descriptor import Descriptor
-from statusd.worker.spectator import Spectator
+from statusd.worker.spectator import Spectator, give_seat
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
@@ -261,20 +262,22 @@ class Attached(Worker):
         """Forget the pipes, before their numbers mean something else in this program."""
         self._child, self._down, self._up = None, Descriptor(-1), Descriptor(-1)
 
-    def _forked(self) -> None:
+    def _forked(self, kind: type[Worker]) -> None:
         child = self._child
-        if child is None:
-            return
-        self._unplug()
-        child.close()
-        self.__class__ = AttachedSpectator
-        self._begin_alone()
+        if child is not None:
+            self._unplug()
+            child.close()
+            super()._forked(AttachedSpectator)
 
 
 class AttachedSpectator(Spectator, Attached):
     """What a forked child has of its parent's worker."""
 
     state = Worker.state
+
+
+for kind in (Attached, AttachedSpectator):
+    copyreg.pickle(kind, give_seat)
 
 
 def daemons_of_ours() -> list[int]:

@@ -109,7 +109,7 @@ def _import_statusd() -> None:
     root = os.path.dirname(os.path.dirname(here))
     sys.path.insert(0, root)
     try:
-        import statusd.worker.api  # noqa: F401  # from now on found in sys.modules
+        import statusd.worker.spectator  # noqa: F401  # from now on found in sys.modules
     finally:
         sys.path.remove(root)
 

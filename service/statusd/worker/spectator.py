@@ -6,19 +6,17 @@ is read from its parent's pipe, for what one process reads the other will never 
 
 from __future__ import annotations
 
+import copyreg
 import os
 import time
 
-from statusd.worker.api import LOOK_S, Worker
+from statusd.worker.api import LOOK_S, Worker, workers
 from statusd.worker.board import Board, create
 from statusd.worker.descriptor import Descriptor
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
-
-    from statusd.worker.api import Scalar
 
 
 class Spectator(Worker):
@@ -82,30 +80,26 @@ class Spectator(Worker):
         poller.register(self._watch.fd, POLLIN)
         return bool(poller.poll(timeout_s * 1000))
 
-    def _forked(self) -> None:
+    def _forked(self, kind: type[Worker]) -> None:
         self._begin_alone()
 
 
 class Seat:
     """Where to look from: all that another process needs to know of a worker.
 
-    Args:
-        pid: of the worker; file: its page, as a descriptor of that process.
-        states, parts, own: as in `Worker`.
-        args: as they are now; later ones aren't seen.
+    Its page is a descriptor of the worker's process; its args are as they are now.
     """
 
-    def __init__(
-        self,
-        pid: int,
-        file: Descriptor,
-        states: Sequence[str],
-        parts: str,
-        own: Any,
-        args: dict[str, Scalar],
-    ) -> None:
-        self.pid, self.fd, self.page = pid, file.fd, file.identity
-        self.states, self.parts, self.own, self.args = states, parts, own, args
+    def __init__(self, worker: Worker) -> None:
+        file = worker._board.file
+        self.pid, self.fd, self.page = worker._pid, file.fd, file.identity
+        self.states, self.parts, self.own = worker._names, worker._parts, worker._own
+        self.args = worker._args
+
+
+def give_seat(worker: Worker) -> Any:
+    """Reduce a worker for pickle: whoever unpickles it gets a spectator."""
+    return spectate, (Seat(worker),)
 
 
 def spectate(seat: Seat) -> Spectator:
@@ -150,3 +144,15 @@ _NOT_HERE = (
     "a worker can be looked at by processes of its own machine and user, while it keeps worker.fds "
     "open"
 )
+
+
+def _after_fork() -> None:
+    for known in tuple(workers):
+        worker = known()
+        if worker is not None:
+            worker._forked(Spectator)
+
+
+for kind in (Worker, Spectator):
+    copyreg.pickle(kind, give_seat)
+os.register_at_fork(after_in_child=_after_fork)
