@@ -82,7 +82,7 @@ def _open(path: Path) -> int:
 
 
 def _remove_it(path: Path) -> str:
-    return f"have {path} removed, or name another place"
+    return f"name another place, or have {path} removed"
 
 
 def believed(directory: Path) -> frozenset[int]:

@@ -32,7 +32,7 @@ ARROWS = {
     "settings": {"settings", "lifecycles", "wire", "private", "core"},
     "logs": {"logs", "core"},
     "contract": {"contract"},
-    "fleet": {"fleet", "wire", "core"},
+    "fleet": {"fleet", "wire", "private", "core"},
     "async_fleet": {"fleet", "wire", "core"},
     "daemon": {
         *("daemon", "worker", "settings", "lifecycles", "logs", "wire", "private", "core"),

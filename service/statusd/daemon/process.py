@@ -101,13 +101,25 @@ class Process:
         self.pid = self._popen.pid
         children.ours.add(self.pid)
         self._guard.watch(self.pid)
-        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:  # no descriptor left: nobody would see how it ends
+            self._take_back(self._popen)
+            raise
         self._loop.add_reader(self._pidfd, self._exited)
         if self._relay is not None:
             self._relay.started()
         self._side.started(self.pid)
         if spec.nice:
             self._be_nice(spec.nice)
+
+    def _take_back(self, popen: subprocess.Popen[bytes]) -> None:
+        """End what was started a moment ago and can't be watched."""
+        os.killpg(popen.pid, signal.SIGKILL)  # unburied, it still holds the number
+        popen.wait()
+        children.buried(popen.pid)
+        self._guard.forget()
+        self._popen = None
 
     def _be_nice(self, priority: int) -> None:
         try:
@@ -232,9 +244,13 @@ def _group_lives(pgid: int) -> bool:
         return False
     except PermissionError:
         return True
+    try:
+        entries = list(os.scandir("/proc"))
+    except OSError:  # no descriptor left: it is looked at again
+        return True
     # The kernel counts the dead too, and an init that is slow to bury them, or a container without
     # one, would keep us waiting.
-    return any(_is_living_member(entry, pgid) for entry in os.scandir("/proc"))
+    return any(_is_living_member(entry, pgid) for entry in entries)
 
 
 def _is_living_member(entry: os.DirEntry[str], pgid: int) -> bool:
@@ -246,6 +262,8 @@ def _is_living_member(entry: os.DirEntry[str], pgid: int) -> bool:
             state, _, group = file.read().rpartition(b")")[2].split()[:3]
     except (FileNotFoundError, ProcessLookupError):
         return False
+    except OSError:  # no descriptor left: it may be one
+        return True
     return int(group) == pgid and state not in (b"Z", b"X")
 
 

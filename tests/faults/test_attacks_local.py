@@ -1,0 +1,204 @@
+"""What neighbours on the host try: connections in numbers, squatted names, a board that shrinks."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import os
+import resource
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Run
+from tests.system.commands import statusd
+from tests.tools import Broker, Program, free_port, wait_until
+from tests.tools.http import get
+
+MANY = 1100
+"""More than the descriptors that a process usually may have (1024)."""
+QUICK = {"backoff_s": [0.05, 0.1], "budget": 1000}
+
+
+def ready(unit: Program) -> None:
+    """Wait until it hears and works."""
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("RUNNING")
+
+
+def socket_of(unit: Program) -> Path:
+    """Return the unit's socket."""
+    return next((unit.directory / "statusd").glob("*.sock"))
+
+
+@contextlib.contextmanager
+def held(connections: list[socket.socket]) -> Iterator[None]:
+    """Let this process have as many descriptors as it takes, and close those at the end."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 4 * MANY), hard))
+    try:
+        yield
+    finally:
+        for connection in connections:
+            connection.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def at_host(unit: Program, *words: str) -> Any:
+    """Run a verb on the unit's host."""
+    return statusd(*words, env={"XDG_RUNTIME_DIR": str(unit.directory)})
+
+
+# ---- X22: connections in numbers -----------------------------------------------------------------
+
+
+@pytest.mark.fault("X22")
+def test_idle_connections_make_room_for_who_says_something(broker: Broker, run: Run) -> None:
+    """However many there are: health answers, a command is obeyed, the job goes on."""
+    unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
+    ready(unit)
+    idle: list[socket.socket] = []
+    with held(idle):
+        for number in range(MANY):
+            idle.append(socket.socket(socket.AF_UNIX))
+            idle[-1].connect(str(socket_of(unit)))
+            if number % 2:
+                idle[-1].send(b'{"command": "pa')
+
+        healthy = at_host(unit, "health")
+        paused = at_host(unit, "send", "pause", "--socket")
+
+        assert (healthy.returncode, paused.returncode) == (0, 0), healthy.stderr + paused.stderr
+        assert len(os.listdir(f"/proc/{unit.pid}/fd")) < 150
+    assert unit.exit_code() is None
+    assert unit.logged("worker.exited") is None
+    assert unit.logged("bug.caught") is None
+
+
+@pytest.mark.fault("X22")
+def test_who_waits_for_a_verdict_keeps_its_place(broker: Broker, run: Run) -> None:
+    """Connections that say nothing come and go around it; it learns what became of its command."""
+    unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
+    ready(unit)
+    os.kill(unit.worker_pid(), signal.SIGSTOP)  # it won't be seen in the new state yet
+    idle: list[socket.socket] = []
+    with held(idle), socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(str(socket_of(unit)))
+        waiting.send(b'{"command": "pause", "id": "mine"}\n')
+        told = waiting.makefile("rb")
+        assert json.loads(told.readline())["verdict"] == "accepted"
+        for _ in range(300):
+            idle.append(socket.socket(socket.AF_UNIX))
+            idle[-1].connect(str(socket_of(unit)))
+        assert at_host(unit, "health").returncode == 0
+
+        os.kill(unit.worker_pid(), signal.SIGCONT)
+
+        assert json.loads(told.readline())["verdict"] == "done"
+
+
+@pytest.mark.fault("X22")
+def test_a_daemon_without_a_descriptor_left_goes_on_and_recovers(broker: Broker, run: Run) -> None:
+    """Nobody can come in, no worker be started, no file be read: told, and not the end of it."""
+    port = free_port()
+    unit = run(
+        "tests.workers:obedient",
+        broker.url,
+        goal="RUNNING",
+        worker=QUICK,
+        http={"listen": str(port)},
+    )
+    ready(unit)
+    path, limits = str(socket_of(unit)), resource.prlimit(unit.pid, resource.RLIMIT_NOFILE)
+    outside = [socket.socket(socket.AF_UNIX) for _ in range(5)]
+    resource.prlimit(unit.pid, resource.RLIMIT_NOFILE, (4, limits[1]))
+    with held(outside):
+        for one in outside:
+            one.connect(path)
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            get(port, "/livez", timeout_s=0.5)
+        unit.wait_logged("accept.failed")
+        unit.signal(signal.SIGHUP)
+        unit.wait_logged("reload.refused")
+        os.kill(unit.worker_pid(), signal.SIGKILL)
+        unit.wait_state("BACKOFF")
+        broker.restart()
+        unit.wait_logged("link.failed", link="sends")
+        broker.client().ping()
+
+        resource.prlimit(unit.pid, resource.RLIMIT_NOFILE, limits)
+
+        wait_until(lambda: get(port, "/readyz").status == 200, 20, "the unit to be ready again")
+    unit.wait_state("RUNNING")
+    assert at_host(unit, "send", "pause", "--socket").returncode == 0
+    assert unit.logged("bug.caught") is None
+
+
+# ---- X23: probes between silent connections ------------------------------------------------------
+
+
+@pytest.mark.fault("X23")
+def test_a_probe_is_answered_however_many_are_silent(broker: Broker, run: Run) -> None:
+    """Each in time for an orchestrator, while others are silent, half-said, or don't read."""
+    port = free_port()
+    unit = run("tests.workers:obedient", broker.url, goal="RUNNING", http={"listen": str(port)})
+    ready(unit)
+    silent: list[socket.socket] = []
+    with held(silent):
+        for _ in range(10):
+            for said in (b"", b"GET /livez HTTP/1.1\r\nX", b"GET /metrics HTTP/1.1\r\n\r\n") * 10:
+                silent.append(socket.create_connection(("127.0.0.1", port)))
+                silent[-1].send(said)
+            assert get(port, "/livez", timeout_s=1.0).status == 200
+        assert len(os.listdir(f"/proc/{unit.pid}/fd")) < 150
+
+
+@pytest.mark.fault("X23")
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost", 200),
+        ("LOCALHOST.:9464", 200),
+        ("127.0.0.1:80", 200),
+        ("[::1]:80", 200),
+        ("10.1.2.3", 200),
+        (socket.gethostname(), 200),
+        ("rebound.attacker.example", 421),
+        ("rebound.attacker.example:80", 421),
+        ("127.0.0.1.attacker.example", 421),
+        ("localhost@attacker.example", 421),
+        ("[", 421),
+        ("", 421),
+    ],
+)
+def test_a_page_that_has_its_name_lead_here_learns_nothing(
+    host: str, status: int, http_port: int
+) -> None:
+    """On a port of this machine alone; names and numbers of the machine itself are answered."""
+    with socket.create_connection(("127.0.0.1", http_port)) as asking:
+        asking.settimeout(10)
+        asking.send(f"GET /metrics HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        answer = asking.makefile("rb").read()
+
+    assert int(answer.split()[1]) == status
+    assert (b"statusd_state" in answer) is (status == 200)
+
+
+@pytest.fixture(scope="module")
+def http_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of a unit that listens for HTTP, and has no broker."""
+    port = free_port()
+    toml = {
+        "name": "unit",
+        "redis": {"url": f"redis://127.0.0.1:{free_port()}"},
+        "worker": {"function": "tests.workers:obedient"},
+        "http": {"listen": str(port)},
+    }
+    with Program(toml, directory=tmp_path_factory.mktemp("http")) as unit:
+        unit.wait_logged("http.listening")
+        yield port
