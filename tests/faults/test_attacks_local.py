@@ -202,3 +202,169 @@ def http_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with Program(toml, directory=tmp_path_factory.mktemp("http")) as unit:
         unit.wait_logged("http.listening")
         yield port
+
+
+# ---- X24: names that somebody else has made ------------------------------------------------------
+
+STRANGER = 54321
+"""A user who isn't us, and needn't exist."""
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+
+
+class Common:
+    """A common place such as /tmp, where a stranger was before us."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.chmod(0o711)
+        self.tmp = directory / "tmp"
+        self.tmp.mkdir()
+        self.tmp.chmod(0o1777)
+        self.home = directory / "home"
+        self.home.mkdir(0o700)
+        self.taken = self.tmp / f"statusd-{os.getuid()}"
+        self.env = {
+            **{"XDG_RUNTIME_DIR": "", "RUNTIME_DIRECTORY": "", "XDG_STATE_HOME": ""},
+            **{"TMPDIR": str(self.tmp), "HOME": str(self.home)},
+        }
+
+    def directory(self) -> Path:
+        """Let him have made our directory."""
+        self.taken.mkdir(0o777)
+        self.taken.chmod(0o777)
+        os.chown(self.taken, STRANGER, STRANGER)
+        return self.taken
+
+    def link(self) -> Path:
+        """Let him have made a link of our directory's name; return where it leads."""
+        victim = self.home / "victim"
+        victim.mkdir()
+        self.taken.symlink_to(victim)
+        os.chown(self.taken, STRANGER, STRANGER, follow_symlinks=False)
+        return victim
+
+    def unit(self, directory: Path, url: str) -> Program:
+        """Start a unit that would have its socket there."""
+        toml = {
+            **{"name": "unit", "goal": "RUNNING", "redis": {"url": url}},
+            "worker": {"function": "tests.workers:obedient"},
+        }
+        return Program(toml, directory=directory / "unit", env=self.env)
+
+    def typed(self, *words: str) -> Any:
+        """Run a verb there."""
+        return statusd(*words, env=self.env)
+
+
+@pytest.fixture
+def common(tmp_path: Path) -> Common:
+    """A common place, and what an environment there looks like."""
+    return Common(tmp_path)
+
+
+@contextlib.contextmanager
+def impostor(path: Path) -> Iterator[socket.socket]:
+    """A socket of the stranger's, at which he listens."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        path.chmod(0o777)
+        os.chown(path, STRANGER, STRANGER)
+        os.seteuid(STRANGER)
+        try:
+            listener.listen()  # whoever connects is told who did this
+        finally:
+            os.seteuid(0)
+        yield listener
+
+
+def heard_by(listener: socket.socket) -> bytes:
+    """Return what was said to an impostor."""
+    listener.setblocking(False)
+    heard = b""
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                connection.settimeout(0)
+                with contextlib.suppress(BlockingIOError):
+                    heard += connection.recv(65536)
+    return heard
+
+
+@needs_root
+@pytest.mark.fault("X24")
+@pytest.mark.parametrize("how", ["directory", "link"])
+def test_a_unit_keeps_out_of_a_directory_that_a_stranger_has_made(
+    how: str, common: Common, broker: Broker, tmp_path: Path
+) -> None:
+    """It takes another one, all verbs find it there, and nothing of anybody's is removed."""
+    place = common.directory() if how == "directory" else common.link()
+    dear = place / "statusd:unit.sock"
+    dear.write_text("dear")
+    with common.unit(tmp_path, broker.url) as unit:
+        ready(unit)
+
+        paused = common.typed("send", "pause", "--socket")
+        healthy = common.typed("health")
+        unit.signal(signal.SIGTERM)
+        assert unit.wait_exit(15) == 0
+
+    assert (paused.returncode, healthy.returncode) == (0, 0), paused.stderr + healthy.stderr
+    assert dear.read_text() == "dear"
+    assert [file.name for file in place.iterdir()] == [dear.name]
+    assert list((common.home / ".local/state/statusd/run").iterdir()) == []
+
+
+@needs_root
+@pytest.mark.fault("X24")
+@pytest.mark.parametrize("where", ["usual", "directory", "file"])
+def test_an_impostor_is_neither_believed_nor_told_anything(where: str, common: Common) -> None:
+    """Whether he is found or named: no command, no arguments, no health of his."""
+    path = common.directory() / "statusd:unit.sock"
+    given = {"usual": (), "directory": (str(path.parent),), "file": (str(path),)}[where]
+    with impostor(path) as listener:
+        sent = common.typed("send", "end", "--arg", "secret=1", "--socket", *given)
+        shown = common.typed("status", "--socket", *given)
+        healthy = common.typed("health", *(("--socket", *given) if given else ()))
+
+        assert heard_by(listener) == b""
+    assert (sent.returncode, shown.returncode, healthy.returncode) == (69, 69, 1)
+    for done in (sent, shown, healthy):
+        assert f"user {STRANGER}" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+@needs_root
+@pytest.mark.fault("X24")
+def test_a_stranger_s_socket_in_our_own_directory_is_not_believed(
+    common: Common, tmp_path: Path
+) -> None:
+    """Nor a link there: it may lead to another unit of ours."""
+    ours = tmp_path / "ours"
+    ours.mkdir(0o700)
+    with impostor(ours / "statusd:unit.sock") as listener:
+        sent = common.typed("send", "end", "--socket", str(ours))
+        healthy = common.typed("health", "--socket", str(ours))
+        assert heard_by(listener) == b""
+        (ours / "statusd:link.sock").symlink_to("statusd:unit.sock")
+        linked = common.typed("send", "end", "--socket", str(ours / "statusd:link.sock"))
+        assert heard_by(listener) == b""
+
+    assert (sent.returncode, healthy.returncode, linked.returncode) == (69, 1, 69)
+    assert f"user {STRANGER} listens there" in sent.stderr
+    assert f"user {STRANGER} listens there" in healthy.stderr
+
+
+@pytest.mark.fault("X24")
+def test_a_socket_where_others_may_write_is_not_used(common: Common, broker: Broker) -> None:
+    """Not even if it is ours: somebody may lead us to another unit of ours by its name."""
+    shared = common.tmp / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(shared / "statusd:unit.sock"))
+        listener.listen()
+        sent = common.typed("send", "end", "--socket", str(shared))
+
+        assert heard_by(listener) == b""
+    assert sent.returncode == 69
+    assert "chmod go-w" in sent.stderr

@@ -87,7 +87,7 @@ def _url(
         return os.environ["STATUSD_REDIS__URL"], "STATUSD_REDIS__URL"
     if "url" in table:
         return str(table["url"]), str(file)
-    from statusd.daemon.embedded import running
+    from statusd.wire.own_broker import running
 
     url = running()
     if url:

@@ -127,6 +127,7 @@ def _pressed(timeout_s: float) -> list[str]:
 def _tell(stage: Stage) -> None:
     """Tell the same without a terminal: a line each for what is done, answered and happens."""
     print(stage.view.broker, flush=True)
+    print(f"redis-cli wants: export REDISCLI_AUTH=$(cat {stage.password_file})", flush=True)
     _listen(stage, STEP_S)
     for key in STORY:
         before = stage.view.typed

@@ -21,6 +21,8 @@ _TLS_OPTIONS = {
     "ssl_keyfile": "key_file",
     "ssl_cert_reqs": "verify",
 }
+_HERE = ("127.0.0.1", "localhost")
+"""Where an embedded broker listens."""
 _SENTINEL = ("redis+sentinel", "rediss+sentinel")
 _SENTINEL_PORT = 26379
 _VERIFY = {"required": True, "none": False}
@@ -111,12 +113,20 @@ class Address(NamedTuple):
             Unavailable: the password file can't be read.
         """
         if not self.password_file:
-            return self.password
+            return self.password or self._own_broker_s()
         try:
             with open(self.password_file, encoding="utf-8") as file:
                 return file.read().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             raise Unavailable(f"password file {self.password_file}: {error}") from None
+
+    def _own_broker_s(self) -> str:
+        """Return the password of this user's embedded broker, if this is its address."""
+        if self.host not in _HERE or self.path or self.username or self.tls or self.sentinels:
+            return ""
+        from statusd.wire.own_broker import password
+
+        return password(self.port)
 
     def sentinel(self, host: str, port: int) -> Address:
         """Return the address of one of the Sentinels, as one that can be dialled."""
