@@ -324,5 +324,22 @@ def hanging(url: str) -> None:
                 work_for_ever()
 
 
+def unsealed(url: str) -> None:
+    """Give the daemon a page that can be made shorter."""
+    from statusd.worker import child
+    from statusd.worker.board import SIZE
+
+    def create() -> int:
+        fd = os.memfd_create("unsealed")
+        os.truncate(fd, SIZE)
+        return fd
+
+    vars(child)["create"] = create
+    try:
+        attach(url)
+    except statusd.AttachError as error:
+        say("refused:", error)
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](sys.argv[2])

@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from statusd.fleet import Fleet
 from tests.conftest import Run
 from tests.system.commands import statusd
-from tests.tools import Broker, Program, free_port, wait_until
+from tests.system.test_attach import Start, start  # noqa: F401  # `start` is a fixture
+from tests.tools import Broker, Journal, Program, free_port, wait_until
 from tests.tools.http import get
 
 MANY = 1100
@@ -368,3 +370,35 @@ def test_a_socket_where_others_may_write_is_not_used(common: Common, broker: Bro
         assert heard_by(listener) == b""
     assert sent.returncode == 69
     assert "chmod go-w" in sent.stderr
+
+
+# ---- X34: the page that a worker shares with its daemon ------------------------------------------
+
+
+@pytest.mark.fault("X34")
+def test_a_worker_can_not_take_the_page_away_from_its_daemon(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """Reading what isn't there any more would be a SIGBUS: its length is sealed."""
+    unit = run("tests.jobs:shrinking", broker.url, goal="RUNNING")
+    ready(unit)
+    wait_until(lambda: unit.output().count("tried:") == 4, 10, "all ways to be tried")
+    with Fleet(broker.url) as fleet:
+
+        def told() -> bool:
+            return fleet.status()[0].document.get("text") == "tried all"
+
+        wait_until(told, 10, "its progress to be told")
+        assert len(fleet.send("pause", timeout_s=10).done) == 1
+
+    assert "it worked" not in unit.output()
+    assert unit.exit_code() is None
+
+
+@pytest.mark.fault("X34")
+def test_a_page_that_is_not_sealed_is_refused(start: Start, tmp_path: Path) -> None:  # noqa: F811
+    """Of a program that attaches: its daemon looks before it maps."""
+    parent = start("unsealed")
+
+    assert parent.wait_exit() == 0, parent.said()
+    assert "refused: the program's page isn't sealed" in parent.said()
