@@ -9,6 +9,8 @@ import os
 import resource
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from statusd.fleet import Fleet
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.system.test_attach import Start, start  # noqa: F401  # `start` is a fixture
-from tests.tools import Broker, Journal, Program, free_port, wait_until
+from tests.tools import Broker, Journal, Program, environment, free_port, wait_until
 from tests.tools.http import get
 
 MANY = 1100
@@ -372,6 +374,35 @@ def test_a_socket_where_others_may_write_is_not_used(common: Common, broker: Bro
     assert "chmod go-w" in sent.stderr
 
 
+# ---- X29: attached from several threads ----------------------------------------------------------
+
+
+@pytest.mark.fault("X29")
+def test_threads_attach_and_leave_at_once(start: Start) -> None:  # noqa: F811
+    """Each gets its own unit; those that want one name get it one after the other."""
+    parent = start("attaching_at_once")
+
+    assert parent.wait_exit() == 0, parent.said()
+
+    said = parent.said().splitlines()
+    units = [f"unit-{number}" for number in range(4)]
+    for line in (line for line in said if line.startswith("all ")):
+        assert [unit for unit in units if f"<statusd {unit}: " in line] == units, line
+    assert [line for line in said if line.startswith("left ")] == [f"left {[None] * 8}"] * 3
+    assert "same ['False', 'False', 'False', 'True']" in said
+
+
+@pytest.mark.fault("X29")
+def test_threads_that_lose_their_daemon_start_one_in_its_place(start: Start) -> None:  # noqa: F811
+    """One, whoever sees it first; and all may leave at once."""
+    parent = start("looking_at_once")
+
+    assert parent.wait_exit() == 0, parent.said()
+
+    assert "again True True 1" in parent.said().splitlines()
+    assert f"left {[None] * 8} State.END" in parent.said()
+
+
 # ---- X34: the page that a worker shares with its daemon ------------------------------------------
 
 
@@ -402,3 +433,118 @@ def test_a_page_that_is_not_sealed_is_refused(start: Start, tmp_path: Path) -> N
 
     assert parent.wait_exit() == 0, parent.said()
     assert "refused: the program's page isn't sealed" in parent.said()
+
+
+# ---- modules of the user's by names of the library's ---------------------------------------------
+
+SHADOW = "raise SystemError('this module is the user's')\n"
+JOB = """
+from statusd import Worker
+
+
+def main(worker: Worker) -> None:
+    for step in worker.while_running():
+        if worker.args.get("run"):
+            print("args:", dict(worker.args), flush=True)
+            worker.trigger("pause", reason="half-way: \u00bd \\n")
+            break
+    while worker.wait(5) != "RUNNING":
+        pass
+    raise ValueError("nothing is left to tell")
+"""
+SCRIPT = """
+import statusd
+with statusd.attach("mychannel", name="unit") as worker:
+    print("attached", flush=True)
+    try:
+        __import__("main_of_job").main(worker)
+    except ValueError as error:
+        print("raised:", error, flush=True)
+    worker.text("left")
+"""
+
+
+def shadowed(folder: Path) -> Path:
+    """Make a folder with a module of each name that the standard library has."""
+    folder.mkdir()
+    for name in sys.stdlib_module_names - {"__future__"}:
+        (folder / f"{name}.py").write_text(SHADOW)
+    (folder / "main_of_job.py").write_text(JOB)
+    return folder
+
+
+def steer(fleet: Fleet) -> None:
+    """Give it args, and let it go on when it has paused itself."""
+    assert len(fleet.send("start", args={"run": 1.5, "note": '\u00bd"'}, timeout_s=10).outcomes)
+    wait_until(lambda: fleet.status()[0].state == "PAUSED", 10, "its own pause")
+    assert len(fleet.send("resume", timeout_s=10).outcomes) == 1
+
+
+def test_no_module_of_the_user_s_is_taken_for_the_library_s(
+    broker: Broker, journal: Journal, run: Run, tmp_path: Path
+) -> None:
+    """Beside a function: it is told args, asks for a pause, and what it died of is told."""
+    job = shadowed(tmp_path / "job")
+    worker = {"directory": str(job), "restart": "never", **QUICK}
+    unit = run("main_of_job:main", broker.url, worker=worker)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+    with Fleet(broker.url) as fleet:
+        steer(fleet)
+
+    crash = unit.wait_logged("state.changed", new="FAILED")
+    assert "ValueError: nothing is left to tell" in crash["reason"]
+    assert "args: {'run': 1.5, 'note': '\u00bd\"'}" in unit.output()
+    assert "ValueError: nothing is left to tell" in unit.output()
+    assert "SystemError" not in unit.output()
+    (paused,) = [event for event in journal.events() if event["new"] == "PAUSED"]
+    assert paused["reason"] == "half-way: \u00bd \n"
+
+
+def test_nor_beside_a_program_that_attaches(broker: Broker, tmp_path: Path) -> None:
+    """Its own folder is looked into first, for all that it imports itself."""
+    job = shadowed(tmp_path / "job")
+    (job / "script.py").write_text(SCRIPT)
+    env = environment(tmp_path) | {"STATUSD_REDIS__URL": broker.url}
+    with (
+        (tmp_path / "said").open("w") as said,
+        subprocess.Popen(
+            [sys.executable, "script.py"], cwd=job, env=env, stdout=said, stderr=said
+        ) as script,
+        Fleet(broker.url) as fleet,
+    ):
+        try:
+            wait_until(lambda: "attached" in (tmp_path / "said").read_text(), 20, "it to attach")
+            steer(fleet)
+            assert script.wait(20) == 0
+        finally:
+            script.kill()
+    assert "raised: nothing is left to tell" in (tmp_path / "said").read_text()
+
+
+def test_nor_beside_a_daemon(broker: Broker, tmp_path: Path) -> None:
+    """Which is started in that folder, and imports the user's own states."""
+    job = shadowed(tmp_path / "job")
+    (job / "scan.py").write_text(
+        "import json, enum\nScan = enum.Enum('Scan', 'INIT READY RUNNING PAUSED END')\n"
+    )
+    (job / "statusd.toml").write_text(
+        f"[redis]\nurl = '{broker.url}'\n[worker]\nfunction = 'main_of_job:main'\n"
+        "[lifecycle]\nstates = 'scan:Scan'\ntransitions = [\n"
+        "  { trigger = 'ready', source = 'INIT', dest = 'READY' },\n"
+        "  { trigger = 'start', source = 'READY', dest = 'RUNNING' },\n"
+        "  { trigger = 'pause', source = 'RUNNING', dest = 'PAUSED' },\n"
+        "  { trigger = 'resume', source = 'PAUSED', dest = 'RUNNING' },\n"
+        "  { trigger = 'end', source = '*', dest = 'END' }]\n"
+    )
+
+    checked = subprocess.run(
+        [str(Path(sys.prefix, "bin", "statusd")), "check"],
+        cwd=job,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr

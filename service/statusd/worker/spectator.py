@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from select import POLLIN, poll
 
 from statusd.worker.api import LOOK_S, Worker
 from statusd.worker.board import Board, create
@@ -71,8 +72,6 @@ class Spectator(Worker):
 
     def _is_over(self, timeout_s: float) -> bool:
         """Wait until the worker's process is gone, at most ``timeout_s`` seconds."""
-        from select import POLLIN, poll
-
         if self._watch is None or not self._watch.is_ours():
             try:
                 self._watch = Descriptor(os.pidfd_open(self._pid))
