@@ -526,7 +526,7 @@ def test_nor_beside_a_daemon(broker: Broker, tmp_path: Path) -> None:
     """Which is started in that folder, and imports the user's own states."""
     job = shadowed(tmp_path / "job")
     (job / "scan.py").write_text(
-        "import json, enum\nScan = enum.Enum('Scan', 'INIT READY RUNNING PAUSED END')\n"
+        "import json, enum, wave\nScan = enum.Enum('Scan', 'INIT READY RUNNING PAUSED END')\n"
     )
     (job / "statusd.toml").write_text(
         f"[redis]\nurl = '{broker.url}'\n[worker]\nfunction = 'main_of_job:main'\n"

@@ -22,7 +22,7 @@ from statusd.core.errors import Unavailable
 from statusd.core.messages import FINAL, MAX_BYTES, to_json
 from statusd.daemon.door import Door
 from statusd.private import Untrusted, make_private_directory, opened_directory
-from statusd.wire.local import Local, peer_of, reached_by
+from statusd.wire.local import Local, peer_of, places, reached_by
 
 MOST_UNREAD = 1024 * 1024
 """Who leaves so many bytes unread is hung up on."""
@@ -113,6 +113,8 @@ class LocalSocket:
 
     async def start(self) -> None:
         """Listen; what stands in the way is logged, and the unit lives without."""
+        if self._path.parent != places()[0]:
+            log.warning("socket.elsewhere", path=str(self._path), taken=str(places()[0]))
         try:
             make_private_directory(self._path.parent)
             with opened_directory(self._path.parent) as folder:

@@ -142,11 +142,13 @@ class Local:
         path = self.path
         with opened_directory(path.parent) as folder:
             if stat.S_ISLNK(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
-                raise Untrusted(f"{path} is a link, not a daemon's socket: have it removed")
+                raise Untrusted(f"{path} is a link, not a daemon's socket", "have it removed")
             self._socket.connect(reached_by(folder, path.name))
         peer = peer_of(self._socket)
         if peer not in believed(path.parent):
-            raise Untrusted(f"{path}: user {peer} listens there, and is not believed")
+            raise Untrusted(
+                f"{path}: user {peer} listens there, and is not believed", "have it removed"
+            )
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a command.
