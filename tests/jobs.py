@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import multiprocessing
 import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -143,3 +145,24 @@ def resuming(worker: Worker) -> None:
 def leaving_by_exit(worker: Worker) -> None:
     """Leave with 0, but not by returning."""
     sys.exit(0)
+
+
+def shrinking(worker: Worker) -> None:
+    """Make the shared page shorter, and longer, in every way there is; then work on."""
+    fd = worker.fds[0]
+    ways: dict[str, Callable[[], object]] = {
+        "shorter": lambda: os.ftruncate(fd, 0),
+        "longer": lambda: os.ftruncate(fd, 1 << 20),
+        "through /proc": lambda: os.truncate(f"/proc/self/fd/{fd}", 0),
+        "more seals": lambda: fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
+    }
+    for name, way in ways.items():
+        try:
+            way()
+        except OSError as error:
+            print("tried:", name, error.strerror, flush=True)
+        else:
+            print("tried:", name, "it worked", flush=True)
+    for step in worker.while_running():
+        worker.progress(step, None, "tried all")
+        time.sleep(STEP_S)

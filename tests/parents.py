@@ -12,6 +12,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -322,6 +324,70 @@ def hanging(url: str) -> None:
             time.sleep(STEP_S)
             if step == 3:
                 work_for_ever()
+
+
+def _at_once(many: int, what: Callable[[int], object]) -> list[object]:
+    """Do it in so many threads at once; return what each returned or raised."""
+    found: list[object] = []
+    ready = threading.Barrier(many)
+
+    def do(number: int) -> None:
+        ready.wait()
+        try:
+            found.append(what(number))
+        except BaseException as error:
+            found.append(f"{type(error).__name__}: {error}")
+
+    threads = [threading.Thread(target=do, args=(number,)) for number in range(many)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return found
+
+
+def _detach(workers: list[Any], number: int) -> None:
+    workers[number % len(workers)].detach()
+
+
+def attaching_at_once(url: str) -> None:
+    """Attach and leave in four threads, again and again; then four take one name in turn."""
+    for _ in range(3):
+        workers = _at_once(4, lambda n: attach(url, name=f"unit-{n}"))
+        say("all", sorted(map(str, workers)))
+        left = _at_once(8, partial(_detach, workers))
+        say("left", left)
+    workers = _at_once(4, lambda _: attach(url, name="same", replace=True))
+    say("same", sorted(str(getattr(worker, "connected", worker)) for worker in workers))
+    statusd.worker.attached.detach_named(("same", ""))
+
+
+def looking_at_once(url: str) -> None:
+    """Have the daemon killed while eight threads ask for the state, and leave at the same time."""
+    with attach(url) as worker:
+        say("attached", worker.state)
+        first = worker._child.pid
+        os.kill(first, signal.SIGKILL)
+        _at_once(8, lambda n: worker.wait(5 if n else 1))
+        say("again", worker.connected, worker._child.pid != first, worker._deaths)
+        say("left", _at_once(8, lambda _: worker.detach()), worker.state)
+
+
+def unsealed(url: str) -> None:
+    """Give the daemon a page that can be made shorter."""
+    from statusd.worker import child
+    from statusd.worker.board import SIZE
+
+    def create() -> int:
+        fd = os.memfd_create("unsealed")
+        os.truncate(fd, SIZE)
+        return fd
+
+    vars(child)["create"] = create
+    try:
+        attach(url)
+    except statusd.AttachError as error:
+        say("refused:", error)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,10 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         msg = f"module 'statusd' has no attribute {name!r}"
         raise AttributeError(msg)
-    # `importlib` would cost a worker time that this needn't.
-    value = getattr(__import__(_HOMES[name], fromlist=[name]), name)
+    from statusd.worker.standard import WithLibraryFirst
+
+    with WithLibraryFirst():  # whatever is called like its modules beside the user's program
+        # `importlib` would cost a worker time that this needn't.
+        value = getattr(__import__(_HOMES[name], fromlist=[name]), name)
     globals()[name] = value
     return value

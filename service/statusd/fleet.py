@@ -24,6 +24,7 @@ from typing import Any, Self, TypeVar
 from statusd.core.ballot import Ballot, Outcome, Report, Unit, asked, read_fleet
 from statusd.core.errors import BadMessage, ConfigError, Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target, parse, to_json
+from statusd.private import Untrusted
 from statusd.wire.address import DEFAULT_URL, Address, parse_url, with_credentials
 from statusd.wire.dial import Dial
 from statusd.wire.durable import expiry, kept
@@ -288,14 +289,18 @@ class Host:
     """
 
     def __init__(self, namespace: str = "statusd", given: str = "") -> None:
-        self._paths = {}
+        self._paths, doubt = {}, ""
         for name, path in sockets(namespace, given).items():
-            with contextlib.suppress(Unavailable):  # a killed one's file: nobody is behind it
+            try:
                 Local(path).close()
                 self._paths[name] = path
+            except Untrusted as error:
+                doubt = str(error)
+            except Unavailable:  # a killed one's file: nobody is behind it
+                pass
         if not self._paths:
             raise Unavailable(
-                "no daemon of this host listens any more: only its socket's file is left"
+                doubt or "no daemon of this host listens any more: only its socket's file is left"
             )
 
     def status(self, timeout_s: float = 1.0) -> list[Unit]:

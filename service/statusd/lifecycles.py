@@ -163,6 +163,8 @@ def find(reference: str, places: list[str]) -> object:
 @contextlib.contextmanager
 def _looking_in(places: list[str]) -> Iterator[None]:
     before = sys.path[:]
+    library = os.path.dirname(os.__file__)  # first: a json.py of the user's must not become ours
+    places = [library, os.path.join(library, "lib-dynload"), *places]
     sys.path[:0] = [place for place in places if os.path.isdir(place)]
     try:
         yield

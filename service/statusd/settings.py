@@ -373,6 +373,13 @@ def with_url(settings: Settings, url: str) -> Settings:
     return settings.model_copy(update={"redis": redis})
 
 
+def with_own_broker(settings: Settings, url: str, password_file: Path) -> Settings:
+    """Return the settings with a broker of our own: what was meant for theirs isn't told to it."""
+    credentials = {"username": "", "password": "", "password_file": str(password_file)}
+    redis = settings.redis.model_copy(update={"url": url, **credentials})
+    return settings.model_copy(update={"redis": redis})
+
+
 def _salvage(source: Source, error: ValidationError) -> Settings | None:
     """Return the settings without those that are wrong, to ask the rest what else is wrong."""
     content = copy.deepcopy(source.content)

@@ -107,7 +107,8 @@ def test_however_it_ends_nothing_is_left(how: int | None, code: int, demo: Demo)
         assert terminal.wait_exit(15) == code
         assert b"Traceback" not in terminal.raw
     if how == signal.SIGKILL:
-        (demo.runtime / "statusd" / "embedded").unlink()
+        for file in (demo.runtime / "statusd").glob("embedded-*"):
+            file.unlink()
         wait_until(lambda: not processes_with_marker(demo.marker), 15, "all to be gone")
         (demo.runtime / "statusd").rmdir()
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
+import stat
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 
 from statusd.daemon import embedded
+from statusd.wire import own_broker
+from tests.system.commands import statusd
 from tests.tools import Broker, Program, free_port, processes_with_marker, wait_until
 
 DEMO = Path("config/demo.toml").read_text()
@@ -50,13 +56,11 @@ def test_it_works_twice_in_a_row(tmp_path: Path) -> None:
 
             assert unit.wait_exit(10) == 0
             assert unit.leftovers() == []
-            assert not (tmp_path / "statusd" / "embedded").exists()
+            assert list((tmp_path / "statusd").iterdir()) == []
 
 
 def send(directory: Path, word: str) -> None:
     """Type `statusd send WORD` in another terminal of the same user."""
-    from tests.system.commands import statusd
-
     done = statusd("send", word, cwd=directory, env={"XDG_RUNTIME_DIR": str(directory)})
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -86,7 +90,7 @@ def test_a_port_that_is_taken_meanwhile_is_left_to_its_owner(
 
     with embedded.Embedded() as ours:
         assert ours.port != broker.port
-        assert embedded.running() == ours.url
+        assert own_broker.running() == ours.url
 
     assert list(tmp_path.glob("*/*")) == []
 
@@ -99,3 +103,73 @@ def test_the_broker_goes_with_a_killed_daemon(tmp_path: Path) -> None:
         unit.signal(signal.SIGKILL)
 
         wait_until(lambda: processes_with_marker(unit.marker) == [], 15, "all to be gone")
+
+
+@pytest.mark.fault("X36")
+def test_nobody_else_on_the_host_commands_it(tmp_path: Path) -> None:
+    """Neither a word nor a setting, without the password; and that stands nowhere to be read."""
+    with demo(tmp_path) as unit:
+        port = broker_port(unit)
+        unit.wait_state("READY")
+        unit.wait_logged("link.up", link="hears")
+        stranger: Any = redis.Redis(port=port)
+        for command in (("PUBLISH", "mychannel", "end"), ("CONFIG", "SET", "dir", "/"), ("PING",)):
+            with pytest.raises(redis.AuthenticationError):
+                stranger.execute_command(*command)
+        stranger.close()
+        (file,) = (tmp_path / "statusd").glob("embedded-*")
+        secret = file.read_text().split()[-1]
+        pids = [unit.pid, *unit.descendants()]
+        shown = [Path(f"/proc/{pid}/{what}") for pid in pids for what in ("cmdline", "environ")]
+
+        assert len(secret) == 32
+        assert all(secret.encode() not in path.read_bytes() for path in shown)
+        assert secret not in unit.output()
+        (typed,) = re.findall(r"\$\(cat (.*)\)", unit.output())
+        assert Path(typed).read_text().strip() == secret
+        for path in (file, Path(typed), Path(typed).with_name("valkey.conf")):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert unit.logged("bug.caught") is None
+
+
+@pytest.mark.fault("X36")
+def test_whoever_is_this_user_needs_no_password(tmp_path: Path) -> None:
+    """A second unit, a Fleet, a verb: at the broker's plain address, whatever credentials there are
+    for another broker."""
+    runtime = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    theirs = {**runtime, "STATUSD_REDIS__PASSWORD": "of-another-broker"}
+    toml = Path("config/demo.toml").read_text()
+    with Program(toml, directory=tmp_path / "a", args=("--embedded",), env=theirs) as first:
+        url = f"redis://127.0.0.1:{broker_port(first)}/0"
+        first.wait_logged("link.up", link="hears")
+        first.signal(signal.SIGHUP)
+        first.wait_logged("reload.done", changed=[])
+        second = toml.replace('name = "counter"', f'name = "other"\n[redis]\nurl = "{url}"\n', 1)
+        second = second.replace('tags = ["demo"]\ngoal', "# goal")
+        with Program(second, directory=tmp_path / "b", env=runtime) as other:
+            other.wait_logged("link.up", link="hears")
+            done = statusd("status", "--url", url, cwd=tmp_path, env=runtime)
+
+            assert [row.split()[0] for row in done.stdout.splitlines()[1:]] == ["counter", "other"]
+
+
+@pytest.mark.fault("X36")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_an_address_that_a_stranger_has_left_is_not_believed(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """He may want us to talk to a broker of his, and our passwords with it."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = tmp_path / "statusd"
+    folder.mkdir(0o700)
+    file = folder / f"embedded-{broker.port}"
+    file.write_bytes(own_broker.content(broker.url, "secret"))
+    assert own_broker.running() == broker.url
+    assert own_broker.password(broker.port) == "secret"
+
+    os.chown(file, 54321, 54321)
+    assert own_broker.running() == own_broker.password(broker.port) == ""
+    os.chown(file, 0, 0)
+    os.chown(folder, 54321, 54321)
+    assert own_broker.running() == own_broker.password(broker.port) == ""

@@ -70,6 +70,7 @@ def test_thirty_seconds_to_success(made: subprocess.Popen[str], tmp_path: Path) 
     assert made.stdout is not None
     told = next(line for line in made.stdout if "A broker listens on" in line)
     port = int(re.findall(r"127\.0\.0\.1:(\d+)", told)[0])
+    let_in = next(line for line in made.stdout if "export REDISCLI_AUTH=" in line)
     environment = {**os.environ, "PATH": f"{redis_cli(tmp_path, port)}:{os.environ['PATH']}"}
     environment["XDG_RUNTIME_DIR"] = str(tmp_path)
     log = tmp_path / "log"
@@ -79,7 +80,7 @@ def test_thirty_seconds_to_success(made: subprocess.Popen[str], tmp_path: Path) 
 
     for line, state in zip(shell_lines(blocks(README, "sh")[1]), states, strict=True):
         before = changes(log)
-        here = line.replace(".venv/bin/", shlex.quote(f"{sys.prefix}/bin/"))
+        here = let_in + line.replace(".venv/bin/", shlex.quote(f"{sys.prefix}/bin/"))
         typed = subprocess.run(here, shell=True, env=environment, timeout=10, check=False)
         assert typed.returncode == 0, line
         wait_until(lambda b=before, s=state: s in changes(log)[len(b) :], 10, f"{state} by {line}")  # type: ignore[misc]  # mypy can't infer lambdas with defaults
@@ -100,7 +101,10 @@ def heard(log: Path, state: str) -> bool:
 def redis_cli(directory: Path, port: int) -> Path:
     """Make a redis-cli that talks to ``port``: the real one, or a stand-in by redis-py."""
     real = shutil.which("redis-cli")
-    python = f"import redis, sys; print(redis.Redis(port={port}).execute_command(*sys.argv[1:]))"
+    python = (
+        f"import os, redis, sys; it = redis.Redis(port={port}, "
+        "password=os.environ.get('REDISCLI_AUTH')); print(it.execute_command(*sys.argv[1:]))"
+    )
     words = [real, "-p", str(port)] if real else [sys.executable, "-c", python]
     script = f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
     folder = directory / "bin"

@@ -42,7 +42,9 @@ What survives the daemon, a file a unit:
 says where else.
 .TP
 .I $XDG_RUNTIME_DIR/statusd/
-The sockets of this host's daemons, and where an embedded broker listens.
+The sockets of this host's daemons, and where an embedded broker listens, with its password;
+.I ~/.local/state/statusd/run/
+if somebody else has taken that place.
 .SH ENVIRONMENT
 .TP
 .BI STATUSD_ TABLE __ KEY

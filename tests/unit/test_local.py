@@ -8,7 +8,7 @@ import pytest
 
 from statusd.daemon.presence import Holder
 from statusd.doctor.findings import Level
-from statusd.doctor.local import folder, judge, lives_here, secrets, service_manager, units
+from statusd.doctor.local import folder, judge, lives_here, runtime, secrets, service_manager, units
 from statusd.settings import Settings
 
 SHOWN = """\
@@ -91,3 +91,21 @@ def test_systemd_is_asked_where_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_daemon_of_another_machine_does_not_live_here() -> None:
     """Whatever its number."""
     assert not lives_here(Holder(1, "somewhere-else.invalid", 1))
+
+
+def test_a_place_that_others_have_taken_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the one that is used instead, and what to do."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    assert runtime().level is Level.OK
+    (tmp_path / "statusd").mkdir()
+    (tmp_path / "statusd").chmod(0o777)
+
+    found = runtime()
+
+    assert found.level is Level.WARNING
+    assert f"{tmp_path}/state/statusd/run takes its place" in found.what
+    assert found.cure == f"chmod go-w {tmp_path}/statusd"

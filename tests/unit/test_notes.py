@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from statusd.worker import notes
 from statusd.worker.notes import MAX_LINE, SEEN, WAKE, Lines, send
 
 Pipe = tuple[int, int]
@@ -80,3 +85,26 @@ def test_a_reader_that_is_gone_is_no_error(pipe: Pipe) -> None:
 
     assert not send(writing, SEEN)
     assert not send(writing, WAKE)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        {},
+        {"run": 1234, "bias": -1.5e-300, "dark": True, "light": False, "film": None},
+        {"text": 'half "way"\n\t\\ ½ \U0001f600 \x00', "": "]}"},
+        {"huge": 10**300, "inf": float("inf"), "minus": float("-inf")},
+    ],
+)
+def test_args_come_as_they_were_sent(args: dict[str, Any]) -> None:
+    """Read without `json`, which the user's folders may have another one of."""
+    assert notes.decode(json.dumps(args).encode()) == args
+    assert notes.decode(json.dumps(args, ensure_ascii=False).encode()) == args
+
+
+@given(st.text(max_size=60), st.text(max_size=600))
+def test_a_note_is_json(trigger: str, reason: str) -> None:
+    """Whatever the texts are; cut to what fits."""
+    told = json.loads(notes.encode("trigger", trigger=trigger, reason=reason))
+
+    assert told == {"note": "trigger", "trigger": trigger, "reason": reason[: notes.MAX_REASON]}

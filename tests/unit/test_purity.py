@@ -24,19 +24,23 @@ PURE = {
 
 ARROWS = {
     "core": {"core"},
-    "wire": {"wire", "core"},
+    "private": {"core"},
+    "wire": {"wire", "private", "core"},
     "worker": {"worker"},
     "toml_lines": {"toml_lines"},
     "lifecycles": {"lifecycles", "toml_lines", "core"},
-    "settings": {"settings", "lifecycles", "wire", "core"},
+    "settings": {"settings", "lifecycles", "wire", "private", "core"},
     "logs": {"logs", "core"},
     "contract": {"contract"},
-    "fleet": {"fleet", "wire", "core"},
+    "fleet": {"fleet", "wire", "private", "core"},
     "async_fleet": {"fleet", "wire", "core"},
-    "daemon": {"daemon", "worker", "settings", "lifecycles", "logs", "wire", "core"},
-    "doctor": {"doctor", "daemon", "settings", "wire", "core"},
+    "daemon": {
+        *("daemon", "worker", "settings", "lifecycles", "logs", "wire", "private", "core"),
+    },
+    "doctor": {"doctor", "daemon", "settings", "wire", "private", "core"},
     "cli": {
-        *("cli", "doctor", "daemon", "fleet", "settings", "lifecycles", "logs", "wire", "core"),
+        *("cli", "doctor", "daemon", "fleet", "settings", "lifecycles", "logs", "wire"),
+        *("private", "core"),
         "toml_lines",  # the lean verbs look into settings without validating them
     },
     "examples": {"statusd"},

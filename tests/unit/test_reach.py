@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -174,3 +175,19 @@ def test_a_file_that_can_not_be_written_is_no_reason_not_to_work(tmp_path: Path)
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"kept\n", b"")
+
+
+def test_nobody_is_taken_for_gone_because_nobody_can_look(start: Start, tmp_path: Path) -> None:
+    """Without a descriptor left, the group stands for its members; with one, they are back."""
+    one, left = kept(start, tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        rest, members, is_led = reach.rest(one.pid), left.members(), left.is_led()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert [member.pid for member in (*rest, *members)] == [-one.pid] * 2
+    assert not is_led
+    assert [member.pid for member in left.members()] == [one.pid]

@@ -92,7 +92,7 @@ def _url(
         return os.environ[variable], variable, f"environment: {variable}"
     if "url" in table:
         return str(table["url"]), str(file), f"{file}: redis.url"
-    from statusd.daemon.embedded import running
+    from statusd.wire.own_broker import running
 
     url = running()
     if url:

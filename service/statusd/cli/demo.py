@@ -42,7 +42,8 @@ examples:
   statusd demo               keys instead of typing; q leaves
   statusd demo --plain       the same as lines, without a terminal
 
-While it runs, a second terminal finds its broker by itself: statusd status, statusd send pause. \
+While it runs, a second terminal finds its broker by itself: statusd status, statusd send pause; \
+redis-cli wants the password, which --plain says how to get. \
 It needs statusd[embedded]; nothing is left behind.
 
 exit codes: 0 left by q, 64 no terminal, 78 no broker; 129, 130, 143 by a signal"""
@@ -127,6 +128,7 @@ def _pressed(timeout_s: float) -> list[str]:
 def _tell(stage: Stage) -> None:
     """Tell the same without a terminal: a line each for what is done, answered and happens."""
     print(stage.view.broker, flush=True)
+    print(f"redis-cli wants: export REDISCLI_AUTH=$(cat {stage.password_file})", flush=True)
     _listen(stage, STEP_S)
     for key in STORY:
         before = stage.view.typed

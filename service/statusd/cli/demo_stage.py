@@ -22,7 +22,7 @@ LOOK_S = 0.2
 class Stage:
     """The units, how they are, and what is done to them."""
 
-    def __init__(self, url: str, daemons: Mapping[str, Daemon]) -> None:
+    def __init__(self, url: str, password_file: Path, daemons: Mapping[str, Daemon]) -> None:
         from statusd.fleet import Fleet
         from statusd.wire.address import parse_url
         from statusd.wire.dial import Dial
@@ -30,6 +30,7 @@ class Stage:
 
         address = parse_url(url)
         self.daemons = daemons
+        self.password_file = password_file
         self.port = address.port
         self.view = View(tuple(daemons), f"3 daemons, 3 workers, a broker on 127.0.0.1:{self.port}")
         self._fleet = Fleet(url)
@@ -121,7 +122,7 @@ def staged() -> Iterator[Stage]:
                 for name in UNITS:
                     daemons[name] = Daemon(name, folder, broker.url)
                     daemons[name].start()
-                with contextlib.closing(Stage(broker.url, daemons)) as stage:
+                with contextlib.closing(Stage(broker.url, broker.password_file, daemons)) as stage:
                     yield stage
             finally:
                 _ignore_signals()  # what is left to do takes a moment, and nobody is to be left

@@ -15,6 +15,7 @@ from typing import Any
 from statusd.cli import complain
 from statusd.cli.files import find_file, settings_file
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.private import Untrusted
 from statusd.wire.local import HEALTH, Local, sockets
 from statusd.wire.names import default_name
 
@@ -128,6 +129,8 @@ def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any
     began = time.monotonic()
     try:
         fields = _answer(path, until)
+    except Untrusted as error:
+        return {"name": name, "healthy": False, "reason": str(error)}
     except Unavailable:
         reason = f"nobody listens at {path} any more: the daemon has died, or was killed"
         return {"name": name, "healthy": False, "reason": reason}

@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +14,7 @@ from typing import NoReturn
 from statusd.cli.files import default_files, find_file, settings_file
 from statusd.core.errors import ConfigError
 from statusd.core.words import compile_table
-from statusd.settings import Settings, load, with_url
+from statusd.settings import Settings, load, with_own_broker
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def main(arguments: argparse.Namespace) -> NoReturn:
             from statusd.daemon.embedded import Embedded
 
             broker = stack.enter_context(Embedded())
-            settings = with_url(settings, broker.url)
+            settings = with_own_broker(settings, broker.url, broker.password_file)
             print(_what_to_type(settings, broker.port), flush=True)
         # Not asyncio.run: that waits for threads, and one may hang on the disk or a name server.
         code = asyncio.Runner().run(_live(settings, file, arguments))
@@ -84,7 +85,9 @@ async def _live(settings: Settings, file: Path | None, arguments: argparse.Names
     from statusd.daemon import signals, wiring
 
     def load_again() -> Settings:
-        return with_url(load(file), settings.redis.url) if arguments.embedded else load(file)
+        if not arguments.embedded:
+            return load(file)
+        return with_own_broker(load(file), settings.redis.url, Path(settings.redis.password_file))
 
     daemon = wiring.build(settings, file, load_again, fresh=arguments.fresh)
     _warn_of_unverified_tls(settings)
@@ -115,6 +118,7 @@ def _what_to_type(settings: Settings, port: int) -> str:
             statusd = str(beside.relative_to(Path.cwd()))
     where = "" if port == 6379 else " (6379 is taken)"
     to_type = [
+        f"export REDISCLI_AUTH=$(cat {shlex.quote(settings.redis.password_file)})",
         f"redis-cli{option} SUBSCRIBE {namespace}:verdicts {namespace}:events",
         *(f"redis-cli{option} PUBLISH {channel} {word}" for word in _words_to_try(settings)),
         f"{statusd} status",

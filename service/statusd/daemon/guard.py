@@ -71,14 +71,22 @@ class Guard:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
+            self._pidfd = os.pidfd_open(self._shell.pid)
         except OSError as error:
             log.warning("guard.not_started", reason=error.strerror)
+            self._take_back()
             return
         assert self._shell.stdin is not None
         os.set_blocking(self._shell.stdin.fileno(), False)
         children.ours.add(self._shell.pid)
-        self._pidfd = os.pidfd_open(self._shell.pid)
         self._loop.add_reader(self._pidfd, self._died)
+
+    def _take_back(self) -> None:
+        """There was no descriptor to watch it by: the next group brings another one."""
+        shell, self._shell = self._shell, None
+        if shell is not None and shell.stdin is not None:
+            shell.stdin.close()
+            shell.wait()
 
     def _died(self) -> None:
         """Somebody killed it: another one takes its place."""

@@ -1,8 +1,8 @@
 """The same commands and verdicts over a Unix socket: for whoever is on the host, broker or not.
 
 A line is a message as it would stand on a channel; each verdict to it comes back as a line of
-JSON. Rules of this file: the mode of the file (0600) says who may command; nobody who doesn't read
-is waited for.
+JSON. Rules of this file: the mode of the file (0600), in a directory that is ours alone, says who
+may command; nobody who doesn't read is waited for; whoever says nothing makes room for who does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,16 @@ import structlog
 
 from statusd.core.errors import Unavailable
 from statusd.core.messages import FINAL, MAX_BYTES, to_json
-from statusd.wire.local import Local, short
+from statusd.daemon.door import Door
+from statusd.private import Untrusted, make_private_directory, opened_directory
+from statusd.wire.local import Local, peer_of, places, reached_by
 
 MOST_UNREAD = 1024 * 1024
 """Who leaves so many bytes unread is hung up on."""
+MOST_CLIENTS, MOST_OF_A_USER = 64, 48
+"""With more connections, or more of one user, the one that has been idle longest makes room.
+
+Those that wait for a verdict are few: what a command asks for, a later one gives up or shares."""
 
 Hear = Callable[[bytes, "Client"], None]
 
@@ -35,11 +41,16 @@ class Client(asyncio.Protocol):
 
     Args:
         hear: gets each line, and whom to answer.
-        gone: called when the connection is closed.
+        came, gone: called when it is there, and when it is closed.
     """
 
-    def __init__(self, hear: Hear, gone: Callable[[Client], None]) -> None:
+    def __init__(
+        self, hear: Hear, came: Callable[[Client], None], gone: Callable[[Client], None]
+    ) -> None:
+        self.user = -1
+        """Who is at the other end."""
         self._hear = hear
+        self._came = came
         self._gone = gone
         self._transport: asyncio.Transport | None = None
         self._begun = b""
@@ -48,6 +59,8 @@ class Client(asyncio.Protocol):
         """Take note of where to write."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self.user = peer_of(transport.get_extra_info("socket"))
+        self._came(self)
 
     def data_received(self, data: bytes) -> None:
         """Take whole lines; one that never ends is no message."""
@@ -77,6 +90,11 @@ class Client(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Hang up at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
 
 class LocalSocket:
     """Listens on ``path``.
@@ -87,45 +105,71 @@ class LocalSocket:
 
     def __init__(self, path: Path, hear: Hear) -> None:
         self._path = path
-        self._hear = hear
-        self._clients: set[Client] = set()
+        self._hear_line = hear
+        self._clients: dict[Client, None] = {}
+        """In the order in which they were heard last."""
         self._waiting: dict[str, Client] = {}
-        self._server: asyncio.Server | None = None
+        self._door: Door | None = None
 
     async def start(self) -> None:
         """Listen; what stands in the way is logged, and the unit lives without."""
+        if self._path.parent != places()[0]:
+            log.warning("socket.elsewhere", path=str(self._path), taken=str(places()[0]))
         try:
-            listener = self._listen()
-        except OSError as error:
-            reason = error.strerror or str(error)
+            make_private_directory(self._path.parent)
+            with opened_directory(self._path.parent) as folder:
+                listener = self._listen(folder)
+            self._door = Door(listener, self._client, self._make_room, "socket")
+            self._door.open()
+        except (OSError, Untrusted) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
             log.warning("socket.failed", path=str(self._path), reason=reason)
-            return
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._connected, sock=listener)
 
-    def _listen(self) -> socket.socket:
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    def _listen(self, folder: int) -> socket.socket:
         with contextlib.suppress(Unavailable):
             Local(self._path, 0.2).close()
             raise OSError(errno.EADDRINUSE, "a daemon of this name listens there")
-        self._path.unlink(missing_ok=True)  # a dead one's
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path.name, dir_fd=folder)  # a dead one's
         listener = socket.socket(socket.AF_UNIX)
         try:
             os.fchmod(listener.fileno(), 0o600)  # the file gets this mode as it is made
-            with short(self._path) as name:
-                listener.bind(name)
+            listener.bind(reached_by(folder, self._path.name))
         except OSError:
             listener.close()
             raise
         return listener
 
-    def _connected(self) -> Client:
-        client = Client(self._hear, self._forget)
-        self._clients.add(client)
-        return client
+    # ---- who is there ------------------------------------------------------------------------
+
+    def _client(self) -> Client:
+        return Client(self._hear, self._take_in, self._forget)
+
+    def _take_in(self, client: Client) -> None:
+        """Take it in; if that makes too many, the one that has been idle longest goes."""
+        self._clients[client] = None
+        of_him = [one for one in self._clients if one.user == client.user]
+        if len(of_him) > MOST_OF_A_USER:
+            self._make_room(of_him)
+        elif len(self._clients) > MOST_CLIENTS:
+            self._make_room()
+
+    def _make_room(self, among: Iterable[Client] = ()) -> None:
+        """Hang up on the one that has been idle longest: that waits for no verdict."""
+        busy = set(self._waiting.values())
+        idle = next((one for one in among or self._clients if one not in busy), None)
+        if idle is not None:
+            self._forget(idle)
+            idle.abort()
+
+    def _hear(self, line: bytes, client: Client) -> None:
+        if client not in self._clients:
+            return  # it was hung up on
+        self._clients[client] = self._clients.pop(client)
+        self._hear_line(line, client)
 
     def _forget(self, client: Client) -> None:
-        self._clients.discard(client)
+        self._clients.pop(client, None)
         for command_id in [key for key, value in self._waiting.items() if value is client]:
             del self._waiting[command_id]
 
@@ -150,8 +194,11 @@ class LocalSocket:
         """Hang up on everybody and take the file away."""
         for client in list(self._clients):
             client.close()
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            with contextlib.suppress(OSError):
-                self._path.unlink()
+        if self._door is not None:
+            self._door.close()
+            self._door = None
+            with (
+                contextlib.suppress(OSError, Untrusted),
+                opened_directory(self._path.parent) as folder,
+            ):
+                os.unlink(self._path.name, dir_fd=folder)

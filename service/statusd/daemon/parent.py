@@ -49,6 +49,11 @@ class Line:
         if os.getppid() != pid:  # somebody else may have the number by now
             raise ProcessLookupError
 
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether the page can be mapped: nobody can make it shorter under our hands."""
+        return page.is_sound(self.board)
+
     def tell(self, what: str, *fields: str) -> None:
         """Say something to `attach`; a program that is gone needn't hear it."""
         text = "\t".join((what, *(" ".join(field.split()) for field in fields)))

@@ -34,12 +34,16 @@ class Member(NamedTuple):
 
 
 def look(pid: int) -> Member | None:
-    """Return the process that has the number ``pid``; None for nobody."""
+    """Return the process that has the number ``pid``; None for nobody.
+
+    Raises:
+        OSError: nobody can look just now, for want of descriptors: that says nothing of it.
+    """
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             # The name stands in parentheses and may hold anything, even a parenthesis.
             head, _, tail = file.read().rpartition(b")")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     name = head.partition(b"(")[2].decode("utf-8", "replace")
     fields = tail.split()
@@ -47,7 +51,11 @@ def look(pid: int) -> Member | None:
 
 
 def living(group: int) -> list[Member]:
-    """Return every member of the process group that lives; it looks at all there are."""
+    """Return every member of the process group that lives; it looks at all there are.
+
+    Raises:
+        OSError: see `look`.
+    """
     found = (look(int(entry.name)) for entry in os.scandir("/proc") if entry.name.isdigit())
     return [one for one in found if one is not None and one.group == group and not one.is_dead]
 
@@ -56,6 +64,9 @@ def family(leader: int) -> list[Member]:
     """Return the living of a group: its leader, and who descends from it without leaving it.
 
     It costs 50 µs a process, whatever else runs here. Who has lost its parent isn't found.
+
+    Raises:
+        OSError: see `look`.
     """
     try:
         return list(_descend(leader))
@@ -83,7 +94,7 @@ def _children(pid: int) -> list[int]:
     found: list[int] = []
     try:
         tasks = os.listdir(f"/proc/{pid}/task")
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return []
     for task in tasks:
         try:
@@ -92,7 +103,7 @@ def _children(pid: int) -> list[int]:
         except FileNotFoundError:
             if os.path.exists(f"/proc/{pid}/task/{task}/stat"):
                 raise
-        except OSError:  # it has just ended
+        except ProcessLookupError:  # it has just ended
             continue
     return found
 

@@ -106,13 +106,25 @@ class Process:
         self.pid = self._popen.pid
         children.ours.add(self.pid)
         self._guard.watch(self.pid)
-        self._pidfd = os.pidfd_open(self.pid)
+        try:
+            self._pidfd = os.pidfd_open(self.pid)
+        except OSError:  # no descriptor left: nobody would see how it ends
+            self._take_back(self._popen)
+            raise
         self._loop.add_reader(self._pidfd, self._exited)
         if self._relay is not None:
             self._relay.started()
         self._side.started(self.pid)
         if spec.nice:
             self._be_nice(spec.nice)
+
+    def _take_back(self, popen: subprocess.Popen[bytes]) -> None:
+        """End what was started a moment ago and can't be watched."""
+        os.killpg(popen.pid, signal.SIGKILL)  # unburied, it still holds the number
+        popen.wait()
+        children.buried(popen.pid)
+        self._guard.forget()
+        self._popen = None
 
     def _be_nice(self, priority: int) -> None:
         try:

@@ -158,10 +158,11 @@ class ProgramSide:
         chosen = self._spec.signals.get(self._spec.states[number])
         if not chosen or not self._pid or self._knows(number):
             return ""
-        if chosen in _WHOLE_GROUP:
-            members = proc.family(self._pid)
-        else:
-            members = [one for one in (proc.look(self._pid),) if one is not None]
+        try:
+            one = proc.look(self._pid)
+            members = proc.family(self._pid) if chosen in _WHOLE_GROUP else [one] if one else []
+        except OSError as error:
+            return f"nobody can look who would be reached: {error.strerror}"
         unreached = reach.beyond(members)
         return str(unreached) if unreached else ""
 

@@ -55,8 +55,8 @@ def rest(group: int) -> list[Member]:
     """Return what lives of a process group, as far as it can be seen.
 
     The kernel counts the dead too, and an init that is slow to bury them, or a container without
-    one, would keep us waiting: so it is looked at. Where others' processes are hidden from us, the
-    group itself stands for them.
+    one, would keep us waiting: so it is looked at. Where others' processes are hidden from us, or
+    nobody can look for want of descriptors, the group itself stands for them.
     """
     try:
         os.killpg(group, 0)
@@ -64,11 +64,15 @@ def rest(group: int) -> list[Member]:
         return []
     except PermissionError:
         if not proc.shows_all():
-            return proc.living(group) or [_hidden(group)]
-    return proc.living(group)
+            return proc.living(group) or [unseen(group)]
+    try:
+        return proc.living(group)
+    except OSError:
+        return [unseen(group)]
 
 
-def _hidden(group: int) -> Member:
+def unseen(group: int) -> Member:
+    """Return what stands for the members of a group that can't be looked at."""
     return Member(-group, "", "", group, group, sys.maxsize)  # kill(2): minus means the group
 
 

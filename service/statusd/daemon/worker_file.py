@@ -36,12 +36,18 @@ class Left(NamedTuple):
 
     def is_led(self) -> bool:
         """Tell whether its first process still holds the number, dead or alive."""
-        leader = proc.look(self.pid)
+        try:
+            leader = proc.look(self.pid)
+        except OSError:  # nobody can look just now: it isn't known
+            return False
         return leader is not None and leader.started == self.started
 
     def members(self) -> list[Member]:
         """Return what lives of it. A stranger that has got the number since isn't of it."""
-        leader = proc.look(self.pid)
+        try:
+            leader = proc.look(self.pid)
+        except OSError:
+            return [reach.unseen(self.pid)]
         if leader is not None and leader.started != self.started:
             return []  # a number is given away only when nothing of the old group is left
         rest = reach.rest(self.pid)

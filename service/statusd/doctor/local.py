@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,8 +16,9 @@ from statusd.daemon.metrics import load
 from statusd.daemon.presence import Holder
 from statusd.daemon.wiring import state_directory
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
+from statusd.private import Untrusted, check_private_directory
 from statusd.settings import Settings
-from statusd.wire.local import runtime_directory
+from statusd.wire.local import places, runtime_directory
 
 LEAST_FREE = 16 * 1024 * 1024
 """With less left on the disk the state file may not be written some day."""
@@ -34,13 +36,24 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Finding]:
     """
     cure = "set state_directory, or let the service manager make it (StateDirectory=statusd)"
     yield folder("state", state_directory(settings), cure)
-    found = folder("runtime", runtime_directory(), "set RUNTIME_DIRECTORY or XDG_RUNTIME_DIR")
-    if found.cure:  # the unit lives without its socket
-        found = warning("runtime", f"{found.what}: no commands past the broker", found.cure)
-    yield found
+    yield runtime()
     yield from secrets(settings, file)
     yield from http(settings)
     yield from service_manager(file)
+
+
+def runtime() -> Finding:
+    """Judge the place of the sockets; without one a unit lives as well."""
+    place = runtime_directory()
+    with contextlib.suppress(OSError):
+        try:
+            check_private_directory(places()[0])
+        except Untrusted as doubt:
+            return warning("runtime", f"{doubt.what}; {place} takes its place", doubt.cure)
+    found = folder("runtime", place, "set RUNTIME_DIRECTORY or XDG_RUNTIME_DIR")
+    if found.cure:
+        return warning("runtime", f"{found.what}: no commands past the broker", found.cure)
+    return found
 
 
 def lives_here(holder: Holder) -> bool:

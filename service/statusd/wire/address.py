@@ -22,6 +22,8 @@ _TLS_OPTIONS = {
     "ssl_keyfile": "key_file",
     "ssl_cert_reqs": "verify",
 }
+_HERE = ("127.0.0.1", "localhost")
+"""Where an embedded broker listens."""
 _SENTINEL = ("redis+sentinel", "rediss+sentinel")
 _SCHEMES = ("redis", "rediss", "unix", *_SENTINEL)
 _SENTINEL_PORT = 26379
@@ -124,7 +126,7 @@ class Address(NamedTuple):
             Unavailable: the password file can't be read.
         """
         if not self.password_file:
-            return self.password
+            return self.password or self._own_broker_s()
         try:
             with open(self.password_file, encoding="utf-8") as file:
                 return file.read().rstrip("\r\n")
@@ -132,6 +134,14 @@ class Address(NamedTuple):
             raise Unavailable(f"password file {self.password_file}: {error.strerror}") from None
         except UnicodeDecodeError:  # whose text shows a byte of it
             raise Unavailable(f"password file {self.password_file}: not UTF-8") from None
+
+    def _own_broker_s(self) -> str:
+        """Return the password of this user's embedded broker, if this is its address."""
+        if self.host not in _HERE or self.path or self.username or self.tls or self.sentinels:
+            return ""
+        from statusd.wire.own_broker import password
+
+        return password(self.port)
 
     def sentinel(self, host: str, port: int) -> Address:
         """Return the address of one of the Sentinels, as one that can be dialled."""

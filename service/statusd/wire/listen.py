@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,6 +30,30 @@ class Listen(NamedTuple):
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
+
+    def is_meant_by(self, host: str) -> bool:
+        """Tell whether a request with that ``Host`` header may be answered here.
+
+        Where only this machine gets to, a foreign name means that somebody's page in a browser of
+        this machine asks, by a name of its own that leads here (DNS rebinding). Whoever opens the
+        port to others has others' names for it, and everybody may ask.
+        """
+        if not self.is_private:
+            return True
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        except ValueError:
+            return False
+        return name in ("localhost", socket.gethostname().lower()) or _is_number(name)
+
+
+def _is_number(name: str) -> bool:
+    """Tell whether it is an address as such, which nobody can lead elsewhere."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def parse_listen(text: str) -> Listen:

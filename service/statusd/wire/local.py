@@ -6,42 +6,62 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+import stat
+import struct
+import sys
 from pathlib import Path
 from typing import Any
 
 from statusd.core.errors import Unavailable
+from statusd.private import Untrusted, believed, check_private_directory, opened_directory
 
 HEALTH = b'{"ask": "health"}'
 """The one question that is no command: it changes nothing, and nobody else hears the answer."""
 
 
 def runtime_directory() -> Path:
-    """Return where this user's daemons leave their sockets, and an embedded broker its address."""
-    given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # systemd.exec(5)
-    if given:
-        return Path(given)
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    if base:
-        return Path(base, "statusd")
-    import tempfile  # costs the start of every daemon five milliseconds
+    """Return where this user's daemons leave their sockets, and an embedded broker its address.
 
-    return Path(tempfile.gettempdir(), f"statusd-{os.getuid()}")
+    It is the first of the `places` that is there or can be had, and that nobody else has taken.
+    """
+    for place in places():
+        with contextlib.suppress(Untrusted, OSError):
+            check_private_directory(place)
+            return place
+        if not os.path.lexists(place):
+            return place
+    return places()[0]
+
+
+def places() -> list[Path]:
+    """Return where such a directory may be; the second is for when somebody has taken the first."""
+    given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # systemd.exec(5)
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    if given:
+        first = Path(given)
+    elif base:
+        first = Path(base, "statusd")
+    else:
+        import tempfile  # costs the start of every daemon five milliseconds
+
+        first = Path(tempfile.gettempdir(), f"statusd-{os.getuid()}")
+    return [first, Path(state, "statusd", "run")]
+
+
+def socket_name(namespace: str, name: str) -> str:
+    """Return what the socket of the unit ``name`` of ``namespace`` is called."""
+    return f"{namespace}:{name}.sock"
 
 
 def socket_file(namespace: str, name: str) -> Path:
     """Return where the unit ``name`` of ``namespace`` listens."""
-    return runtime_directory() / f"{namespace}:{name}.sock"
+    return runtime_directory() / socket_name(namespace, name)
 
 
-@contextlib.contextmanager
-def short(path: Path) -> Iterator[str]:
-    """Give ``path`` another name for a while: unix(7) allows 107 bytes, and folders may be deep."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    try:
-        yield f"/proc/self/fd/{folder}/{path.name}"
-    finally:
-        os.close(folder)
+def reached_by(folder: int, name: str) -> str:
+    """Return another name of a file in an open directory: unix(7) allows 107 bytes, not more."""
+    return f"/proc/self/fd/{folder}/{name}"
 
 
 def sockets(namespace: str, given: str = "") -> dict[str, Path]:
@@ -52,24 +72,52 @@ def sockets(namespace: str, given: str = "") -> dict[str, Path]:
             floor is looked at: each service has a runtime directory of its own.
 
     Raises:
-        Unavailable: there are none.
+        Unavailable: there are none, or what is there is somebody else's.
     """
-    places = [Path(given)] if given else [runtime_directory(), Path("/run/statusd")]
+    where = [Path(given)] if given else [*places(), Path("/run/statusd")]
     found: dict[str, Path] = {}
-    for place in places:
-        name = f"{namespace}:*.sock"
-        paths = sorted([*place.glob(name), *place.glob(f"*/{name}")]) if place.is_dir() else [place]
-        found.update({p.stem.partition(":")[2]: p for p in paths if p.is_socket()})
+    doubts: list[str] = []
+    for place in where:
+        for path in _sockets_in(place, f"{socket_name(namespace, '*')}"):
+            try:
+                check_private_directory(path.parent)
+            except Untrusted as error:
+                doubts.append(str(error))
+            except OSError:
+                continue  # gone meanwhile
+            else:
+                found.setdefault(path.stem.partition(":")[2], path)
     if not found:
-        where = ", ".join(map(str, places))
-        raise Unavailable(f"no daemon of the namespace {namespace!a} listens in {where}")
+        told = "; ".join(dict.fromkeys(doubts)) or f"listens in {', '.join(map(str, where))}"
+        raise Unavailable(f"no daemon of the namespace {namespace!a} {told}")
     return found
+
+
+def _sockets_in(place: Path, name: str) -> list[Path]:
+    if not place.is_dir():
+        return [place] if _is_socket(place) else []
+    return sorted(filter(_is_socket, [*place.glob(name), *place.glob(f"*/{name}")]))
+
+
+def _is_socket(path: Path) -> bool:
+    """Tell whether it is one itself: a link could lead to another unit's."""
+    try:
+        return stat.S_ISSOCK(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def peer_of(connection: socket.socket) -> int:
+    """Return the user at the other end of a Unix socket, as the kernel knows him (unix(7))."""
+    told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(told[4:8], sys.byteorder)
 
 
 class Local:
     """A connection to one daemon's socket.
 
     Raises:
+        Untrusted: somebody else listens there, or may have put it there; nothing was said to him.
         Unavailable: nobody listens there, or we may not.
     """
 
@@ -77,13 +125,30 @@ class Local:
         self.path = path
         self._begun = b""
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout_s)
+        # Not by settimeout: connect(2) to a full queue is then refused at once.
+        limit = struct.pack("@qq", *divmod(int(max(timeout_s, 1e-3) * 1_000_000), 1_000_000))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         try:
-            with short(path) as name:
-                self._socket.connect(name)
+            self._connect()
+            self._socket.settimeout(timeout_s)
         except OSError as error:
             self._socket.close()
             raise Unavailable(f"{path}: {error.strerror or 'no answer in time'}") from None
+        except Untrusted:
+            self._socket.close()
+            raise
+
+    def _connect(self) -> None:
+        path = self.path
+        with opened_directory(path.parent) as folder:
+            if stat.S_ISLNK(os.stat(path.name, dir_fd=folder, follow_symlinks=False).st_mode):
+                raise Untrusted(f"{path} is a link, not a daemon's socket", "have it removed")
+            self._socket.connect(reached_by(folder, path.name))
+        peer = peer_of(self._socket)
+        if peer not in believed(path.parent):
+            raise Untrusted(
+                f"{path}: user {peer} listens there, and is not believed", "have it removed"
+            )
 
     def send(self, message: dict[str, Any]) -> None:
         """Send a command.

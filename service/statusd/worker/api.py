@@ -18,6 +18,7 @@ import time
 from _thread import allocate_lock, get_ident
 from _weakref import ref
 from math import isnan
+from select import POLLIN, poll
 
 from statusd.worker import notes
 from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board, in_range
@@ -40,7 +41,7 @@ CLOSED = (
     "this process has closed the descriptors that statusd gave it (os.closerange, a recipe for "
     "daemons?), so nobody can steer it any more: keep worker.fds open"
 )
-workers: list[ref[Worker]] = []
+_workers: list[ref[Worker]] = []
 """Those of this process, for the moment in which it forks (see `statusd.worker.spectator`)."""
 
 
@@ -87,7 +88,7 @@ class Worker:
         self._text = ""
         self._plug(down, up, daemon_pid)
         self._begin_alone()
-        workers.append(ref(self, workers.remove))
+        _workers.append(ref(self, _workers.remove))
 
     def _plug(self, down: int, up: int, daemon_pid: int) -> None:
         """Talk with that daemon from now on."""
@@ -334,8 +335,6 @@ class Worker:
             pass
 
     def _is_readable(self, timeout_s: float | None) -> bool:
-        from select import POLLIN, poll
-
         poller = poll()
         poller.register(self._down.fd, POLLIN)
         return bool(poller.poll(None if timeout_s is None else timeout_s * 1000))
@@ -349,9 +348,7 @@ class Worker:
             self._lose_daemon()
             return False
         for line in filter(None, lines):
-            import json
-
-            self._args = json.loads(line)
+            self._args = notes.decode(line)
         return True
 
     def _check_daemon(self) -> None:
@@ -367,11 +364,10 @@ class Worker:
 
     def _freeze(self, number: int) -> None:
         """Have state ``number`` from now on, whatever stands on the board."""
-        from array import array
-
-        words = array("Q", self._words)  # a copy: nobody reads the board any more
+        copy = memoryview(bytearray(self._words))  # nobody reads the board any more
+        words = copy.cast("Q")
         words[STATE] = words[STATE] & ~0xFF | number
-        self._words, self._bytes, self._daemon_pid = words, memoryview(words).cast("B"), -1
+        self._words, self._bytes, self._daemon_pid = words, copy, -1
 
     def _forked(self, kind: type[Worker]) -> None:
         """In a forked child: be of that kind from now on, for the worker is its parent's."""
@@ -391,3 +387,8 @@ def _float(value: object) -> float | None:
     except Exception:  # the user's own type decides what
         return None
     return None if isnan(number) else number
+
+
+def workers() -> list[Worker]:
+    """Return those of this process, also while other threads make and lose some."""
+    return [worker for known in tuple(_workers) if (worker := known()) is not None]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from _thread import allocate_lock
 from enum import Enum
 
 from statusd.worker.attached import Attached, daemons_of_ours, detach_named
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
 
 _BUILT_IN = {"INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"}
 _NEEDED = {"INIT", "READY", "RUNNING", "PAUSED", "END"}
+
+
+_replacing = allocate_lock()
+"""Held while one worker takes another one's place: each is there to be replaced by the next."""
+
+
+def _forked() -> None:
+    """In a forked child: the thread that held it isn't there."""
+    global _replacing
+    _replacing = allocate_lock()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 class AttachError(RuntimeError):
@@ -91,11 +105,20 @@ def attach(
         "config": os.fspath(config),
         "first": {"fresh": fresh, "goal": settings["GOAL"]},
     }
+    deadline = time.monotonic() + timeout_s
     start = Starter(told, python or sys.executable, name or os.fspath(config))
-    if replace:
+    if not replace:
+        bury(LAST_WORDS_S)  # a name that this program has just given up is free then
+        return _start(start, own, deadline)
+    if not _replacing.acquire(True, max(0.0, timeout_s)):
+        start.board.close()
+        raise AttachError("another thread takes too long to attach")
+    try:
         detach_named(start.names)
-    bury(LAST_WORDS_S)  # a name that this program has just given up is free then
-    return _start(start, own, time.monotonic() + timeout_s)
+        bury(LAST_WORDS_S)
+        return _start(start, own, deadline)
+    finally:
+        _replacing.release()
 
 
 def _start(start: Starter, own: Any, deadline: float) -> Attached:

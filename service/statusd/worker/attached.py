@@ -10,15 +10,16 @@ import atexit
 import copyreg
 import sys
 import time
-from weakref import WeakSet
+from _thread import allocate_lock, get_ident
 
+from statusd.worker import api, notes
 from statusd.worker import child as daemons
-from statusd.worker import notes
-from statusd.worker.api import CLOSED, Worker
+from statusd.worker.api import CLOSED, Worker, workers
 from statusd.worker.board import STATE_BYTE, Board
 from statusd.worker.child import LAST_WORDS_S
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.spectator import Spectator, give_seat
+from statusd.worker.standard import WithLibraryFirst
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ LOOK_S = 0.5
 """How often a program that only reads its state looks whether the daemon is there."""
 
 _DROPPED = b'{"note": "left", "failed": false, "reason": "the program has dropped its worker"}\n'
-_attached: WeakSet[Attached] = WeakSet()
 
 
 class Attached(Worker):
@@ -59,16 +59,16 @@ class Attached(Worker):
     ) -> None:
         board = Board(start.board.fd)
         self._child = child
-        super().__init__(
-            board, child.down, child.up, states=states, parts=parts, daemon_pid=child.pid, own=own
-        )
         self._starter = start
         self._name = name
         self._last = list(states).index("END")
         self._deaths = 0
         self._look_at = 0.0
-        self._looking = False
-        _attached.add(self)
+        self._looking, self._looker = allocate_lock(), 0
+        self._has_left = False
+        super().__init__(  # from now on other threads find it
+            board, child.down, child.up, states=states, parts=parts, daemon_pid=child.pid, own=own
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -140,25 +140,28 @@ class Attached(Worker):
             self._look()
 
     def _look(self) -> None:
-        child = self._child
-        if child is None or self._looking:
+        if not self._looking.acquire(False):  # another thread does, or this one, interrupted
             return
-        if not child.is_reached():
-            if child is self._child:  # else another thread has just let it go
-                self._lose_pipes()
-            return
-        if child.is_alive():
-            return
-        self._looking = True  # another thread may look as well
+        self._looker = get_ident()
         try:
-            self._replace(child)
+            child = self._child
+            if child is None:
+                return
+            if not child.is_reached():
+                if child is self._child:  # else another thread has just let it go
+                    self._lose_pipes()
+            elif not child.is_alive():
+                self._replace()
         finally:
-            self._looking = False
+            self._looker = 0
+            self._looking.release()
 
-    def _replace(self, dead: Child) -> None:
+    def _replace(self) -> None:
         """Start the daemon again, unless it was to end, or has died too often."""
         number = self._bytes[STATE_BYTE]
-        self._unplug()
+        dead = self._take()
+        if dead is None:
+            return
         dead.let_go()
         daemons.bury()
         self._deaths = 1 if time.monotonic() - dead.started > WELL_S else self._deaths + 1
@@ -180,6 +183,9 @@ class Attached(Worker):
             return
         self._child = child
         self._plug(child.down, child.up, child.pid)
+        if self._has_left:  # another thread meanwhile: this one isn't wanted any more
+            self.let_go()
+            return
         if self._deaths == 1:
             _warn("the daemon of this program has died; it is started again")
         if is_ending:  # it wouldn't know: a goal END is not taken up
@@ -191,14 +197,13 @@ class Attached(Worker):
         self._freeze(number if self._works[number] else self._end)
         _warn(f"the daemon of this program is gone: {why}")
 
-    def _plug(self, down: int, up: int, daemon_pid: int) -> None:
-        super()._plug(down, up, daemon_pid)
-        assert self._child is not None
-        self._lines = self._child.lines
-
     def _sleep(self, deadline: float | None) -> bool:
         if self._child is not None:
             return super()._sleep(deadline)
+        if self._looker not in (0, get_ident()):  # another thread is just starting it again
+            left_s = LOOK_S if deadline is None else deadline - time.monotonic()
+            time.sleep(max(0.0, min(left_s, api.LOOK_S)))
+            return left_s > 0
         if deadline is None and self._bytes[STATE_BYTE] != self._last:
             self._freeze(self._end)  # nobody could end this wait
         time.sleep(0.0 if deadline is None else max(0.0, deadline - time.monotonic()))
@@ -217,17 +222,17 @@ class Attached(Worker):
         child = self._child
         if child is None or not child.is_reached():
             return False
-        lines = self._lines.read()
+        lines = child.lines.read()
         for line in lines or ():
             if line and not line.startswith(daemons.MARK):
-                import json
-
-                self._args = json.loads(line)
+                self._args = notes.decode(line)
         return bool(lines)
 
     def _is_readable(self, timeout_s: float | None) -> bool:
         child = self._child
-        return child is not None and (bool(child.lines.kept) or super()._is_readable(timeout_s))
+        if child is None:
+            return False
+        return bool(child.lines.kept) or daemons.is_readable((child.down,), timeout_s)
 
     def _lose_pipes(self) -> bool:
         """The daemon takes closed pipes for our leaving, and ends the unit; so do we."""
@@ -250,22 +255,28 @@ class Attached(Worker):
 
     def let_go(self) -> None:
         """End the unit without a reason, give everything back, and wait for nothing."""
-        child = self._child
+        self._has_left = True
+        child = self._take()
         if child is None:
             return
-        self._unplug()
         self._freeze(self._last)
         child.let_go()
         self._starter.board.close()
 
-    def _unplug(self) -> None:
-        """Forget the pipes, before their numbers mean something else in this program."""
-        self._child, self._down, self._up = None, Descriptor(-1), Descriptor(-1)
+    def _take(self) -> Child | None:
+        """Return the daemon, to one thread only, and forget the pipes.
+
+        Their numbers will soon mean something else in this program.
+        """
+        child: Child | None = self.__dict__.pop("_child", None)  # at once, whoever else comes
+        if child is not None:
+            self._down, self._up = Descriptor(-1), Descriptor(-1)
+        return child
 
     def _forked(self, kind: type[Worker]) -> None:
-        child = self._child
+        child = self._take()
         if child is not None:
-            self._unplug()
+            self._looking, self._looker = allocate_lock(), 0
             child.close()
             super()._forked(AttachedSpectator)
 
@@ -282,12 +293,16 @@ for kind in (Attached, AttachedSpectator):
 
 def daemons_of_ours() -> list[int]:
     """Return the pids of the daemons of this program."""
-    return [worker._child.pid for worker in list(_attached) if worker._child is not None]
+    return [child.pid for worker in _attached() if (child := worker._child) is not None]
+
+
+def _attached() -> list[Attached]:
+    return [worker for worker in workers() if isinstance(worker, Attached)]
 
 
 def detach_named(names: tuple[str, str]) -> None:
     """Detach the worker of this program that has got its name in that way."""
-    for worker in list(_attached):
+    for worker in _attached():
         if worker._starter.names == names:
             worker.detach()
 
@@ -296,7 +311,7 @@ def _exiting() -> None:
     """The program ends without having left: say so, and keep nobody waiting."""
     error: Any = getattr(sys, "last_value", None) if not hasattr(sys, "ps1") else None
     failed = error is not None and _is_failure(error)
-    for worker in list(_attached):
+    for worker in _attached():
         if worker._child is not None:
             reason = notes.last_line(error) if failed else "the program has ended"
             worker._say_goodbye(reason, failed=failed)
@@ -314,7 +329,8 @@ def _is_failure(error: BaseException) -> bool:
 
 
 def _warn(text: str) -> None:
-    import warnings
+    with WithLibraryFirst():
+        import warnings
 
     try:
         warnings.warn(text, RuntimeWarning, stacklevel=2)

@@ -18,6 +18,7 @@ between an odd and an even counter, and its CRC tells of a writer that was kille
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import os
 import struct
@@ -45,6 +46,8 @@ _HEAD = struct.Struct("=II")
 _BODY = struct.Struct("=ddI")
 _COUNTER = struct.Struct("=I")
 _NONE = float("nan")
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+"""A page that one process makes shorter is a SIGBUS for every other one that reads it."""
 
 Word = namedtuple("Word", "state run seq")
 """A state word, taken apart: three numbers."""
@@ -65,13 +68,29 @@ def unpack_word(word: int) -> Word:
 def create() -> int:
     """Return the descriptor of a new page that has no name and goes with its last user.
 
+    Its length is sealed: nobody who has it can change that any more (fcntl(2)).
+
     Raises:
-        OSError: the system has no memory for it.
+        OSError: the system has no memory for it, or no seals (which are as old as memfd_create(2)).
     """
-    fd = os.memfd_create("statusd-board", os.MFD_CLOEXEC)
-    os.truncate(fd, SIZE)
-    os.pwrite(fd, FORMAT, 0)
+    fd = os.memfd_create("statusd-board", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    try:
+        os.truncate(fd, SIZE)
+        os.pwrite(fd, FORMAT, 0)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _SEALS)
+    except BaseException:
+        os.close(fd)
+        raise
     return fd
+
+
+def is_sound(fd: int) -> bool:
+    """Tell whether a page that somebody else has made can be mapped: its length is sealed."""
+    try:
+        seals = fcntl.fcntl(fd, fcntl.F_GET_SEALS)
+        return seals & _SEALS == _SEALS and os.fstat(fd).st_size == SIZE
+    except OSError:  # no memfd
+        return False
 
 
 class Board:

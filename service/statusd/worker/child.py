@@ -1,18 +1,22 @@
 """The daemon as a child of the user's program: started, listened to, waited for, not in the way.
 
 Rules of this file: nothing here waits without a limit but `Child.wait`; no thread, no signal
-handler; whoever else waits for our child (``os.wait()``, SIGCHLD ignored) takes nothing from us.
+handler, and any number of the program's own may come here at once; whoever else waits for our child
+(``os.wait()``, SIGCHLD ignored) takes nothing from us.
 """
 
 from __future__ import annotations
 
 import os
 import time
+from _thread import allocate_lock
 from contextlib import suppress
+from select import POLLIN, poll
 
 from statusd.worker.board import create
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.notes import Lines
+from statusd.worker.standard import WithLibraryFirst
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ _FOR_OTHERS = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_FDS", "
 """What a service manager says to the program, and not to its children."""
 _leaving: list[tuple[int, Descriptor]] = []
 """Daemons that were let go and not waited for yet: pid and pidfd."""
+_burying = allocate_lock()
+"""Held by the thread that waits for them: each is taken out of the list once."""
 
 
 class _Lines(Lines):
@@ -48,6 +54,8 @@ class _Lines(Lines):
             return super().read()
         except BlockingIOError:
             return []
+        except OSError:  # another thread has just let the daemon go
+            return None
 
 
 class Child:
@@ -91,14 +99,14 @@ class Child:
 
     def is_alive(self) -> bool:
         """Tell whether the daemon still runs, as far as this program can tell."""
-        return self._own[2].is_ours() and not _is_readable((self.pidfd,), 0)
+        return self._own[2].is_ours() and not is_readable((self.pidfd,), 0)
 
     def wait(self, timeout_s: float | None) -> bool:
         """Block until it has said something or ended; False after ``timeout_s`` seconds.
 
         It returns at once if it isn't `is_reached`.
         """
-        return not self.is_reached() or _is_readable((self.down, self.pidfd), timeout_s)
+        return not self.is_reached() or is_readable((self.down, self.pidfd), timeout_s)
 
     def told(self, deadline: float) -> list[str]:
         """Return the fields of its next word to `attach`; nothing when it has ended without one.
@@ -156,24 +164,37 @@ class Starter:
 
 
 def bury(timeout_s: float = 0.0) -> None:
-    """Wait for the daemons that were let go, but no longer than ``timeout_s`` seconds."""
+    """Wait for the daemons that were let go, but no longer than ``timeout_s`` seconds.
+
+    Of several threads one waits for all of them, and the others for that one.
+    """
     deadline = time.monotonic() + timeout_s
-    for dead in _leaving[:]:
-        pid, pidfd = dead
-        if not pidfd.is_ours() or _is_readable((pidfd.fd,), deadline - time.monotonic()):
-            _leaving.remove(dead)
-            pidfd.close()
-            with suppress(ChildProcessError):  # somebody else has waited for it
-                os.waitpid(pid, os.WNOHANG)
+    if not _burying.acquire(timeout_s > 0, timeout_s if timeout_s > 0 else -1):
+        return
+    try:
+        for dead in _leaving[:]:
+            pid, pidfd = dead
+            if not pidfd.is_ours() or is_readable((pidfd.fd,), deadline - time.monotonic()):
+                _leaving.remove(dead)
+                pidfd.close()
+                with suppress(ChildProcessError):  # somebody else has waited for it
+                    os.waitpid(pid, os.WNOHANG)
+    finally:
+        _burying.release()
 
 
-# In a forked child: they are its parent's.
-os.register_at_fork(after_in_child=_leaving.clear)
+def _forked() -> None:
+    """In a forked child: they are its parent's, and so is the thread that waits for them."""
+    global _burying
+    _leaving.clear()
+    _burying = allocate_lock()
 
 
-def _is_readable(fds: Sequence[int], timeout_s: float | None) -> bool:
-    from select import POLLIN, poll
+os.register_at_fork(after_in_child=_forked)
 
+
+def is_readable(fds: Sequence[int], timeout_s: float | None) -> bool:
+    """Wait until something can be read from one of ``fds``; False after ``timeout_s`` seconds."""
     poller = poll()
     for fd in fds:
         poller.register(fd, POLLIN)
@@ -182,7 +203,8 @@ def _is_readable(fds: Sequence[int], timeout_s: float | None) -> bool:
 
 def _spawn(python: str, fds: Sequence[int], name: str) -> int:
     """Start the daemon in a session of its own, with ``fds`` and standard error, and no more."""
-    import signal
+    with WithLibraryFirst():
+        import signal
 
     first = max(*fds, 2) + 1  # numbers of its own: nothing that it still needs is overwritten
     numbers = range(first, first + len(fds))

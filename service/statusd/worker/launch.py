@@ -109,7 +109,11 @@ def _import_statusd() -> None:
     root = os.path.dirname(os.path.dirname(here))
     sys.path.insert(0, root)
     try:
-        import statusd.worker.spectator  # noqa: F401  # from now on found in sys.modules
+        from statusd.worker.standard import WithLibraryFirst
+
+        with WithLibraryFirst():
+            import statusd.worker.spectator  # from now on found in sys.modules
+            import statusd.worker.wrapper  # noqa: F401
     finally:
         sys.path.remove(root)
 
@@ -139,10 +143,9 @@ def _prepare(launch: Launch) -> None:
 
 def _named(reference: str) -> Any:
     """Return what ``module:name`` names; whatever is wrong with it is raised."""
-    from importlib import import_module
-
     module, _, path = reference.partition(":")
-    found: Any = import_module(module)
+    __import__(module)  # not by importlib: the user's folders are looked into first
+    found: Any = sys.modules[module]
     for name in path.split("."):
         found = getattr(found, name)
     return found
@@ -151,17 +154,15 @@ def _named(reference: str) -> Any:
 def _print(error: Exception) -> None:
     """Print the traceback without our own frames.
 
-    Those of importlib are ours, too: who misspells a module is told that, and nothing else.
+    Those of the import are ours, too: who misspells a module is told that, and nothing else. By the
+    interpreter itself: the module `traceback` may be the user's, or one of those that it needs.
     """
-    import importlib
-    import traceback
-
     trace = error.__traceback__
     frozen = ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap_external>")
-    ours = (__file__, importlib.__file__, *frozen)
+    ours = (__file__, *frozen)
     while trace is not None and trace.tb_frame.f_code.co_filename in ours:
         trace = trace.tb_next
-    traceback.print_exception(type(error), error, trace)
+    sys.__excepthook__(type(error), error.with_traceback(trace), trace)
 
 
 if __name__ == "__main__":

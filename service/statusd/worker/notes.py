@@ -9,6 +9,15 @@ from __future__ import annotations
 
 import os
 
+# What `json` is made of: importing it, and `re` with it, would cost the user's process six
+# milliseconds, and what is called so in the user's folders may be something else.
+from _json import encode_basestring as quoted
+from _json import make_scanner
+
+TYPE_CHECKING = False  # see statusd.worker.api
+if TYPE_CHECKING:
+    from typing import Any
+
 MAX_LINE = 4096
 """The longest note in bytes, its newline included (PIPE_BUF)."""
 MAX_REASON, MAX_TRIGGER = 500, 64
@@ -31,22 +40,39 @@ def text_of(value: object) -> str:
 
 def encode(note: str, **texts: object) -> bytes:
     """Return a note as a line, with ``texts`` cut to what fits."""
-    import json
-
     told = {
         key: text_of(value)[: MAX_TRIGGER if key == "trigger" else MAX_REASON]
         for key, value in texts.items()
     }
-    line = json.dumps({"note": note, **told}, ensure_ascii=False)
-    return line.encode("utf-8", "replace") + b"\n"  # half of a surrogate pair is no character
+    pairs = ({"note": note, **told}).items()
+    line = ", ".join(f"{quoted(key)}: {quoted(value)}" for key, value in pairs)
+    return f"{{{line}}}\n".encode("utf-8", "replace")  # half of a surrogate pair is no character
+
+
+class _Plain:
+    """How a JSON text is read, as `json.loads` has it."""
+
+    strict = True
+    object_hook = object_pairs_hook = None
+    parse_int = int
+    parse_float = parse_constant = float
+
+
+_scan: Any = make_scanner(_Plain)  # type: ignore[arg-type]  # what it wants are these names
+
+
+def decode(line: bytes) -> Any:
+    """Return what a line of JSON says that the daemon has written."""
+    return _scan(line.decode(), 0)[0]
 
 
 def last_line(error: BaseException) -> str:
     """Return the last line of the traceback of ``error``, at most 500 characters."""
-    import traceback
-
-    text = "".join(traceback.format_exception_only(type(error), error))
-    return " ".join(text.split())[:MAX_REASON]
+    kind = type(error)
+    module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
+    text = text_of(error)
+    said = f"{module}{kind.__qualname__}: {text}" if text else f"{module}{kind.__qualname__}"
+    return " ".join(said.split())[:MAX_REASON]
 
 
 class Lines:

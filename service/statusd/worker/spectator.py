@@ -9,6 +9,7 @@ from __future__ import annotations
 import copyreg
 import os
 import time
+from select import POLLIN, poll
 
 from statusd.worker.api import LOOK_S, Worker, workers
 from statusd.worker.board import Board, create
@@ -69,8 +70,6 @@ class Spectator(Worker):
 
     def _is_over(self, timeout_s: float) -> bool:
         """Wait until the worker's process is gone, at most ``timeout_s`` seconds."""
-        from select import POLLIN, poll
-
         if self._watch is None or not self._watch.is_ours():
             try:
                 self._watch = Descriptor(os.pidfd_open(self._pid))
@@ -147,10 +146,8 @@ _NOT_HERE = (
 
 
 def _after_fork() -> None:
-    for known in tuple(workers):
-        worker = known()
-        if worker is not None:
-            worker._forked(Spectator)
+    for worker in workers():
+        worker._forked(Spectator)
 
 
 for kind in (Worker, Spectator):
