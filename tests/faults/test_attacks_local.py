@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -260,9 +261,10 @@ class Common:
 
 
 @pytest.fixture
-def common(tmp_path: Path) -> Common:
-    """A common place, and what an environment there looks like."""
-    return Common(tmp_path)
+def common() -> Iterator[Common]:
+    """A common place, and what an environment there looks like; short, for sockets."""
+    with tempfile.TemporaryDirectory(prefix="c") as place:
+        yield Common(Path(place))
 
 
 @contextlib.contextmanager

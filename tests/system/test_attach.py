@@ -71,7 +71,7 @@ class Parent:
 
     def wait_exit(self) -> int:
         """Return its exit code, once it has ended, and nothing of it is left 2 s later."""
-        code = self.process.wait(20)
+        code = self.process.wait(45)
         wait_until(lambda: not self.daemons(), 4, f"the daemon to be gone; {self.said()}")
         return code
 

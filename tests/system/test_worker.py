@@ -248,6 +248,7 @@ def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None
         "statusd.worker.descriptor",
         "statusd.worker.notes",
         "statusd.worker.spectator",
+        "statusd.worker.standard",
         "statusd.worker.waiters",
         "statusd.worker.wrapper",
     }
