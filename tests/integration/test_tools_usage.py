@@ -5,9 +5,16 @@ from __future__ import annotations
 import mmap
 import os
 import random
+import subprocess
+import sys
 import threading
+import time
+from contextlib import ExitStack
 
-from tests.tools import Usage, slope
+import pytest
+
+from tests.tools import Stopwatch, Usage, killing, slope, wait_until
+from tests.tools.usage import queued_s
 
 
 def test_what_we_use_is_counted() -> None:
@@ -34,6 +41,43 @@ def test_what_we_use_is_counted() -> None:
     assert after.cpu_s > before.cpu_s
     assert after.at > before.at
     memory.close()
+
+
+WORK = """
+import os, sys, time
+os.sched_setaffinity(0, {int(sys.argv[1])})
+print(flush=True)
+input()
+time.sleep(0.2)
+while time.process_time() < 0.5 or sys.argv[2:]: pass
+input()
+"""
+
+
+@pytest.mark.skipif(queued_s(1) == 0 == queued_s(os.getpid()), reason="it isn't counted here")
+def test_a_stopwatch_counts_sleep_and_work_and_not_the_queue() -> None:
+    """Four share one processor: it takes several times as long, and is as long as it would be."""
+    one = str(min(os.sched_getaffinity(0)))
+    with ExitStack() as stack:
+        children = []
+        for more in ([], ["for ever"], ["for ever"], ["for ever"]):
+            words = [sys.executable, "-c", WORK, one, *more]
+            child = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            children.append(stack.enter_context(child))
+            stack.enter_context(killing(child))
+            assert child.stdout is not None
+            child.stdout.readline()
+        first = children[0]
+        watch, began = Stopwatch(first.pid), time.monotonic()
+        for child in reversed(children):
+            assert child.stdin is not None
+            child.stdin.write(b"\n")
+            child.stdin.flush()
+
+        wait_until(lambda: Usage.of(first.pid).cpu_s >= 0.5, 30, "its work to be done")
+        shown, took = watch.read(), time.monotonic() - began
+
+    assert 0.6 < shown < took - 0.5
 
 
 def test_a_slope_is_told_from_noise() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+from pathlib import Path
 
 from tests.conftest import Run
 from tests.tools import Broker, Journal, Program, wait_until
@@ -35,8 +37,16 @@ def on_a_hanging_disk(broker: Broker, run: Run) -> Program:
     unit.wait_logged("link.up", link="hears")
     unit.wait_state("READY")
     wait_until(lambda: list(unit.directory.rglob("unit.json")), 5, "the state file")
-    os.mkfifo(next(unit.directory.rglob("unit.json")).with_suffix(".new"))
+    pipe = next(unit.directory.rglob("unit.json")).with_suffix(".new")
+    wait_until(lambda: is_pipe(pipe), 5, "it to be written, and renamed")
     return unit
+
+
+def is_pipe(path: Path) -> bool:
+    """Make a named pipe there, if nothing else is there now; tell whether it is one."""
+    with contextlib.suppress(FileExistsError):
+        os.mkfifo(path)
+    return path.is_fifo()
 
 
 def test_the_place_in_redis_is_never_ahead_of_the_disk(broker: Broker, run: Run) -> None:

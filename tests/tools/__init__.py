@@ -17,7 +17,7 @@ from tests.tools.sentinels import Sentinels
 from tests.tools.small_disk import SmallDisk
 from tests.tools.terminal import Terminal
 from tests.tools.toml import to_toml
-from tests.tools.usage import Slope, Usage, slope
+from tests.tools.usage import Slope, Stopwatch, Usage, slope
 from tests.tools.waiting import wait_until
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "Sentinels",
     "Slope",
     "SmallDisk",
+    "Stopwatch",
     "Terminal",
     "Usage",
     "available_brokers",

@@ -8,6 +8,7 @@ import re
 import statistics
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -49,6 +50,42 @@ class Usage:
             pss_kib=_number(r"^Pss:\s+(\d+) kB", rollup),
             anonymous_kib=_number(r"^RssAnon:\s+(\d+) kB", status),
         )
+
+
+class Stopwatch:
+    """Measures a time as it would be on a machine that nobody else uses.
+
+    What it shows is the time on the clock without that in which any of the processes could have
+    worked, and had to wait for a processor (/proc/PID/schedstat). On an idle machine there is none.
+
+    Args:
+        pids: of the processes whose work it is.
+    """
+
+    def __init__(self, *pids: int) -> None:
+        self._pids = pids
+        self._queued_s = self._all_queued_s()
+        self._began = time.monotonic()
+
+    def read(self) -> float:
+        """Return the time since it was made, in seconds."""
+        passed = time.monotonic() - self._began
+        return max(0.0, passed - (self._all_queued_s() - self._queued_s))
+
+    def _all_queued_s(self) -> float:
+        return sum(map(queued_s, self._pids))
+
+
+def queued_s(pid: int) -> float:
+    """Return how long the threads of a process have waited for a processor so far, in seconds.
+
+    It is 0 where the kernel doesn't count that, and once the process is gone.
+    """
+    total = 0.0
+    for file in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        with suppress(OSError):  # that thread has just ended
+            total += int(file.read_text("ascii").split()[1]) / 1e9
+    return total
 
 
 class Slope(NamedTuple):
