@@ -380,6 +380,15 @@ def with_own_broker(settings: Settings, url: str, password_file: Path) -> Settin
     return settings.model_copy(update={"redis": redis})
 
 
+def without_credentials(settings: Settings, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Return the settings without the users and passwords that don't stand in the environment."""
+    held = ("username", "password", "password_file")
+    names = (*held, *(f"sentinel_{name}" for name in held))
+    dropped = {name: "" for name in names if variable(("redis", name)) not in environ}
+    redis = settings.redis.model_copy(update=dropped)
+    return settings.model_copy(update={"redis": redis})
+
+
 def _salvage(source: Source, error: ValidationError) -> Settings | None:
     """Return the settings without those that are wrong, to ask the rest what else is wrong."""
     content = copy.deepcopy(source.content)

@@ -98,17 +98,20 @@ def test_a_finding_on_a_terminal_or_in_a_pipe_has_its_cure(broker: Broker, tmp_p
 def test_a_missing_right_is_named_with_its_rule(each_broker: Broker, tmp_path: Path) -> None:
     """As the broker would judge it; each rule that is named mends it."""
     client, port = each_broker.client(), each_broker.port
-    setuser(client, "unit", "on", ">secret", "+@all", "-publish", "-xinfo|stream", "~other:*")
-    setuser(client, "unit", "resetchannels", "&statusd:*")
+    setuser(client, "unit", "on", ">secret", "+@all", "-publish", "-xinfo|stream", "-time")
+    setuser(client, "unit", "~other:*", "%R~statusd:owner:*", "resetchannels", "&statusd:*")
     url = f"redis://unit:secret@127.0.0.1:{port}"
 
     told = examine(tmp_path, url, control={"channels": ["mychannel", "jobs:*"]})
 
     assert told.code == 1
-    rules = set(re.findall(r"ACL SETUSER unit (\S+);", told.text("rights")))
-    assert rules == {"+publish", "+xinfo|stream", "~statusd:*", "&mychannel", "&jobs:*"}
+    rules = set(re.findall(r'ACL SETUSER unit ("[^"]*"|\S+);', told.text("rights")))
+    assert "+time" in rules
+    assert '"(%RW~statusd:owner:{*} +get +getrange +set +del +pttl)"' in rules
+    assert any(rule.endswith('+publish)"') and "&statusd:reply:*" in rule for rule in rules)
+    assert any("&jobs:* +subscribe +psubscribe" in rule for rule in rules)
     for rule in rules:
-        setuser(client, "unit", rule)
+        setuser(client, "unit", rule.strip('"'))
     assert ask(tmp_path / "statusd.toml").level("rights") == "ok"
 
 

@@ -34,7 +34,7 @@ _TAIL = """\
 .I ~/.config/statusd/statusd.toml
 .TQ
 .I /etc/statusd/statusd.toml
-The settings, looked for in this order where no file is given.
+The settings, looked for in this order where no file is given; a stranger's is refused.
 .TP
 .I ~/.local/state/statusd/
 What survives the daemon, a file a unit:

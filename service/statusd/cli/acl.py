@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from statusd.cli import complain
 from statusd.cli.files import find_file, settings_file
@@ -62,8 +63,7 @@ def _found(arguments: argparse.Namespace) -> tuple[str, list[str]]:
     """Return namespace and channels of all the settings that are asked for."""
     from statusd.settings import load
 
-    default = [] if arguments.channel else filter(None, [find_file()])
-    loaded = [load(file) for file in arguments.file or default]
+    loaded = [load(file) for file in arguments.file or _default(arguments)]
     namespaces = sorted({settings.redis.namespace for settings in loaded})
     if len(namespaces) > 1 and not arguments.namespace:
         told = ", ".join(namespaces)
@@ -74,3 +74,12 @@ def _found(arguments: argparse.Namespace) -> tuple[str, list[str]]:
         channels = [EXAMPLE]
     namespace = arguments.namespace or next(iter(namespaces), NAMESPACE)
     return namespace, list(dict.fromkeys([*arguments.channel, *channels]))
+
+
+def _default(arguments: argparse.Namespace) -> list[Path]:
+    """Return the settings that are meant if nobody says, and say which."""
+    file = None if arguments.channel else find_file("--file")
+    if file is None:
+        return []
+    complain(f"for the channels of {file}")
+    return [file]

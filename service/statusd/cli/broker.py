@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from statusd.cli.files import find_file, settings_file
+from statusd.cli.files import believed_file, find_file, settings_file
 from statusd.wire.address import DEFAULT_URL, parse_url, with_credentials
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ _CURES = {
     "not known": "is the host's name right?",
 }
 """What an error says -> what to do."""
+URL = "STATUSD_REDIS__URL"
+OWN = "the running embedded broker"
+_SENTINEL = ("sentinel_username", "sentinel_password", "sentinel_password_file")
+_CREDENTIALS = ("username", "password", "password_file", *_SENTINEL)
 
 
 def unreachable(error: Unavailable, how: str) -> str:
@@ -62,23 +66,34 @@ def find(arguments: argparse.Namespace) -> tuple[Address, str, str]:
     settings file there is, a running ``--embedded`` broker, 127.0.0.1:6379.
 
     Raises:
-        ConfigError: what was found is not valid.
+        ConfigError: what was found is not valid, or may be a stranger's.
     """
-    table, file = _table(arguments.file)
     environ = os.environ
+    says_where = bool(arguments.url or environ.get(URL))
+    file = arguments.file or (believed_file() if says_where else find_file("--file"))
+    table = _table(file)
     namespace = (
         arguments.namespace
         or environ.get("STATUSD_REDIS__NAMESPACE")
         or str(table.get("namespace", "statusd"))
     )
     url, how, where = _url(arguments, table, file)
-    sentinel = ("sentinel_username", "sentinel_password", "sentinel_password_file")
-    names = ("username", "password", "password_file", *sentinel)
-    credentials = {
-        name: environ.get(f"STATUSD_REDIS__{name.upper()}") or str(table.get(name, ""))
-        for name in names
+    address = parse_url(url, where)
+    if how == OWN:  # whose credentials are its own
+        return address, namespace, how
+    of_file = {} if arguments.url and arguments.file is None else table
+    return with_credentials(address, **_credentials(of_file)), namespace, how
+
+
+def _credentials(table: dict[str, Any]) -> dict[str, str]:
+    """Return those of the environment, and of settings that somebody answers for.
+
+    Those of settings that were merely found don't go to a ``--url``: they were meant for another.
+    """
+    return {
+        name: os.environ.get(f"STATUSD_REDIS__{name.upper()}") or str(table.get(name, ""))
+        for name in _CREDENTIALS
     }
-    return with_credentials(parse_url(url, where), **credentials), namespace, how
 
 
 def _url(
@@ -87,28 +102,25 @@ def _url(
     """Return the broker's url, how it was found, and what is to be looked at if it is wrong."""
     if arguments.url:
         return arguments.url, "--url", "--url"
-    variable = "STATUSD_REDIS__URL"
-    if os.environ.get(variable):
-        return os.environ[variable], variable, f"environment: {variable}"
+    if os.environ.get(URL):
+        return os.environ[URL], URL, f"environment: {URL}"
     if "url" in table:
         return str(table["url"]), str(file), f"{file}: redis.url"
     from statusd.wire.own_broker import running
 
     url = running()
     if url:
-        how = "the running embedded broker"
-        return url, how, how
+        return url, OWN, OWN
     return DEFAULT_URL, "the default", ""
 
 
-def _table(given: Path | None) -> tuple[dict[str, Any], Path | None]:
-    from statusd.core.errors import ConfigError
-
-    file = given or find_file()
+def _table(file: Path | None) -> dict[str, Any]:
+    """Return ``[redis]`` of ``file``; nothing if there is no file, or no such table."""
     if file is None:
-        return {}, None
+        return {}
     import tomllib
 
+    from statusd.core.errors import ConfigError
     from statusd.toml_lines import mistake
 
     try:
@@ -117,4 +129,4 @@ def _table(given: Path | None) -> tuple[dict[str, Any], Path | None]:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"{file}: {mistake(error)}") from None
-    return table if isinstance(table, dict) else {}, file
+    return table if isinstance(table, dict) else {}

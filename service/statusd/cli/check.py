@@ -44,7 +44,7 @@ def main(arguments: argparse.Namespace) -> int:
         print(f"{arguments.file}: no mistakes; a lifecycle, for [lifecycle] file = ...")
         print(f"  states   {_states(lifecycle)}")
         return 0
-    file, settings = find_settings(arguments.file)
+    file, settings = find_settings(arguments.file, "check")
     missing = [
         *_missing_program(settings, file),
         *_missing_function(settings, file),

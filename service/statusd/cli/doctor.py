@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from statusd.cli.files import settings_file
+from statusd.cli.files import objection, settings_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "file", nargs="?", type=settings_file, metavar="FILE", help="the settings (TOML)"
     )
-    parser.add_argument("--url", help="the broker, instead of the settings' one")
+    parser.add_argument(
+        "--url", help="the broker, instead of the settings' one; with FILE, its password goes along"
+    )
     parser.add_argument(
         "--admin-url",
         metavar="URL",
@@ -45,17 +48,37 @@ def main(arguments: argparse.Namespace) -> int:
     """Look at this machine, then at the broker."""
     from statusd.cli.run import find_settings
     from statusd.doctor import broker, findings, local
-    from statusd.settings import with_url
+    from statusd.settings import with_url, without_credentials
     from statusd.wire.address import parse_url
 
-    file, settings = find_settings(arguments.file)
+    file, settings = find_settings(arguments.file, "doctor")
     if arguments.url:
         parse_url(arguments.url, "--url")
+        if arguments.file is None:  # what was found is meant for another broker
+            settings = without_credentials(settings)
         settings = with_url(settings, arguments.url)
     admin = parse_url(arguments.admin_url, "--admin-url") if arguments.admin_url else None
-    found = [*local.examine(settings, file), *broker.examine(settings, admin)]
+    found = [
+        *_whose(file, is_named=arguments.file is not None),
+        *local.examine(settings, file),
+        *broker.examine(settings, admin),
+    ]
     _show(found, as_json=arguments.json)
     return findings.exit_code(found, strict=arguments.strict)
+
+
+def _whose(file: Path | None, *, is_named: bool) -> Iterator[Finding]:
+    """Yield who may change what the unit is, and where its password goes."""
+    from statusd.doctor.findings import ok, warning
+
+    if file is None:
+        return
+    why = objection(file)
+    if why:
+        cure = f"give it to root or to the unit's user, and chmod go-w {file}, and its folder"
+        yield warning("settings", f"{file}: {why}, and may make the unit run anything", cure)
+    else:
+        yield ok("settings", f"{file}{'' if is_named else ' (found)'}: nobody else may change it")
 
 
 def _show(found: Sequence[Finding], *, as_json: bool) -> None:

@@ -1,10 +1,25 @@
-"""Where settings are looked for when nobody says."""
+"""Where settings are looked for when nobody says, and whose they must be then.
+
+Settings say where passwords are sent, which file is sent as one, and what runs. Rule of this file:
+one that somebody has named is his own choice; one that is merely found counts only if nobody but
+this user and root can have put it there, for in a folder such as /tmp anybody may leave one.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+
+from statusd.core.errors import ConfigError
+
+SYSTEM = Path("/etc/statusd/statusd.toml")
+"""The administrator's: nobody else puts anything there, whoever it was given to (a volume, say)."""
+ROOT = 0
+MOST_LINKS = 40
+"""So many links in a row lead nowhere, says the kernel as well."""
 
 
 def settings_file(text: str) -> Path:
@@ -20,14 +35,113 @@ def settings_file(text: str) -> Path:
 
 def default_files() -> list[Path]:
     """Return the places where a settings file may be, best first."""
-    config = os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return [
-        Path("statusd.toml"),
-        Path(config, "statusd", "statusd.toml"),
-        Path("/etc/statusd/statusd.toml"),
-    ]
+    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    of_user = [] if config.startswith("~") else [Path(config, "statusd", "statusd.toml")]
+    return [Path("statusd.toml"), *of_user, SYSTEM]  # a user without a home has no such place
 
 
-def find_file() -> Path | None:
-    """Return the first settings file that exists, or None."""
-    return next((path for path in default_files() if path.is_file()), None)
+def find_file(naming: str = "") -> Path | None:
+    """Return the first settings file that exists, or None.
+
+    Args:
+        naming: what is typed before a file to name it, for the message: ``--file``.
+
+    Raises:
+        ConfigError: it may be a stranger's. It isn't passed over in favour of the next one: whoever
+            stands in that folder may mean what it says, and would command something else.
+    """
+    file = next(_existing(), None)
+    why = objection(file) if file is not None else ""
+    if why:
+        typed = " ".join(filter(None, (naming, f"{file}")))
+        raise ConfigError(f"{file}: {why}; nobody has named it, so it isn't read: {typed}")
+    return file
+
+
+def believed_file() -> Path | None:
+    """Return the first settings file that exists and isn't a stranger's, or None."""
+    return next((file for file in _existing() if not objection(file)), None)
+
+
+def _existing() -> Iterator[Path]:
+    return (path for path in default_files() if os.path.isfile(path))
+
+
+# ---- whose it is ---------------------------------------------------------------------------------
+
+
+def objection(file: Path) -> str:
+    """Return why others than this user and root may have made ``file``; empty if they can't have.
+
+    A link must be made by one of the two, and lead to a file of one of them, in a folder in which
+    nobody else can take its place. What holds now, holds until one of them changes it.
+    """
+    judge = _of_other_than_root if file == SYSTEM else _of_other
+    try:
+        return next(filter(None, map(judge, _trail(file))), "")
+    except OSError as error:  # it is being changed right now
+        return f"{error.strerror}"
+
+
+def _trail(file: Path) -> Iterator[Path]:
+    """Yield ``file``, and if it is a link what it leads to, step by step."""
+    for _ in range(MOST_LINKS):
+        yield file
+        if not file.is_symlink():
+            return
+        file = file.parent / file.readlink()
+
+
+def _of_other_than_root(path: Path) -> str:
+    mode = os.lstat(path).st_mode
+    is_open = not stat.S_ISLNK(mode) and mode & stat.S_IWOTH
+    return f"everybody may write to it (mode {stat.S_IMODE(mode):o})" if is_open else ""
+
+
+def _of_other(path: Path) -> str:
+    found = os.lstat(path)
+    is_link = stat.S_ISLNK(found.st_mode)
+    what = f"{path} is a link" if is_link else "it is"
+    if found.st_uid not in (os.geteuid(), ROOT):
+        return f"{what} of {_user(found.st_uid)}"
+    if not is_link and _may_others_write(found):
+        return f"others may write to it (mode {stat.S_IMODE(found.st_mode):o})"
+    return _of_other_folder(path.parent)
+
+
+def _of_other_folder(folder: Path) -> str:
+    found = os.stat(folder)
+    if found.st_uid not in (os.geteuid(), ROOT):
+        return f"its folder is of {_user(found.st_uid)}"
+    if _may_others_write(found) and not found.st_mode & stat.S_ISVTX:
+        return f"others may write to its folder (mode {stat.S_IMODE(found.st_mode):o})"
+    return ""
+
+
+def _may_others_write(found: os.stat_result) -> bool:
+    if found.st_mode & stat.S_IWOTH:
+        return True
+    return bool(found.st_mode & stat.S_IWGRP) and not _is_ours_alone(found.st_gid)
+
+
+def _is_ours_alone(gid: int) -> bool:
+    """Tell whether a group is this user's own, of which nobody else is (as umask 002 is for)."""
+    import grp
+    import pwd
+
+    try:
+        group, us = grp.getgrgid(gid), pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return False
+    return (group.gr_gid, group.gr_name) == (us.pw_gid, us.pw_name) and not (
+        set(group.gr_mem) - {us.pw_name}
+    )
+
+
+def _user(uid: int) -> str:
+    import pwd
+
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name} ({uid})"
+    except KeyError:
+        return f"user {uid}"

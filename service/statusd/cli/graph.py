@@ -79,10 +79,11 @@ def main(arguments: argparse.Namespace) -> int:
         endings = " ".join(_WRITERS)
         complain(f"{arguments.output}: its ending says what is drawn: one of {endings}")
         return EXIT_USAGE
-    arguments.file = arguments.settings or arguments.file or find_file()
-    lifecycle = load_lifecycle(arguments.file)
+    arguments.file = arguments.settings or arguments.file
+    file = arguments.file or find_file("statusd graph")
+    lifecycle = load_lifecycle(file)
     try:
-        current = _state_of(arguments, lifecycle) if arguments.unit else ""
+        current = _state_of(arguments, lifecycle, file) if arguments.unit else ""
         _put(write(lifecycle, current), arguments.output)
     except _NoGraph as error:
         complain(str(error))
@@ -93,7 +94,7 @@ def main(arguments: argparse.Namespace) -> int:
 # ---- the unit ------------------------------------------------------------------------------------
 
 
-def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle) -> str:
+def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | None) -> str:
     document, namespace = _document(arguments)
     if document is None:
         text = f"no unit {arguments.unit!a} in the namespace {namespace!a}: it isn't running there"
@@ -105,7 +106,8 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle) -> str:
         raise _NoGraph(text, EXIT_CONFIG) from None
     names = [member.name for member in lifecycle.members()]
     if state not in names:
-        text = f"{arguments.unit!a} is {state!a}, which is not a state of {_origin(arguments)}"
+        origin = file or "the built-in lifecycle"
+        text = f"{arguments.unit!a} is {state!a}, which is not a state of {origin}"
         raise _NoGraph(f"{text}: {', '.join(names)}", EXIT_CONFIG)
     return str(state)
 
@@ -123,10 +125,6 @@ def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
             return dial.call("GET", Names(namespace, arguments.unit).status), namespace
     except Unavailable as error:
         raise _NoGraph(broker.unreachable(error, how), EXIT_UNAVAILABLE) from None
-
-
-def _origin(arguments: argparse.Namespace) -> str:
-    return f"{arguments.file}" if arguments.file else "the built-in lifecycle"
 
 
 # ---- the picture ---------------------------------------------------------------------------------

@@ -36,14 +36,15 @@ examples:
   statusd run --embedded       no Redis? with one of its own
   statusd run --fresh          as if it had never run before
 
-Without FILE: ./statusd.toml, ~/.config/statusd/statusd.toml, /etc/statusd/statusd.toml.
+Without FILE: ./statusd.toml, ~/.config/statusd/statusd.toml, /etc/statusd/statusd.toml;
+one that somebody else may have written is refused.
 
 exit codes: 0 END was reached, 70 a bug, 75 the restarts are used up, 78 bad settings"""
 
 
 def main(arguments: argparse.Namespace) -> NoReturn:
     """Run the daemon until END and leave with its exit code."""
-    file, settings = find_settings(arguments.file)
+    file, settings = find_settings(arguments.file, "run")
     from statusd import logs
 
     logs.configure(settings.log.format, settings.log.level)
@@ -63,13 +64,17 @@ def main(arguments: argparse.Namespace) -> NoReturn:
     os._exit(code)
 
 
-def find_settings(given: Path | None) -> tuple[Path | None, Settings]:
+def find_settings(given: Path | None, verb: str) -> tuple[Path | None, Settings]:
     """Return the settings and the file that they came from.
 
+    Args:
+        given: the file, if somebody has named one.
+        verb: who asks, for the message.
+
     Raises:
-        ConfigError: there are none, or they have mistakes.
+        ConfigError: there are none, they have mistakes, or may be a stranger's.
     """
-    file = given or find_file()
+    file = given or find_file(f"statusd {verb}")
     try:
         return file, load(file)
     except ConfigError as error:

@@ -12,7 +12,7 @@ import hiredis
 
 from statusd.doctor.findings import Finding, error, ok, unknown
 from statusd.wire.names import Names
-from statusd.wire.rights import DAEMON, missing_rule
+from statusd.wire.rights import DAEMON, everybody, granting
 
 if TYPE_CHECKING:
     from statusd.core.outbox import Line
@@ -30,25 +30,32 @@ def examine(dial: Dial, user: str, names: Names, channels: Sequence[str]) -> Ite
         user: the name of its ACL user.
         channels: the user's own channels and patterns.
     """
-    lines = [
-        line
-        for line in DAEMON.says(names, channels)
-        if line[0] not in _UNTRIED and (line[0] != "PSUBSCRIBE" or line[1] in channels)
-    ]
+    rules = _rules(names, channels)
+    lines = [line for line in rules if line[0] != "PSUBSCRIBE" or line[1] in channels]
     verdicts = refusals(dial, lines)
     if verdicts is None:
         cure = f"ACL SETUSER {user} +multi +discard (they let it be tried without being done)"
         yield unknown(ABOUT, f"{user} may not try what it may do", cure)
         return
     missing: dict[str, list[str]] = {}
-    for line, reason in verdicts:
+    for line, _ in verdicts:
         what = " ".join(str(word) for word in line[:2]).strip()
-        missing.setdefault(missing_rule(reason, line, names), []).append(what)
+        missing.setdefault(rules[line], []).append(what)
     for rule, refused in missing.items():
-        cure = f"ACL SETUSER {user} {rule}; `statusd acl` prints all that it needs"
+        word = f'"{rule}"' if " " in rule else rule
+        cure = f"ACL SETUSER {user} {word}; `statusd acl` prints all that it needs"
         yield error(ABOUT, f"{user} may not: {', '.join(refused)}", cure)
     if not missing:
         yield ok(ABOUT, f"{user} may do all that a unit must ({len(lines)} commands tried)")
+
+
+def _rules(names: Names, channels: Sequence[str]) -> dict[Line, str]:
+    """Return what the unit must say -> the rule of its role that allows it, to every unit."""
+    said = DAEMON.says(names, channels)
+    of_all = DAEMON.says(everybody(names.namespace), channels)
+    rules = granting(of_all)
+    pairs = zip(said, of_all, strict=True)
+    return {line: rules[general] for line, general in pairs if line[0] not in _UNTRIED}
 
 
 def refusals(dial: Dial, lines: Sequence[Line]) -> list[tuple[Line, str]] | None:

@@ -1,7 +1,8 @@
 """Who may say what to the broker: the one source of the ACL file, and of what `doctor` tries.
 
 A role is what it says, line by line; its rights follow from that, so that neither can be forgotten
-when the other changes.
+when the other changes. Each right holds for the keys and channels of those lines alone, for reading
+or for writing (key permissions and selectors, as Redis 7.0 and Valkey 7.2 know them).
 """
 
 from __future__ import annotations
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
 
 _CONTAINERS = ("CLIENT", "PUBSUB", "XINFO")
 """Commands of which each subcommand is a right of its own."""
+
+_READ, _WRITE = ("R",), ("W",)
+_ACCESS = {
+    **dict.fromkeys(("GET", "GETRANGE", "MGET", "PTTL", "HGET", "HGETALL", "HKEYS"), _READ),
+    **dict.fromkeys(("HSTRLEN", "XINFO", "XRANGE", "XREAD", "XREVRANGE"), _READ),
+    **dict.fromkeys(("DEL", "HDEL", "HSET", "SET", "XADD", "XTRIM"), _WRITE),
+    **dict.fromkeys(("RENAME", "RENAMENX"), ("RW", "W")),
+}
+"""What a command does to its keys, one after the other: reads them, writes them."""
+_HEARING = ("SUBSCRIBE", "PSUBSCRIBE")
+_SPEAKING = ("PUBLISH",)
 
 _GREETING: tuple[Line, ...] = (
     ("HELLO", "3"),
@@ -32,14 +44,13 @@ class Role(NamedTuple):
     Args:
         name: of the role; the ACL user is called ``statusd-NAME``.
         may: what it may do, for a reader.
-        says: returns its lines, given the unit's names and the user's own channels.
-        hears: returns the channels that it has a right to, as patterns.
+        says: returns its lines, given the unit's names and the user's own channels; no two that
+            differ in nothing but what they write.
     """
 
     name: str
     may: str
     says: Callable[[Names, Sequence[str]], list[Line]]
-    hears: Callable[[Names, Sequence[str]], list[str]]
 
 
 def _of_daemon(names: Names, channels: Sequence[str]) -> list[Line]:
@@ -48,10 +59,12 @@ def _of_daemon(names: Names, channels: Sequence[str]) -> list[Line]:
         *_subscriptions(names, channels),
         *(("PUBLISH", channel, "") for channel in _spoken(names)),
         ("GET", names.owner),
+        ("GETRANGE", names.owner, 0, 1),
         ("SET", names.owner, ""),
         ("DEL", names.owner),
         ("PTTL", names.owner),
         ("HGET", names.roster, names.name),
+        ("HSTRLEN", names.roster, names.name),
         ("HSET", names.roster, names.name, ""),
         ("SET", names.status, ""),
         ("XADD", names.history, "*", "event", ""),
@@ -60,8 +73,19 @@ def _of_daemon(names: Names, channels: Sequence[str]) -> list[Line]:
         ("XREVRANGE", names.commands, "+", "-"),
         ("XTRIM", names.commands, "MAXLEN", 10_000),
         ("GET", names.cursor),
+        ("GETRANGE", names.cursor, 0, 1),
         ("SET", names.cursor, ""),
+        *_healing(names),
         *_LOOKING,
+    ]
+
+
+def _healing(names: Names) -> list[Line]:
+    """Return what puts aside what stands where only a unit writes, and isn't readable."""
+    return [
+        ("RENAME", names.history, names.put_aside),
+        ("RENAME", names.roster, names.roster_put_aside),
+        ("RENAMENX", names.commands, names.commands_put_aside),
     ]
 
 
@@ -70,17 +94,24 @@ _LOOKING: tuple[Line, ...] = (("PUBSUB", "NUMSUB"), ("MULTI",), ("DISCARD",))
 
 
 def _spoken(names: Names) -> list[str]:
-    return [names.verdicts, names.events, names.canary, names.control]
+    """Return where a unit speaks; to `control` for ``--replace``, which ends the older one."""
+    return [names.verdicts, names.events, names.canary, names.control, _reply(names)]
+
+
+def _reply(names: Names) -> str:
+    """Return a channel on which somebody waits for answers."""
+    return f"{names.namespace}:reply:{names.name}"
 
 
 def _subscriptions(names: Names, channels: Sequence[str]) -> list[Line]:
     """Return both kinds for both ways: a reload may bring patterns where there were none."""
-    heard = (names.control, names.canary, *channels)
-    plain = [("SUBSCRIBE", channel) for channel in heard if not is_pattern(channel)]
-    globs = [("PSUBSCRIBE", channel) for channel in heard if is_pattern(channel)]
+    plain = [("SUBSCRIBE", channel) for channel in channels if not is_pattern(channel)]
+    globs = [("PSUBSCRIBE", channel) for channel in channels if is_pattern(channel)]
     return [
+        ("SUBSCRIBE", names.control),
+        ("SUBSCRIBE", names.canary),
         *plain,
-        *(globs or [("PSUBSCRIBE", f"{names.namespace}:*")]),
+        *(globs or [("PSUBSCRIBE", names.control)]),
         ("UNSUBSCRIBE",),
         ("PUNSUBSCRIBE",),
     ]
@@ -88,7 +119,8 @@ def _subscriptions(names: Names, channels: Sequence[str]) -> list[Line]:
 
 def _of_viewer(names: Names, _: Sequence[str]) -> list[Line]:
     return [
-        ("SUBSCRIBE", names.verdicts, names.events),
+        ("SUBSCRIBE", names.verdicts),
+        ("SUBSCRIBE", names.events),
         ("UNSUBSCRIBE",),
         ("HGETALL", names.roster),
         ("HKEYS", names.roster),
@@ -104,7 +136,7 @@ def _of_operator(names: Names, channels: Sequence[str]) -> list[Line]:
     return [
         *_of_viewer(names, channels),
         ("TIME",),
-        *_subscriptions(names, ()),
+        ("SUBSCRIBE", _reply(names)),
         *(("PUBLISH", channel, "") for channel in (names.control, *channels)),
         ("PUBSUB", "NUMSUB", names.control),
         ("XADD", names.commands, "*", "command", ""),
@@ -112,17 +144,10 @@ def _of_operator(names: Names, channels: Sequence[str]) -> list[Line]:
     ]
 
 
-def _all(names: Names, channels: Sequence[str]) -> list[str]:
-    return [f"{names.namespace}:*", *channels]
-
-
 ROLES = (
-    Role("daemon", "hear its channels, and speak inside the namespace", _of_daemon, _all),
-    Role("operator", "publish commands, and read what units say", _of_operator, _all),
-    Role(
-        *("viewer", "read what units say; command nothing", _of_viewer),
-        lambda names, _: [names.verdicts, names.events],
-    ),
+    Role("daemon", "hear its channels, and keep the keys of its namespace", _of_daemon),
+    Role("operator", "publish commands, and read what units say", _of_operator),
+    Role("viewer", "read what units say; command nothing", _of_viewer),
 )
 DAEMON = ROLES[0]
 
@@ -134,20 +159,55 @@ def command_of(line: Line) -> str:
 
 
 def user_line(role: Role, namespace: str, channels: Sequence[str], password: str) -> str:
-    """Return the line of an ACL file that makes a user of ``role``.
+    """Return the line of an ACL file that makes a user of ``role``, whatever that user was before.
 
     Args:
         channels: the user's own channels and patterns, beside the namespace's.
         password: as it will be used to log in.
     """
-    names = Names(namespace, "unit")
-    said = (*_GREETING, *role.says(names, channels))
-    rules = [
-        *("on", f">{password}", "resetkeys", f"~{namespace}:*", "resetchannels"),
-        *(f"&{channel}" for channel in role.hears(names, channels)),
-        *("-@all", *(f"+{command}" for command in _once(map(command_of, said)))),
-    ]
-    return f"user statusd-{role.name} {' '.join(rules)}"
+    rules = granting([*_GREETING, *role.says(everybody(namespace), channels)])
+    begin = f"user statusd-{role.name} reset on >{password} resetchannels -@all"
+    return " ".join([begin, *_once(rules.values())])
+
+
+def everybody(namespace: str) -> Names:
+    """Return the names of all units of a namespace, as the patterns of ACL rules."""
+    return Names(namespace, "*")
+
+
+def granting(lines: Sequence[Line]) -> dict[Line, str]:
+    """Return for each line the ACL rule that allows it, and others of the same keys or channels."""
+    related: dict[object, list[Line]] = {}
+    for line in lines:
+        keys = tuple(key for key, _ in _keys(line))
+        related.setdefault(_direction(line) or keys or line, []).append(line)
+    return {line: _rule(some) for some in related.values() for line in some}
+
+
+def _rule(lines: list[Line]) -> str:
+    """Return what allows ``lines``: a selector, or a command's name if it has no key or channel."""
+    access: dict[str, str] = {}
+    for line in lines:
+        for key, ways in _keys(line):
+            access[key] = access.get(key, "") + ways
+    keys = [f"%{''.join(w for w in 'RW' if w in ways)}~{key}" for key, ways in access.items()]
+    channels = [f"&{line[1]!s}" for line in lines if _direction(line)]
+    commands = [f"+{command_of(line)}" for line in lines]
+    rule = " ".join(_once([*keys, *channels, *commands]))
+    return f"({rule})" if keys or channels else rule
+
+
+def _keys(line: Line) -> list[tuple[str, str]]:
+    """Return the keys of ``line``, each with what is done to it."""
+    command = str(line[0])
+    first, access = 2 if command in ("XINFO", "XREAD") else 1, _ACCESS.get(command, ())
+    keys = map(str, line[first : first + len(access)])
+    return list(zip(keys, access, strict=True))
+
+
+def _direction(line: Line) -> str:
+    """Tell whether ``line`` hears a channel, or speaks to one; empty for neither."""
+    return "hears" if line[0] in _HEARING else "speaks" if line[0] in _SPEAKING else ""
 
 
 SHUT = "user default off resetkeys resetchannels -@all"
@@ -157,20 +217,6 @@ SHUT = "user default off resetkeys resetchannels -@all"
 def example_password(role: Role) -> str:
     """Return what stands for the password of ``role`` until somebody chooses one."""
     return f"change-me-{role.name}"
-
-
-def missing_rule(reason: str, line: Line, names: Names) -> str:
-    """Return the ACL rule that would allow ``line``, given why the broker refuses it.
-
-    Redis and Valkey name a right to a key, to a channel or to a command, each in its own words.
-    """
-    if "key" in reason:
-        return f"~{names.namespace}:*"
-    if "channel" in reason:
-        channel = str(line[1])
-        is_ours = channel.startswith(f"{names.namespace}:")
-        return f"&{names.namespace}:*" if is_ours else f"&{channel}"
-    return f"+{command_of(line)}"
 
 
 def _once(words: Iterable[str]) -> list[str]:
