@@ -24,19 +24,25 @@ PURE = {
 
 ARROWS = {
     "core": {"core"},
-    "wire": {"wire", "core"},
+    "private": {"core"},
+    "reading": {"reading"},
+    "wire": {"wire", "reading", "core"},
     "worker": {"worker"},
     "toml_lines": {"toml_lines"},
-    "lifecycles": {"lifecycles", "toml_lines", "core"},
-    "settings": {"settings", "lifecycles", "wire", "core"},
+    "lifecycles": {"lifecycles", "toml_lines", "reading", "core"},
+    "settings": {"settings", "lifecycles", "wire", "reading", "core"},
     "logs": {"logs", "core"},
     "contract": {"contract"},
     "fleet": {"fleet", "wire", "core"},
     "async_fleet": {"fleet", "wire", "core"},
-    "daemon": {"daemon", "worker", "settings", "lifecycles", "logs", "wire", "core"},
+    "daemon": {
+        *("daemon", "worker", "settings", "lifecycles", "logs", "wire", "private", "reading"),
+        "core",
+    },
     "doctor": {"doctor", "daemon", "settings", "wire", "core"},
     "cli": {
         *("cli", "doctor", "daemon", "fleet", "settings", "lifecycles", "logs", "wire", "core"),
+        "reading",
         "toml_lines",  # the lean verbs look into settings without validating them
     },
     "examples": {"statusd"},

@@ -109,10 +109,11 @@ def _table(given: Path | None) -> tuple[dict[str, Any], Path | None]:
         return {}, None
     import tomllib
 
+    from statusd.reading import read_words
     from statusd.toml_lines import mistake
 
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("redis", {})
+        table = tomllib.loads(read_words(file)).get("redis", {})
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:

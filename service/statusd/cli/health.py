@@ -15,6 +15,7 @@ from typing import Any
 from statusd.cli import complain
 from statusd.cli.files import find_file, settings_file
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.reading import read_words
 from statusd.wire.local import HEALTH, Local, sockets
 from statusd.wire.names import default_name
 
@@ -74,7 +75,8 @@ def main(arguments: argparse.Namespace) -> int:
 def _tell(unit: dict[str, Any]) -> None:
     if unit["healthy"]:
         link, ms = unit["link"], unit["ms"]
-        print(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}")
+        trouble = f"; nothing is kept: {unit['trouble']}" if unit.get("trouble") else ""
+        print(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}{trouble}")
     else:
         complain(f"{unit['name']}: {unit['reason']}")
 
