@@ -118,7 +118,7 @@ def _table(given: Path | None) -> dict[str, Any]:
     from statusd.toml_lines import mistake
 
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_words(file))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:
