@@ -87,7 +87,10 @@ class Last(TypedDict):
 
 
 class Document(TypedDict):
-    """The status document: ``GET statusd:status:{name}``."""
+    """The status document: ``GET statusd:status:{name}``.
+
+    ``trouble`` says why what must survive the daemon can't be kept; empty if it is.
+    """
 
     name: str
     tags: list[str]
@@ -113,13 +116,16 @@ class Document(TypedDict):
     outages: int
     canary_ms: float | None
     beat_s: float
+    trouble: str
 
 
 class Verdict(TypedDict):
     """The answer of one unit to one command, or to ``count`` of them.
 
     ``ms`` is the time from when the command was heard, the first one of several, until it was
-    answered. A ``repeat`` is the recorded verdict: its ``ms`` is that of the first time.
+    answered. A ``repeat`` is the recorded verdict: its ``ms`` is that of the first time. With
+    ``kept`` false the unit's disk can't be written: if its daemon is killed now, the next one
+    doesn't know of the command, or, if it is a durable one, obeys it again.
     """
 
     verdict: VerdictKind
@@ -134,6 +140,7 @@ class Verdict(TypedDict):
     allowed: NotRequired[list[str]]
     did_you_mean: NotRequired[str]
     observed: NotRequired[bool]
+    kept: NotRequired[bool]
     repeat: NotRequired[bool]
     count: NotRequired[int]
     status: NotRequired[Document]

@@ -19,6 +19,7 @@ from statusd.core.definition import BadLifecycle, define
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.messages import nearest
+from statusd.reading import read_words
 from statusd.toml_lines import line_of, lines, mistake
 
 _KEYS = ("file", "states", "transitions")
@@ -57,7 +58,7 @@ class Source:
 
 def _read(file: Path) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return read_words(file)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -5,6 +5,7 @@ Every mistake is found at once and named with file, line and key; nothing here s
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import os
@@ -12,6 +13,7 @@ import re
 import shlex
 import signal
 from collections.abc import Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -36,6 +38,7 @@ from statusd.core.status import Status
 from statusd.core.telling import Telling, cure
 from statusd.core.unit import Identity
 from statusd.lifecycles import Source
+from statusd.reading import Unfit, opened, read_words
 from statusd.wire.address import Address, parse_url, with_credentials
 from statusd.wire.listen import Listen, parse_listen
 from statusd.wire.names import default_name, is_pattern
@@ -45,6 +48,9 @@ _INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG)")
 """Kubernetes injects these for a Service that is called statusd, and we ourselves in a worker."""
 _SECRET = "statusd_redis_password"
 """The name of a systemd credential, or of a file in /run/secrets, that holds the password."""
+
+_REDIS_FILES = ("password_file", "sentinel_password_file", "ca_file", "cert_file", "key_file")
+"""What of ``[redis]`` names a file that is read at each connect."""
 
 _ATTACHED = ("ack_timeout_s", "hang_timeout_s", "stop_timeout_s")
 """What of ``[worker]`` is for a program that we are attached to."""
@@ -467,6 +473,7 @@ def _contradictions(settings: Settings, source: Source) -> Iterator[str]:
     else:
         yield from _function_only(settings.worker, source, ("signals", "input"))
     yield from _goal_mistakes(settings, source)
+    yield from _file_mistakes(settings.redis, source)
     if settings.worker.environment_file:
         try:
             environment_of(source.resolve(settings.worker.environment_file))
@@ -479,6 +486,19 @@ def _function_only(worker: Worker, source: Source, keys: tuple[str, ...]) -> Ite
         if getattr(worker, key) != Worker.model_fields[key].default:
             kind = "function" if key == "python" else "command"
             yield f"{source.place(('worker', key))}: {key} is for a {kind}"
+
+
+def _file_mistakes(redis: Redis, source: Source) -> Iterator[str]:
+    """Yield which files can never be read; one that is missing may come before the broker does."""
+    for key in _REDIS_FILES:
+        path = getattr(redis, key)
+        try:
+            with opened(path) if path else contextlib.nullcontext():
+                pass
+        except Unfit as error:
+            yield f"{source.place(('redis', key))}: {path}: {error.strerror}"
+        except OSError:  # told at each connect
+            pass
 
 
 def _signal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
@@ -531,14 +551,15 @@ def environment_of(file: Path) -> dict[str, str]:
     from dotenv import dotenv_values
 
     try:
-        found = dotenv_values(file.resolve(strict=True), interpolate=False)
+        text = read_words(file.resolve(strict=True))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{file}: not UTF-8") from None
+    found = dotenv_values(stream=StringIO(text), interpolate=False)
     for name, value in found.items():
         if value is None:  # it may be a secret: the file of a password, say
-            rows = file.read_text(encoding="utf-8").splitlines()
+            rows = text.splitlines()
             number = next((n for n, row in enumerate(rows, 1) if row.split()[-1:] == [name]), 1)
             raise ConfigError(f"{file}:{number}: a line is NAME=value")
     return {name: value for name, value in found.items() if value is not None}

@@ -30,3 +30,28 @@ def test_nothing_of_it_is_left() -> None:
         assert os.path.ismount(disk.path)
 
     assert not disk.path.exists()
+
+
+def test_a_disk_runs_out_of_inodes() -> None:
+    """There is room, and no file can be made any more; then again."""
+    with SmallDisk(inodes=8) as disk:
+        disk.use_up_inodes()
+
+        assert shutil.disk_usage(disk.path).free > 0
+        with pytest.raises(OSError, match="No space left"):
+            (disk.path / "more").touch()
+        disk.give_inodes_back()
+        (disk.path / "more").touch()
+
+
+def test_a_disk_that_may_not_be_written() -> None:
+    """What is on it can be read; then it can be written again."""
+    with SmallDisk() as disk:
+        (disk.path / "file").write_text("x")
+        disk.let_nothing_be_written()
+
+        with pytest.raises(OSError, match="Read-only"):
+            (disk.path / "more").touch()
+        assert (disk.path / "file").read_text() == "x"
+        disk.let_nothing_be_written(writable=True)
+        (disk.path / "more").touch()

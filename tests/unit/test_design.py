@@ -89,15 +89,13 @@ def test_threads_only_move_bytes() -> None:
     users = users_of(THREADS)
 
     assert users.keys() <= {
-        *("daemon/output.py", "daemon/state_file.py", "daemon/loop.py"),
+        *("daemon/output.py", "daemon/state_file.py", "daemon/threads.py"),
         *("async_fleet.py", "wire/link.py", *WITH_LOCKS),
-        "daemon/worker_file.py",
     }
     for file in WITH_LOCKS:
         assert users.pop(file) == {"_thread"}
         assert "_thread.start_new_thread" not in USES[file]
     assert users.pop("wire/link.py") == {"asyncio.to_thread"}  # asks the Sentinels
-    assert users.pop("daemon/loop.py") == {"asyncio.to_thread"}  # closes the output at the end
     assert [file for file in users if "statusd.core.status.Status" in USES[file]] == []
 
 

@@ -17,13 +17,18 @@ from statusd.core.messages import Command
 from statusd.core.unit import Deaf, Memory
 from statusd.daemon.state_file import StateFile
 
+EVENT = '{"event":"5-9","name":"unit"}'
 FULL = Memory(
     goal="PAUSED",
     args={"run": 3, "dark": True},
     run=7,
     last_event="5-9",
     open=(Command("pause", "redis:c", 0.25, id="a", by="me", reply_to="statusd:reply:x"),),
-    unsent=(("PUBLISH", "statusd:events", "{}"), ("XADD", "h", "MAXLEN", 3)),
+    unsent=(
+        ("PUBLISH", "statusd:events", EVENT),
+        ("XADD", "statusd:history:{unit}", "MAXLEN", "~", 10_000, "5-9", "event", EVENT),
+        ("PUBLISH", "statusd:reply:x", EVENT),
+    ),
     deaf=Deaf(1795400000.25, "closed by the broker"),
 )
 

@@ -121,10 +121,11 @@ def _table(file: Path | None) -> dict[str, Any]:
     import tomllib
 
     from statusd.core.errors import ConfigError
+    from statusd.reading import read_words
     from statusd.toml_lines import mistake
 
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8")).get("redis", {})
+        table = tomllib.loads(read_words(file)).get("redis", {})
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:

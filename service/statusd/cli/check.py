@@ -19,6 +19,7 @@ from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle, Part
 from statusd.core.messages import nearest
 from statusd.lifecycles import Source, module_places
+from statusd.reading import opened
 from statusd.settings import Settings, load_lifecycle
 
 TLS_FILES = ("ca_file", "cert_file", "key_file")
@@ -195,7 +196,8 @@ def _missing_files(settings: Settings, file: Path | None) -> Iterator[str]:
         if key in TLS_FILES and not redis.url.startswith("rediss"):
             yield f"{place}: it is for TLS, and redis.url isn't rediss://"
         try:
-            Path(path).open("rb").close()
+            with opened(path):
+                pass
         except OSError as error:
             yield f"{place}: {path}: {error.strerror}"
     output = source.resolve(settings.worker.output)

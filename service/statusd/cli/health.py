@@ -16,6 +16,7 @@ from statusd.cli import complain
 from statusd.cli.files import believed_file, settings_file
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.private import Untrusted
+from statusd.reading import read_words
 from statusd.wire.local import HEALTH, Local, sockets
 from statusd.wire.names import default_name
 
@@ -75,7 +76,8 @@ def main(arguments: argparse.Namespace) -> int:
 def _tell(unit: dict[str, Any]) -> None:
     if unit["healthy"]:
         link, ms = unit["link"], unit["ms"]
-        print(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}")
+        trouble = f"; nothing is kept: {unit['trouble']}" if unit.get("trouble") else ""
+        print(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}{trouble}")
     else:
         complain(f"{unit['name']}: {unit['reason']}")
 
@@ -117,7 +119,7 @@ def _table(given: Path | None) -> dict[str, Any]:
     from statusd.toml_lines import mistake
 
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(read_words(file))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:

@@ -77,7 +77,7 @@ def _row(unit: Unit) -> list[str | Text]:
         ago(document.get("since"), now) if document else "",
         str(document.get("goal", "")) if alive else "",
         progress_bar(document.get("progress")) if alive else "",
-        Text(str(document.get("text") or "")) if alive else "",
+        Text(str(document.get("trouble") or document.get("text") or "")) if alive else "",
         str(worker.get("pid") or ""),
         str(worker.get("restarts", "")) if alive else "",
         Text(_last(document.get("last")) if alive else ""),
@@ -171,6 +171,8 @@ def _facts(unit: Unit) -> Iterable[tuple[str, str]]:
         yield "last", ", ".join(f"{key} {value}" for key, value in last.items())
     yield "daemon", f"pid {document.get('pid')} on {document.get('host')}, boot {unit.boot}"
     yield "link", _link(document)
+    if document.get("trouble"):
+        yield "trouble", f"nothing is kept: {document['trouble']}"
     death = worker.get("death")
     if death:
         yield "died", f"run {death.get('run')}: {death.get('reason')}"

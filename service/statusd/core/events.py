@@ -35,10 +35,12 @@ class Commanded(NamedTuple):
 
     Args:
         expired: its ``expires`` lies in the past, by the broker's clock.
+        again: the last daemon has obeyed it already, but its disk doesn't have what came of it.
     """
 
     command: Command
     expired: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,6 +261,11 @@ def _fits(key: str, value: Any) -> bool:
     return key in _FIELDS and _FIELDS[key][0](value)
 
 
+def is_valid(key: str, value: object) -> bool:
+    """Tell whether a command may have ``value`` under ``key`` (``command`` is its word)."""
+    return _fits(key, value)
+
+
 def _complaint(key: str, value: Any) -> str:
     if key in _FIELDS:
         return f'"{key}" must be {_FIELDS[key][1]}'

@@ -33,6 +33,9 @@ _SIGNALS = {ev.Timer.STOP: "SIGTERM", ev.Timer.KILL: "SIGKILL"}
 UNFORCED = "the program isn't ours to kill: statusd is attached to it"
 """Why `force` is refused by an attached daemon."""
 
+ENDED_BEFORE = "the last daemon has ended by it; to start another one is a request of its own"
+"""Why an END isn't obeyed a second time."""
+
 DAEMON = "daemon"
 WORKER = "worker"
 
@@ -281,7 +284,7 @@ class Status:
 
     # ---- commands ----------------------------------------------------------------------------
 
-    def _take_command(self, command: Command, expired: bool) -> None:
+    def _take_command(self, command: Command, expired: bool, was_obeyed: bool = False) -> None:
         identity, answers, target = self.identity, self._answers, command.target
         if target is not EVERYBODY and not target.is_for(
             identity.name, identity.tags, self._here.name
@@ -296,6 +299,8 @@ class Status:
         elif expired:
             reason = f"it was good until {command.expires}"
             self._say(answers.make(command, Answer.EXPIRED, reason))
+        elif was_obeyed and self._leads_out(command):
+            self._say(answers.make(command, Answer.NOOP, ENDED_BEFORE))
         else:
             self._obey(command, self._decide(command.word))
 
@@ -303,7 +308,7 @@ class Status:
         self.place = happened.place
         for message in happened.messages:
             if isinstance(message, ev.Commanded):
-                self._take_command(message.command, message.expired)
+                self._take_command(message.command, message.expired, message.again)
             else:
                 self._misspoken(message)
         self._out.append(ev.Save())
@@ -322,6 +327,10 @@ class Status:
     def _misspoken(self, happened: ev.Misspoken) -> None:
         again = self._answers.again(happened.error.fields.get("id", ""))
         self._say(again or self.invalid(happened.error, happened.source, happened.received))
+
+    def _leads_out(self, command: Command) -> bool:
+        decision = self._decide(command.word)
+        return decision is not None and decision.dest is self.lifecycle.ending
 
     def _decide(self, word: str) -> Decision | None:
         return self._here.decisions.get(word.lower())

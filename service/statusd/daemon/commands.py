@@ -82,6 +82,8 @@ class CommandStream:
         self._reads = 0
         self._epoch = 0
         self._reading: Line = ()
+        self._obeyed = ""
+        """Up to here the last daemon has obeyed, as far as Redis knows, whatever its disk has."""
         self._clear()
 
     def _clear(self) -> None:
@@ -137,7 +139,10 @@ class CommandStream:
         self._asks_cursor = False
         if isinstance(reply, bytes):
             try:
-                self.place = higher(self.place, Place.parse(json.loads(reply)))
+                content = json.loads(reply)
+                self.place = higher(self.place, Place.parse(content))
+                if isinstance(content, dict):
+                    self._obeyed = Place.parse({"id": content.get("obeyed")}).id
             except ValueError:
                 self._complain("the cursor in Redis is not valid")
 
@@ -264,11 +269,17 @@ class CommandStream:
             id=command.id or entry_id,
             expires=command.expires or _later(entry_id, self.lasting_s),
         )
-        return ev.Commanded(command, self._has_expired(command))
+        again = bool(self._obeyed) and number(entry_id) <= number(self._obeyed)
+        return ev.Commanded(command, self._has_expired(command), again)
 
-    def kept(self, place: Place) -> Line:
-        """Return the line that keeps ``place`` in Redis."""
-        return ("SET", self._names.cursor, to_json(place.fields))
+    def kept(self, place: Place, obeyed: str = "") -> Line:
+        """Return the line that keeps ``place`` in Redis.
+
+        Args:
+            obeyed: the last entry beyond it that was obeyed all the same; empty for none.
+        """
+        more = {"obeyed": obeyed} if obeyed else {}
+        return ("SET", self._names.cursor, to_json({**place.fields, **more}))
 
 
 def _later(entry_id: str, seconds: float) -> str:

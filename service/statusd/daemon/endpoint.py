@@ -24,7 +24,8 @@ def answers(sources: Sources) -> Mapping[str, Answer]:
         return say(HTTPStatus.OK, "ok")
 
     def ready(_: str) -> Reply:
-        why = unready(sources.status, sources.ear)
+        trouble = sources.state_file.trouble
+        why = unready(sources.status, sources.ear) or (trouble and f"nothing is kept: {trouble}")
         return say(HTTPStatus.SERVICE_UNAVAILABLE, why) if why else say(HTTPStatus.OK, "ok")
 
     def metrics(accept: str) -> Reply:

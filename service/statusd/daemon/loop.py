@@ -132,12 +132,17 @@ class Daemon:
     """
 
     _busy = _is_named = False
+    _trouble = ""
+    """What was told last of the disk."""
     _gap: Line = ()
     """The last outage, on its way to the history."""
     _durable: tuple[Command, ...] = ()
     """The commands whose effects wait for the state file."""
     _owed: tuple[Verdict, ...] = ()
     """The answers to older commands among those effects."""
+    _obeyed: tuple[int, str] = (0, "")
+    """The last entry of the stream that was obeyed without being kept, and the `save` that would
+    have kept it."""
 
     def __init__(self, parts: Parts, wall: Callable[[], float] = time.time) -> None:
         self._loop = asyncio.get_running_loop()
@@ -182,7 +187,7 @@ class Daemon:
         self._prove_at = self._beat_at = 0.0
         self._inbox: deque[ev.Input] = deque()
         self._unkept: tuple[int, list[ev.Effect]] | None = None
-        self._kept_place = parts.status.place
+        self._said_place = (parts.state_file.place, "")
         self._impatience: asyncio.TimerHandle | None = None
         self._process: Process | None = None
         self._guard = Guard()
@@ -209,6 +214,7 @@ class Daemon:
             self._mouth,
             record=lambda: None if self._process is None else self._process.record(),
             turns=self._turns,
+            trouble=lambda: self._parts.state_file.trouble,
             complain=self._complain_of_stuck,
         )
         self.left: asyncio.Future[int] = self._loop.create_future()
@@ -238,6 +244,7 @@ class Daemon:
             process=lambda: self._process,
             since=lambda: self._since,
             wall=self._wall,
+            state_file=self._parts.state_file,
         )
         return HttpServer(where, answers(sources))
 
@@ -318,10 +325,11 @@ class Daemon:
         if self._http is not None:
             self._http.close()
         self._local.close()
-        output = asyncio.create_task(asyncio.to_thread(self._close_sinks))
+        output = [sink.finish(OUTPUT_S) for sink in set(self._parts.sinks or ())]
+        closing = asyncio.gather(*output)
         await self._say_last_words()
         await self._mouth.close()
-        await output
+        await closing
         if self._process is not None:
             self._process.stop(ev.Force.KILL)
             self._process.close()
@@ -330,11 +338,6 @@ class Daemon:
             await self._parts.worker_file.forget(STATE_S)
         await self._parts.state_file.close()
         await self._parts.service_manager.close()
-
-    def _close_sinks(self) -> None:
-        patience_ends = self._loop.time() + OUTPUT_S
-        for sink in set(self._parts.sinks or ()):
-            sink.close(max(0.0, patience_ends - self._loop.time()))
 
     async def _say_last_words(self) -> None:
         if self._held or self._unkept is not None:  # a write is under way, and it is short
@@ -399,14 +402,18 @@ class Daemon:
             log.exception("bug.caught")
             self._leave(EXIT_BUG)
         self._busy = False
-        self._keep_place()
 
-    def _keep_place(self) -> None:
-        """Keep the place in the stream in Redis as well, once what stood before it is done."""
-        place = self._status.place
-        if place is not self._kept_place and place != self._kept_place:
-            self._kept_place = place
-            self._mouth.outbox.put_latest("cursor", self._commands.kept(place))
+    def _say_place(self) -> None:
+        """Say in Redis how far the stream is read in what our disk holds, and never more.
+
+        What was obeyed beyond is read again by the next daemon, for the disk doesn't have what it
+        led to; so that it knows what it reads, the last such entry is named.
+        """
+        said = (self._parts.state_file.place, self._obeyed[1])
+        if not self._busy and said != self._said_place:
+            self._said_place = said
+            self._mouth.outbox.put_latest("cursor", self._commands.kept(*said))
+            self._mouth.flush()
 
     def _keep_first(self, read: ev.Delivered, effects: list[ev.Effect]) -> None:
         """Perform ``effects`` when the state file has their cause, or the disk is too slow.
@@ -426,11 +433,15 @@ class Daemon:
     def _go_on(self) -> None:
         if self._unkept is None:
             return
-        _, effects = self._unkept
+        number, effects = self._unkept
         self._unkept, self._durable, self._owed = None, (), ()
         if self._impatience is not None:
             self._impatience.cancel()
+        if self._parts.state_file.kept < number:
+            self._obeyed = number, self._status.place.id
+            self._mind_disk()
         self._work_off(effects)
+        self._say_place()
         self.settle()
 
     def settle(self) -> None:
@@ -774,16 +785,20 @@ class Daemon:
         self._tell_verdict(verdict, {"status": self._document()} if document else None)
 
     def _state_written(self, number: int) -> None:
-        """Do what has waited for the state file."""
+        """Do what has waited for the state file, as far as it has come to ``number``."""
+        if self._parts.state_file.kept >= self._obeyed[0]:
+            self._obeyed = 0, ""
+        self._mind_disk()
         if self._unkept is not None and number >= self._unkept[0]:
             self._go_on()
+        self._say_place()
         self._say_held()
 
     def _say_held(self) -> None:
         """Give the verdicts that no successor could give any more; the file has them until sent."""
         held, self._held = self._held, []
         for verdict in held:
-            if self._is_open(verdict):
+            if self._is_open(verdict) and not self._trouble:  # a disk that hangs isn't waited for
                 self._held.append(verdict)
             else:
                 lines = self._tell_verdict(verdict, None, awaited=True)
@@ -797,6 +812,8 @@ class Daemon:
     def _tell_verdict(
         self, verdict: Verdict, more: dict[str, Any] | None, *, awaited: bool = False
     ) -> tuple[Line, ...]:
+        if (self._trouble or self._obeyed[1]) and not verdict.is_repeat:
+            more = {**(more or {}), "kept": False}  # if we are killed now, nobody knows of it
         self._counts.answered(verdict)
         lines = self._voice.answer(verdict, more, awaited=awaited)
         if self._local.is_asked:
@@ -866,6 +883,7 @@ class Daemon:
         if self._holder is None:
             self._presence.beat()
         self._complain_of_output()
+        self._mind_disk()
         self._beat_at = self._loop.time() + BEAT_S - SING_S / 2  # with the song that is next then
         self.settle()
 
@@ -897,9 +915,10 @@ class Daemon:
         proof = Proof(
             self._outages.count, None if round_trip_s is None else round(round_trip_s * 1000, 3)
         )
-        return document(
+        told = document(
             self._status, self._process, self._ear, proof, self._channels, self._since, now
         )
+        return {**told, "trouble": self._parts.state_file.trouble}
 
     # ---- complaints --------------------------------------------------------------------------
 
@@ -919,9 +938,22 @@ class Daemon:
         if dropped != self._dropped:
             self._complain("drops", "outbox.dropped", lines=dropped)
             self._dropped = dropped
+
+    def _mind_disk(self) -> None:
+        """Tell that the disk doesn't take what there is to keep, and that it does again."""
         trouble = self._parts.state_file.trouble
         if trouble:
-            self._complain("state file", "state_file.failed", reason=trouble)
+            then = "what was obeyed since is lost, or obeyed again, if this daemon is killed"
+            self._complain("state file", "state_file.failed", reason=trouble, then=then)
+        elif self._trouble:
+            self._complaints.pop("state file", None)
+            log.info("state_file.kept_again", file=str(self._parts.state_file.path))
+        is_news = bool(trouble) is not bool(self._trouble)
+        self._trouble = trouble
+        if is_news:
+            self._stale = True
+            self._say_held()
+            self.settle()
 
     def _complain_of_stuck(self, parts: list[str]) -> None:
         what = f"stuck {' '.join(parts)}"

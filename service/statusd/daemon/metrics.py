@@ -19,6 +19,7 @@ from statusd.daemon.counts import CAUSES, Counts, Histogram
 from statusd.daemon.hearing import Hearing
 from statusd.daemon.outages import Outages
 from statusd.daemon.process import Process
+from statusd.daemon.state_file import StateFile
 from statusd.wire.link import Link, LinkState
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ METRICS = (
     ),
     Kind("statusd_outbox_lines", "gauge", "Redis commands that wait to be sent or replied to."),
     Kind("statusd_outbox_dropped_lines", "counter", "Redis commands lost: the outbox was full."),
+    Kind("statusd_state_file_failures", "counter", "Writes of the state file that have failed."),
     Kind("statusd_worker_up", "gauge", "1 while a worker lives and does the unit's work."),
     Kind(
         *("statusd_worker_restarts", "counter", "Restarts of the worker, by what it died of."),
@@ -102,6 +104,7 @@ class Sources(NamedTuple):
         process: returns the present worker, if there is one.
         since: returns when the state changed last, by the wall clock.
         wall: the wall clock in seconds.
+        state_file: what survives the daemon.
     """
 
     status: Status
@@ -113,6 +116,7 @@ class Sources(NamedTuple):
     process: Callable[[], Process | None]
     since: Callable[[], float]
     wall: Callable[[], float]
+    state_file: StateFile
 
 
 def read(sources: Sources) -> dict[str, Samples]:
@@ -138,6 +142,7 @@ def read(sources: Sources) -> dict[str, Samples]:
         "statusd_canary_round_trip_seconds": {(): counts.canary},
         "statusd_outbox_lines": {(): len(outbox)},
         "statusd_outbox_dropped_lines": {(): outbox.dropped},
+        "statusd_state_file_failures": {(): sources.state_file.failures},
         "statusd_worker_up": {(): int(status.worker.counts)},
         "statusd_worker_restarts": {(cause,): counts.restarts[cause] for cause in CAUSES},
         "statusd_worker_turns": {} if process is None else {(): process.pulse().beats},

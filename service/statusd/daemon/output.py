@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import select
 import stat
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from statusd.daemon import threads
 
 MAX_WAITING = 1 << 20
 """So many bytes wait for a slow reader before the worker has to wait, too."""
 STUCK_S = 1.0
 """A reader who has taken nothing for so long is taken to sleep."""
+LOOK_S = 0.005
+"""How often it is looked, at the end, whether all is written."""
 READ_BYTES = 65536
 LONGEST_LINE = 8192
 """A line without an end is passed on in pieces of this length, in bytes."""
@@ -50,6 +56,7 @@ class Sink:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._starting: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiters: list[Callable[[], None]] = []
 
@@ -57,10 +64,18 @@ class Sink:
     def open(cls, path: Path) -> Sink:
         """Return one that appends to the file ``path``.
 
+        A device is written to like a file, and a pipe if somebody reads it: nobody is waited for.
+
         Raises:
             OSError: it can't be written.
         """
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o640)
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            raise OSError(error.errno, "it is a pipe or a socket, and nobody reads it") from None
         return cls(fd, str(path), own=True)
 
     def offer(self, data: bytes) -> bool:
@@ -71,11 +86,20 @@ class Sink:
             self.waiting += len(data)
             self._chunks.append(data)
             self._changed.notify()
-        if self._thread is None:
-            self._loop = asyncio.get_running_loop()
-            self._thread = threading.Thread(target=self._write_on, name=self.name, daemon=True)
-            self._thread.start()
+        if self._thread is None and self._starting is None:
+            self._start()
         return True
+
+    def _start(self) -> None:
+        """Start the thread; if there is none to be had, try again later, and let things wait."""
+        self._loop, self._starting = asyncio.get_running_loop(), None
+        try:
+            self._thread = threads.start(self._write_on, self.name)
+        except OSError as error:
+            self.trouble = str(error.strerror)
+            self._starting = self._loop.call_later(STUCK_S, self._start)
+        else:
+            self.trouble = ""
 
     def when_room(self, waiter: Callable[[], None]) -> None:
         """Have ``waiter`` called on the loop, once, when there is room again."""
@@ -95,6 +119,18 @@ class Sink:
         if self._own and (self._thread is None or not self._thread.is_alive()):
             self._own = False
             os.close(self._fd)
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait like `close`, and let the loop go on meanwhile; it takes no thread to wait in."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        until = time.monotonic() + timeout_s
+        while self._thread is not None and self._thread.is_alive() and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+        if self._starting is not None:
+            self._starting.cancel()
+        self.close(0.0)
 
     # ---- the thread --------------------------------------------------------------------------
 

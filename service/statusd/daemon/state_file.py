@@ -1,80 +1,88 @@
 """What must survive a daemon, in one file that is always whole.
 
-Written beside and renamed over the old one (rename(2) is atomic), synced to the disk in a thread so
-that the loop never waits for it, and never more often than the disk can take.
+Written beside and renamed over the old one (rename(2) is atomic), synced to the disk by a thread of
+its own so that the loop never waits for it, and never more often than the disk can take. What it
+says is `state_format`'s matter.
+
+Rules of this file: only what a write has brought to the disk is kept (`kept`, `place`); a write
+that fails is told (`trouble`), leaves the old file as it was, and is tried again until it doesn't.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import fcntl
-import json
 import os
+import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from statusd.core.errors import StatusdError, Unavailable
-from statusd.core.messages import Command
-from statusd.core.outbox import Line
-from statusd.core.place import Place
-from statusd.core.unit import Deaf, Memory
+from statusd.core.bounds import Unreadable
+from statusd.core.errors import Unavailable
+from statusd.core.place import NOWHERE, Place
+from statusd.core.unit import Memory
+from statusd.daemon import state_format, threads
+from statusd.private import open_own, opened_directory
+from statusd.wire.names import NAMESPACE, Names
 
-FORMAT = 1
 PAUSE_S = 0.05
 """The shortest time between two writes, in seconds."""
+AGAIN_S = 1.0
+"""A write that has failed is tried again after this time."""
+LATE_S = 0.4
+"""A write that takes longer is a trouble."""
 CLOSE_S = 1.0
 """So long the last write may take, in seconds."""
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-"""Whose content tells one start of this machine from another, and with it their clocks."""
+_CURE = "look at it, then move it away or start with --fresh"
 
 
 class StateFile:
     """The state file of one unit on this machine, and the lock that makes it ours alone.
 
     Args:
-        directory: made if it is missing, for this user only.
-        name: the unit's name.
+        directory: made if it is missing, for this user only. Others may write in it (a volume of a
+            container); each file in it must be this user's or root's.
+        name: the unit's name; namespace: where its own names in Redis are.
 
     Raises:
-        Unavailable: the directory can't be used, or another daemon has this name here.
+        Unavailable: the directory or the lock can't be used, another daemon has this name here, or
+            there is no thread to be had.
     """
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, namespace: str = NAMESPACE) -> None:
         self.path = directory / f"{name}.json"
+        self._names = Names(namespace, name)
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            with opened_directory(directory, is_shared=True):
+                self._lock = _Lock(directory / f"{name}.lock")
         except OSError as error:
             hint = "set state_directory, or STATUSD_STATE_DIRECTORY"
-            raise Unavailable(f"state directory {directory}: {error.strerror}; {hint}") from None
-        self._take_lock(name)
-        self._next: tuple[Memory, int] | None = None
-        self._saved = 0
-        self._closing = False
-        self._hurry = asyncio.Event()
-        self._writing: asyncio.Task[None] | None = None
-        self.trouble = ""
+            where = error.filename or directory
+            raise Unavailable(f"state directory: {where}: {error.strerror}; {hint}") from None
+        self._saved = self._tried = 0
+        self.kept = 0
+        """The number of the newest `save` that the disk has."""
+        self.place: Place = NOWHERE
+        """How far the stream of commands is read in what the disk has."""
+        self.failures = 0
+        """How many writes have failed."""
         self.written: Callable[[int], None] = lambda _: None
         """Called on the loop after each write, also one that failed, with the number of the newest
-        `save` that is done."""
+        `save` that is in it."""
         self._on_disk: frozenset[str] = frozenset()
-        self._in_hand: frozenset[str] = frozenset()
-
-    def _take_lock(self, name: str) -> None:
+        self._turned = asyncio.Event()
+        self._failed = ""
+        loop = asyncio.get_running_loop()
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(self._lock, 20, 0).decode("ascii", "replace").strip()
-            os.close(self._lock)
-            text = f"a unit named {name!r} runs here already (pid {pid or 'unknown'})"
-            raise Unavailable(f"{text}: end it first, or give this one another name") from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+            self._writer = _Writer(self._write, lambda done: _tell(loop, self._done, done), name)
+        except OSError as error:
+            self._lock.give_up()
+            raise Unavailable(f"state file {self.path}: {error.strerror}") from None
 
     def load(self) -> tuple[Memory, int]:
         """Return what the last daemon left, and its boot; nothing and 0 if there was none.
@@ -83,17 +91,16 @@ class StateFile:
             Unavailable: the file can't be read or is no state file; it is left as it is.
         """
         try:
-            content = json.loads(self.path.read_bytes())
-            memory, boot = _memory(content, time.monotonic()), int(content["boot"])
-            self._on_disk = _ids(memory)
-            return memory, boot
+            content = _content(self.path)
+            memory, boot = state_format.read(content, self._names, time.monotonic())
         except FileNotFoundError:
             return Memory(), 0
         except OSError as error:
-            raise Unavailable(f"state file {self.path}: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError, StatusdError):
-            cure = "look at it, then move it away or start with --fresh"
-            raise Unavailable(f"state file {self.path} is not valid: {cure}") from None
+            raise Unavailable(f"state file {self.path}: {error.strerror}; {_CURE}") from None
+        except Unreadable as error:
+            raise Unavailable(f"state file {self.path} is not valid ({error}): {_CURE}") from None
+        self._on_disk, self.place = _ids(memory), memory.place
+        return memory, boot
 
     def save(self, memory: Memory, boot: int, *, now: bool = False) -> int:
         """Have ``memory`` written soon; only the newest is. Call from the running loop.
@@ -102,129 +109,257 @@ class StateFile:
             now: somebody waits for it; the disk gets no pause.
 
         Returns:
-            The number by which `written` will tell that it is done.
+            The number by which `written` and `kept` will tell that it is done.
         """
-        self._next = memory, boot
         self._saved += 1
-        if now:
-            self._hurry.set()
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.get_running_loop().create_task(self._write_on())
+        kept = state_format.bounded(memory, self._names)
+        self._writer.put(_Job(self._saved, kept, boot, _ids(kept)), now=now)
         return self._saved
+
+    @property
+    def trouble(self) -> str:
+        """Why what there is to keep can't be kept, in words; empty if it is kept."""
+        late_s = self._writer.busy_s()
+        if late_s > LATE_S and not self._failed:
+            return f"{self.path}: the disk hasn't taken it for {late_s:.1f} s"
+        return self._failed
 
     def is_open(self, command_id: str) -> bool:
         """Tell whether a successor would find that command open, as far as we can know."""
-        return command_id in self._on_disk or command_id in self._in_hand
+        return command_id in self._on_disk or self._writer.may_write(command_id)
 
-    async def _write_on(self) -> None:
-        while (newest := self._next) is not None:
-            self._next, number = None, self._saved
-            self._in_hand = _ids(newest[0])
-            self._hurry.clear()
-            await asyncio.to_thread(self._try_to_write, *newest)
-            # If it can't be written, nobody is kept waiting for the disk's sake.
-            self._on_disk, self._in_hand = self._in_hand, frozenset()
-            self.written(number)
-            if not self._closing:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(PAUSE_S):
-                        await self._hurry.wait()
+    def _write(self, job: _Job) -> None:
+        """Bring it to the disk; in the writer's thread.
 
-    def _try_to_write(self, memory: Memory, boot: int) -> None:
-        try:
-            self._write(_encode(memory, boot))
-            self.trouble = ""
-        except OSError as error:
-            self.trouble = f"{self.path}: {error.strerror}"
-
-    def _write(self, content: bytes) -> None:
+        Raises:
+            OSError: the file is what it was before.
+        """
+        content = state_format.encode(job.memory, job.boot, self._names)
+        self._lock.hold()
         beside = self.path.with_suffix(".new")
-        with open(beside, "wb", opener=_private) as file:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        fd = open_own(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+        with open(fd, "wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(fd)
         beside.rename(self.path)
+        _sync(self.path.parent)  # or a loss of power may bring the old file back
+
+    def _done(self, done: _Done) -> None:
+        """Take in, on the loop, what has become of a write."""
+        job, self._failed = done.job, done.trouble and f"{self.path}: {done.trouble}"
+        self._tried = job.number
+        # If it can't be written, nobody is kept waiting for the disk's sake.
+        self._on_disk = job.open
+        self._writer.reported(job)
+        if done.trouble:
+            self.failures += 1
+        else:
+            self.kept, self.place = job.number, job.memory.place
+        self.written(job.number)
+        self._turned.set()
 
     async def idle(self, timeout_s: float) -> None:
-        """Wait until everything is written, but no longer than ``timeout_s`` seconds."""
-        self._closing = True
-        self._hurry.set()
-        if self._writing is not None:
-            await asyncio.wait([self._writing], timeout=timeout_s)
+        """Wait until everything was tried to be written, but no longer than so many seconds."""
+        self._writer.hurry()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while self._tried < self._saved:
+                    self._turned.clear()
+                    await self._turned.wait()
 
     async def close(self) -> None:
         """Write what is waiting, then give up the lock; a disk that hangs is not waited for."""
         await self.idle(CLOSE_S)
-        os.close(self._lock)
+        self._writer.close()
+        self._lock.give_up()
+
+
+class _Job(NamedTuple):
+    """What is to be written, the number of its `save`, and the commands that are open in it."""
+
+    number: int
+    memory: Memory
+    boot: int
+    open: frozenset[str]
+
+
+class _Done(NamedTuple):
+    """What has become of it: no ``trouble``, or the reason."""
+
+    job: _Job
+    trouble: str
+
+
+class _Writer:
+    """The thread that writes, from the start on: one that is to be had later may not be.
+
+    Args:
+        write: brings one to the disk, or raises OSError.
+        tell: gets what has become of each; both are called in the thread.
+
+    Raises:
+        OSError: there is no thread to be had.
+    """
+
+    def __init__(
+        self, write: Callable[[_Job], None], tell: Callable[[_Done], None], name: str
+    ) -> None:
+        self._work, self._tell = write, tell
+        self._changed = threading.Condition()
+        self._next: _Job | None = None
+        self._unreported: list[_Job] = []
+        """What is being written, or was, and the loop hasn't taken that in."""
+        self._began = self._not_before = 0.0
+        self._is_urgent = self._is_closed = False
+        threads.start(self._write_on, f"state of {name}")
+
+    def put(self, job: _Job, *, now: bool) -> None:
+        """Have it written, in the place of an older one that waits still."""
+        with self._changed:
+            self._next = job
+            self._is_urgent |= now
+            self._changed.notify()
+
+    def hurry(self) -> None:
+        """Let what waits be written without a pause."""
+        with self._changed:
+            self._is_urgent = True
+            self._changed.notify()
+
+    def close(self) -> None:
+        """End the thread; one that hangs in a write is left to it, and touches nothing after."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify()
+
+    def may_write(self, command_id: str) -> bool:
+        """Tell whether a file that comes, or has just come, to the disk has that command open."""
+        with self._changed:
+            jobs = (*self._unreported, *filter(None, (self._next,)))
+        return any(command_id in job.open for job in jobs)
+
+    def reported(self, job: _Job) -> None:
+        """The loop knows what has become of it."""
+        with self._changed:
+            self._unreported.remove(job)
+
+    def busy_s(self) -> float:
+        """Return for how long the present write has taken, in seconds; 0 without any."""
+        began = self._began
+        return time.monotonic() - began if began else 0.0
+
+    # ---- the thread --------------------------------------------------------------------------
+
+    def _write_on(self) -> None:
+        while (job := self._wait()) is not None:
+            try:
+                self._work(job)
+                trouble = ""
+            except OSError as error:
+                trouble = error.strerror or type(error).__name__
+            except Unavailable as error:  # somebody else's file is in the way
+                trouble = str(error)
+            self._put_down(job, again=bool(trouble))
+            self._tell(_Done(job, trouble))
+
+    def _wait(self) -> _Job | None:
+        """Wait for the next one that may be written by now; None at the end."""
+        with self._changed:
+            while not self._is_closed:
+                wait_s = 0.0 if self._is_urgent else self._not_before - time.monotonic()
+                if self._next is not None and wait_s <= 0:
+                    self._is_urgent, self._began = False, time.monotonic()
+                    job, self._next = self._next, None
+                    self._unreported.append(job)
+                    return job
+                self._changed.wait(None if self._next is None else wait_s)
+            return None
+
+    def _put_down(self, job: _Job, *, again: bool) -> None:
+        with self._changed:
+            self._began = 0.0
+            self._not_before = time.monotonic() + (AGAIN_S if again else PAUSE_S)
+            if again and self._next is None:
+                self._next = job
+
+
+class _Lock:
+    """The lock of one name on this machine: a file with our pid in it.
+
+    Raises:
+        OSError: it can't be opened.
+        Unavailable: another daemon has it, or the file is none of ours.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd = self._take()
+
+    def _take(self) -> int:
+        fd = open_own(self._path, os.O_RDWR | os.O_CREAT)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+            os.close(fd)
+            text = f"a unit named {self._path.stem!r} runs here already"
+            who = f"(pid {pid if pid.isdigit() else 'unknown'})"
+            cure = "end it first, or give this one another name"
+            raise Unavailable(f"{text} {who}: {cure}") from None
+        with contextlib.suppress(
+            OSError
+        ):  # a full disk: the pid is a hint, the lock is what counts
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, str(os.getpid()).encode(), 0)
+        return fd
+
+    def hold(self) -> None:
+        """Take it anew if somebody has removed the file: whoever comes would find it free.
+
+        Raises:
+            OSError, Unavailable: it can't be had.
+        """
+        if os.fstat(self._fd).st_nlink == 0:
+            old, self._fd = self._fd, self._take()
+            os.close(old)
+
+    def give_up(self) -> None:
+        """Let others have the name."""
+        os.close(self._fd)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[_Done], None], what: _Done) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop is over: nobody waits any more
+        loop.call_soon_threadsafe(done, what)
 
 
 def _ids(memory: Memory) -> frozenset[str]:
     return frozenset(command.id for command in memory.open)
 
 
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _content(path: Path) -> bytes:
+    """Return what stands in the file.
+
+    Raises:
+        OSError: it can't be read, or is longer than any that we write.
+        Unavailable: it is none of ours, or no regular file.
+    """
+    with open(open_own(path, os.O_RDONLY), "rb") as file:
+        content = file.read(state_format.MOST_BYTES + 1)
+    if len(content) > state_format.MOST_BYTES:
+        raise OSError(errno.EFBIG, "it is longer than any state file")
+    return content
 
 
-def _encode(memory: Memory, boot: int) -> bytes:
-    content = {
-        "format": FORMAT,
-        "boot": boot,
-        "clock": _clock(),
-        "goal": memory.goal,
-        "args": memory.args,
-        "run": memory.run,
-        "last_event": memory.last_event,
-        "open": [_kept(command) for command in memory.open],
-        "unsent": memory.unsent,
-        "cursor": {**memory.place.fields, "recent": memory.place.recent},
-        "deaf": memory.deaf and memory.deaf._asdict(),
-    }
-    return json.dumps(content).encode() + b"\n"  # without indent: that is done in C
-
-
-def _kept(command: Command) -> dict[str, Any]:
-    known = asdict(command)
-    return {key: known[key] for key in ("word", "source", "received", "id", "by", "reply_to")}
-
-
-@lru_cache(maxsize=1)
-def _clock() -> str:
-    """Return the name of the monotonic clock: all processes share it until the machine restarts."""
+def _sync(directory: Path) -> None:
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        return _BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
-def _command(kept: dict[str, Any], now: float, *, same_clock: bool) -> Command:
-    """Return an open command; by another clock nobody knows when it was heard: it is so now."""
-    command = Command(**kept)
-    received = float(command.received)
-    return replace(command, received=received if same_clock and 0 < received <= now else now)
-
-
-def _line(parts: list[Any]) -> Line:
-    if not parts or not all(isinstance(part, str | int) for part in parts):
-        raise ValueError("a line is made of texts and numbers")
-    return tuple(parts)
-
-
-def _deaf(kept: dict[str, Any] | None) -> Deaf | None:
-    return None if kept is None else Deaf(float(kept["since"]), str(kept["reason"]))
-
-
-def _memory(content: dict[str, Any], now: float) -> Memory:
-    if content["format"] != FORMAT:
-        raise ValueError("another format")
-    same = bool(_clock()) and content.get("clock") == _clock()
-    return Memory(
-        goal=str(content["goal"]),
-        args=dict(content["args"]),
-        run=int(content["run"]),
-        last_event=str(content["last_event"]),
-        open=tuple(_command(kept, now, same_clock=same) for kept in content["open"]),
-        unsent=tuple(_line(line) for line in content.get("unsent", ())),
-        place=Place.parse(content.get("cursor")),
-        deaf=_deaf(content.get("deaf")),
-    )
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems have nothing to sync there
+            raise
+    finally:
+        os.close(fd)

@@ -33,6 +33,7 @@ class Steward:
         status: what is decided; ear, mouth: the links.
         record: returns what the worker says of its work.
         turns: returns how far the other parts of the loop have come, with the loop's time.
+        trouble: returns what there is to keep and can't be kept, in words; empty for nothing.
         complain: called with the parts that are stuck.
     """
 
@@ -44,6 +45,7 @@ class Steward:
         mouth: Link,
         record: Callable[[], Record | None],
         turns: Callable[[float], dict[str, Turn]],
+        trouble: Callable[[], str],
         complain: Callable[[list[str]], None],
     ) -> None:
         self._manager = manager
@@ -52,6 +54,7 @@ class Steward:
         self._ear = ear
         self._record = record
         self._turns = turns
+        self._trouble = trouble
         self._complain = complain
         self._heartbeat = Heartbeat()
         self._stuck: list[str] = []
@@ -93,6 +96,7 @@ class Steward:
             "state": self._status.state.name,
             "link": self._ear.state.value,
             "stuck": stuck,
+            "trouble": self._trouble(),
         }
 
     def tell(self) -> None:

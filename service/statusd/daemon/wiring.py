@@ -46,13 +46,14 @@ def build(
     Raises:
         Unavailable: the state directory can't be used, or the name is taken.
     """
-    state_file = StateFile(state_directory(settings), settings.name)
+    namespace = settings.redis.namespace
+    state_file = StateFile(state_directory(settings), settings.name, namespace)
     memory, last_boot = (Memory(), 0) if fresh else state_file.load()
     identity = Identity(
         settings.name,
         frozenset(settings.tags),
         boot=max(int(time.time() * 1000), last_boot + 1),
-        namespace=settings.redis.namespace,
+        namespace=namespace,
     )
     status = Status(
         identity,

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import structlog
 
-from statusd.daemon import proc, reach
+from statusd.core.bounds import MOST_COUNT, MOST_PID, Unreadable, fields, whole
+from statusd.core.errors import Unavailable
+from statusd.daemon import proc, reach, threads
 from statusd.daemon.proc import Member
+from statusd.daemon.state_format import MOST_RUN
+from statusd.private import read_own
 from statusd.worker import wrapper
 
 log = structlog.get_logger()
@@ -73,11 +76,13 @@ class WorkerFile:
         know anybody by.
         """
         try:
-            content = json.loads(self.path.read_bytes())
-            if (content["boot_id"], content["pid_ns"]) != wrapper.machine():
+            content = fields(read_own(self.path))
+            if (content.get("boot_id"), content.get("pid_ns")) != wrapper.machine():
                 return None
-            return Left(int(content["run"]), int(content["pid"]), int(content["started"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            run = whole(content.get("run"), MOST_RUN)
+            pid = whole(content.get("pid"), MOST_PID, least=2)  # 1 is nobody's worker, 0 our group
+            return Left(run, pid, whole(content.get("started"), MOST_COUNT))
+        except (OSError, Unreadable, Unavailable):
             return None
 
     def look_for(self, run: int) -> None:
@@ -87,16 +92,20 @@ class WorkerFile:
             self._looking = asyncio.get_running_loop().create_task(self._look_for(run))
 
     async def _look_for(self, run: int) -> None:
-        left = await asyncio.to_thread(self.load)
+        try:
+            left = await threads.apart(self.load, "worker file")
+        except OSError as error:
+            log.warning("worker.not_looked_for", run=run, reason=error.strerror)
+            return
         if run == self._looked_for and (left is None or left.run != run):
             then = "a daemon that is killed and started again won't know this worker"
             log.warning("worker.not_kept", run=run, file=str(self.path), then=then)
 
     async def forget(self, timeout_s: float) -> None:
         """Remove it: nothing of the worker lives. A disk that hangs is waited for so long."""
-        await asyncio.wait(
-            [asyncio.create_task(asyncio.to_thread(self._remove))], timeout=timeout_s
-        )
+        with contextlib.suppress(TimeoutError, OSError):  # it stays, and names the dead
+            async with asyncio.timeout(timeout_s):
+                await threads.apart(self._remove, "worker file")
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):  # it isn't there; or it stays, and names the dead

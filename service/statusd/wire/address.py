@@ -6,14 +6,18 @@ not know) is an error here.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl, quote, unquote
 
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.reading import MOST_SECRET_BYTES, opened, read_words
 
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterator
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 _TLS_OPTIONS = {
@@ -62,18 +66,43 @@ class Tls(NamedTuple):  # a dataclass would cost `statusd send` ten milliseconds
         """
         import ssl
 
+        ca_file = self.ca_file or _system_authorities()
+        files = tuple(filter(None, (ca_file, self.cert_file, self.key_file)))
         try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
+            with contextlib.ExitStack() as stack:
+                held = {name: stack.enter_context(_held(name)) for name in files}
+                context = ssl.create_default_context(cafile=held.get(self.ca_file))
+                if self.cert_file:
+                    key = held.get(self.key_file)
+                    # A key that wants one would be asked for at the terminal, with all waiting.
+                    context.load_cert_chain(held[self.cert_file], key, password=lambda: "")
         except OSError as error:  # SSLError is one too
-            files = ", ".join(filter(None, (self.ca_file, self.cert_file, self.key_file)))
             why = getattr(error, "reason", None) or error.strerror  # OpenSSL's name for it
-            raise Unavailable(f"TLS files ({files}): {why}") from None
+            raise Unavailable(f"TLS files ({', '.join(files)}): {why}") from None
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+@contextlib.contextmanager
+def _held(file: str) -> Iterator[str]:
+    """Give a name by which OpenSSL finds the regular file ``file``, whatever becomes of its own.
+
+    Raises:
+        OSError: it can't be read, or is something that OpenSSL would wait for.
+    """
+    with opened(file) as fd:
+        yield f"/proc/self/fd/{fd}"
+
+
+def _system_authorities() -> str:
+    """Return the file of authorities that OpenSSL reads when nobody names one; empty for none."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    file = os.environ.get(paths.openssl_cafile_env, paths.openssl_cafile)
+    return file if os.path.exists(file) else ""
 
 
 class Address(NamedTuple):
@@ -128,8 +157,7 @@ class Address(NamedTuple):
         if not self.password_file:
             return self.password or self._own_broker_s()
         try:
-            with open(self.password_file, encoding="utf-8") as file:
-                return file.read().rstrip("\r\n")
+            return read_words(self.password_file, MOST_SECRET_BYTES).rstrip("\n")
         except OSError as error:
             raise Unavailable(f"password file {self.password_file}: {error.strerror}") from None
         except UnicodeDecodeError:  # whose text shows a byte of it

@@ -17,7 +17,7 @@ import contextlib
 import enum
 import socket
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -268,7 +268,8 @@ class Link:
         """Return where the broker is now; asks the Sentinels if there are any."""
         if not self.address.sentinels:
             return self.address
-        return await asyncio.to_thread(find_master, self.address)
+        with _threads_are_few():
+            return await asyncio.to_thread(find_master, self.address)
 
     async def _watch_master(self, connection: Connection, there: Address) -> None:
         """Doubt a connection to a server that isn't the master any more.
@@ -363,7 +364,8 @@ class Connection(asyncio.BufferedProtocol):
             await self._loop.create_unix_connection(lambda: self, address.path)
             return
         tls = address.tls.context() if address.tls else None
-        await self._loop.create_connection(lambda: self, address.host, address.port, ssl=tls)
+        with _threads_are_few():  # a name is looked up in one
+            await self._loop.create_connection(lambda: self, address.host, address.port, ssl=tls)
 
     def abort(self) -> None:
         """Throw the connection away, with what is still in its buffers."""
@@ -589,6 +591,18 @@ class Connection(asyncio.BufferedProtocol):
         done = total - len(self._unconfirmed)
         what = f"{done} of {total} channels confirmed" if total else "no answer"
         self.doubt(f"{what} within {CONNECT_S:g} s")
+
+
+@contextlib.contextmanager
+def _threads_are_few() -> Iterator[None]:
+    """Raise Unavailable where Python says in its own way that there is no thread to be had."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "thread" not in str(error):
+            raise
+        limits = "the limit on processes is reached (ulimit -u, TasksMax=)"
+        raise Unavailable(f"no thread is to be had: {limits}") from None
 
 
 def _server(reply: dict[bytes, object]) -> Server:

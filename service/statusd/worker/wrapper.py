@@ -50,7 +50,8 @@ def keep_identity() -> None:
         # Nothing is imported for this: it stands between every program and its start.
         text = f'{{"format": 1, "run": {run}, "pid": {os.getpid()}, "started": {_started()},'
         text += f' "boot_id": "{boot_id}", "pid_ns": "{pid_ns}"}}\n'
-        fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        _make_way(f"{path}.new")
+        fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(fd, 0o600)  # whatever the umask of the work is
             os.write(fd, text.encode())
@@ -58,6 +59,14 @@ def keep_identity() -> None:
             os.close(fd)
         os.replace(f"{path}.new", path)
     except OSError:
+        pass
+
+
+def _make_way(path: str) -> None:
+    """Remove what has that name: of a run that was killed, or a pipe on which we would wait."""
+    try:  # noqa: SIM105  # nothing is imported for this
+        os.unlink(path)
+    except FileNotFoundError:
         pass
 
 
