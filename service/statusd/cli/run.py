@@ -35,7 +35,8 @@ examples:
   statusd run --embedded       no Redis? with one of its own
   statusd run --fresh          as if it had never run before
 
-Without FILE: ./statusd.toml, ~/.config/statusd/statusd.toml, /etc/statusd/statusd.toml; one that somebody else may have written is refused.
+Without FILE: ./statusd.toml, ~/.config/statusd/statusd.toml, /etc/statusd/statusd.toml; \
+a stranger's is refused.
 
 exit codes: 0 END was reached, 70 a bug, 75 the restarts are used up, 78 bad settings"""
 
