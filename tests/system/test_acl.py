@@ -67,3 +67,24 @@ def test_two_namespaces_are_two_files(tmp_path: Path) -> None:
     assert done.returncode == 78
     assert "house, lab" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.fault("X33")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-c", "jobs ~* +@all"),
+        ("-c", "jobs\nuser eve on nopass ~* &* +@all"),
+        ("-c", "jobs)"),
+        ("-c", ""),
+        ("-c", "jobs", "--namespace", "lab ~*"),
+        ("-c", "jobs", "--namespace", "*"),
+    ],
+    ids=repr,
+)
+def test_no_name_becomes_another_rule(words: tuple[str, ...], tmp_path: Path) -> None:
+    """What has a blank, a line or the end of a selector in it is refused, whole."""
+    done = statusd("acl", *words, cwd=tmp_path, env={"XDG_CONFIG_HOME": str(tmp_path)})
+
+    assert (done.returncode, done.stdout) == (78, "")
+    assert done.stderr.count("\n") == 1

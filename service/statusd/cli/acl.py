@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 
 from statusd.cli import complain
@@ -51,12 +52,27 @@ exit codes: 0 printed, 78 mistakes in the settings"""
 def main(arguments: argparse.Namespace) -> int:
     """Print the lines; the last one shuts out everybody else."""
     namespace, channels = _found(arguments)
+    _check(namespace, channels)
     for role in ROLES:
         if arguments.role is None or role.name in arguments.role:
             print(user_line(role, namespace, channels, example_password(role)))
     if arguments.role is None:
         print(SHUT)
     return 0
+
+
+def _check(namespace: str, channels: list[str]) -> None:
+    """Refuse what would be another rule in an ACL file, or the end of a selector.
+
+    Raises:
+        ConfigError: there is such a thing.
+    """
+    if not re.fullmatch("[A-Za-z0-9._-]{1,64}", namespace):
+        raise ConfigError(f"{namespace!a} is no namespace: letters, digits and . _ -, at most 64")
+    for channel in channels:
+        if not re.fullmatch(r"[!-~]*[!-(*-~]", channel):
+            why = "in an ACL file it is ASCII without blanks, and has no ) at its end"
+            raise ConfigError(f"the channel {channel!a}: {why}")
 
 
 def _found(arguments: argparse.Namespace) -> tuple[str, list[str]]:
