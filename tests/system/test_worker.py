@@ -247,6 +247,7 @@ def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None
         "statusd.worker.board",
         "statusd.worker.descriptor",
         "statusd.worker.notes",
+        "statusd.worker.standard",
         "statusd.worker.waiters",
         "statusd.worker.wrapper",
     }
