@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from statusd.cli import complain
+from statusd.cli import complain, out
 from statusd.core.errors import ConfigError
 from statusd.wire.names import NAMESPACE
 from statusd.wire.rights import ROLES, SHUT, example_password, user_line
@@ -52,9 +52,9 @@ def main(arguments: argparse.Namespace) -> int:
     namespace, channels = _found(arguments)
     for role in ROLES:
         if arguments.role is None or role.name in arguments.role:
-            print(user_line(role, namespace, channels, example_password(role)))
+            out.say(user_line(role, namespace, channels, example_password(role)))
     if arguments.role is None:
-        print(SHUT)
+        out.say(SHUT)
     return 0
 
 

@@ -23,6 +23,7 @@ from statusd.cli import (
     EXIT_USAGE,
     broker,
     complain,
+    out,
 )
 from statusd.core import drawing
 from statusd.core.errors import Unavailable
@@ -202,19 +203,19 @@ def _without_fontconfig() -> Iterator[None]:
             said.seek(0)
             for line in said:
                 if not line.startswith(b"Fontconfig "):
-                    os.write(2, line)
+                    out.say(line.decode("utf-8", "replace").rstrip("\n"), to=sys.stderr)
 
 
-def _put(content: bytes, out: Path | None) -> None:
-    """Print ``content``, or write it beside ``out`` and rename it: there is never half a file."""
-    if out is None:
-        print(content.decode(), end="")
+def _put(content: bytes, file: Path | None) -> None:
+    """Print ``content``, or write it beside ``file`` and rename it: there is never half a file."""
+    if file is None:
+        out.say(*content.decode().rstrip("\n").split("\n"))
         return
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         beside.write_bytes(content)
-        beside.replace(out)
+        beside.replace(file)
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise _NoGraph(f"{out}: {error.strerror}", EXIT_CANNOT_WRITE) from None
+        raise _NoGraph(f"{file}: {error.strerror}", EXIT_CANNOT_WRITE) from None

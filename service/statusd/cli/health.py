@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from statusd.cli import complain
+from statusd.cli import complain, out
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.wire.local import HEALTH, Local, sockets
 from statusd.wire.names import default_name
@@ -52,14 +52,14 @@ def main(arguments: argparse.Namespace) -> int:
         asked = _whom(arguments)
     except Unavailable as error:
         if arguments.json:
-            print(json.dumps({"healthy": False, "reason": str(error), "units": []}))
+            out.say_json({"healthy": False, "reason": str(error), "units": []})
         else:
             complain(str(error))
         return EXIT_SICK
     units = [_ask(name, path, until, arguments.timeout) for name, path in asked.items()]
     is_healthy = all(unit["healthy"] for unit in units)
     if arguments.json:
-        print(json.dumps({"healthy": is_healthy, "units": units}))
+        out.say_json({"healthy": is_healthy, "units": units})
     else:
         for unit in units:
             _tell(unit)
@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _tell(unit: dict[str, Any]) -> None:
     if unit["healthy"]:
         link, ms = unit["link"], unit["ms"]
-        print(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}")
+        out.say(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}")
     else:
         complain(f"{unit['name']}: {unit['reason']}")
 
