@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from statusd.cli import (
     complain,
     out,
 )
-from statusd.core import drawing
+from statusd.core import drawing, records
 from statusd.core.errors import Unavailable
 from statusd.core.lifecycle import Lifecycle
 
@@ -96,8 +95,8 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle) -> str:
         text = f"no unit {arguments.unit!a} in the namespace {namespace!a}: it isn't running there"
         raise _NoGraph(text, EXIT_NOBODY)
     try:
-        state = json.loads(document)["state"]
-    except (ValueError, KeyError, TypeError):
+        state = records.document(document)["state"]
+    except (records.Unreadable, KeyError):
         text = f"the status of {arguments.unit!a} is no status document of statusd"
         raise _NoGraph(text, EXIT_CONFIG) from None
     names = [member.name for member in lifecycle.members()]
@@ -109,6 +108,7 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle) -> str:
 
 def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
     """Return the unit's status document as it stands in Redis, and the namespace."""
+    from statusd.wire import shapes
     from statusd.wire.dial import Dial
     from statusd.wire.names import Names
 
@@ -117,7 +117,8 @@ def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
         complain(f"broker {address} ({how})")
     try:
         with Dial(address, "statusd-graph") as dial:
-            return dial.call("GET", Names(namespace, arguments.unit).status), namespace
+            found = dial.call("GET", Names(namespace, arguments.unit).status)
+            return (None if found is None else dial.read(shapes.data, found, "GET")), namespace
     except Unavailable as error:
         raise _NoGraph(broker.unreachable(error, how), EXIT_UNAVAILABLE) from None
 

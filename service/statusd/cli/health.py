@@ -6,13 +6,13 @@ Lean, for it is run every few seconds: no settings are validated here, only look
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
 from statusd.cli import complain, out
+from statusd.core import records
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.wire.local import HEALTH, Local, sockets
 from statusd.wire.names import default_name
@@ -122,6 +122,8 @@ def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any
     began = time.monotonic()
     try:
         fields = _answer(path, until)
+    except records.Unreadable as error:
+        return {"name": name, "healthy": False, "reason": f"its answer is none: {error}"}
     except Unavailable:
         reason = f"nobody listens at {path} any more: the daemon has died, or was killed"
         return {"name": name, "healthy": False, "reason": reason}
@@ -129,8 +131,8 @@ def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any
         reason = f"no answer within {timeout_s:g} s: the daemon is stopped, or its loop is stuck"
         return {"name": name, "healthy": False, "reason": reason}
     ms = round((time.monotonic() - began) * 1000, 1)
-    told = {"name": name, "healthy": not fields.get("stuck"), "ms": ms, **fields}
-    if fields.get("stuck"):
+    told = {"ms": ms, **fields, "name": name, "healthy": not fields["stuck"]}
+    if fields["stuck"]:
         told["reason"] = f"the loop turns, but not all of it: stuck is {', '.join(fields['stuck'])}"
     return told
 
@@ -140,14 +142,14 @@ def _answer(path: Path, until: float) -> dict[str, Any] | None:
 
     Raises:
         Unavailable: nobody listens.
+        Unreadable: what answers there is no daemon of ours.
     """
     call = Local(path, max(0.01, until - time.monotonic()))
     try:
         call.write(HEALTH)
         while (lines := call.read()) is not None:
             if lines:
-                fields: dict[str, Any] = json.loads(lines[0])
-                return fields
+                return records.health(lines[0])
     finally:
         call.close()
     return None

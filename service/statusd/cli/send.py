@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.text import shown
+from statusd.wire import shapes
 from statusd.wire.dial import Dial
 from statusd.wire.durable import expiry, kept, seconds
 from statusd.wire.me import whoami
@@ -136,7 +137,7 @@ def _publish(
             message["expires"] = expiry(dial, arguments.expires_s)
         if arguments.durable:
             return _keep(arguments, message, dial, Names(namespace))
-        heard = int(dial.call("PUBLISH", channel, json.dumps(message)))
+        heard = dial.ask(shapes.number, "PUBLISH", channel, json.dumps(message))
     if arguments.json:
         out.say_json({**message, "channel": channel, "heard": heard})
     elif heard:
@@ -148,8 +149,8 @@ def _publish(
 
 def _keep(arguments: argparse.Namespace, message: dict[str, Any], dial: Dial, names: Names) -> int:
     """Keep the command for whoever it is for, and say how many hear it at once."""
-    listening = int(dial.call("PUBSUB", "NUMSUB", names.control)[1])
-    entry = dial.call(*kept(names, json.dumps(message))).decode()
+    listening = sum(dial.ask(shapes.audience, "PUBSUB", "NUMSUB", names.control))
+    entry = dial.ask(shapes.data, *kept(names, json.dumps(message))).decode("ascii", "replace")
     if arguments.json:
         out.say_json({**message, "stream": names.commands, "entry": entry, "heard": listening})
     else:
