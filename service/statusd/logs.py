@@ -12,6 +12,7 @@ import os
 import socket
 import stat
 import sys
+import traceback
 from collections.abc import Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """Of sd-daemon(3), which are those of syslog(3)."""
 AT_ONCE = 4096
 """Lines that are written at once are so long together at most, in bytes (PIPE_BUF)."""
+MOST_FRAMES = 50
+"""So many calls of a traceback are logged, the last ones."""
 MOST_ROW = 2000
 """How much of a line of a traceback is logged, in characters."""
 
@@ -218,7 +221,7 @@ def _escape(_: Any, __: str, fields: Fields) -> Fields:
     """Make every text one line of printable ASCII: the log is no place for foreign escapes."""
     for key, value in fields.items():
         if not isinstance(value, _NUMBERS):
-            fields[key] = _trace(value) if key == "exception" else _harmless(value)
+            fields[key] = value if key == "exception" else _harmless(value)
     return fields
 
 
@@ -236,9 +239,28 @@ def _harmless(value: Any) -> Any:
     return shown(value, SHOWN, ascii_only=True)
 
 
-def _trace(value: object) -> str:
-    """Return a traceback line by line: what its error says may be foreign."""
-    return "\n".join(shown(row, MOST_ROW, ascii_only=True) for row in str(value).split("\n"))
+def _format_error(_: Any, __: str, fields: Fields) -> Fields:
+    """Take ``exc_info`` as structlog does, and put the lines of its traceback in its place."""
+    info = fields.pop("exc_info", None)
+    if info:
+        given = info[1] if isinstance(info, tuple) else info
+        error = given if isinstance(given, BaseException) else sys.exc_info()[1]
+        fields["exception"] = "\n".join(trace(error)) if error is not None else ""
+    return fields
+
+
+def trace(error: BaseException) -> list[str]:
+    """Return the lines of a traceback: ours, but what the error says may be foreign and is one.
+
+    Python's own formatting would make lines of it, which look like whatever somebody wants.
+    """
+    before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    rows = [*trace(before), "and then:"] if before is not None else []
+    for frame in traceback.extract_tb(error.__traceback__)[-MOST_FRAMES:]:
+        rows.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
+        rows.extend([f"    {frame.line}"] if frame.line else [])
+    rows.append(f"{type(error).__qualname__}: {shown(error, MOST_ROW)}")
+    return [shown(row, MOST_ROW, ascii_only=True) for row in rows]
 
 
 def _prefix(render: Callable[[Any, str, Fields], str]) -> Callable[[Any, str, Fields], str]:
@@ -251,7 +273,7 @@ def _prefix(render: Callable[[Any, str, Fields], str]) -> Callable[[Any, str, Fi
 
 _PROCESSORS: list[Any] = [
     structlog.processors.add_log_level,
-    structlog.processors.format_exc_info,
+    _format_error,
     _escape,
 ]
 

@@ -48,12 +48,11 @@ def ask(question: str) -> str:
     return input(_encodable(shown(question, None), sys.stdout))
 
 
-def excepthook(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+def excepthook(_: type[BaseException], error: BaseException, __: object) -> None:
     """Show a traceback: a bug of ours, but what its error says may be foreign."""
-    import traceback
+    from statusd import logs
 
-    rows = "".join(traceback.format_exception(kind, error, trace)).splitlines()
-    say(*rows, to=sys.stderr)
+    say("Traceback (most recent call last):", *logs.trace(error), to=sys.stderr)
 
 
 def _encodable(text: str, stream: TextIO) -> str:
@@ -89,7 +88,7 @@ def lines(rows: Iterable[Row], heads: Sequence[str] = (), right: Iterable[str] =
         heads: of the columns; right: those whose cells stand at the right.
     """
     texts = [list(heads)] if heads else []
-    texts += [[shown(cell.text, None) for cell in row] for row in rows]
+    texts += [[cell.text for cell in row] for row in rows]
     sizes = [max(map(len, column)) for column in zip(*texts, strict=True)]
     signs = [">" if heads and heads[at] in right else "<" for at in range(len(sizes))]
     form = "  ".join(f"{{:{sign}{size or ''}}}" for sign, size in zip(signs, sizes, strict=True))
