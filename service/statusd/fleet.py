@@ -113,7 +113,7 @@ class Fleet:
         start = f"({since}" if since else "-"
         key = Names(self._namespace, name).history
         entries = self._again(
-            lambda dial: dial.ask(shapes.entries, "XREVRANGE", key, "+", start, "COUNT", most)
+            lambda dial: _ask(dial, shapes.entries, "XREVRANGE", key, "+", start, "COUNT", most)
         )
         return [_event(name, key, *entry) for entry in reversed(entries)]
 
@@ -128,7 +128,7 @@ class Fleet:
         return Watcher(self._address, self._namespace, _texts(name), dict(since or {}))
 
     def _look(self, dial: Dial) -> list[Unit]:
-        found = dial.ask(shapes.table, "HGETALL", self._names.roster)
+        found = _ask(dial, shapes.table, "HGETALL", self._names.roster)
         roster = {_text(name): entry for name, entry in found.items()}
         keys = [Names(self._namespace, name).status for name in roster]
         replies = dial.replies([("GET", key) for key in keys])
@@ -452,8 +452,8 @@ class Watcher:
         if not self.positions:
             time.sleep(BLOCK_S / 4)
             return
-        if self._aside:
-            self._sort(dial, sorted(self._aside))
+        if self._aside - {""}:
+            self._sort(dial, sorted(self._aside - {""}))
         names = [name for name in self.positions if name not in self._aside]
         if not names:
             time.sleep(BLOCK_S / 4)
@@ -546,6 +546,18 @@ class Watcher:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _ask(dial: Dial, shape: Callable[[object], T], command: str, key: str, *more: str | int) -> T:
+    """Ask for what stands under a key of ours.
+
+    Raises:
+        Unavailable: as for `Dial.ask`, or somebody has made something else of it.
+    """
+    reply = dial.replies([(command, key, *more)])[0]
+    if shapes.is_wrong_type(reply):
+        raise Unavailable(f"{key} is of another type than ours: DEL it, and it is written anew")
+    return dial.read(shape, reply, command)
 
 
 def _place(entry_id: str) -> tuple[int, int]:

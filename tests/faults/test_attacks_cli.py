@@ -448,7 +448,11 @@ def answering(broker: Broker, *verdicts: dict[str, Any] | bytes) -> Iterator[Non
     heard.get_message(timeout=2)
 
     def answer(message: dict[str, Any]) -> None:
-        command = json.loads(message["data"])
+        try:
+            command = json.loads(message["data"])
+            command["reply_to"] + command["id"]
+        except (ValueError, KeyError, TypeError):
+            return  # not from `send`
         for verdict in verdicts:
             told = {"id": command["id"], **verdict} if isinstance(verdict, dict) else verdict
             text = told if isinstance(told, bytes) else json.dumps(told).encode()
