@@ -16,10 +16,12 @@ from typing import Any
 import pytest
 import redis
 
+from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.system.test_completion import START
-from tests.tools import Broker, Terminal, environment, wait_until
+from tests.tools import Broker, Terminal, environment, free_port, wait_until
 from tests.tools.hostile import FORGED, HOSTILE, arrived
+from tests.tools.http import get
 from tests.tools.impostor import HELLO, Impostor
 
 EVIL = [
@@ -428,6 +430,32 @@ def test_the_demo_shows_none(tmp_path: Path) -> None:
         raw = demo.raw.decode("utf-8", "replace")
     assert arrived(raw) == []
     assert "Traceback" not in raw
+
+
+@pytest.mark.fault("X15")
+@pytest.mark.parametrize("form", ["console", "logfmt", "json"])
+def test_a_daemon_repeats_no_control_character(form: str, run: Run) -> None:
+    """Of its broker's errors and its worker's last words: not in its log, and on no page."""
+    error = HOSTILE.replace("\r\n", " ").replace("\n", " ").replace("\ud800", "")
+    port = free_port()
+    with Impostor(lambda _: f"-ERR {error}\r\n".encode()) as liar:
+        unit = run(
+            "tests.workers:raising_hostile",
+            liar.url,
+            goal="RUNNING",
+            log={"format": form},
+            http={"listen": port},
+            worker={"restart": "never"},
+        )
+        wait_until(lambda: "ERR A" in unit.output(), 20, "the trouble with the broker")
+        wait_until(lambda: "RuntimeError: A" in unit.output(), 20, "the crash")
+        page = get(port, "/readyz")
+
+        assert "ERR A" in page.text
+        assert arrived(page.text) == []
+        # What the worker itself prints is its own affair, and marked as such.
+        said = [row for row in unit.output().split("\n") if not row.startswith("run 1 | ")]
+        assert arrived("\n".join(said)) == []
 
 
 def run_on_terminal(words: Sequence[str], env: dict[str, str], cwd: Path) -> tuple[int, str]:
