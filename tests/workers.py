@@ -76,6 +76,14 @@ def raising(worker: Worker) -> None:
         raise ValueError("the detector is\non fire")
 
 
+def raising_hostile(worker: Worker) -> None:
+    """Fail with an error that wants to do something to whoever reads it."""
+    from tests.tools.hostile import HOSTILE
+
+    for _ in worker.while_running():
+        raise RuntimeError(HOSTILE)
+
+
 def early(worker: Worker) -> None:
     """Leave with 0 before anybody said start."""
 

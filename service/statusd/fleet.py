@@ -16,21 +16,28 @@ import os
 import random
 import select
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from statusd.core import records
 from statusd.core.ballot import Ballot, Outcome, Report, Unit, asked, read_fleet
 from statusd.core.errors import BadMessage, ConfigError, Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target, parse, to_json
 from statusd.private import Untrusted
+from statusd.wire import shapes
 from statusd.wire.address import DEFAULT_URL, Address, parse_url, with_credentials
 from statusd.wire.dial import Dial
 from statusd.wire.durable import expiry, kept
 from statusd.wire.local import Local, sockets
 from statusd.wire.me import whoami
-from statusd.wire.names import Names, glob_regex, is_pattern
+from statusd.wire.names import Names, is_pattern
+from statusd.wire.patterns import MOST_BYTES, glob
+
+if TYPE_CHECKING:
+    from statusd.core.outbox import Line
 
 __all__ = ["Fleet", "Host", "Outcome", "Report", "Unit", "Watcher"]
 
@@ -40,6 +47,10 @@ Globs = str | Sequence[str] | None
 
 BLOCK_S = 1.0
 """How long a watcher blocks at most before it looks for new units."""
+LOOK_BACK_S = 5.0
+"""How often a watcher to whom nothing comes looks whether it waits at the right place."""
+MOST_BEFORE = 100
+"""So many places of each unit's history are remembered."""
 MOST_EVENTS = 1000
 """So many events of one unit are read at a time."""
 
@@ -87,10 +98,13 @@ class Fleet:
 
     def forget(self, name: str) -> bool:
         """Strike a unit that is lost or has left off the roster; tell whether it was there."""
-        return bool(self._again(lambda dial: dial.call("HDEL", self._names.roster, name)))
+        roster = self._names.roster
+        return bool(self._again(lambda dial: dial.ask(shapes.number, "HDEL", roster, name)))
 
     def history(self, name: str, since: str = "", most: int = MOST_EVENTS) -> list[Event]:
         """Return the newest events of a unit in order, at most ``most``.
+
+        In place of one that can't be read there is what is known of it, see `Watcher`.
 
         Args:
             since: the id of an event: only what came after it is returned.
@@ -100,8 +114,10 @@ class Fleet:
         """
         start = f"({since}" if since else "-"
         key = Names(self._namespace, name).history
-        entries = self._again(lambda d: d.call("XREVRANGE", key, "+", start, "COUNT", most))
-        return [event for _, event in reversed(list(_events(entries)))]
+        entries = self._again(
+            lambda dial: _ask(dial, shapes.entries, "XREVRANGE", key, "+", start, "COUNT", most)
+        )
+        return [_event(name, key, *entry) for entry in reversed(entries)]
 
     def watch(self, name: Globs = None, since: Mapping[str, str] | None = None) -> Watcher:
         """Return an endless iterator over the events of the fleet, on a connection of its own.
@@ -114,11 +130,14 @@ class Fleet:
         return Watcher(self._address, self._namespace, _texts(name), dict(since or {}))
 
     def _look(self, dial: Dial) -> list[Unit]:
-        found: Any = dial.call("HGETALL", self._names.roster)
+        found = _ask(dial, shapes.table, "HGETALL", self._names.roster)
         roster = {_text(name): entry for name, entry in found.items()}
         keys = [Names(self._namespace, name).status for name in roster]
-        documents = dial.calls([("GET", key) for key in keys])
-        return read_fleet(roster, dict(zip(roster, documents, strict=True)))
+        replies = dial.replies([("GET", key) for key in keys])
+        for reply in replies:
+            if shapes.is_error(reply) and not shapes.is_wrong_type(reply):
+                dial.read(shapes.data, reply, "GET")  # it is about all of them
+        return read_fleet(roster, dict(zip(roster, replies, strict=True)))
 
     # ---- commanding ----------------------------------------------------------------------------
 
@@ -173,14 +192,14 @@ class Fleet:
             text = to_json(message)
             entry = b""
             if durable:
-                entry = dial.call(*kept(self._names, text))
+                entry = dial.ask(shapes.data, *kept(self._names, text))
             else:
-                dial.call("PUBLISH", channel or self._names.control, text)
+                dial.ask(shapes.number, "PUBLISH", channel or self._names.control, text)
             self._collect(dial, ballot, began + timeout_s, heard)
         except Unavailable:
             self.close()
             raise
-        return replace(ballot.report(), entry=entry.decode())
+        return replace(ballot.report(), entry=_text(entry))
 
     def expected(
         self, target: Target = EVERYBODY, channel: str = ""
@@ -307,7 +326,7 @@ class Host:
         """Return the units by name; one that doesn't answer in time has no document."""
         found = {}
         for outcome in self._ask("status", {}, self._unknown(), timeout_s, None).outcomes:
-            document = outcome.fields.get("status") or {}
+            document = outcome.fields.get("status", {})
             boot = document.get("boot", 0)
             found[outcome.name] = Unit(outcome.name, boot, False, "", document)
         return list(found.values())
@@ -370,7 +389,9 @@ class Watcher:
 
     It reads the histories, not the channel: what happens while the broker is away is read later.
     Where the history was cut (it is bounded), ``{"gap": unit, "after": id, "before": id}`` comes in
-    place of what is missing.
+    place of what is missing; in place of what can't be read, ``{"unreadable": unit, "key": key,
+    "id": id, "reason": why}``. If that is a whole key, because it is of another type, the id is
+    empty and the unit empty for the roster; it is told once, and looked at again every second.
 
     Args:
         positions: unit -> id of the last event that was given out; kept up to date.
@@ -388,7 +409,9 @@ class Watcher:
         self._dial: Dial | None = None
         self._failures = 0
         self._began = False
-        self._last: dict[str, Event] = {}
+        self._aside: set[str] = set()
+        self._before: dict[str, deque[str]] = {}
+        self._looked_back = time.monotonic()
 
     def __iter__(self) -> Iterator[Event]:
         return self
@@ -435,40 +458,93 @@ class Watcher:
         if not self.positions:
             time.sleep(BLOCK_S / 4)
             return
-        names = list(self.positions)
-        keys = [Names(self._namespace, name).history for name in names]
-        reply: Any = dial.call(
-            *("XREAD", "COUNT", MOST_EVENTS, "BLOCK", int(BLOCK_S * 1000), "STREAMS"),
-            *keys,
-            *(self.positions[name] for name in names),
-        )
-        units = dict(zip(keys, names, strict=True))
-        for key, entries in (reply or {}).items():
-            name = units[_text(key)]
-            for entry_id, event in _events(entries):
-                self._give(name, entry_id, event)
+        if self._aside - {""}:
+            self._sort(dial, sorted(self._aside - {""}))
+        names = [name for name in self.positions if name not in self._aside]
+        if not names:
+            time.sleep(BLOCK_S / 4)
+            return
+        reply = dial.replies([self._line(names, "BLOCK", int(BLOCK_S * 1000))])[0]
+        if shapes.is_wrong_type(reply):
+            self._sort(dial, names)
+            return
+        units = {self._key(name): name for name in names}
+        found = dial.read(shapes.streams, reply, "XREAD")
+        for key, entries in found.items():
+            name = units.get(_text(key))
+            if name is None:
+                raise Unavailable(f"{self._address} told of a key that nobody had asked for")
+            for entry_id, fields in entries:
+                self._give(name, entry_id, _event(name, _text(key), entry_id, fields))
+        if not found and time.monotonic() - self._looked_back > LOOK_BACK_S:
+            self._look_back(dial, names)
+
+    def _key(self, name: str) -> str:
+        return Names(self._namespace, name).history
+
+    def _line(self, names: Sequence[str], *options: str | int) -> Line:
+        """Return the line that reads what is new of these units."""
+        places = (self.positions[name] for name in names)
+        keys = map(self._key, names)
+        return ("XREAD", "COUNT", MOST_EVENTS, *options, "STREAMS", *keys, *places)
+
+    def _sort(self, dial: Dial, names: Sequence[str]) -> None:
+        """Set aside those whose history is none, so that the others can be read; tell it once."""
+        replies = dial.replies([("XREAD", "COUNT", 1, *self._line([name])[3:]) for name in names])
+        for name, reply in zip(names, replies, strict=True):
+            if not shapes.is_wrong_type(reply):
+                self._aside.discard(name)
+            elif name not in self._aside:
+                self._aside.add(name)
+                self._ready.append(_unreadable(name, self._key(name), "", "it is no stream"))
 
     def _find_units(self, dial: Dial) -> None:
         """Look for units that are new in the roster; at first, begin with what comes now."""
-        roster: Any = dial.call("HKEYS", Names(self._namespace).roster)
-        for name in map(_text, roster):
-            if name in self.positions or not self._target.is_for(name, frozenset(), ""):
-                continue
-            self.positions[name] = "0-0"
-            if not self._began:
-                key = Names(self._namespace, name).history
-                newest: Any = dial.call("XREVRANGE", key, "+", "-", "COUNT", 1)
-                if newest:
-                    self.positions[name] = _text(newest[0][0])
+        key = Names(self._namespace).roster
+        reply = dial.replies([("HKEYS", key)])[0]
+        if not shapes.is_wrong_type(reply):
+            self._aside.discard("")
+            roster = map(_text, dial.read(shapes.names, reply, "HKEYS"))
+            self._begin(dial, [n for n in roster if self._target.is_for(n, frozenset(), "")])
+        elif "" not in self._aside:
+            self._aside.add("")
+            self._ready.append(_unreadable("", key, "", "it is no hash"))
+
+    def _begin(self, dial: Dial, names: Sequence[str]) -> None:
+        new = [name for name in names if name not in self.positions]
+        self.positions.update(dict.fromkeys(new, "0-0"))
+        if not self._began:
+            for name, newest in self._newest(dial, new).items():
+                self.positions[name] = newest
         self._began = True
 
+    def _newest(self, dial: Dial, names: Sequence[str]) -> dict[str, str]:
+        """Return unit -> id of its newest entry, of those that have one."""
+        lines = [("XREVRANGE", self._key(name), "+", "-", "COUNT", 1) for name in names]
+        found = {}
+        for name, reply in zip(names, dial.replies(lines), strict=True):
+            if not shapes.is_wrong_type(reply):
+                for entry_id, _ in dial.read(shapes.entries, reply, "XREVRANGE")[:1]:
+                    found[name] = entry_id
+        return found
+
+    def _look_back(self, dial: Dial, names: Sequence[str]) -> None:
+        """Find histories that were put back: somebody's entry of the far future is gone again.
+
+        Who waits for what comes after it would wait for ever.
+        """
+        self._looked_back = time.monotonic()
+        for name, newest in self._newest(dial, names).items():
+            if _place(newest) < _place(self.positions[name]):
+                before = [at for at in self._before.get(name, ()) if _place(at) <= _place(newest)]
+                self.positions[name] = max(before, key=_place, default=newest)
+
     def _give(self, name: str, entry_id: str, event: Event) -> None:
-        last = self._last.get(name)
-        known = last["event"] if last is not None else self.positions[name]
-        if _is_gap(known, event):
+        known = self.positions[name]
+        if "unreadable" not in event and _is_gap(known, event):
             self._ready.append({"gap": name, "after": known, "before": entry_id})
         self._ready.append(event)
-        self._last[name] = event
+        self._before.setdefault(name, deque(maxlen=MOST_BEFORE)).append(known)
         self.positions[name] = entry_id
 
     def __enter__(self) -> Self:
@@ -478,13 +554,30 @@ class Watcher:
         self.close()
 
 
+def _ask(dial: Dial, shape: Callable[[object], T], command: str, key: str, *more: str | int) -> T:
+    """Ask for what stands under a key of ours.
+
+    Raises:
+        Unavailable: as for `Dial.ask`, or somebody has made something else of it.
+    """
+    reply = dial.replies([(command, key, *more)])[0]
+    if shapes.is_wrong_type(reply):
+        raise Unavailable(f"{key} is of another type than ours: DEL it, and it is written anew")
+    return dial.read(shape, reply, command)
+
+
+def _place(entry_id: str) -> tuple[int, int]:
+    boot, _, seq = entry_id.partition("-")
+    return int(boot), int(seq)
+
+
 def _is_gap(known: str, event: Event) -> bool:
     """Tell whether something is missing between the event ``known`` and ``event``."""
-    boot, _, seq = known.partition("-")
+    boot, seq = _place(known)
     if known == "0-0":
         return False
-    if event.get("boot") == int(boot):
-        return event.get("seq") != int(seq) + 1
+    if event.get("boot") == boot:
+        return event.get("seq") != seq + 1
     return event.get("previous") != known
 
 
@@ -499,11 +592,17 @@ def _take_lines(call: Local, ballot: Ballot, heard: Callable[[Outcome], None] | 
 
 
 def _hears(channel: str, unit: Unit) -> bool:
-    """Tell whether ``unit`` listens on ``channel``."""
+    """Tell whether ``unit`` listens on ``channel``, as its document has it."""
     return any(
-        glob_regex(heard).fullmatch(channel) if is_pattern(heard) else heard == channel
+        glob(_bytes(heard)).fits(_bytes(channel)) if is_pattern(heard) else heard == channel
         for heard in unit.document.get("channels", ())
+        if len(heard) <= MOST_BYTES
     )
+
+
+def _bytes(text: str) -> bytes:
+    """Return what the broker compares; a document's text may have half a character in it."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _is_there(_: Unit) -> bool:
@@ -517,14 +616,16 @@ def _texts(value: Globs) -> tuple[str, ...]:
 
 
 def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode("utf-8", "replace")
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
 
 
-def _events(entries: Iterable[Any]) -> Iterator[tuple[str, Event]]:
-    """Yield id and event of the entries of a history; what is no event is passed over."""
-    for entry_id, fields in entries:
-        named = dict(zip(fields[::2], fields[1::2], strict=True))
-        with contextlib.suppress(ValueError):
-            event = json.loads(named.get(b"event", b""))
-            if isinstance(event, dict):
-                yield _text(entry_id), event
+def _event(name: str, key: str, entry_id: str, fields: Mapping[bytes, bytes]) -> Event:
+    """Return the event of an entry, or what is known of one that can't be read."""
+    try:
+        return records.event(fields.get(b"event"), entry_id)
+    except records.Unreadable as error:
+        return _unreadable(name, key, entry_id, str(error))
+
+
+def _unreadable(name: str, key: str, entry_id: str, reason: str) -> Event:
+    return {"unreadable": name, "key": key, "id": entry_id, "reason": reason}

@@ -20,6 +20,7 @@ START = {
         ["zsh", "-f", "-i"],
         "PS1='$ '; bindkey -e; fpath=($PWD $fpath); autoload -Uz compinit; compinit -uD",
     ),
+    "tcsh": (["tcsh", "-f"], "set prompt='$ '; set autolist; source ./_statusd"),
 }
 COMPLETED = {
     "statusd compl": "statusd completion ",
@@ -34,6 +35,8 @@ COMPLETED = {
     "statusd completion zs": "statusd completion zsh ",
 }
 """What is typed before the tabulator key -> what stands there then."""
+UNABLE = {("tcsh", "statusd run --embedded jo")}
+"""What a shell's own rules can't say: here, what comes after an option without a value."""
 
 
 @pytest.fixture
@@ -64,6 +67,8 @@ def test_a_shell_completes(shell: str, known: Broker, tmp_path: Path) -> None:
         terminal.type(f"{first}; echo re''ady\n")
         terminal.wait("\nready")
         for typed, completed in COMPLETED.items():
+            if (shell, typed) in UNABLE:
+                continue
             terminal.type(f"{typed}\tX")  # it shows where the completed word ends
             terminal.wait(f"{completed}X")
             terminal.type("\x01\x0b")  # to the beginning, and away with the line

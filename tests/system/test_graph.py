@@ -173,7 +173,7 @@ def test_a_unit_that_is_not_there_is_told(broker: Broker, tmp_path: Path) -> Non
 
 def test_a_unit_with_another_lifecycle_is_told(broker: Broker) -> None:
     """Exit code 78, its state, and the states that there are."""
-    broker.client().set("statusd:status:{camera}", json.dumps({"state": "EXPOSING"}))
+    broker.client().set("statusd:status:{camera}", json.dumps({"boot": 5, "state": "EXPOSING"}))
 
     done = statusd("graph", "--unit", "camera", "--url", broker.url)
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from statusd.core.ballot import LOST, SILENT, Ballot, Outcome, Report, Unit, asked, read_fleet
+from statusd.core.ballot import (
+    LOST,
+    SILENT,
+    UNREADABLE,
+    Ballot,
+    Outcome,
+    Report,
+    Unit,
+    asked,
+    read_fleet,
+)
 from statusd.core.messages import EVERYBODY, Target
 
 
@@ -65,8 +75,14 @@ def test_a_document_of_another_boot_is_ignored(boot: int) -> None:
 
 @pytest.mark.parametrize("junk", [b"", b"{", b"[]", b'{"boot": "x"}', None, 3, b"\xff"])
 def test_junk_in_the_broker_hurts_nobody(junk: Any) -> None:
-    """Anybody may write there."""
-    assert read_fleet({"a": junk, "b": entry()}, {"b": junk})[0].name == "b"
+    """Anybody may write there: it is shown by its name, and the others as they are."""
+    roster = {"a": junk, "b": entry(), "c": entry()}
+
+    a, b, c = read_fleet(roster, {"b": junk, "c": document()})
+
+    assert (a.state, a.is_alive) == (UNREADABLE, False)
+    assert (b.state, b.is_alive) == ((LOST, False) if junk is None else (UNREADABLE, True))
+    assert (c.state, c.is_alive) == ("RUNNING", True)
 
 
 # ---- who is asked -------------------------------------------------------------------------------

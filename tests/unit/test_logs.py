@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from statusd.logs import Output
+from tests.tools.hostile import arrived
 
 PROGRAM = """
 import sys, structlog
@@ -19,7 +20,8 @@ logs.configure(sys.argv[1], "info")
 log = structlog.get_logger()
 log.debug("never.shown")
 log.info("state.changed", old="READY", new="RUNNING")
-log.warning("command.answered", reason="\\x1b[2J\\nforged line\\u202e" + "x" * 1000)
+foreign = "\\x1b[2J\\nforged line\\u202e\\x9b" + "x" * 1000
+log.warning("command.answered", reason=foreign)
 try:
     1 / 0
 except ZeroDivisionError:
@@ -75,6 +77,42 @@ def test_a_terminal_gets_a_short_time() -> None:
     assert re.match(
         r"\d\d:\d\d:\d\d \[info +\] state\.changed +old=READY new=RUNNING", lines("console")[0]
     )
+
+
+FOREIGN = """
+import sys, structlog
+from pathlib import Path
+from statusd import logs
+from tests.tools.hostile import HOSTILE
+logs.configure(sys.argv[1], "info")
+log = structlog.get_logger()
+class Thing:
+    def __str__(self):
+        return HOSTILE
+log.warning(HOSTILE, a=[HOSTILE, {HOSTILE: (HOSTILE,)}], b=Path("x" + HOSTILE[:5]), c=Thing())
+try:
+    try:
+        raise ValueError(HOSTILE)
+    except ValueError:
+        raise OSError(HOSTILE)
+except OSError as error:
+    log.exception("bug.caught")
+    log.warning("handed.over", exc_info=error, b=b"x\\x1b")
+"""
+
+
+@pytest.mark.fault("X15")
+@pytest.mark.parametrize("form", ["console", "logfmt", "json"])
+def test_nothing_foreign_gets_through_by_any_way(form: str) -> None:
+    """Event names, lists, tables, files, objects; and what errors say, in tracebacks as well."""
+    done = subprocess.run(
+        [sys.executable, "-c", FOREIGN, form], capture_output=True, text=True, check=True
+    )
+
+    assert arrived(done.stderr) == []
+    assert "ValueError: A" in done.stderr
+    assert "OSError: A" in done.stderr
+    assert len(done.stderr.splitlines()) == (3 if form != "console" else 13)
 
 
 @pytest.mark.fault("G15", "R06")

@@ -18,7 +18,7 @@ ROOT = Path(statusd.__file__).parent
 PURE = {
     *("__future__", "abc", "collections", "dataclasses", "enum", "functools", "itertools"),
     *("operator", "types", "typing", "copy", "bisect", "heapq", "struct", "zlib", "hashlib"),
-    *("datetime", "difflib", "fnmatch", "json", "math", "re", "string", "textwrap"),
+    *("unicodedata", "datetime", "difflib", "fnmatch", "json", "math", "re", "string", "textwrap"),
 }
 """Modules of the standard library that do no I/O (`datetime` has a clock, which nobody reads)."""
 

@@ -816,6 +816,19 @@ def test_force_kills_a_worker_that_is_ending() -> None:
     assert said(over) == ["end done", "force done"]
 
 
+def test_force_is_among_the_allowed_while_it_is() -> None:
+    """In the list and in refusals; in ENDING alone, and not for a program that isn't ours."""
+    story, attached = Story("boot [ready] start"), Story("boot [ready]", attached=True)
+    before = story.status.allowed
+    effects = story.play("end xyzzy start")
+    attached.play("end")
+
+    assert "force" not in before
+    assert story.status.allowed == ("force",)
+    assert [one["allowed"] for one in answers(effects)[-2:]] == [["force"], ["force"]]
+    assert attached.status.allowed == ()
+
+
 def test_force_needs_an_end_before_it() -> None:
     """Nothing has changed."""
     for state in (*LIVING, "END"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from statusd.cli.out import Cell
 from statusd.cli.status_view import ago, fitting, progress_bar, style_of
 from statusd.core.ballot import Unit
 
@@ -68,14 +69,15 @@ def test_the_lost_are_red() -> None:
     assert style_of(Unit("a", 1, False, "")) == "bold red"
 
 
-def row(**more: str) -> dict[str, str]:
+def row(**more: str) -> list[Cell]:
     """Return a row of the table."""
-    return {
+    texts = {
         **{"NAME": "counter", "STATE": "RUNNING", "SINCE": "5 min", "GOAL": "RUNNING"},
         **{"PROGRESS": "####------  40%", "TEXT": "counting", "PID": "12345", "RESTARTS": "0"},
         **{"LAST": "start by me", "LINK": "LISTENING", "SEEN": "now"},
         **more,
     }
+    return [Cell(text) for text in texts.values()]
 
 
 @pytest.mark.parametrize(

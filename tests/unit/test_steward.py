@@ -7,6 +7,7 @@ import pytest
 from statusd.daemon.steward import MOST_SHOWN, in_a_line
 from statusd.wire.link import LinkState
 from statusd.worker.board import Record
+from tests.tools.hostile import HOSTILE, arrived
 
 UP = LinkState.LISTENING
 
@@ -32,6 +33,12 @@ def test_trouble_is_told_instead_of_the_link() -> None:
     lines = {in_a_line("READY", s, "Connection refused", None) for s in LinkState}
 
     assert lines == {"READY; link DOWN: Connection refused"}
+
+
+@pytest.mark.fault("X15")
+def test_a_brokers_error_does_nothing_to_who_reads_it() -> None:
+    """It is shown by `systemctl status`, and by statusd health."""
+    assert arrived(in_a_line("RUNNING", UP, HOSTILE, None)) == []
 
 
 def test_a_worker_s_text_gives_no_orders() -> None:

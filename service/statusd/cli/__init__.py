@@ -12,6 +12,9 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
+from statusd.cli import out
+from statusd.core.text import shown
+
 VERBS = {
     "run": "run a daemon in the foreground",
     "send": "send a command to units, and wait for what becomes of it",
@@ -40,6 +43,8 @@ EXIT_INTERRUPTED = 130
 """Ctrl-C: 128 and the number of the signal, as shells say it."""
 EXIT_NO_READER = 141
 """Whoever read our output has gone: what SIGPIPE would have said."""
+MOST_COMPLAINT = 2000
+"""So long is a complaint at most, in characters: a broker may have any amount to say."""
 
 _DESCRIPTION = "A status for any long-running job, commanded from anywhere over Redis."
 _EPILOG = """\
@@ -58,6 +63,8 @@ Each verb has its own help: statusd VERB --help"""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
+    if argv is None:
+        sys.excepthook = out.excepthook
     try:
         try:
             return _run(words)
@@ -116,12 +123,13 @@ _USER = re.compile(r"([a-z][a-z+]*:/{1,2})\S*@")
 
 
 def complain(text: str) -> None:
-    """Tell the user what is wrong, on standard error.
+    """Tell the user what is wrong, in a line on standard error.
 
     A url that was typed where none belongs may be repeated, but not with its user and password.
     """
-    shown = _USER.sub(r"\1...@", text)
-    print(f"statusd: {shown}", file=sys.stderr)
+    if sys.stderr is not None:
+        told = _USER.sub(r"\1...@", text)
+        out.say(f"statusd: {shown(told, MOST_COMPLAINT)}", to=sys.stderr)
 
 
 # ---- the parser ----------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import argparse
 import re
 from pathlib import Path
 
-from statusd.cli import complain
+from statusd.cli import complain, out
 from statusd.cli.files import find_file, settings_file
 from statusd.core.errors import ConfigError
 from statusd.wire.names import NAMESPACE
@@ -55,9 +55,9 @@ def main(arguments: argparse.Namespace) -> int:
     _check(namespace, channels)
     for role in ROLES:
         if arguments.role is None or role.name in arguments.role:
-            print(user_line(role, namespace, channels, example_password(role)))
+            out.say(user_line(role, namespace, channels, example_password(role)))
     if arguments.role is None:
-        print(SHUT)
+        out.say(SHUT)
     return 0
 
 

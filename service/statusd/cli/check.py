@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 
+from statusd.cli import out
 from statusd.cli.files import settings_file
 from statusd.cli.run import find_settings
 from statusd.core.errors import ConfigError
@@ -42,8 +43,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Load the settings as `statusd run` would, and say what they come to."""
     if arguments.file is not None and Source(arguments.file).content.keys() == {"lifecycle"}:
         lifecycle = load_lifecycle(arguments.file)
-        print(f"{arguments.file}: no mistakes; a lifecycle, for [lifecycle] file = ...")
-        print(f"  states   {_states(lifecycle)}")
+        out.say(f"{arguments.file}: no mistakes; a lifecycle, for [lifecycle] file = ...")
+        out.say(f"  states   {_states(lifecycle)}")
         return 0
     file, settings = find_settings(arguments.file, "check")
     missing = [
@@ -55,16 +56,16 @@ def main(arguments: argparse.Namespace) -> int:
     if missing:
         raise ConfigError(*missing)
     channels = ", ".join((f"{settings.redis.namespace}:control", *settings.control.channels))
-    print(f"{file or 'environment'}: no mistakes")
-    print(f"  unit     {settings.name}")
-    print(f"  broker   {settings.address()}")
-    print(f"  hears    {channels}")
+    out.say(f"{file or 'environment'}: no mistakes")
+    out.say(f"  unit     {settings.name}")
+    out.say(f"  broker   {settings.address()}")
+    out.say(f"  hears    {channels}")
     if settings.http.listen:
-        print(f"  http     http://{settings.http.listen}: /livez /readyz /metrics")
-    print(f"  worker   {settings.worker.function or ' '.join(settings.worker.command)}")
-    print(f"  told     {_told(settings)}")
-    print(f"  states   {_states(settings.states())}")
-    print(f"  goal     {settings.first_goal()}")
+        out.say(f"  http     http://{settings.http.listen}: /livez /readyz /metrics")
+    out.say(f"  worker   {settings.worker.function or ' '.join(settings.worker.command)}")
+    out.say(f"  told     {_told(settings)}")
+    out.say(f"  states   {_states(settings.states())}")
+    out.say(f"  goal     {settings.first_goal()}")
     return 0
 
 

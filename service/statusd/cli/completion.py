@@ -3,20 +3,27 @@
 The script knows verbs and options by itself. For names, channels, tags and words it asks
 ``statusd completion --list KIND``, which takes two round trips to the broker, and lists what is
 built in if there is none.
+
+What is listed comes from strangers, and a shell runs what looks like a command to it: so it is held
+back at both ends. Here whatever isn't harmless is left out; and the scripts take each line as a
+text, look at it once more, and expand nothing (as ``compgen -W`` and zsh's ``eval`` would).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from statusd.cli import EXIT_USAGE, VERBS, complain, parser
+from statusd.cli import EXIT_USAGE, VERBS, complain, out, parser
 
 if TYPE_CHECKING:
     from shtab import CompleteType
+
+    from statusd.core.ballot import Unit
 
 SHELLS = ("bash", "zsh", "tcsh")
 TIMEOUT_S = 0.5
@@ -32,16 +39,46 @@ KINDS = {
     "STATE": "states",
 }
 """What an argument is called in the help -> what is listed for it."""
+_KINDS = sorted(set(KINDS.values()))
+KEYS = {"words": "allowed", "channels": "channels", "tags": "tags"}
+"""What is listed -> where it stands in a status document."""
+_HARMLESS = re.compile(r"[A-Za-z0-9._@:*][A-Za-z0-9._@:*-]{0,127}")
+"""What is listed at all: nothing that means something to a shell, and no option.
+
+Names, channels and tags come from whoever may write to the broker. The star is of channels; the
+scripts quote it.
+"""
 _ALWAYS = ("end", "force", "ping", "status")
 _BUILT_IN = ("pause", "reset", "resume", "start", "stop")
+
+
+_BASH = """\
+_statusd_list() {  # KIND WORD: what of that kind begins with the word, quoted
+  local LC_ALL=C line
+  while IFS= read -r line; do
+    [[ $line == -* || -n ${line//[A-Za-z0-9._@:*-]/} ]] && continue
+    [[ $line == "$2"* ]] && printf '%q\\n' "$line"
+  done < <(statusd completion --list "$1" 2>/dev/null)
+}
+""" + "".join(f'_statusd_{kind}() {{ _statusd_list {kind} "$1"; }}\n' for kind in _KINDS)
+_ZSH = """\
+_statusd_list() {  # KIND: what there is of it; compadd quotes
+  local LC_ALL=C line
+  local -a found
+  while IFS= read -r line; do
+    [[ $line == -* || -n ${line//[A-Za-z0-9._@:*-]/} ]] && continue
+    found+=("$line")
+  done < <(statusd completion --list "$1" 2>/dev/null)
+  compadd -a found
+}
+""" + "".join(f"_statusd_{kind}() {{ _statusd_list {kind}; }}\n" for kind in _KINDS)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     parser.add_argument("shell", nargs="?", choices=SHELLS, metavar="SHELL", help=_or(SHELLS))
-    kinds = sorted(set(KINDS.values()))
     parser.add_argument(
-        "--list", choices=kinds, metavar="KIND", help=f"what the script asks for: {_or(kinds)}"
+        "--list", choices=_KINDS, metavar="KIND", help=f"what the script asks for: {_or(_KINDS)}"
     )
     parser.epilog = """\
 examples:
@@ -63,7 +100,7 @@ def _or(names: Iterable[str]) -> str:
 def main(arguments: argparse.Namespace) -> int:
     """Print the script, or what it asks for."""
     if arguments.list:
-        print(*_found(arguments.list), sep="\n")
+        out.say(*filter(_HARMLESS.fullmatch, _found(arguments.list)))
         return 0
     if not arguments.shell:
         complain(f"for which shell? {_or(SHELLS)}")
@@ -75,7 +112,9 @@ def main(arguments: argparse.Namespace) -> int:
         complete = _completion(action)
         if complete is not None:
             action.complete = complete  # type: ignore[attr-defined]  # shtab looks for it there
-    print(shtab.complete(whole, arguments.shell))
+    preamble = {"bash": _BASH, "zsh": _ZSH}.get(arguments.shell, "")
+    script = shtab.complete(whole, arguments.shell, preamble=preamble)
+    out.say(*script.rstrip("\n").split("\n"))
     return 0
 
 
@@ -100,7 +139,10 @@ def _completion(action: argparse.Action) -> CompleteType | None:
     if called in FILES or action.type is Path:
         return shtab.FILE
     kind = KINDS.get(called)
-    return shtab.cmd(f"statusd completion --list {kind} 2>/dev/null") if kind else None
+    if not kind:
+        return None
+    function = f"_statusd_{kind}"
+    return {"bash": function, "zsh": function, "tcsh": f"`statusd completion --list {kind}`"}
 
 
 # ---- what there is -------------------------------------------------------------------------------
@@ -111,28 +153,30 @@ def _found(kind: str) -> list[str]:
     from statusd.core.errors import StatusdError
 
     try:
-        documents = _documents()
+        units = _units()
     except StatusdError:
-        documents = {}
+        units = []
+    documents = [unit.document for unit in units]
     if kind == "names":
-        return sorted(documents)
+        return [unit.name for unit in units]
     if kind == "states":
-        return sorted({str(document["state"]) for document in documents.values() if document})
-    if kind == "words":
-        told = {word for document in documents.values() for word in document.get("allowed", ())}
-        return sorted({*_ALWAYS, *(told or _BUILT_IN)})
-    return sorted({text for document in documents.values() for text in document.get(kind, ())})
+        return sorted({document["state"] for document in documents if "state" in document})
+    told = sorted({text for document in documents for text in document.get(KEYS[kind], ())})
+    return sorted({*_ALWAYS, *(told or _BUILT_IN)}) if kind == "words" else told
 
 
-def _documents() -> dict[str, dict[str, Any]]:
-    """Return name -> status document of every unit that there is or was."""
+def _units() -> list[Unit]:
+    """Return every unit that there is or was.
+
+    No settings of the present folder are read: whose it is isn't known, and to complete a line is
+    no reason to talk with a broker that they name.
+    """
     from statusd.cli import broker
-    from statusd.wire.dial import Dial
-    from statusd.wire.names import Names
+    from statusd.cli.files import default_files
+    from statusd.fleet import Fleet
 
-    nothing = argparse.Namespace(url=None, file=None, namespace=None)
+    mine = next((path for path in default_files() if path.is_absolute() and path.is_file()), None)
+    nothing = argparse.Namespace(url=None, file=mine or Path(os.devnull), namespace=None)
     address, namespace, _ = broker.find(nothing)
-    with Dial(address, "statusd-completion", TIMEOUT_S) as dial:
-        names = [name.decode() for name in dial.call("HKEYS", Names(namespace).roster)]
-        texts = dial.calls([("GET", Names(namespace, name).status) for name in names])
-    return {name: json.loads(text) if text else {} for name, text in zip(names, texts, strict=True)}
+    with Fleet(address, namespace=namespace, timeout_s=TIMEOUT_S) as fleet:
+        return fleet.status()

@@ -13,7 +13,7 @@ import time
 import tty
 from collections.abc import Iterator
 
-from statusd.cli import EXIT_USAGE, complain
+from statusd.cli import EXIT_USAGE, complain, out
 from statusd.cli.demo_screen import draw
 from statusd.cli.demo_stage import LOOK_S, Stage, staged
 
@@ -59,7 +59,7 @@ def main(arguments: argparse.Namespace) -> int:
         _heed_signals()
         with staged() as stage:
             (_tell if arguments.plain else _play)(stage)
-        print("It is all gone again. Yours comes next: statusd run --embedded job.toml")
+        out.say("It is all gone again. Yours comes next: statusd run --embedded job.toml")
     except _Signalled as error:
         return error.code
     except OSError:
@@ -85,14 +85,10 @@ def _heed_signals() -> None:
 
 def _play(stage: Stage) -> None:
     """Draw and obey keys until q."""
-    from rich.console import Console
-    from rich.live import Live
-
-    console = Console()
-    with _keys(), Live(console=console, screen=True, auto_refresh=False) as live:
+    with _keys(), out.live(screen=True) as live:
         while True:
             stage.look()
-            live.update(draw(stage.view, console.width, console.height), refresh=True)
+            out.redraw(live, draw(stage.view, *out.size()))
             for key in _pressed(LOOK_S / 2):
                 if key == "q":
                     return
@@ -127,14 +123,14 @@ def _pressed(timeout_s: float) -> list[str]:
 
 def _tell(stage: Stage) -> None:
     """Tell the same without a terminal: a line each for what is done, answered and happens."""
-    print(stage.view.broker, flush=True)
-    print(f"redis-cli wants: export REDISCLI_AUTH=$(cat {stage.password_file})", flush=True)
+    out.say(stage.view.broker, flush=True)
+    out.say(f"redis-cli wants: export REDISCLI_AUTH=$(cat {stage.password_file})", flush=True)
     _listen(stage, STEP_S)
     for key in STORY:
         before = stage.view.typed
         stage.press(key)
         if stage.view.typed != before:
-            print(f"$ {stage.view.typed}", flush=True)
+            out.say(f"$ {stage.view.typed}", flush=True)
             _listen(stage, STEP_S)
 
 
@@ -146,7 +142,7 @@ def _listen(stage: Stage, for_s: float) -> None:
         stage.look()
         for name, answer in view.answers.items():
             if before.get(name) != answer:
-                print(f"  {name:<6} {answer}", flush=True)
+                out.say(f"  {name:<6} {answer}", flush=True)
         while view.events:
-            print(f"  {view.events.popleft()}", flush=True)
+            out.say(f"  {view.events.popleft()}", flush=True)
         time.sleep(LOOK_S / 4)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from statusd.cli import out
 from statusd.cli.status_view import progress_bar, style_of
 
 if TYPE_CHECKING:
@@ -56,18 +57,17 @@ class View:
 def draw(view: View, width: int, height: int) -> RenderableType:
     """Return the whole screen, the newest events as far as there is room for them."""
     from rich.console import Group
-    from rich.text import Text
 
-    head = Text("statusd demo", style="bold")
-    head.append(f"  {view.broker}", style="dim")
-    table = _table(view, width)
-    told = Text(view.typed or "press a key: here comes the line that does the same", style="cyan")
+    head = out.text("statusd demo", "bold").append_text(out.text(f"  {view.broker}", "dim"))
+    told = out.text(view.typed or "press a key: here comes the line that does the same", "cyan")
     keys = _keys(width)
     room = height - len(view.names) - _rows(told, width) - _rows(keys, width) - 8
-    events = Text("\n".join(list(view.events)[-max(0, room) :] if room > 0 else ()), style="dim")
-    events.no_wrap, events.overflow = True, "ellipsis"
-    hint = Text("the same, from anywhere:", style="dim")
-    return Group(head, "", table, "", hint, told, "", keys, "", events)
+    newest = list(view.events)[-max(0, room) :] if room > 0 else []
+    events = [out.text(event, "dim") for event in newest]
+    for event in events:
+        event.no_wrap, event.overflow = True, "ellipsis"
+    hint = out.text("the same, from anywhere:", "dim")
+    return Group(head, "", _table(view, width), "", hint, told, "", keys, "", *events)
 
 
 def _rows(text: Text, width: int) -> int:
@@ -76,9 +76,7 @@ def _rows(text: Text, width: int) -> int:
 
 def _keys(width: int) -> Text:
     """Return the keys, a line as wide as it may be."""
-    from rich.text import Text
-
-    lines, used = Text(), 0
+    lines, used = out.text(""), 0
     for key, what in HELP:
         size = len(key) + len(what) + 1
         if used and used + size + 3 > width:
@@ -94,30 +92,28 @@ def _keys(width: int) -> Text:
 
 
 def _table(view: View, width: int) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
     shown = list(COLUMNS)
     while sum(COLUMNS[head] + 2 for head in shown) > width + 2:
         shown.pop()
-    for head in shown:
-        table.add_column(head, overflow="ellipsis", no_wrap=True)
-    for place, name in enumerate(view.names):
-        unit = view.units.get(name)
-        mark = ">" if view.chosen in (place, -1) else " "
-        state = Text(unit.state, style=style_of(unit)) if unit else Text("...", style="dim")
-        document: Mapping[str, Any] = unit.document if unit else {}
-        row: list[RenderableType] = [
-            Text(f"{mark}{place + 1}", style="bold cyan" if mark == ">" else ""),
-            Text(name, style="bold" if mark == ">" else ""),
-            state,
-            progress_bar(document.get("progress")) if unit and unit.is_alive else "",
-            str(document.get("link", "")) if unit and unit.is_alive else "",
-            Text(_cut(view.answers.get(name, ""), width - sum(COLUMNS.values()) + 2)),
-        ]
-        table.add_row(*row[: len(shown)])
-    return table
+    room = width - sum(COLUMNS.values()) + 2
+    rows = [_row(view, place, room)[: len(shown)] for place in range(len(view.names))]
+    return out.table(rows, shown)
+
+
+def _row(view: View, place: int, room: int) -> list[out.Cell]:
+    """Return what is known of one unit, its last answer in so many columns."""
+    name = view.names[place]
+    unit = view.units.get(name)
+    document: Mapping[str, Any] = unit.document if unit and unit.is_alive else {}
+    is_chosen = view.chosen in (place, -1)
+    return [
+        out.cell(f"{'>' if is_chosen else ' '}{place + 1}", "bold cyan" if is_chosen else ""),
+        out.cell(name, "bold" if is_chosen else ""),
+        out.cell(unit.state, style_of(unit)) if unit else out.cell("...", "dim"),
+        out.cell(progress_bar(document.get("progress"))),
+        out.cell(document.get("link", "")),
+        out.cell(_cut(view.answers.get(name, ""), room)),
+    ]
 
 
 def _cut(text: str, size: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import signal
 import tempfile
@@ -14,6 +13,7 @@ from typing import Any
 
 from statusd.cli.demo_screen import WORDS, View
 from statusd.cli.demo_units import COMMON, UNITS, Daemon
+from statusd.core import records
 
 LOOK_S = 0.2
 """How often the status documents are read."""
@@ -44,7 +44,7 @@ class Stage:
         """Take in how the units are, and what they have said meanwhile."""
         while (push := self._ears.push(0)) is not None:
             if push[0] == b"message":
-                self._hear(json.loads(push[2]))
+                self._take(push[2])
         if time.monotonic() - self._looked >= LOOK_S:
             self.view.units = {unit.name: unit for unit in self._fleet.status()}
             self._looked = time.monotonic()
@@ -87,8 +87,16 @@ class Stage:
         pids = " ".join(str(pid) for pid in killed if pid)
         self.view.typed = f"kill -KILL {pids}" if pids else "there is no worker to be killed"
 
+    def _take(self, text: bytes) -> None:
+        """Hear what somebody has said on the channels of verdicts and events: anybody may."""
+        try:
+            said = records.decode(text)
+            self._hear(records.verdict(text) if "verdict" in said else records.event(text))
+        except records.Unreadable as error:
+            self.view.events.append(f"somebody said what can't be read: {error}")
+
     def _hear(self, said: dict[str, Any]) -> None:
-        name = str(said.get("name"))
+        name = said.get("name", "")
         if name not in self.daemons:
             return
         if "verdict" in said:

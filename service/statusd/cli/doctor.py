@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from statusd.cli import out
 from statusd.cli.files import objection, settings_file
+from statusd.core.text import shown
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from statusd.doctor.findings import Finding
 
+MOST = 2000
+"""How much of what was found is shown, and of what to do, in characters."""
 _STYLES = {"ok": "green", "unknown": "dim", "warning": "yellow", "error": "bold red"}
 
 
@@ -83,28 +84,20 @@ def _whose(file: Path | None, *, is_named: bool) -> Iterator[Finding]:
 
 def _show(found: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([finding._asdict() for finding in found], indent=2))
-        return
-    from rich.console import Console
-
-    console = Console()
-    if console.is_terminal:
-        _draw(console, found)
+        out.say_json([finding._asdict() for finding in found], indent=2)
+    elif out.size()[0]:
+        rows = [row for finding in found for row in _rows(finding)]
+        out.draw(out.table(rows, ("", "about", "found, and what to do"), folds=True))
     else:
         for level, about, what, cure in found:
-            print(f"{level:<8} {about:<10} {what}" + (f"\n{'':<20}-> {cure}" if cure else ""))
+            more = [f"{'':<20}-> {shown(cure, MOST)}"] if cure else []
+            out.say(f"{level:<8} {about:<10} {shown(what, MOST)}", *more)
 
 
-def _draw(console: Console, found: Sequence[Finding]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    for heading in ("", "about", "found, and what to do"):
-        table.add_column(heading, overflow="fold")
-    for level, about, what, cure in found:
-        text = Text(what)
-        if cure:
-            text.append(f"\n-> {cure}", style="italic")
-        table.add_row(Text(level, style=_STYLES[level]), about, text)
-    console.print(table)
+def _rows(finding: Finding) -> Iterator[out.Row]:
+    """Yield what was found, and below it what to do."""
+    level, about, what, cure = finding
+    style = _STYLES[level]
+    yield out.cell(level, style), out.cell(about), out.Cell(shown(what, MOST))
+    if cure:
+        yield out.cell(""), out.cell(""), out.Cell(shown(f"-> {cure}", MOST), "italic")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 import sys
 import tempfile
@@ -23,9 +22,10 @@ from statusd.cli import (
     EXIT_USAGE,
     broker,
     complain,
+    out,
 )
 from statusd.cli.files import find_file, settings_file
-from statusd.core import drawing
+from statusd.core import drawing, records
 from statusd.core.errors import Unavailable
 from statusd.core.lifecycle import Lifecycle
 
@@ -100,8 +100,8 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | 
         text = f"no unit {arguments.unit!a} in the namespace {namespace!a}: it isn't running there"
         raise _NoGraph(text, EXIT_NOBODY)
     try:
-        state = json.loads(document)["state"]
-    except (ValueError, KeyError, TypeError):
+        state = records.document(document)["state"]
+    except (records.Unreadable, KeyError):
         text = f"the status of {arguments.unit!a} is no status document of statusd"
         raise _NoGraph(text, EXIT_CONFIG) from None
     names = [member.name for member in lifecycle.members()]
@@ -114,6 +114,7 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | 
 
 def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
     """Return the unit's status document as it stands in Redis, and the namespace."""
+    from statusd.wire import shapes
     from statusd.wire.dial import Dial
     from statusd.wire.names import Names
 
@@ -122,7 +123,8 @@ def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
         complain(f"broker {address} ({how})")
     try:
         with Dial(address, "statusd-graph") as dial:
-            return dial.call("GET", Names(namespace, arguments.unit).status), namespace
+            found = dial.call("GET", Names(namespace, arguments.unit).status)
+            return (None if found is None else dial.read(shapes.data, found, "GET")), namespace
     except Unavailable as error:
         raise _NoGraph(broker.unreachable(error, how), EXIT_UNAVAILABLE) from None
 
@@ -204,19 +206,19 @@ def _without_fontconfig() -> Iterator[None]:
             said.seek(0)
             for line in said:
                 if not line.startswith(b"Fontconfig "):
-                    os.write(2, line)
+                    out.say(line.decode("utf-8", "replace").rstrip("\n"), to=sys.stderr)
 
 
-def _put(content: bytes, out: Path | None) -> None:
-    """Print ``content``, or write it beside ``out`` and rename it: there is never half a file."""
-    if out is None:
-        print(content.decode(), end="")
+def _put(content: bytes, file: Path | None) -> None:
+    """Print ``content``, or write it beside ``file`` and rename it: there is never half a file."""
+    if file is None:
+        out.say(*content.decode().rstrip("\n").split("\n"))
         return
-    beside = out.with_name(f".{out.name}.{os.getpid()}")
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         beside.write_bytes(content)
-        beside.replace(out)
+        beside.replace(file)
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise _NoGraph(f"{out}: {error.strerror}", EXIT_CANNOT_WRITE) from None
+        raise _NoGraph(f"{file}: {error.strerror}", EXIT_CANNOT_WRITE) from None

@@ -6,14 +6,14 @@ Lean, for it is run every few seconds: no settings are validated here, only look
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-from statusd.cli import complain
+from statusd.cli import complain, out
 from statusd.cli.files import believed_file, settings_file
+from statusd.core import records
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.private import Untrusted
 from statusd.reading import read_words
@@ -59,14 +59,14 @@ def main(arguments: argparse.Namespace) -> int:
         asked = _whom(arguments)
     except Unavailable as error:
         if arguments.json:
-            print(json.dumps({"healthy": False, "reason": str(error), "units": []}))
+            out.say_json({"healthy": False, "reason": str(error), "units": []})
         else:
             complain(str(error))
         return EXIT_SICK
     units = [_ask(name, path, until, arguments.timeout) for name, path in asked.items()]
     is_healthy = all(unit["healthy"] for unit in units)
     if arguments.json:
-        print(json.dumps({"healthy": is_healthy, "units": units}))
+        out.say_json({"healthy": is_healthy, "units": units})
     else:
         for unit in units:
             _tell(unit)
@@ -77,7 +77,8 @@ def _tell(unit: dict[str, Any]) -> None:
     if unit["healthy"]:
         link, ms = unit["link"], unit["ms"]
         trouble = f"; nothing is kept: {unit['trouble']}" if unit.get("trouble") else ""
-        print(f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms); link {link}{trouble}")
+        state = f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms)"
+        out.say(f"{state}; link {link}{trouble}")
     else:
         complain(f"{unit['name']}: {unit['reason']}")
 
@@ -133,6 +134,8 @@ def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any
         fields = _answer(path, until)
     except Untrusted as error:
         return {"name": name, "healthy": False, "reason": str(error)}
+    except records.Unreadable as error:
+        return {"name": name, "healthy": False, "reason": f"its answer is none: {error}"}
     except Unavailable:
         reason = f"nobody listens at {path} any more: the daemon has died, or was killed"
         return {"name": name, "healthy": False, "reason": reason}
@@ -140,8 +143,8 @@ def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any
         reason = f"no answer within {timeout_s:g} s: the daemon is stopped, or its loop is stuck"
         return {"name": name, "healthy": False, "reason": reason}
     ms = round((time.monotonic() - began) * 1000, 1)
-    told = {"name": name, "healthy": not fields.get("stuck"), "ms": ms, **fields}
-    if fields.get("stuck"):
+    told = {"ms": ms, **fields, "name": name, "healthy": not fields["stuck"]}
+    if fields["stuck"]:
         told["reason"] = f"the loop turns, but not all of it: stuck is {', '.join(fields['stuck'])}"
     return told
 
@@ -151,14 +154,14 @@ def _answer(path: Path, until: float) -> dict[str, Any] | None:
 
     Raises:
         Unavailable: nobody listens.
+        Unreadable: what answers there is no daemon of ours.
     """
     call = Local(path, max(0.01, until - time.monotonic()))
     try:
         call.write(HEALTH)
         while (lines := call.read()) is not None:
             if lines:
-                fields: dict[str, Any] = json.loads(lines[0])
-                return fields
+                return records.health(lines[0])
     finally:
         call.close()
     return None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import shutil
 import sys
+from collections.abc import Mapping
 
-from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain
+from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
 from statusd.core.errors import Unavailable
+from statusd.core.records import EVENT_ID
+from statusd.core.text import shown
 
 MOST = 10_000
 
@@ -57,40 +58,57 @@ def main(arguments: argparse.Namespace) -> int:
     if not known:
         complain(f"no unit {arguments.name!a} in the namespace {namespace!a}")
         return EXIT_NOBODY
-    for event in [e for e in events if not after or str(e.get("at", "")) > after][-arguments.n :]:
-        print(json.dumps(event) if arguments.json else show(event), flush=True)
+    late = [e for e in events if not after or "at" not in e or e["at"] > after]
+    for event in late[-arguments.n :]:
+        tell(event, as_json=arguments.json)
     return 0
+
+
+def tell(event: Mapping[str, object], *, as_json: bool) -> None:
+    """Print an event."""
+    if as_json:
+        out.say_json(event, flush=True)
+    else:
+        out.say(*show(event), flush=True)
 
 
 def is_event(text: str) -> bool:
     """Tell whether ``text`` is the id of an event."""
-    return re.fullmatch(r"\d+-\d+", text) is not None
+    return EVENT_ID.fullmatch(text) is not None
 
 
-def show(event: dict[str, object]) -> str:
+def show(event: Mapping[str, object]) -> list[str]:
     """Return an event in words, on a terminal that is narrow in two lines."""
     parts = words(event)
     row = "  ".join(parts)
     if not sys.stdout.isatty() or len(row) <= shutil.get_terminal_size().columns:
-        return row
-    return "\n    ".join(filter(None, ("  ".join(parts[:3]), "  ".join(parts[3:]))))
+        return [row]
+    return list(filter(None, ("  ".join(parts[:3]), "    " + "  ".join(parts[3:]))))
 
 
-def words(event: dict[str, object]) -> list[str]:
-    """Return when it was, who it was, from where to where, why, and the event's id."""
-    if "event" not in event:
-        between = f"{event['after']} and {event['before']}"
-        return [f"{event['gap']}: events are missing between {between}"]
-    by = f" by {event['by']}" if "by" in event else ""
-    reason = f": {event['reason']}" if event.get("reason") else ""
-    change = (
-        f"{event.get('old')} -> {event.get('new')}"
-        if event.get("old") != event.get("new")
-        else event.get("new")
-    )
-    who = f"{event.get('trigger')} ({event.get('source')}{by})"
-    told = (event.get("at"), event.get("name"), change, f"{who}{reason}", f"[{event['event']}]")
-    return [str(part) for part in told]
+def words(event: Mapping[str, object]) -> list[str]:
+    """Return when it was, who it was, from where to where, why, and the event's id.
+
+    In place of an event there may be a gap, or a record that can't be read (`Watcher`).
+    """
+    told = {key: shown(value) for key, value in event.items()}
+    if "gap" in event:
+        if "event" not in event:
+            between = f"{told['after']} and {told['before']}"
+            return [f"{told['gap']}: events are missing between {between}"]
+    elif "unreadable" in event:
+        return [
+            f"{told['unreadable']}: can't be read: {told['key']} {told['id']}: {told['reason']}"
+        ]
+    by = f" by {told['by']}" if "by" in told else ""
+    reason = f": {told['reason']}" if told.get("reason") else ""
+    old, new = told.get("old", "?"), told.get("new", "?")
+    change = f"{old} -> {new}" if old != new else new
+    who = f"{told.get('trigger', '?')} ({told.get('source', '?')}{by})"
+    return [
+        *(told.get("at", "?"), told.get("name", "?"), change),
+        *(f"{who}{reason}", f"[{told['event']}]"),
+    ]
 
 
 def _time(text: str) -> str:

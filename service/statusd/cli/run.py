@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from statusd.cli import out
 from statusd.cli.files import default_files, find_file, settings_file
 from statusd.core.errors import ConfigError
 from statusd.core.words import compile_table
@@ -54,7 +55,7 @@ def main(arguments: argparse.Namespace) -> NoReturn:
 
             broker = stack.enter_context(Embedded())
             settings = with_own_broker(settings, broker.url, broker.password_file)
-            print(_what_to_type(settings, broker.port), flush=True)
+            out.say(*_what_to_type(settings, broker.port), flush=True)
         # Not asyncio.run: that waits for threads, and one may hang on the disk or a name server.
         code = asyncio.Runner().run(_live(settings, file, arguments))
     logs.flush()
@@ -112,7 +113,7 @@ def _warn_of_unverified_tls(settings: Settings) -> None:
         logs.warn("tls.unverified", broker=str(address))
 
 
-def _what_to_type(settings: Settings, port: int) -> str:
+def _what_to_type(settings: Settings, port: int) -> list[str]:
     option = "" if port == 6379 else f" -p {port}"
     channel = next(iter(settings.control.channels), f"{settings.redis.namespace}:control")
     namespace = settings.redis.namespace
@@ -130,7 +131,7 @@ def _what_to_type(settings: Settings, port: int) -> str:
         f"{statusd} send END --wait",
     ]
     told = f"A broker listens on 127.0.0.1:{port}{where}. In another terminal, type:"
-    return "\n".join([told, "", *(f"    {line}" for line in to_type), ""])
+    return [told, "", *(f"    {line}" for line in to_type), ""]
 
 
 def _words_to_try(settings: Settings) -> list[str]:

@@ -9,8 +9,10 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain
+from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.core.text import shown
+from statusd.wire import shapes
 from statusd.wire.dial import Dial
 from statusd.wire.durable import expiry, kept, seconds
 from statusd.wire.me import whoami
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from statusd.fleet import Fleet
 
 TIMEOUT_S = 5.0
+MOST = 1000
+"""How much of a reason is shown, and of what is allowed instead, in characters."""
 NARROW = 70
 """On a terminal with fewer columns nothing is padded to stand in columns."""
 
@@ -133,11 +137,11 @@ def _publish(
             message["expires"] = expiry(dial, arguments.expires_s)
         if arguments.durable:
             return _keep(arguments, message, dial, Names(namespace))
-        heard = int(dial.call("PUBLISH", channel, json.dumps(message)))
+        heard = dial.ask(shapes.number, "PUBLISH", channel, json.dumps(message))
     if arguments.json:
-        print(json.dumps({**message, "channel": channel, "heard": heard}))
+        out.say_json({**message, "channel": channel, "heard": heard})
     elif heard:
-        print(f"sent {arguments.word} to {channel}: {_units(heard)} listening")
+        out.say(f"sent {arguments.word} to {channel}: {_units(heard)} listening")
     else:
         complain(f"sent {arguments.word} to {channel}, but nobody listens there")
     return 0 if heard else EXIT_NOBODY
@@ -145,13 +149,13 @@ def _publish(
 
 def _keep(arguments: argparse.Namespace, message: dict[str, Any], dial: Dial, names: Names) -> int:
     """Keep the command for whoever it is for, and say how many hear it at once."""
-    listening = int(dial.call("PUBSUB", "NUMSUB", names.control)[1])
-    entry = dial.call(*kept(names, json.dumps(message))).decode()
+    listening = sum(dial.ask(shapes.audience, "PUBSUB", "NUMSUB", names.control))
+    entry = dial.ask(shapes.data, *kept(names, json.dumps(message))).decode("ascii", "replace")
     if arguments.json:
-        print(json.dumps({**message, "stream": names.commands, "entry": entry, "heard": listening}))
+        out.say_json({**message, "stream": names.commands, "entry": entry, "heard": listening})
     else:
         until = arguments.expires or "1h"
-        print(
+        out.say(
             f"kept {arguments.word} as {entry}: {_units(listening)} listening; "
             f"who is away obeys when it is back within {until}"
         )
@@ -186,7 +190,7 @@ def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, a
         heard=show if arguments.wait else None,
     )
     if not arguments.wait:
-        print(f"sent {arguments.word} to {_units(len(report.silent))}")
+        out.say(f"sent {arguments.word} to {_units(len(report.silent))}")
         return 0 if report.silent else EXIT_NOBODY
     _tell(arguments, report)
     return report.exit_code
@@ -223,22 +227,24 @@ def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
     if arguments.dry_run:
         if arguments.json:
             found = {"asked": [unit.name for unit in alive], "lost": [unit.name for unit in lost]}
-            print(json.dumps(found))
+            out.say_json(found)
         else:
             for unit in alive:
-                print(f"{unit.name}  {unit.state}")
+                out.say(f"{shown(unit.name)}  {shown(unit.state)}")
             for unit in lost:
-                print(f"{unit.name}  LOST, last seen {unit.seen}")
-            print(f"{arguments.word} would ask {_units(len(alive))}")
+                out.say(f"{shown(unit.name)}  {shown(unit.state)}, last seen {shown(unit.seen)}")
+            out.say(f"{arguments.word} would ask {_units(len(alive))}")
         return False
     if len(alive) < 2:
         return True
-    names = ", ".join(unit.name for unit in alive[:5]) + (", ..." if len(alive) > 5 else "")
+    names = ", ".join(shown(unit.name, 64) for unit in alive[:5]) + (
+        ", ..." if len(alive) > 5 else ""
+    )
     question = f"end {_units(len(alive))} ({names})? [y/N] "
     try:
-        agreed = input(question).strip().lower() in ("y", "yes")
+        agreed = out.ask(question).strip().lower() in ("y", "yes")
     except EOFError:  # Ctrl-D
-        print()
+        out.say("")
         agreed = False
     if not agreed:
         complain("nothing was sent")
@@ -246,16 +252,17 @@ def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
 
 
 def _print(outcome: Outcome) -> None:
-    change = outcome.after
-    if outcome.before and outcome.before != outcome.after:
-        change = f"{outcome.before} -> {outcome.after}" if outcome.after else outcome.before
+    name, before, after = map(shown, (outcome.name, outcome.before, outcome.after))
+    change = after
+    if before and before != after:
+        change = f"{before} -> {after}" if after else before
     took = f"{outcome.ms:.1f} ms" if outcome.ms is not None else "-"
-    said = _said(outcome)
+    said = shown(_said(outcome), MOST)
     if sys.stdout.isatty() and os.get_terminal_size(1).columns < NARROW:
-        line = f"{outcome.name}  {outcome.verdict}  {change}  {took}  {said}"
+        line = f"{name}  {outcome.verdict}  {change}  {took}  {said}"
     else:
-        line = f"{outcome.name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {said}"
-    print(line.rstrip(), flush=True)
+        line = f"{name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {said}"
+    out.say(line.rstrip(), flush=True)
 
 
 def _said(outcome: Outcome) -> str:
@@ -279,7 +286,7 @@ def _tell(arguments: argparse.Namespace, report: Report) -> None:
             for o in report.outcomes
         ]
         found = {"id": report.id, "command": arguments.word, "units": rows}
-        print(json.dumps(found | ({"entry": report.entry} if report.entry else {})))
+        out.say_json(found | ({"entry": report.entry} if report.entry else {}))
         return
     for outcome in (*report.silent, *report.lost):
         _print(outcome)
@@ -293,6 +300,6 @@ def _tell(arguments: argparse.Namespace, report: Report) -> None:
     if not report.outcomes:
         complain("nobody to ask: no unit fits (statusd status shows who is there)")
     else:
-        print(f"{arguments.word}: {told}")
+        out.say(f"{arguments.word}: {told}")
     if report.entry:
-        print(f"kept as {report.entry}: who is away obeys when it is back in time")
+        out.say(f"kept as {report.entry}: who is away obeys when it is back in time")

@@ -1,18 +1,17 @@
 """``statusd status``: the whole fleet as a table, or one unit in full.
 
-rich is imported when there is something to draw: `statusd --help` and scripts don't pay for it.
+rich is imported when there is a terminal to draw on: `statusd --help`, pipes and scripts don't pay
+for it, and ten thousand units would take it seconds.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain
-from statusd.cli.status_view import in_full, table_of
+from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
+from statusd.cli.status_view import FACTS, NUMBERS, facts, table_of
 from statusd.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -23,8 +22,6 @@ if TYPE_CHECKING:
 
 REFRESH_S = 1.0
 """How often ``--watch`` looks again."""
-PIPE_WIDTH = 1000
-"""A pipe has no width: nothing is left out, and nothing cut."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,7 +89,7 @@ def _forget(name: str | None, fleet: Fleet) -> int:
         complain(f"{name} is alive: end it first")
         return EXIT_NOBODY
     fleet.forget(unit.name)
-    print(f"{name} is forgotten")
+    out.say(f"{name} is forgotten")
     return 0
 
 
@@ -101,17 +98,11 @@ def _show(arguments: argparse.Namespace, units: list[Unit], namespace: str) -> i
         units = [unit for unit in units if unit.name == arguments.name]
     if arguments.json:
         found = [_as_json(unit) for unit in units]
-        print(json.dumps(found[0] if arguments.name and found else found))
+        out.say_json(found[0] if arguments.name and found else found)
+    elif units and out.size()[0]:
+        out.draw(_drawn(arguments, units, out.size()[0]))
     elif units:
-        from rich.console import Console
-
-        console = Console()
-        width = console.width if console.is_terminal else PIPE_WIDTH
-        shown = in_full(units[0]) if arguments.name else table_of(units, width)
-        if console.is_terminal:
-            console.print(shown)
-        else:
-            print(_plain(shown))
+        out.say(*_lines(arguments, units))
     if not units:
         what = f"no unit {arguments.name!a}" if arguments.name else "no unit"
         complain(f"{what} in the namespace {namespace!a}")
@@ -119,43 +110,57 @@ def _show(arguments: argparse.Namespace, units: list[Unit], namespace: str) -> i
     return 0
 
 
+def _lines(arguments: argparse.Namespace, units: list[Unit]) -> list[str]:
+    """Return all that is known, for a pipe, which has no width: nothing is left out."""
+    if arguments.name and units:
+        return out.lines(facts(units[0]))
+    heads, rows = table_of(units)
+    return out.lines(rows, heads, NUMBERS)
+
+
+def _drawn(arguments: argparse.Namespace, units: list[Unit], width: int) -> RenderableType:
+    if arguments.name and units:
+        return out.table(facts(units[0]), FACTS, folds=True)
+    heads, rows = table_of(units, width)
+    return out.table(rows, heads, NUMBERS)
+
+
 def _watch(arguments: argparse.Namespace, fleet: Fleet) -> int:
     """Show it again and again; a broker that goes away is told, and waited for."""
-    from rich.console import Console, Group
-    from rich.live import Live
-    from rich.text import Text
+    if not out.size()[0]:
+        return _follow(arguments, fleet)
+    from rich.console import Group
 
-    console = Console()
-    shown: RenderableType = Text("")
+    drawn: RenderableType = out.text("")
     now: RenderableType
-    with Live(shown, console=console, auto_refresh=False) as live:
-        printed = ""
+    with out.live() as live:
         while True:
             try:
-                units = fleet.status()
-                if arguments.name:
-                    units = [unit for unit in units if unit.name == arguments.name]
-                width = console.width if console.is_terminal else PIPE_WIDTH
-                shown = in_full(units[0]) if arguments.name and units else table_of(units, width)
-                now = shown
+                drawn = now = _drawn(arguments, _wanted(arguments, fleet), out.size()[0])
             except Unavailable as error:
-                now = Group(shown, Text(str(error), style="bold red"))
-            if console.is_terminal:
-                live.update(now, refresh=True)
-            elif (text := _plain(now)) != printed:
-                print(text, flush=True)
-                printed = text
+                now = Group(drawn, out.text(str(error), "bold red"))
+            out.redraw(live, now)
             time.sleep(REFRESH_S)
 
 
-def _plain(shown: RenderableType) -> str:
-    """Return what is shown for a pipe, with nothing padded."""
-    from rich.console import Console
+def _follow(arguments: argparse.Namespace, fleet: Fleet) -> int:
+    """The same without a terminal: what has changed is told anew."""
+    lines: list[str] = []
+    told: list[str] = []
+    while True:
+        try:
+            lines = now = _lines(arguments, _wanted(arguments, fleet))
+        except Unavailable as error:
+            now = [*lines, str(error)]
+        if now != told:
+            out.say(*now, flush=True)
+            told = now
+        time.sleep(REFRESH_S)
 
-    console = Console(width=PIPE_WIDTH, file=io.StringIO())
-    with console.capture() as capture:
-        console.print(shown)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+def _wanted(arguments: argparse.Namespace, fleet: Fleet) -> list[Unit]:
+    units = fleet.status()
+    return [unit for unit in units if not arguments.name or unit.name == arguments.name]
 
 
 def _as_json(unit: Unit) -> dict[str, Any]:
@@ -167,4 +172,5 @@ def _as_json(unit: Unit) -> dict[str, Any]:
         "left": unit.left,
         "seen": unit.seen,
         "document": dict(unit.document),
+        **({"unreadable": unit.unreadable} if unit.unreadable else {}),
     }

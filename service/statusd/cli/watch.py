@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from statusd.cli import EXIT_USAGE, broker, complain
-from statusd.cli.history import is_event, show
+from statusd.cli.history import is_event, tell
 from statusd.core.errors import Unavailable
 
 
@@ -52,5 +51,5 @@ def main(arguments: argparse.Namespace) -> int:
             complain(f"{broker.unreachable(error, how)}; waiting for it")
         with fleet.watch(arguments.name, since) as watcher:
             for event in watcher:
-                print(json.dumps(event) if arguments.json else show(event), flush=True)
+                tell(event, as_json=arguments.json)
     return 0

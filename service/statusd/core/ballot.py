@@ -1,16 +1,17 @@
 """A fleet and one command to it: who was there, who has answered, who is silent.
 
 Pure: roster and documents come in as they stand in Redis, verdicts as they are heard. Rules of this
-file: whoever was expected is in the report, by name; a verdict of an older boot is nobody's.
+file: whoever was expected is in the report, by name; a verdict of an older boot is nobody's; a
+record that can't be read is a matter of its unit alone, which is shown as unreadable.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from statusd.core import records
 from statusd.core.messages import FINAL, Answer, Target
 
 EXIT_DONE, EXIT_REFUSED, EXIT_SILENT, EXIT_NOBODY = 0, 3, 4, 5
@@ -19,6 +20,8 @@ SILENT = "silent"
 """In place of a verdict: a living unit that didn't answer in time."""
 LOST = "LOST"
 """In place of a state: a unit that has gone without leaving."""
+UNREADABLE = "UNREADABLE"
+"""In place of a state: what stands in Redis of the unit is none of ours."""
 
 _DONE = frozenset({Answer.DONE.value, Answer.NOOP.value})
 
@@ -31,7 +34,9 @@ class Unit:
         boot: of its daemon, as the roster has it.
         left: it has ended, and said so.
         seen: when it was seen last, RFC 3339.
-        document: its status document; empty if there is none.
+        document: its status document; empty if there is none, or it can't be read.
+        unreadable: what can't be read of it, and why; empty if all can.
+        speaks: whether there is a document at all.
     """
 
     name: str
@@ -39,20 +44,24 @@ class Unit:
     left: bool
     seen: str
     document: Mapping[str, Any] = field(default_factory=dict)
+    unreadable: str = ""
+    speaks: bool = False
 
     @property
     def is_alive(self) -> bool:
-        """Whether its daemon is there."""
-        return not self.left and bool(self.document)
+        """Whether its daemon is there; a document that can't be read says nothing else."""
+        return not self.left and (bool(self.document) or self.speaks)
 
     @property
     def is_lost(self) -> bool:
         """Whether it has gone without a word."""
-        return not self.left and not self.document
+        return not self.left and not self.is_alive
 
     @property
     def state(self) -> str:
-        """The state by its document, LOST, or END."""
+        """The state by its document, LOST, END, or UNREADABLE."""
+        if self.unreadable:
+            return UNREADABLE
         return str(self.document.get("state") or (LOST if self.is_lost else "END"))
 
     @property
@@ -65,32 +74,25 @@ def read_fleet(roster: Mapping[str, object], documents: Mapping[str, object]) ->
     """Return the units of ``roster``, by name.
 
     Args:
-        roster: name -> entry; documents: name -> status document, as they stand in Redis.
-            What is no entry of ours is passed over, and so is a document of an older boot.
+        roster: name -> entry; documents: name -> status document, as they stand in Redis; None
+            where there is no key, anything else that isn't bytes where it is of another type.
+            A document of an older boot is passed over.
     """
-    units = []
-    for name in sorted(roster):
-        entry = _decoded(roster[name])
-        boot = entry.get("boot")
-        if not isinstance(boot, int):
-            continue
-        document = _decoded(documents.get(name))
-        if document.get("boot") != boot:
-            document = {}
-        units.append(
-            Unit(name, boot, entry.get("left") is True, str(entry.get("seen", "")), document)
-        )
-    return units
+    return [_read_unit(name, roster[name], documents.get(name)) for name in sorted(roster)]
 
 
-def _decoded(text: object) -> dict[str, Any]:
-    if not isinstance(text, bytes | str):
-        return {}
+def _read_unit(name: str, entry_text: object, document_text: object) -> Unit:
+    speaks = document_text is not None
     try:
-        content = json.loads(text)
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+        entry = records.roster_entry(entry_text)
+    except records.Unreadable as error:
+        return Unit(name, 0, False, "", {}, f"its entry in the roster: {error}", speaks)
+    boot, left, seen = entry["boot"], entry.get("left", False), entry.get("seen", "")
+    try:
+        document = records.document(document_text) if speaks else {}
+    except records.Unreadable as error:
+        return Unit(name, boot, left, seen, {}, f"its status document: {error}", speaks=True)
+    return Unit(name, boot, left, seen, document if document.get("boot") == boot else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,7 @@ class Ballot:
         self._gone = list(gone)
         self._sent = now
         self._heard: dict[str, Mapping[str, Any]] = {}
+        self._unreadable: dict[str, str] = {}
         self._final: dict[str, Outcome] = {}
 
     @property
@@ -186,9 +189,13 @@ class Ballot:
 
     def take(self, message: bytes | str, now: float) -> Outcome | None:
         """Take in a message of the reply channel; return the outcome, if it is a final verdict."""
-        fields = _decoded(message)
-        name, verdict = fields.get("name"), fields.get("verdict")
-        if fields.get("id") != self._id or not isinstance(name, str) or name in self._final:
+        try:
+            fields = records.verdict(message)
+        except records.Unreadable as error:
+            self._note(message, str(error))
+            return None
+        name, verdict = fields["name"], fields["verdict"]
+        if fields.get("id") != self._id or name in self._final:
             return None
         unit = self._expected.get(name)
         if unit is not None and fields.get("boot", 0) < unit.boot:
@@ -199,14 +206,24 @@ class Ballot:
         before = unit.state if unit is not None else ""
         outcome = self._final[name] = Outcome(
             name,
-            str(verdict),
+            verdict,
             before,
-            str(fields.get("state", "")),
+            fields.get("state", ""),
             round((now - self._sent) * 1000, 1),
-            str(fields.get("reason", "")),
+            fields.get("reason", ""),
             fields,
         )
         return outcome
+
+    def _note(self, message: bytes | str, reason: str) -> None:
+        """Remember who has said what can't be read, as far as that can be read."""
+        try:
+            fields = records.decode(message)
+        except records.Unreadable:
+            return
+        name = fields.get("name")
+        if fields.get("id") == self._id and isinstance(name, str) and name in self._expected:
+            self._unreadable[name] = reason
 
     def report(self) -> Report:
         """Return what is known now: the answers, the silent, the lost; each by name."""
@@ -223,12 +240,18 @@ class Ballot:
     def _silent(self, unit: Unit) -> Outcome:
         heard = self._heard.get(unit.name)
         if heard is None:
-            before = unit.state if unit.document else ""
-            return Outcome(unit.name, SILENT, before, reason="no answer")
-        reason = f"{heard.get('verdict')}, but not done in time"
-        return Outcome(
-            unit.name, SILENT, unit.state, str(heard.get("state", "")), reason=reason, fields=heard
-        )
+            before = unit.state if unit.document or unit.unreadable else ""
+            return Outcome(unit.name, SILENT, before, reason=self._why(unit))
+        reason = f"{heard['verdict']}, but not done in time"
+        after = heard.get("state", "")
+        return Outcome(unit.name, SILENT, unit.state, after, reason=reason, fields=heard)
+
+    def _why(self, unit: Unit) -> str:
+        """Return why nothing is known of what it made of the command."""
+        unreadable = self._unreadable.get(unit.name)
+        if unreadable:
+            return f"no answer that can be read: {unreadable}"
+        return f"no answer; unreadable: {unit.unreadable}" if unit.unreadable else "no answer"
 
 
 def asked(
@@ -239,10 +262,15 @@ def asked(
     Args:
         hears: tells whether a living unit listens where the command is sent. Of a lost one nobody
             knows channels, tags or state: it counts if its name fits and nothing else was asked.
+            Of a living one that can't be read nobody knows them either: it counts if its name
+            fits, for it may have been meant, and then it is missed by name.
     """
     alive, lost = [], []
     for unit in units:
-        if unit.is_alive and target.is_for(unit.name, unit.tags, unit.state) and hears(unit):
+        if unit.is_alive and unit.unreadable:
+            if Target(name=target.name).is_for(unit.name, frozenset(), ""):
+                alive.append(unit)
+        elif unit.is_alive and target.is_for(unit.name, unit.tags, unit.state) and hears(unit):
             alive.append(unit)
         elif (
             unit.is_lost

@@ -147,7 +147,7 @@ def _readable(message: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _decode(text: bytes) -> dict[str, Any]:
-    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and nesting(text) > MAX_DEPTH:
         raise BadMessage(f"nested deeper than {MAX_DEPTH} levels", text)
     try:
         message = _DECODER.decode(text.decode("utf-8"))
@@ -183,7 +183,7 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _depth(text: bytes) -> int:
+def nesting(text: bytes) -> int:
     """Return how deep ``text`` is nested, found before any parser can choke on it."""
     depth = deepest = 0
     for sign in _STRING.sub(b"", text):

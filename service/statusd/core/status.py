@@ -149,8 +149,11 @@ class Status:
 
     @property
     def allowed(self) -> tuple[str, ...]:
-        """The triggers that anyone may fire now."""
-        return self._here.allowed
+        """The words that anyone may say now and that change something."""
+        here = self._here
+        if here.state is self.lifecycle.ending and not self.policy.attached:
+            return (*here.allowed, "force")
+        return here.allowed
 
     @property
     def is_observed(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 
 from statusd.core.status import Status
+from statusd.core.text import shown
 from statusd.daemon.http import Answer, Reply, say
 from statusd.daemon.metrics import Exporter, Sources
 from statusd.wire.link import Link, LinkState
@@ -39,7 +40,7 @@ def unready(status: Status, ear: Link) -> str:
     lifecycle = status.lifecycle
     if ear.state is not LinkState.LISTENING:
         trouble = f": {ear.trouble}" if ear.trouble else ""
-        return f"the link to the broker is {ear.state.value}{trouble}".replace("\n", " ")
+        return shown(f"the link to the broker is {ear.state.value}{trouble}")
     no_work = {lifecycle.start, lifecycle.backoff, lifecycle.failed, lifecycle.ending}
     if status.state in no_work or not status.worker.counts:
         return f"the worker isn't up: the unit is in {status.state.name}"

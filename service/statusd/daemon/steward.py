@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from statusd.core.status import Status
+from statusd.core.text import shown
 from statusd.daemon.heartbeat import FEEDS, Heartbeat, Turn
 from statusd.daemon.service_manager import ServiceManager
 from statusd.wire.link import Link, LinkState
@@ -141,5 +142,5 @@ def in_a_line(state: str, link: LinkState, trouble: str, record: Record | None) 
     if record is not None and record.text:
         text = "".join(c for c in " ".join(record.text.split()) if c.isprintable())
         work = f"{work} {text[:MOST_SHOWN]}".strip()
-    heard = f"DOWN: {' '.join(trouble.split())}" if trouble else link.value
+    heard = f"DOWN: {shown(' '.join(trouble.split()))}" if trouble else link.value
     return f"{state}{f', {work}' if work else ''}; link {heard}"

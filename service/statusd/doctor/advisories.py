@@ -99,7 +99,9 @@ ADVISORIES = (
 
 def parse(version: str) -> tuple[int, ...]:
     """Return the numbers of a version; what isn't one counts as 0."""
-    return tuple(int(part) if part.isdecimal() else 0 for part in version.split(".")[:3])
+    return tuple(
+        int(part) if part.isdecimal() and len(part) < 10 else 0 for part in version.split(".")[:3]
+    )
 
 
 def known(software: str, version: str) -> list[Advisory]:

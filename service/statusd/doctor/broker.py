@@ -10,12 +10,14 @@ from typing import Any
 
 import hiredis
 
+from statusd.core import records
 from statusd.core.errors import Unavailable
 from statusd.daemon.presence import Holder
 from statusd.doctor import advisories, permissions, server
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.doctor.local import lives_here
 from statusd.settings import Settings
+from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial
 from statusd.wire.names import Names, is_pattern
@@ -118,8 +120,8 @@ def _text(value: Any) -> str:
 
 
 def _hello(dial: Dial) -> dict[str, str]:
-    reply = dial.call("HELLO", "3")
-    return {_text(key): _text(value) for key, value in _pairs(reply)}
+    reply = dial.ask(shapes.table, "HELLO", "3")
+    return {_text(key): _text(value) for key, value in reply.items()}
 
 
 def _part(hello: dict[str, str]) -> Iterator[Finding]:
@@ -171,7 +173,7 @@ def _clock(dial: Dial) -> Iterator[Finding]:
         took_s = time.monotonic() - began
         if isinstance(reply, hiredis.ReplyError):
             return  # a missing right, which is told as one
-        measured.append((took_s, int(reply[0]) + int(reply[1]) / 1e6 - at - took_s / 2))
+        measured.append((took_s, dial.read(shapes.clock, reply, "TIME") - at - took_s / 2))
     took_s, ahead_s = min(measured)
     text = f"the broker's is {ahead_s:+.3f} s from ours; it answers within {took_s * 1000:.2f} ms"
     if abs(ahead_s) <= CLOCK_S:
@@ -184,8 +186,13 @@ def _clock(dial: Dial) -> Iterator[Finding]:
 def _owner(dial: Dial, names: Names) -> Iterator[Finding]:
     """Yield who has the unit's name."""
     reply = dial.replies([("GET", names.owner)])[0]
-    holder = Holder.parse(reply)
-    if isinstance(reply, hiredis.ReplyError):
+    if isinstance(reply, hiredis.ReplyError) and not shapes.is_wrong_type(reply):
+        return
+    try:
+        holder = _holder(reply)
+    except records.Unreadable as failure:
+        cure = f"DEL {names.owner}: a unit that holds the name writes it again"
+        yield warning("name", f"{names.owner} can't be read: {failure}", cure)
         return
     if holder is None:
         yield ok("name", f"{names.name} is free")
@@ -196,15 +203,31 @@ def _owner(dial: Dial, names: Names) -> Iterator[Finding]:
         yield error("name", f"{names.name} is taken: a unit lives {holder.text()}", cure)
 
 
+def _holder(reply: object) -> Holder | None:
+    """Return who holds the name; None if nobody does.
+
+    Raises:
+        Unreadable: what stands there was written by no daemon.
+    """
+    if reply is None:
+        return None
+    records.decode(reply)
+    holder = Holder.parse(reply)
+    if holder is None:
+        raise records.Unreadable("it names no holder")
+    return holder
+
+
 def _channels(dial: Dial, names: Names, channels: tuple[str, ...]) -> Iterator[Finding]:
     """Yield who hears what, and which of it is too much."""
     plain = [channel for channel in channels if not is_pattern(channel)]
     heard = (*plain, names.control, names.canary)
     found = dial.replies([("PUBSUB", "NUMSUB", *heard), ("GET", names.owner)])
     if not any(isinstance(reply, hiredis.ReplyError) for reply in found):
-        counts = dict(zip(heard, map(int, found[0][1::2]), strict=True))
-        for channel in (*plain, names.control):
-            yield _audience(channel, counts[channel], lives=Holder.parse(found[1]) is not None)
+        counts = dial.read(shapes.audience, found[0], "PUBSUB")
+        for channel, count in zip(heard, counts, strict=False):
+            if channel != names.canary:
+                yield _audience(channel, count, lives=found[1] is not None)
     for channel in channels:
         if is_pattern(channel) and not channel.strip("*"):
             cure = 'name what it is to hear, as in "jobs:*"'

@@ -18,7 +18,11 @@ def examine(facts: Mapping[str, str] | None) -> Iterator[Finding]:
         yield unknown("eviction", "this user may not see the server's settings", cure)
         yield unknown("buffers", "this user may not see the server's settings", cure)
         return
-    yield eviction(int(facts.get("maxmemory", "0")), facts.get("maxmemory-policy", "noeviction"))
+    limit = facts.get("maxmemory", "0")
+    if limit.isdecimal() and len(limit) < 20:
+        yield eviction(int(limit), facts.get("maxmemory-policy", "noeviction"))
+    else:
+        yield unknown("eviction", f"not understood: {limit!r:.80}", "look at it yourself")
     yield buffers(facts.get("client-output-buffer-limit", ""))
 
 

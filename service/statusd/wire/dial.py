@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import hiredis
 
 from statusd.core.errors import Unavailable
+from statusd.core.text import shown
+from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from statusd.core.outbox import Line
 
+T = TypeVar("T")
+
+WHOLE_S = 30.0
+"""A reply that has begun has to be whole by then: a server may also send a byte a second."""
+MOST_BYTES = 64 * 1024 * 1024
+"""A longer reply is given up."""
 SENTINEL_S = 0.5
 """The longest wait for one Sentinel's connection, and for its reply."""
 
@@ -40,13 +49,17 @@ class Dial:
         """Whether a subscription was confirmed."""
         self._replies: deque[Any] = deque()
         self._pushes: deque[list[Any]] = deque()
+        self._unfinished = 0
         try:
             self._socket = self._connect(timeout_s)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name that can be none is a ValueError
             raise Unavailable(f"no connection to {address}: {_why(error)}") from None
         try:
             for line in address.greeting(client_name):
                 self._greet(line)
+        except shapes.Misshapen:
+            self.close()
+            raise Unavailable(f"{address}: whoever answers there is no Redis or Valkey") from None
         except BaseException:
             self.close()
             raise
@@ -67,11 +80,13 @@ class Dial:
         return address.tls.context().wrap_socket(tcp, server_hostname=address.host)
 
     def _greet(self, line: tuple[str, ...]) -> None:
-        try:
-            self.call(*line)
-        except Unavailable:
-            if line[0] != "CLIENT":  # being nameless is no reason to stay silent
-                raise
+        reply = self.replies([line])[0]
+        if line[0] == "CLIENT":  # being nameless is no reason to stay silent
+            return
+        if isinstance(reply, hiredis.ReplyError):
+            raise Unavailable(self._refusal(reply, line))
+        if line[0] == "HELLO" and shapes.table(reply).get(b"proto") != 3:
+            raise shapes.Misshapen("another protocol than RESP3")
 
     def call(self, *line: str | bytes | int) -> Any:
         """Send one command and return its reply.
@@ -80,6 +95,31 @@ class Dial:
             Unavailable: no reply in time, or the reply is an error, which the message repeats.
         """
         return self.calls([line])[0]
+
+    def ask(self, shape: Callable[[object], T], *line: str | bytes | int) -> T:
+        """Send one command and return what its reply stands for; see `wire.shapes`.
+
+        Raises:
+            Unavailable: as for `call`, or the reply is no answer to the command.
+        """
+        return self.read(shape, self.call(*line), str(line[0]))
+
+    def read(self, shape: Callable[[object], T], reply: object, command: str) -> T:
+        """Return what ``reply`` stands for.
+
+        Raises:
+            Unavailable: it is an error, or no answer to ``command``.
+        """
+        if isinstance(reply, hiredis.ReplyError):
+            raise Unavailable(self._refusal(reply))
+        try:
+            return shape(reply)
+        except shapes.Misshapen as error:
+            text = f"{self._address}: that is no answer to {command}: {error}"
+            raise Unavailable(text) from None
+
+    def _refusal(self, reply: object, line: Line = ()) -> str:
+        return f"{self._address} says: {shown(complaint(reply, line))}"
 
     def calls(self, lines: Sequence[Line]) -> list[Any]:
         """Send several commands at once and return their replies: one round trip.
@@ -90,7 +130,7 @@ class Dial:
         replies = self.replies(lines)
         for line, reply in zip(lines, replies, strict=True):
             if isinstance(reply, hiredis.ReplyError):
-                raise Unavailable(f"{self._address} says: {complaint(reply, line)}")
+                raise Unavailable(self._refusal(reply, line))
         return replies
 
     def replies(self, lines: Sequence[Line]) -> list[Any]:
@@ -104,7 +144,7 @@ class Dial:
         try:
             self._socket.sendall(pack_all(lines))
             return [self._next_reply() for _ in lines]
-        except (OSError, hiredis.ProtocolError) as error:
+        except (OSError, UnicodeError, hiredis.ProtocolError) as error:
             raise Unavailable(f"{self._address}: {_why(error)}") from None
 
     def subscribe(self, channel: str) -> None:
@@ -115,18 +155,26 @@ class Dial:
         """
         try:
             self._socket.sendall(pack_all([("SUBSCRIBE", channel)]))
-            while not self._pushes and not self._replies:
-                self._read()
+            deadline = time.monotonic() + WHOLE_S
+            while not (confirmed := self._confirmed(channel.encode())) and not self._replies:
+                self._read(deadline)
                 self._sort_all()
         except (OSError, hiredis.ProtocolError) as error:
             raise Unavailable(f"{self._address}: {_why(error)}") from None
-        if self._replies:  # a subscription has no reply but an error
-            raise Unavailable(f"{self._address} says: {self._replies.popleft()}")
-        self._pushes.popleft()
+        if not confirmed:  # a subscription has no reply but an error
+            raise Unavailable(self._refusal(self._replies.popleft()))
         self.hears = True
 
+    def _confirmed(self, channel: bytes) -> bool:
+        """Take the confirmation of ``channel`` out of what was pushed; tell whether it is there."""
+        for push in self._pushes:
+            if push[:2] == [b"subscribe", channel]:
+                self._pushes.remove(push)
+                return True
+        return False
+
     def push(self, timeout_s: float) -> list[Any] | None:
-        """Return what the broker pushes next (a message, a confirmation), or None in time.
+        """Return what the broker pushes next, or None in time: kind, channel and content.
 
         Raises:
             Unavailable: the connection is lost.
@@ -134,10 +182,11 @@ class Dial:
         if self._pushes:
             return self._pushes.popleft()
         before = self._socket.gettimeout()
-        self._socket.settimeout(max(timeout_s, 0.000_001))
+        deadline = time.monotonic() + timeout_s
         try:
             while not self._pushes:
-                self._read()
+                self._socket.settimeout(max(deadline - time.monotonic(), 0.000_001))
+                self._read(float("inf"))
                 self._sort_all()
         except TimeoutError:
             return None
@@ -148,24 +197,38 @@ class Dial:
         return self._pushes.popleft()
 
     def _next_reply(self) -> Any:
+        deadline = time.monotonic() + WHOLE_S
         while not self._replies:
             self._sort_all()
             if not self._replies:
-                self._read()
+                self._read(deadline)
         return self._replies.popleft()
 
     def _sort_all(self) -> None:
         """Tell what the broker says by itself from what it replies."""
-        while (found := self._reader.gets()) is not NOTHING:
-            if isinstance(found, hiredis.PushNotification):
-                self._pushes.append(list(found))
-            else:
+        while (found := self._gets()) is not NOTHING:
+            self._unfinished = 0
+            if not isinstance(found, hiredis.PushNotification):
                 self._replies.append(found)
+            elif len(found) == 3 and all(isinstance(one, bytes) for one in found[:2]):
+                self._pushes.append(list(found))
+            # else the broker says something that nobody has asked for: RESP3 allows it
 
-    def _read(self) -> None:
+    def _gets(self) -> object:
+        try:
+            return self._reader.gets()
+        except (TypeError, ValueError, RecursionError) as error:  # a map with a list for a key
+            raise hiredis.ProtocolError(f"Protocol error: {error}") from None
+
+    def _read(self, deadline: float) -> None:
         data = self._socket.recv(65536)
         if not data:
             raise Unavailable(f"{self._address} closed the connection")
+        self._unfinished += len(data)
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        if self._unfinished > MOST_BYTES:
+            raise hiredis.ProtocolError(f"Protocol error: a reply of more than {MOST_BYTES} bytes")
         self._reader.feed(data)
 
     def close(self) -> None:
@@ -193,11 +256,12 @@ def find_master(address: Address) -> Address:
         try:
             with Dial(address.sentinel(host, port), "statusd-sentinel", SENTINEL_S) as dial:
                 found = dial.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", address.master)
+                if found is not None:
+                    name, number = dial.read(shapes.place, found, "SENTINEL")
+                    return address._replace(host=name, port=number, sentinels=())
         except Unavailable as error:
             complaints.append(str(error))
             continue
-        if isinstance(found, list) and len(found) == 2:
-            return address._replace(host=found[0].decode(), port=int(found[1]), sentinels=())
         complaints.append(f"the Sentinel {host}:{port} knows no master {address.master!r}")
     raise Unavailable("; ".join(complaints))
 
@@ -205,4 +269,4 @@ def find_master(address: Address) -> Address:
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    return getattr(error, "strerror", None) or str(error)
+    return shown(getattr(error, "strerror", None) or error)

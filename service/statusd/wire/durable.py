@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from statusd.core.errors import ConfigError
+from statusd.wire import shapes
 
 if TYPE_CHECKING:
     from statusd.core.outbox import Line
@@ -43,9 +44,9 @@ def expiry(dial: Dial, after_s: float) -> str:
     """
     from datetime import UTC, datetime, timedelta
 
-    told, microseconds = dial.call("TIME")
-    now = datetime.fromtimestamp(int(told) + int(microseconds) / 1e6, UTC)
+    told = dial.ask(shapes.clock, "TIME")
     try:
+        now = datetime.fromtimestamp(told, UTC)
         return (now + timedelta(seconds=after_s)).isoformat(timespec="milliseconds")
-    except OverflowError:
+    except (OverflowError, ValueError):
         raise ConfigError(f"{after_s:g} s from now is beyond the calendar") from None

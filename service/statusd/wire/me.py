@@ -6,6 +6,8 @@ import getpass
 import os
 import socket
 
+from statusd.core.text import shown
+
 
 def whoami() -> str:
     """Return ``user@host``."""
@@ -13,4 +15,4 @@ def whoami() -> str:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's numeric user has no name
         user = str(os.getuid())
-    return f"{user}@{socket.gethostname()}"[:128]
+    return shown(f"{user}@{socket.gethostname()}", None)[:128]

@@ -1,0 +1,174 @@
+"""The only way to a terminal, a pipe or a page: nothing foreign does anything there.
+
+Units' names, states, texts and reasons, the broker's own words, names of files and hosts: all of it
+was written by somebody else, and all of it goes through `shown` here, at the last moment, so that
+no verb can forget it. The rest of the command line writes nowhere (tests/unit/test_out.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
+
+from statusd.core.text import shown
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
+
+
+def say(*lines: str, to: TextIO | None = None, flush: bool = False) -> None:
+    """Write ``lines``, each of which stays one; on standard output, if nothing else is said."""
+    stream = sys.stdout if to is None else to
+    if stream is None:  # it was closed when we were started
+        return
+    stream.write(_encodable("".join(f"{shown(line, None)}\n" for line in lines), stream))
+    if flush:
+        stream.flush()
+
+
+def say_json(value: Any, indent: int | None = None, *, flush: bool = False) -> None:
+    """Write ``value`` as JSON: exactly what it is, in printable ASCII alone."""
+    # JSON lets DEL stand as it is; in a text it may be written like any other sign.
+    text = json.dumps(value, indent=indent, allow_nan=False).replace("\x7f", "\\u007f")
+    say(*text.split("\n"), flush=flush)
+
+
+def ask(question: str) -> str:
+    """Return the line that somebody types in answer.
+
+    Raises:
+        EOFError: Ctrl-D.
+    """
+    return input(_encodable(shown(question, None), sys.stdout))
+
+
+def excepthook(_: type[BaseException], error: BaseException, __: object) -> None:
+    """Show a traceback: a bug of ours, but what its error says may be foreign."""
+    from statusd import logs
+
+    say("Traceback (most recent call last):", *logs.trace(error), to=sys.stderr)
+
+
+def _encodable(text: str, stream: TextIO) -> str:
+    """Return ``text`` with those of its signs written out that the stream's encoding lacks."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    if text.isascii():
+        return text
+    return text.encode(encoding, "backslashreplace").decode(encoding, "replace")
+
+
+# ---- tables --------------------------------------------------------------------------------------
+
+
+class Cell(NamedTuple):
+    """One cell of a table: foreign text, and a style of ours."""
+
+    text: str
+    style: str = ""
+
+
+def cell(value: object, style: str = "") -> Cell:
+    """Return ``value`` as a cell: one line, cut where nobody reads on."""
+    return Cell(shown(value), style)
+
+
+Row = Sequence[Cell]
+
+
+def lines(rows: Iterable[Row], heads: Sequence[str] = (), right: Iterable[str] = ()) -> list[str]:
+    """Return rows for a pipe: columns two blanks apart, and nothing padded at the end.
+
+    Args:
+        heads: of the columns; right: those whose cells stand at the right.
+    """
+    texts = [list(heads)] if heads else []
+    texts += [[cell.text for cell in row] for row in rows]
+    sizes = [max(map(len, column)) for column in zip(*texts, strict=True)]
+    signs = [">" if heads and heads[at] in right else "<" for at in range(len(sizes))]
+    form = "  ".join(f"{{:{sign}{size or ''}}}" for sign, size in zip(signs, sizes, strict=True))
+    return [form.format(*row).rstrip() for row in texts]
+
+
+def table(
+    rows: Iterable[Row], heads: Sequence[str], right: Iterable[str] = (), *, folds: bool = False
+) -> Table:
+    """Return the same for a terminal.
+
+    Args:
+        heads: of the columns; empty ones for a table that needs none.
+        folds: what doesn't fit into a column goes on in the next line; else it is cut.
+    """
+    from rich.table import Table
+
+    drawn = Table(box=None, pad_edge=False, show_header=any(heads), header_style="bold")
+    for head in heads:
+        side: Literal["left", "right"] = "right" if head in right else "left"
+        overflow: Literal["fold", "ellipsis"] = "fold" if folds else "ellipsis"
+        is_whole = not folds or head is heads[0]
+        drawn.add_column(head, justify=side, overflow=overflow, no_wrap=is_whole)
+    for row in rows:
+        drawn.add_row(*(text(*cell) for cell in row))
+    return drawn
+
+
+def text(value: str, style: str = "") -> Text:
+    """Return ``value`` as one line of rich's: no markup, and nothing of the terminal's."""
+    from rich.text import Text
+
+    return Text(shown(value, None), style=style)
+
+
+# ---- a terminal ----------------------------------------------------------------------------------
+
+
+class Harmless:
+    """Something to be drawn, without what isn't printable in it, however it got there."""
+
+    def __init__(self, drawn: RenderableType) -> None:
+        self._drawn = drawn
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield its pieces; the terminal's own commands are for rich to write, not for them."""
+        from rich.segment import Segment
+
+        for piece, style, control in console.render(self._drawn, options):
+            if not control:
+                yield Segment("\n".join(shown(part, None) for part in piece.split("\n")), style)
+
+
+def size() -> tuple[int, int]:
+    """Return width and height of the terminal; nothing of it if standard output is none."""
+    is_forced = bool(os.environ.get("FORCE_COLOR"))
+    if not is_forced and (sys.stdout is None or not sys.stdout.isatty()):
+        return 0, 0  # without the import of rich, which costs more than all the rest
+    found = _console()
+    return (found.width, found.height) if found.is_terminal else (0, 0)
+
+
+def draw(drawn: RenderableType) -> None:
+    """Draw on the terminal."""
+    _console().print(Harmless(drawn))
+
+
+def live(*, screen: bool = False) -> Live:
+    """Return what draws on the terminal again and again; see `redraw`."""
+    from rich.live import Live
+
+    return Live(console=_console(), screen=screen, auto_refresh=False)
+
+
+def redraw(live: Live, drawn: RenderableType) -> None:
+    """Draw in place of what was drawn last."""
+    live.update(Harmless(drawn), refresh=True)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False)
