@@ -119,17 +119,22 @@ def _obey(arguments: argparse.Namespace) -> int:
         return EXIT_CONFIG
 
 
-_USER = re.compile(r"([a-z][a-z+]*:/{1,2})\S*@")
-
-
 def complain(text: str) -> None:
     """Tell the user what is wrong, in a line on standard error.
 
     A url that was typed where none belongs may be repeated, but not with its user and password.
     """
     if sys.stderr is not None:
-        told = _USER.sub(r"\1...@", text)
+        told = "".join(map(_without_user, re.split(r"(\s+)", text)))
         out.say(f"statusd: {shown(told, MOST_COMPLAINT)}", to=sys.stderr)
+
+
+def _without_user(word: str) -> str:
+    """Return ``word``; if it is a url, without its user and password."""
+    scheme, sign, rest = word.partition(":/")
+    _, at, host = rest.rpartition("@")
+    slash = "/" if rest.startswith("/") else ""
+    return f"{scheme}:/{slash}...@{host}" if sign and at else word
 
 
 # ---- the parser ----------------------------------------------------------------------------------

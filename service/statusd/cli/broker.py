@@ -59,18 +59,23 @@ def unreachable(error: Unavailable, how: str) -> str:
     return f"{error} (found by {how})" + (f": {cure}" if cure else "")
 
 
-def find(arguments: argparse.Namespace) -> tuple[Address, str, str]:
+def find(arguments: argparse.Namespace, *, looks_around: bool = True) -> tuple[Address, str, str]:
     """Return the broker's address, the namespace, and how they were found.
 
     The first of: ``--url``, ``STATUSD_REDIS__URL``, ``[redis]`` of ``--file`` or of the first
     settings file there is, a running ``--embedded`` broker, 127.0.0.1:6379.
 
+    Args:
+        looks_around: for settings, if no file is given.
+
     Raises:
         ConfigError: what was found is not valid, or may be a stranger's.
     """
     environ = os.environ
-    says_where = bool(arguments.url or environ.get(URL))
-    file = arguments.file or (believed_file() if says_where else find_file("--file"))
+    file = arguments.file
+    if file is None and looks_around:
+        says_where = bool(arguments.url or environ.get(URL))
+        file = believed_file() if says_where else find_file("--file")
     table = _table(file)
     namespace = (
         arguments.namespace

@@ -12,7 +12,6 @@ text, look at it once more, and expand nothing (as ``compgen -W`` and zsh's ``ev
 from __future__ import annotations
 
 import argparse
-import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -172,11 +171,10 @@ def _units() -> list[Unit]:
     no reason to talk with a broker that they name.
     """
     from statusd.cli import broker
-    from statusd.cli.files import default_files
+    from statusd.cli.files import believed_file
     from statusd.fleet import Fleet
 
-    mine = next((path for path in default_files() if path.is_absolute() and path.is_file()), None)
-    nothing = argparse.Namespace(url=None, file=mine or Path(os.devnull), namespace=None)
-    address, namespace, _ = broker.find(nothing)
+    nothing = argparse.Namespace(url=None, file=believed_file(is_here=False), namespace=None)
+    address, namespace, _ = broker.find(nothing, looks_around=False)
     with Fleet(address, namespace=namespace, timeout_s=TIMEOUT_S) as fleet:
         return fleet.status()

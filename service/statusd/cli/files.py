@@ -58,9 +58,14 @@ def find_file(naming: str = "") -> Path | None:
     return file
 
 
-def believed_file() -> Path | None:
-    """Return the first settings file that exists and isn't a stranger's, or None."""
-    return next((file for file in _existing() if not objection(file)), None)
+def believed_file(*, is_here: bool = True) -> Path | None:
+    """Return the first settings file that exists and isn't a stranger's, or None.
+
+    Args:
+        is_here: the one in the present folder may be it.
+    """
+    mine = (file for file in _existing() if is_here or file.is_absolute())
+    return next((file for file in mine if not objection(file)), None)
 
 
 def _existing() -> Iterator[Path]:

@@ -124,7 +124,9 @@ def _is_id(value: Any) -> bool:
 _STOP = _object(stage=_text, next=_text, in_s=_number)
 _DEATH = _object(run=_count, reason=_text, stderr=_texts)
 _DOCUMENT: Mapping[str, Fits] = {
-    **dict.fromkeys(("name", "state", "part", "since", "goal", "text", "host", "link"), _text),
+    **dict.fromkeys(
+        ("name", "state", "part", "since", "goal", "text", "host", "link", "trouble"), _text
+    ),
     **dict.fromkeys(("tags", "allowed", "channels"), _texts),
     **dict.fromkeys(("boot", "seq", "run", "pid", "outages"), _count),
     **dict.fromkeys(("args", "last"), _or_null(_scalars)),
@@ -147,7 +149,7 @@ _EVENT: Mapping[str, Fits] = {
     "gap": _object(start=_text, end=_text, recovered=_count, lost=_or_null(_count)),
 }
 _HEALTH: Mapping[str, Fits] = {
-    **dict.fromkeys(("name", "state", "link"), _text),
+    **dict.fromkeys(("name", "state", "link", "trouble"), _text),
     **dict.fromkeys(("boot", "pid"), _count),
     "stuck": _texts,
 }
@@ -156,7 +158,7 @@ _VERDICT: Mapping[str, Fits] = {
         ("verdict", "id", "name", "command", "source", "state", "reason", "did_you_mean"), _text
     ),
     **dict.fromkeys(("boot", "seq", "count"), _count),
-    **dict.fromkeys(("observed", "repeat"), _flag),
+    **dict.fromkeys(("observed", "repeat", "kept"), _flag),
     "allowed": _texts,
     "ms": _number,
     "status": _object(**_DOCUMENT),
