@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import select
 import time
 from collections import deque
@@ -47,6 +48,7 @@ Globs = str | Sequence[str] | None
 
 BLOCK_S = 1.0
 """How long a watcher blocks at most before it looks for new units."""
+_POSITION = re.compile(r"\d{1,20}(-\d{1,20})?", re.ASCII)
 LOOK_BACK_S = 5.0
 """How often a watcher to whom nothing comes looks whether it waits at the right place."""
 MOST_BEFORE = 100
@@ -126,7 +128,13 @@ class Fleet:
             name: only units whose names fit one of these globs.
             since: unit -> id of the last event that is known, as `Watcher.positions` gave it;
                 units that are not in it begin with what comes now.
+
+        Raises:
+            ConfigError: what stands in ``since`` is no id.
         """
+        for unit, known in (since or {}).items():
+            if not _POSITION.fullmatch(known) or max(_place(known)) >= 2**64:
+                raise ConfigError(f"since: {unit}: an event's id is wanted, 1795400000000-42")
         return Watcher(self._address, self._namespace, _texts(name), dict(since or {}))
 
     def _look(self, dial: Dial) -> list[Unit]:
@@ -568,7 +576,7 @@ def _ask(dial: Dial, shape: Callable[[object], T], command: str, key: str, *more
 
 def _place(entry_id: str) -> tuple[int, int]:
     boot, _, seq = entry_id.partition("-")
-    return int(boot), int(seq)
+    return int(boot), int(seq or 0)
 
 
 def _is_gap(known: str, event: Event) -> bool:

@@ -336,6 +336,13 @@ def test_watch_does_not_wait_behind_an_entry_of_the_future(broker: Broker, fleet
         assert next_of(watcher, "event", f"{BOOT}-3")
 
 
+@pytest.mark.parametrize("place", ["x", "", "-", "1-", "1-x", f"{2**64}-0", f"1-{2**64}", "$"])
+def test_watch_says_at_once_that_a_place_is_none(place: str, fleet: Fleet) -> None:
+    """Instead of asking the broker again and again for what it will never have."""
+    with pytest.raises(ConfigError, match="an event's id is wanted"):
+        fleet.watch(since={"good": place})
+
+
 # ---- anything, anywhere -------------------------------------------------------------------------
 
 
