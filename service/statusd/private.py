@@ -22,7 +22,15 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 class Untrusted(Unavailable):
-    """Somebody else has made it, or may change it: it is neither read, written nor removed."""
+    """Somebody else has made it, or may change it: it is neither read, written nor removed.
+
+    Args:
+        what: is wrong with it; cure: what to do.
+    """
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"{what}: {cure}")
+        self.what, self.cure = what, cure
 
 
 def make_private_directory(path: Path) -> None:
@@ -62,10 +70,12 @@ def opened_directory(path: Path, *, is_shared: bool = False) -> Iterator[int]:
     try:
         found = os.fstat(fd)
         if found.st_uid not in believed(path):
-            raise Untrusted(f"{path} is of user {found.st_uid}, not ours: {_remove_it(path)}")
+            raise Untrusted(f"{path} is of user {found.st_uid}, not ours", _remove_it(path))
         if found.st_mode & _OTHERS_WRITE and not is_shared:
             mode = stat.S_IMODE(found.st_mode)
-            raise Untrusted(f"{path} (mode {mode:o}) can be written by others: chmod go-w {path}")
+            raise Untrusted(
+                f"{path} (mode {mode:o}) can be written by others", f"chmod go-w {path}"
+            )
         yield fd
     finally:
         os.close(fd)
@@ -77,7 +87,7 @@ def _open(path: Path) -> int:
     if not stat.S_ISLNK(link.st_mode):
         return os.open(path, flags | os.O_NOFOLLOW)
     if link.st_uid not in (os.geteuid(), ROOT):
-        raise Untrusted(f"{path} is a link of user {link.st_uid}: {_remove_it(path)}")
+        raise Untrusted(f"{path} is a link of user {link.st_uid}", _remove_it(path))
     return os.open(path, flags)
 
 
@@ -126,9 +136,9 @@ def open_own(path: str | Path, flags: int, *, dir_fd: int | None = None, mode: i
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
-            raise Untrusted(f"{path} is no regular file: have it removed")
+            raise Untrusted(f"{path} is no regular file", "have it removed")
         if found.st_uid not in (os.geteuid(), ROOT):
-            raise Untrusted(f"{path} is of user {found.st_uid}, not ours: have it removed")
+            raise Untrusted(f"{path} is of user {found.st_uid}, not ours", "have it removed")
     except BaseException:
         os.close(fd)
         raise
@@ -140,7 +150,7 @@ def read_own(path: str | Path, *, dir_fd: int | None = None) -> bytes:
     with open(open_own(path, os.O_RDONLY, dir_fd=dir_fd), "rb") as file:
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
-        raise Untrusted(f"{path} is longer than {MOST_BYTES} bytes: have it removed")
+        raise Untrusted(f"{path} is longer than {MOST_BYTES} bytes", "have it removed")
     return content
 
 
