@@ -26,7 +26,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "stop": {"stage": "asked", "next": "SIGTERM", "in_s": 0.5},
         "last": {"event": "5-1", "source": "redis:c", "command": "start", "by": "me"},
         **{"host": "h", "pid": 3, "channels": ["c"], "link": "LISTENING", "outages": 0},
-        **{"canary_ms": None, "beat_s": 3.0},
+        **{"canary_ms": None, "beat_s": 3.0, "trouble": ""},
     },
     "event": {
         **{"event": "5-1", "name": "a", "boot": 5, "seq": 1, "run": 1, "old": "A", "new": "B"},
@@ -37,10 +37,13 @@ WHOLE: dict[str, dict[str, Any]] = {
     "verdict": {
         **{"verdict": "done", "id": "x", "name": "a", "boot": 5, "seq": 1, "command": "end"},
         **{"source": "s", "state": "END", "reason": "r", "allowed": [], "did_you_mean": "end"},
-        **{"observed": True, "repeat": True, "count": 2, "ms": 0.5, "status": {}},
+        **{"observed": True, "kept": False, "repeat": True, "count": 2, "ms": 0.5, "status": {}},
     },
     "roster_entry": {"boot": 5, "left": False, "seen": ""},
-    "health": {**{"name": "a", "boot": 5, "pid": 3, "state": "A", "link": "DOWN", "stuck": []}},
+    "health": {
+        **{"name": "a", "boot": 5, "pid": 3, "state": "A", "link": "DOWN", "stuck": []},
+        "trouble": "",
+    },
 }
 READ: dict[str, Callable[[object], dict[str, Any]]] = {
     kind: getattr(records, kind) for kind in WHOLE
