@@ -351,8 +351,8 @@ def _detach(workers: list[Any], number: int) -> None:
 
 
 def attaching_at_once(url: str) -> None:
-    """Attach and leave in four threads, again and again; then four take one name in turn."""
-    for _ in range(3):
+    """Attach and leave in four threads, and again; then four take one name in turn."""
+    for _ in range(2):
         workers = _at_once(4, lambda n: attach(url, name=f"unit-{n}"))
         say("all", sorted(map(str, workers)))
         left = _at_once(8, partial(_detach, workers))

@@ -379,18 +379,19 @@ def test_a_socket_where_others_may_write_is_not_used(common: Common, broker: Bro
 # ---- X29: attached from several threads ----------------------------------------------------------
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.fault("X29")
 def test_threads_attach_and_leave_at_once(start: Start) -> None:  # noqa: F811
     """Each gets its own unit; those that want one name get it one after the other."""
     parent = start("attaching_at_once")
 
-    assert parent.wait_exit() == 0, parent.said()
+    assert parent.wait_exit(60) == 0, parent.said()
 
     said = parent.said().splitlines()
     units = [f"unit-{number}" for number in range(4)]
     for line in (line for line in said if line.startswith("all ")):
         assert [unit for unit in units if f"<statusd {unit}: " in line] == units, line
-    assert [line for line in said if line.startswith("left ")] == [f"left {[None] * 8}"] * 3
+    assert [line for line in said if line.startswith("left ")] == [f"left {[None] * 8}"] * 2
     assert "same ['False', 'False', 'False', 'True']" in said
 
 
@@ -399,7 +400,7 @@ def test_threads_that_lose_their_daemon_start_one_in_its_place(start: Start) -> 
     """One, whoever sees it first; and all may leave at once."""
     parent = start("looking_at_once")
 
-    assert parent.wait_exit() == 0, parent.said()
+    assert parent.wait_exit(60) == 0, parent.said()
 
     assert "again True True 1" in parent.said().splitlines()
     assert f"left {[None] * 8} State.END" in parent.said()

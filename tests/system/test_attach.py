@@ -69,9 +69,9 @@ class Parent:
         found = map(Process.of, processes_with_marker(self.marker))
         return [p for p in found if p is not None and b"attached.py" in _command_line(p.pid)]
 
-    def wait_exit(self) -> int:
+    def wait_exit(self, timeout_s: float = 45) -> int:
         """Return its exit code, once it has ended, and nothing of it is left 2 s later."""
-        code = self.process.wait(45)
+        code = self.process.wait(timeout_s)
         wait_until(lambda: not self.daemons(), 4, f"the daemon to be gone; {self.said()}")
         return code
 

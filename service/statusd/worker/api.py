@@ -266,7 +266,8 @@ class Worker:
                 self._writing.release()
 
     def _tell(self, line: bytes) -> bool:
-        return self._up.is_ours() and notes.send(self._up.fd, line)
+        up = self._up  # another thread may let go of it meanwhile
+        return up.is_ours() and notes.send(up.fd, line)
 
     def _beat(self, thread: int) -> None:
         self._words[BEATS] += 1
