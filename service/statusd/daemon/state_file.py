@@ -108,9 +108,9 @@ class StateFile:
             self._writing = asyncio.get_running_loop().create_task(self._write_on())
         return self._saved
 
-    def is_open(self, command_id: str) -> bool:
+    def is_open(self, key: str) -> bool:
         """Tell whether a successor would find that command open, as far as we can know."""
-        return command_id in self._on_disk or command_id in self._in_hand
+        return key in self._on_disk or key in self._in_hand
 
     async def _write_on(self) -> None:
         while (newest := self._next) is not None:
@@ -155,7 +155,7 @@ class StateFile:
 
 
 def _ids(memory: Memory) -> frozenset[str]:
-    return frozenset(command.id for command in memory.open)
+    return frozenset(command.key for command in memory.open)
 
 
 def _private(path: str, flags: int) -> int:

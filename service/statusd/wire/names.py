@@ -72,6 +72,21 @@ class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
         """The key of the unit's status document."""
         return f"{self.namespace}:status:{{{self.name}}}"
 
+    @property
+    def put_aside(self) -> str:
+        """The key to which a history is renamed that nothing can be added to any more."""
+        return f"{self.namespace}:unreadable:history:{{{self.name}}}"
+
+    @property
+    def roster_put_aside(self) -> str:
+        """The same of a roster that is none."""
+        return f"{self.namespace}:unreadable:{{{self.roster}}}"
+
+    @property
+    def commands_put_aside(self) -> str:
+        """The same of a stream of commands whose ids are used up."""
+        return f"{self.namespace}:unreadable:{{{self.commands}}}"
+
 
 def is_pattern(channel: str) -> bool:
     """Tell whether ``channel`` is a glob pattern, to be heard with PSUBSCRIBE."""
