@@ -87,7 +87,10 @@ class Last(TypedDict):
 
 
 class Document(TypedDict):
-    """The status document: ``GET statusd:status:{name}``."""
+    """The status document: ``GET statusd:status:{name}``.
+
+    ``trouble`` says what somebody has to put right, in words; without trouble it isn't there.
+    """
 
     name: str
     tags: list[str]
@@ -113,6 +116,7 @@ class Document(TypedDict):
     outages: int
     canary_ms: float | None
     beat_s: float
+    trouble: NotRequired[list[str]]
 
 
 class Verdict(TypedDict):
@@ -151,7 +155,9 @@ class Gap(TypedDict):
 class Event(TypedDict):
     """The record of one transition; its id is also that of its entry in the history.
 
-    With ``gap`` it is none: the unit was deaf, and ``old`` and ``new`` are the state it is in.
+    With ``gap`` it is none: the unit was deaf, and ``old`` and ``new`` are the state it is in. With
+    the trigger ``drop`` neither: more was to be said than the broker took, and ``reason`` tells
+    how much of it was dropped.
     """
 
     event: str

@@ -29,6 +29,7 @@ RIGHT: dict[bytes, bytes] = {
     b"HSTRLEN": b":0\r\n",
     b"PTTL": b":-2\r\n",
     b"XINFO": XINFO,
+    b"XREVRANGE": b"*0\r\n",
     b"XADD": b"$3\r\n1-1\r\n",
     b"PUBLISH": b":1\r\n",
     b"HSET": b":1\r\n",
@@ -80,6 +81,10 @@ class Hostile:
         self._server.shutdown()
         self._server.server_close()
         self._server = None
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """End every connection; the next ones are let in."""
         for one in list(self._open):
             _hang_up(one)
 

@@ -19,6 +19,7 @@ from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, parse, to_json
 from statusd.core.outbox import Line
 from statusd.core.place import (
+    START,
     Facts,
     Place,
     as_id,
@@ -221,6 +222,8 @@ class CommandStream:
         elif str(reply).startswith("ERR no such key"):
             facts = Facts()
         else:
+            if not self.place.id and str(reply).startswith("WRONGTYPE"):
+                self.place = Place(START, 0)  # nothing was in it: whatever will be is for us
             self._give_up(str(reply))
             return
         self._facts = facts

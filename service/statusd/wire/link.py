@@ -411,7 +411,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unfinished = 0
         self._deadline: asyncio.TimerHandle | None = None
         self._confirming: asyncio.TimerHandle | None = None
-        self._heard_at = 0.0
+        self._heard_at = self._told_at = 0.0
         self._speaks = False
         """Every reply from now on is to a line of the outbox."""
         self._sends = False
@@ -452,7 +452,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         transport.write(pack_all(lines))
         if self._deadline is None:
-            self._heard_at = self._loop.time()
+            self._heard_at = self._told_at = self._loop.time()
             self._deadline = self._loop.call_later(REPLY_S, self._check_replies)
 
     def ask(self, lines: Sequence[Line]) -> None:
@@ -505,11 +505,13 @@ class Connection(asyncio.BufferedProtocol):
         self._deadline = None
         if not self._link.outbox.in_flight and not self._asked:
             return
-        # Whatever comes is a sign of life: the reply may stand behind megabytes of messages.
-        silent_s = self._loop.time() - self._heard_at
+        # Whatever comes is a sign of life where a reply may stand behind megabytes of messages;
+        # where there are replies alone, only a whole one is.
+        silent_s = self._loop.time() - (self._told_at if self._speaks else self._heard_at)
         if silent_s >= REPLY_S + LATE_S:
             # We were stopped or starved: the loop tells timers before it reads what has arrived.
             self._heard_at += silent_s - REPLY_S + LATE_S
+            self._told_at += silent_s - REPLY_S + LATE_S
             self._deadline = self._loop.call_later(LATE_S, self._check_replies)
         elif silent_s >= REPLY_S:
             self.doubt(f"no reply for {silent_s:.0f} s")
@@ -557,6 +559,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._watch_length(nbytes)
                 return
             self._unfinished = 0
+            self._told_at = self._heard_at
             while reply is not NOTHING:
                 if type(reply) is push:
                     pushed = True
