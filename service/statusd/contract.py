@@ -89,7 +89,7 @@ class Last(TypedDict):
 class Document(TypedDict):
     """The status document: ``GET statusd:status:{name}``.
 
-    ``trouble`` says why what must survive the daemon can't be kept; empty if it is.
+    ``trouble`` says what somebody has to put right, in words; empty if there is nothing.
     """
 
     name: str
@@ -162,7 +162,9 @@ class Gap(TypedDict):
 class Event(TypedDict):
     """The record of one transition; its id is also that of its entry in the history.
 
-    With ``gap`` it is none: the unit was deaf, and ``old`` and ``new`` are the state it is in.
+    With ``gap`` it is none: the unit was deaf, and ``old`` and ``new`` are the state it is in. With
+    the trigger ``drop`` neither: more was to be said than the broker took, and ``reason`` tells
+    how much of it was dropped.
     """
 
     event: str

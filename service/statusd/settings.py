@@ -55,6 +55,9 @@ _REDIS_FILES = ("password_file", "sentinel_password_file", "ca_file", "cert_file
 _ATTACHED = ("ack_timeout_s", "hang_timeout_s", "stop_timeout_s")
 """What of ``[worker]`` is for a program that we are attached to."""
 
+_MOST_CHANNEL = 256
+"""As of ``reply_to``."""
+
 Seconds = Annotated[float, Field(ge=0, le=86400 * 365, allow_inf_nan=False)]
 _STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -82,6 +85,8 @@ def _port(value: object) -> object:
 def _channel(value: str) -> str:
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise ValueError("a channel's name is printable ASCII without blanks")
+    if len(value) > _MOST_CHANNEL:
+        raise ValueError(f"a channel's name, or a pattern, has at most {_MOST_CHANNEL} characters")
     return value
 
 

@@ -11,8 +11,8 @@ import hiredis
 import pytest
 
 from statusd.wire.address import Address
-from statusd.wire.link import Connection, Link, LinkState, backoff_s
-from statusd.wire.names import glob_regex
+from statusd.wire.link import FORGIVE_S, Connection, Link, LinkState, backoff_s
+from statusd.wire.patterns import glob
 from tests.tools import Broker, Proxy, free_port
 
 HELLO = b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
@@ -24,6 +24,7 @@ class Told:
     def __init__(self) -> None:
         self.heard: list[tuple[bytes, bytes]] = []
         self.changes: list[LinkState] = []
+        self.not_forgiven: list[int] = []
         self.failures: list[str] = []
         self.replies: list[tuple[object, object]] = []
 
@@ -37,6 +38,8 @@ class Told:
     def link_changed(self, link: Link) -> None:
         """Write down the new state."""
         self.changes.append(link.state)
+        if link.state is LinkState.DOWN:
+            self.not_forgiven.append(link.failures)
 
     def link_failed(self, link: Link) -> None:
         """Write down why."""
@@ -149,7 +152,7 @@ def test_our_globs_are_the_brokers(pattern: str, each_broker: Broker) -> None:
     broker_says = [name for name in channels if client.publish(name, "x") == 1]
 
     pubsub.close()
-    assert [name for name in channels if glob_regex(pattern).fullmatch(name)] == broker_says
+    assert [name for name in channels if glob(pattern.encode()).fits(name.encode())] == broker_says
 
 
 def test_replies_come_in_order_and_errors_are_values(each_broker: Broker) -> None:
@@ -238,20 +241,46 @@ def test_the_back_off_doubles_up_to_its_cap() -> None:
     assert backoff_s(3, 0.0) == 0
 
 
-@pytest.mark.fault("N22")
-def test_only_listening_ends_the_back_off(broker: Broker) -> None:
-    """A connection that is accepted but never confirmed makes the next wait longer, not shorter."""
+@pytest.mark.fault("N22", "X28")
+def test_only_a_while_of_listening_ends_the_back_off(broker: Broker) -> None:
+    """Neither a connection that is accepted, nor one that is confirmed and lost at once."""
     with Proxy(broker.port) as proxy:
         proxy.cut()
 
         async def story(link: Link, told: Told) -> None:
             await until(lambda: len(told.failures) >= 3, "three failures")
-            assert link.failures >= 3
-            proxy.pass_()
-            await listening(link, told)
-            assert link.failures == 0
+            for moments_s in (0.0, 0.0, FORGIVE_S):
+                proxy.pass_()
+                await listening(link, told)
+                over = asyncio.get_running_loop().time() + moments_s
+                await until(lambda over=over: asyncio.get_running_loop().time() > over, "a while")  # type: ignore[misc]  # bound now
+                proxy.cut()
+                await until(lambda: link.state is LinkState.DOWN, "the loss")
 
-        play(story, proxy.port, "a")
+        told = play(story, proxy.port, "a")
+
+    assert [count > 0 for count in told.not_forgiven] == [True, True, False]
+
+
+@pytest.mark.fault("X28")
+def test_a_replica_is_not_asked_twenty_times_a_second(broker: Broker) -> None:
+    """It lets in, and refuses to write: each time the wait is longer, until it is the master."""
+    client = broker.client()
+    client.replicaof("127.0.0.1", str(free_port()))
+    client.config_set("replica-serve-stale-data", "yes")
+
+    async def story(link: Link, told: Told) -> None:
+        link.outbox.put(("SET", "a", "1"), awaited=True)
+        await until(lambda: link.refused >= 4, "refusals", 15)
+        assert link.failures >= 4
+        assert told.replies == []
+        client.replicaof("NO", "ONE")
+        await until(lambda: told.replies, "the write")
+        assert link.refused == 0
+
+    told = play(story, broker.port, draw=0.5)
+
+    assert told.replies[0][1] == b"OK"
 
 
 class Patient:
@@ -259,6 +288,9 @@ class Patient:
 
     def confirmed(self) -> None:
         """Ask for nothing."""
+
+    def lost(self) -> None:
+        """It never had anything."""
 
     def replied(self, line: Any, reply: object) -> None:
         """Nothing was asked."""

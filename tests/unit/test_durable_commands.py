@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from statusd.core.errors import BadMessage
 from statusd.core.events import Commanded, Delivered, Event, Gapped, Misspoken, Save, Say
 from statusd.core.messages import Command
@@ -82,12 +84,32 @@ def test_an_entry_that_is_no_command_is_answered_by_its_id() -> None:
 def test_the_same_id_by_another_path_is_obeyed_once() -> None:
     """Whichever came first; the second gets the recorded verdict."""
     story = Story("boot [ready] start#0 [sees]")
+    again = Commanded(Command("start", "stream:50-2", 1000.0, id="0"))
 
-    effects = story.status.handle(delivered("start"), 1000.0)
+    effects = story.status.handle(Delivered((again,), PLACE), 1000.0)
 
     (say,) = only(effects, Say)
     assert say.verdict.fields["repeat"]
     assert events(effects) == []
+
+
+@pytest.mark.fault("X32")
+@pytest.mark.parametrize("used_by", [Commanded, Misspoken])
+def test_nobody_can_use_up_the_id_of_an_entry_beforehand(used_by: type) -> None:
+    """It is known before the entry is there; the entry is obeyed, and its own repeat isn't."""
+    story = Story("boot [ready]")
+    taken: Commanded | Misspoken = Commanded(Command("ping", "redis:c", 900.0, id="50-2"))
+    if used_by is Misspoken:
+        taken = Misspoken(BadMessage("no word", b"{", {"id": "50-2"}), "redis:c", 900.0)
+    story.status.handle(taken, 900.0)
+    entry = Delivered((Commanded(Command("start", "stream:50-2", 1000.0, id="50-2")),), PLACE)
+
+    effects = story.status.handle(entry, 1000.0)
+
+    assert said(effects) == ["start accepted"]
+    assert [command.id for command in story.status.memory().open] == ["50-2"]
+    (again,) = only(story.status.handle(entry, 1001.0), Say)
+    assert (again.verdict.fields["repeat"], again.verdict.fields["id"]) == (True, "50-2")
 
 
 def test_a_gap_is_an_event_of_its_own_and_changes_no_state() -> None:

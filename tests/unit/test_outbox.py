@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,66 @@ def test_a_full_outbox_drops_its_oldest_line_and_counts_it() -> None:
 
     assert (outbox.dropped, len(outbox)) == (2, 3)
     assert names(outbox.take(10)) == "c d e"
+
+
+@pytest.mark.fault("X27")
+def test_what_is_kept_is_dropped_after_what_is_only_said() -> None:
+    """Answers that nobody waits for, then other answers, then the history; each is counted."""
+    outbox = Outbox(4)
+    outbox.put(("XADD", 1))
+    outbox.put(("PUBLISH", 2), awaited=True)
+    outbox.put(("PUBLISH", 3))
+    outbox.put(("XADD", 4))
+
+    left = []
+    for number in range(5, 9):
+        outbox.put(("XADD", number))
+        left.append([line[1] for line in outbox.unsent(10)])
+
+    assert left == [[1, 2, 4, 5], [1, 4, 5, 6], [4, 5, 6, 7], [5, 6, 7, 8]]
+    assert (outbox.dropped, outbox.lost) == (4, 2)
+
+
+@pytest.mark.fault("X27")
+def test_room_is_made_for_many_at_once() -> None:
+    """A flood that makes room for each line anew would look at all of them each time."""
+    outbox = Outbox(1000)
+    for number in range(1000):
+        outbox.put(("XADD" if number < 500 else "PUBLISH", number))
+
+    outbox.put(("XADD", 1000))
+
+    assert (outbox.dropped, outbox.lost, outbox.waiting) == (100, 0, 901)
+    assert [line[1] for line in outbox.take(501)][-1] == 600
+
+
+@pytest.mark.fault("X19")
+def test_only_what_was_in_flight_may_have_been_carried_out() -> None:
+    """By this daemon or by the last one; and still so when the next link is lost as well."""
+    outbox = Outbox()
+    former: tuple[Line, ...] = (("XADD", "1-1"), ("XADD", "1-2"))
+    outbox.inherit(former)
+    sent, waiting, same = ("XADD", "2-1"), ("XADD", "2-2"), ("XADD", "2-1", "x")[:2]
+    outbox.put(sent)
+    outbox.take(3)
+    outbox.replied()
+    outbox.put(waiting)
+    outbox.rewind()
+    outbox.rewind()
+
+    assert [outbox.is_resent(line) for line in (former[1], sent)] == [True, True]
+    assert not outbox.is_resent(waiting)
+    assert not outbox.is_resent(same)
+    assert not outbox.is_resent(former[0])
+
+
+def test_what_the_broker_refuses_is_kept_for_the_next_start() -> None:
+    """It is older than whatever waits."""
+    outbox = filled("c")
+    outbox.beside.extend([("a",), ("b",)])
+
+    assert names(list(outbox.unsent(10))) == "a b c"
+    assert len(outbox) == 1
 
 
 def test_a_slot_takes_no_room_from_the_lines() -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statusd.core.bounds import Unreadable
 from statusd.core.place import (
     NOWHERE,
     REMEMBERED,
@@ -40,6 +41,57 @@ def test_an_older_copy_of_the_stream_is_not_obeyed_again() -> None:
 
     assert (found.place.id, found.place.added) == ("50-1", 6)
     assert found.reset == "the stream of commands went back from 50-2 to 50-1"
+
+
+@pytest.mark.fault("X19")
+def test_what_was_added_to_an_older_copy_is_read() -> None:
+    """It was begun anew, or somebody was faster than we: nobody has obeyed that."""
+    place = Place("90-0", 7, ("50-0", "50-1", "90-0"))
+
+    found = judge(place, Facts("60-1", 9, 9), ["60-1", "60-0", "50-1", "50-0"])
+
+    assert found.place == Place("50-1", None, ("50-0", "50-1", "90-0"))
+    assert "went back" in found.reset
+
+
+@pytest.mark.fault("X18")
+@pytest.mark.parametrize(
+    "content",
+    [
+        *({"id": "1e999-0"}, {"id": ["1-1"]}, {"id": {"a": 1}}, {"id": "1-1", "added": 1e999}),
+        *({"id": "1-1", "added": -1}, {"id": "1-1", "added": 10**30}, {"id": "1-1", "added": True}),
+        *({"id": f"{10**30}-0"}, {"id": f"{2**64}-0"}, {"id": "9" * 5000}, {"id": "1-1-1"}),
+        *({"id": "1-1", "recent": "1-1"}, {"id": "1-1", "recent": [["1-1"]]}, {"id": "-1-1"}),
+        {"id": "1-1", "recent": ["1-1"] * 33},
+    ],
+)
+def test_a_place_out_of_bounds_is_none(content: dict[str, object]) -> None:
+    """Numbers that are none, or that no stream can have; and it is told apart from no place."""
+    assert Place.parse(content) == NOWHERE
+    with pytest.raises(Unreadable):
+        Place.read(content)
+
+
+@pytest.mark.fault("X20")
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *({}, {b"length": 1}, {b"last-generated-id": b"x", b"length": 1}, {None: None}),
+        *({b"last-generated-id": b"1-1", b"length": n} for n in (None, -1, True, 2**70, [1], b"1")),
+        {b"last-generated-id": b"1-1", b"length": 1, b"entries-added": b"many"},
+        {b"last-generated-id": [b"1-1"], b"length": 1},
+    ],
+)
+def test_facts_out_of_bounds_are_none(reply: dict[bytes, object]) -> None:
+    """Whatever stands in the reply to XINFO STREAM."""
+    with pytest.raises(Unreadable):
+        Facts.parse(reply)
+
+
+def test_a_stream_is_exhausted_by_the_highest_id_alone() -> None:
+    """One below it there is room for one more."""
+    assert Facts(f"{2**64 - 1}-{2**64 - 1}").is_exhausted
+    assert not Facts(f"{2**64 - 1}-{2**64 - 2}").is_exhausted
 
 
 def test_another_stream_with_lower_ids_is_read_from_its_beginning() -> None:

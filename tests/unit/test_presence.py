@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from hiredis import ReplyError
 
 from statusd.core.outbox import Line, Outbox
 from statusd.core.unit import Identity
@@ -38,7 +39,7 @@ class Held:
         """Beat, and let the broker say who holds the name."""
         self.presence.beat()
         for line in self.taken():
-            self.presence.replied(line, reply if line[0] == "GET" else b"OK")
+            self.presence.replied(line, reply if line[0] == "GETRANGE" else b"OK")
 
 
 def owner(boot: int) -> bytes:
@@ -54,7 +55,7 @@ def test_a_beat_claims_a_free_name_and_looks_who_has_it() -> None:
     claim, look = held.taken()
     assert claim[:2] == ("SET", "statusd:owner:{a}")
     assert claim[3:] == ("NX", "EX", 10)
-    assert look == ("GET", "statusd:owner:{a}")
+    assert look == ("GETRANGE", "statusd:owner:{a}", 0, 4096)
 
 
 def test_a_name_that_is_ours_is_renewed_and_registered() -> None:
@@ -78,13 +79,58 @@ def test_a_name_that_is_another_s_is_told() -> None:
     assert held.taken() == []
 
 
-@pytest.mark.parametrize("reply", [None, b"", b"{}", b"junk", RuntimeError("NOPERM"), 3])
-def test_what_is_no_owner_changes_nothing(reply: Any) -> None:
+@pytest.mark.parametrize("reply", [None, b"", ReplyError("NOPERM no right"), ReplyError("OOM")])
+def test_what_tells_no_owner_changes_nothing(reply: Any) -> None:
     """The next beat looks again."""
     held = Held()
+    held.presence.beat()
+    held.taken()
     held.look(reply)
 
     assert (held.ousted, held.taken()) == ([], [])
+
+
+POISON = [
+    *(
+        b"{}",
+        b"junk",
+        b"[]",
+        b"\xff",
+        b"[" * 4000,
+        b"x" * 4097,
+        3,
+        True,
+        {},
+        ReplyError("WRONGTYPE"),
+    ),
+    *(b'{"boot":1e999,"host":"a","pid":1}', b'{"boot":%d,"host":"a","pid":1}' % 10**30),
+    *(b'{"boot":true,"host":"a","pid":1}', b'{"boot":["1"],"host":"a","pid":1}'),
+    *(b'{"boot":1,"host":["a"],"pid":1}', b'{"boot":1,"host":"\\u001b[2J","pid":1}'),
+    *(b'{"boot":1,"host":"a","pid":%d}' % 10**30, b'{"boot":1,"host":"a","pid":-1}'),
+    *(b'{"boot":-1,"host":"a","pid":1}', b'{"boot":1.5,"host":"a","pid":1}'),
+    b'{"boot":1,"host":"%s","pid":1}' % (b"a" * 300),
+]
+"""What may stand in a key of ours instead of what we write there."""
+
+
+@pytest.mark.parametrize("reply", POISON)
+def test_an_owner_that_is_nobody_is_written_over(reply: Any) -> None:
+    """Nobody holds a name by what nobody can read; without that it would never be ours again."""
+    held = Held()
+    held.look(reply)
+
+    (claim,) = held.taken()
+    assert (claim[:2], claim[3:]) == (("SET", "statusd:owner:{a}"), ("EX", 10))
+    assert held.ousted == []
+
+
+def test_rights_of_an_older_version_will_do() -> None:
+    """They lack GETRANGE: asked so no more, and the beat after knows."""
+    held = Held()
+    held.look(ReplyError("NOPERM this user has no permissions to run the 'getrange' command"))
+    held.presence.beat()
+
+    assert held.taken()[1] == ("GET", "statusd:owner:{a}")
 
 
 def test_leaving_gives_the_name_up_and_says_so() -> None:
@@ -97,13 +143,21 @@ def test_leaving_gives_the_name_up_and_says_so() -> None:
     assert '"left":true' in str(entry[3])
 
 
-async def start(held: Held, *answers: tuple[bytes | None, bytes | None, int]) -> int | Holder:
+async def start(held: Held, *answers: tuple[Any, Any, Any]) -> int | Holder:
     """Let the broker answer each look in turn: owner, entry in the roster, time left in ms."""
     left = iter(answers)
+    entry: Any = None
 
     def flush() -> None:
-        lines = [line for line in held.taken() if line[0] in ("GET", "HGET", "PTTL")]
-        for line, reply in zip(lines, next(left), strict=True):
+        nonlocal entry
+        lines = [line for line in held.taken() if line[0] != "PUBLISH"]
+        if [line[0] for line in lines] == ["HGET"]:
+            replies = [entry]
+        else:
+            assert [line[0] for line in lines] == ["GETRANGE", "PTTL", "HSTRLEN"]
+            owner, entry, left_ms = next(left)
+            replies = [owner, left_ms, len(entry) if isinstance(entry, bytes) else 0]
+        for line, reply in zip(lines, replies, strict=True):
             held.presence.replied(line, reply)
 
     return await held.presence.take_name(flush, replace=False)
@@ -127,6 +181,25 @@ def test_the_start_is_refused_by_a_holder_that_renews() -> None:
 
     assert asyncio.run(start(Held(), *alive)) == Holder(5, "elsewhere", 1)
     assert asyncio.run(start(Held(), *dead)) == 5
+
+
+@pytest.mark.parametrize("left_ms", [-1, 10_001, 2**62])
+def test_an_owner_that_never_runs_out_is_no_daemon(left_ms: int) -> None:
+    """Each of them keeps its key for ten seconds; waited for, it would be for ever."""
+    assert asyncio.run(start(Held(), (owner(5), b'{"boot": 5}', left_ms))) == 5
+
+
+@pytest.mark.parametrize("value", POISON)
+def test_the_start_is_not_refused_by_what_cannot_be_read(value: Any) -> None:
+    """Neither by the owner nor by the roster: they are absent, or have a boot in spite of it."""
+    assert asyncio.run(start(Held(), (value, value, -1))) in (0, 1)
+
+
+def test_an_entry_of_the_roster_that_leaves_no_room_is_none() -> None:
+    """Above the boot in it there must be others."""
+    entry = b'{"boot": 253402300800000}'
+
+    assert asyncio.run(start(Held(), (None, entry, -2))) == 0
 
 
 def test_the_start_does_not_wait_for_a_broker_that_is_away() -> None:

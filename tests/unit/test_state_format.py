@@ -77,10 +77,13 @@ def test_what_a_voice_says_is_known_as_such() -> None:
         def put(self, line: Any, *, awaited: bool = False) -> None:
             self.append(line)
 
+        def keep(self, line: Any, **_: object) -> None:
+            self.append(line)
+
     from statusd.core import events as ev
 
     lines = Lines()
-    voice = Voice(lines, NAMES)  # type: ignore[arg-type]  # of an outbox it only uses `put`
+    voice = Voice(lines, NAMES, lines.keep)  # type: ignore[arg-type]  # of an outbox it only uses `put`
     change = ev.Change("unit", BOOT, 1, "READY", "RUNNING", "start", "redis:\x1b[0m")
     voice.tell(ev.Event(change, 9, {"stderr": ["é\n"]}), "2026-11-27T00:00:00.000Z")
     fields = {"verdict": Answer.DONE.value, "name": "unit", "boot": BOOT, "reason": "\u2028"}

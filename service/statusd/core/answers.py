@@ -42,7 +42,7 @@ class Answers:
         following: fired; the worker has still to be seen in the new state.
         ending: `end` and `force`; done when nothing of the worker lives.
         postponed: kept for the end of INIT or BACKOFF.
-        open: by id, every command that has no final verdict.
+        open: by key, every command that has no final verdict.
     """
 
     identity: Identity
@@ -66,7 +66,7 @@ class Answers:
             sender = f'"id":{to_json(command.id)},' if command.id else ""
             known = _template(kind, name, word, source, moment.state, reason)
             text = known % (sender, identity.boot, moment.seq, ms)
-            verdict = Verdict(None, reply_to, text, kind, command.id, word, ms)
+            verdict = Verdict(None, reply_to, text, kind, command.key, word, ms)
         if command.id:
             self._record(command, answer, verdict.text)
         return verdict
@@ -84,15 +84,15 @@ class Answers:
             fields["reason"] = reason
         return fields | dict(more) | {"ms": ms}
 
-    def again(self, command_id: str, reply_to: str = "") -> Verdict | None:
-        """Return the recorded verdict to the command of that id if it was heard, else None.
+    def again(self, key: str, reply_to: str = "") -> Verdict | None:
+        """Return the recorded verdict to the command of that key if it was heard, else None.
 
         Its ``ms`` is recorded too: so long the command took when it was heard first.
 
         Args:
             reply_to: where it goes this time as well.
         """
-        recorded = self._recorded.get(command_id) if command_id else None
+        recorded = self._recorded.get(key) if key else None
         if recorded is None:
             return None
         return Verdict({**json.loads(recorded), "repeat": True}, self._inside(reply_to))
@@ -136,12 +136,13 @@ class Answers:
 
     def _record(self, command: Command, answer: Answer, text: str) -> None:
         """Keep the verdict as it stands on the wire: there are ten thousand, and text is small."""
+        key = command.key
         if answer.is_final:
-            self.open.pop(command.id, None)
+            self.open.pop(key, None)
         else:
-            self.open[command.id] = command
-        self._recorded[command.id] = text
-        self._recorded.move_to_end(command.id)
+            self.open[key] = command
+        self._recorded[key] = text
+        self._recorded.move_to_end(key)
         if len(self._recorded) > REMEMBERED_IDS:
             self._recorded.popitem(last=False)
 

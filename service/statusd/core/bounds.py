@@ -90,7 +90,7 @@ def decode(payload: object, depth: int, most: int = MOST_KEPT) -> Any:
     """
     if not isinstance(payload, bytes) or len(payload) > most:
         raise Unreadable(f"no text of at most {most} bytes")
-    if payload.count(b"{") + payload.count(b"[") > depth and _depth(payload) > depth:
+    if payload.count(b"{") + payload.count(b"[") > depth and nesting(payload) > depth:
         raise Unreadable(f"nested deeper than {depth} levels")
     try:
         return _DECODER.decode(payload.decode("utf-8"))
@@ -135,7 +135,7 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _depth(text: bytes) -> int:
+def nesting(text: bytes) -> int:
     """Return how deep ``text`` is nested, found before any parser can choke on it."""
     depth = deepest = 0
     for sign in _STRING.sub(b"", text):

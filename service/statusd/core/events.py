@@ -86,6 +86,17 @@ class Gapped:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """More was to be said than the broker took: some of it was dropped.
+
+    Args:
+        reason: how much of what.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ousted:
     """Another daemon holds the unit's name: this one has to end.
 
@@ -217,6 +228,7 @@ Input = (
     | Misspoken
     | Delivered
     | Gapped
+    | Dropped
     | Signalled
     | WorkerAcknowledged
     | Passed

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import enum
 import json
-import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+from statusd.core.bounds import MOST_COUNT, Unreadable, decode
 from statusd.core.errors import BadMessage
 
 MAX_BYTES = 16 * 1024
@@ -25,7 +25,6 @@ MAX_ARGS_BYTES = 4096
 """The size of ``args`` as compact JSON, in bytes."""
 
 _WORD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_STRING = re.compile(rb'"(?:[^"\\]|\\.?)*+"?', re.DOTALL)  # possessive: read once, to the end
 _ID = re.compile(r"[\x21-\x7e]{1,128}")
 _CHANNEL = re.compile(r"[\x21-\x7e]{1,256}")
 
@@ -88,6 +87,14 @@ class Command:
     args: Mapping[str, Scalar] = field(default_factory=dict)
 
     @property
+    def key(self) -> str:
+        """Under which name its verdicts are kept: no sender can choose that of a stream's entry.
+
+        An entry without an id of its own is named by its place, which can be known beforehand.
+        """
+        return key_of(self.id, self.source)
+
+    @property
     def is_plain(self) -> bool:
         """Tell whether it is a word and nothing else: for everybody, for ever, from nobody."""
         return (
@@ -96,6 +103,11 @@ class Command:
             and self.boot is None
             and self.run is None
         )
+
+
+def key_of(command_id: str, source: str) -> str:
+    """Return `Command.key`; a sender's id has no blank in it."""
+    return f" {command_id}" if source == f"stream:{command_id}" else command_id
 
 
 def parse(payload: bytes, source: str, received: float = 0.0) -> Command | None:
@@ -147,52 +159,11 @@ def _readable(message: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _decode(text: bytes) -> dict[str, Any]:
-    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and nesting(text) > MAX_DEPTH:
-        raise BadMessage(f"nested deeper than {MAX_DEPTH} levels", text)
     try:
-        message = _DECODER.decode(text.decode("utf-8"))
-    except ValueError as error:
-        raise BadMessage(f"not valid JSON: {_short(error)}", text) from None
+        message = decode(text, MAX_DEPTH, MAX_BYTES)
+    except Unreadable as error:
+        raise BadMessage(str(error), text) from None
     return message  # type: ignore[no-any-return]  # text starts with "{": an object or an error
-
-
-def _short(error: Exception) -> str:
-    return "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)[:100]
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands twice")
-    return found
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a finite number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is not a finite number")
-    return number
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
-)
-
-
-def nesting(text: bytes) -> int:
-    """Return how deep ``text`` is nested, found before any parser can choke on it."""
-    depth = deepest = 0
-    for sign in _STRING.sub(b"", text):
-        if sign in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif sign in b"]}":
-            depth -= 1
-    return deepest
 
 
 def _is_text(value: Any) -> bool:
@@ -201,7 +172,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_COUNT
 
 
 def _is_texts(value: Any) -> bool:
@@ -321,7 +292,8 @@ class Verdict:
         fields: what stands on the wire, in order; see design section 4.
         reply_to: a channel that gets it beside the namespace's verdicts; empty for none.
         text: ``fields`` as JSON.
-        kind, id, word, ms: some of them, given with a text alone; ``word`` in lower case.
+        kind, id, word, ms: some of them, given with a text alone; ``word`` in lower case, and
+            ``id`` as it is kept in the book (`Command.key`).
     """
 
     __slots__ = ("_fields", "_text", "id", "kind", "ms", "reply_to", "word")
@@ -339,6 +311,7 @@ class Verdict:
         self._fields, self.reply_to, self._text = fields, reply_to, text
         if fields is not None:
             kind, id = fields.get("verdict", ""), fields.get("id", "")
+            id = key_of(id, fields.get("source", "")) if id else ""
             word, ms = fields.get("command", ""), fields.get("ms", 0.0)
         self.kind, self.id, self.word, self.ms = kind, id, word.lower(), ms
 

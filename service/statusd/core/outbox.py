@@ -6,6 +6,7 @@ Pure: no socket, no clock. The sending link asks for the next lines, and reports
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -28,11 +29,18 @@ class Outbox:
     """Lines to send in order, and slots of which only the latest value matters.
 
     Args:
-        limit: how many lines may wait; beyond it the oldest waiting one is dropped and counted.
+        limit: how many lines may wait; beyond it the oldest are dropped and counted: first what is
+            only published and nobody waits for, last what is to be kept (a history).
+        dropped: how many were.
+        lost: how many of these were to be kept.
+        beside: lines that the broker has refused and that wait for better times, oldest first.
     """
 
     limit: int = 10_000
     dropped: int = 0
+    lost: int = 0
+    beside: deque[Line] = field(default_factory=deque)
+    _resent: tuple[Line, ...] = ()
     _waiting: deque[_Entry] = field(default_factory=deque)
     _slots: dict[str, Line] = field(default_factory=dict)
     _in_flight: deque[_Entry] = field(default_factory=deque)
@@ -52,9 +60,28 @@ class Outbox:
             awaited: its reply is of interest even if it is no error.
         """
         if len(self._waiting) >= self.limit:
-            self._waiting.popleft()
-            self.dropped += 1
+            self._make_room()
         self._waiting.append(_Awaited("", line) if awaited else line)
+
+    def _make_room(self) -> None:
+        """Drop a tenth of the lines at once: that costs as much as to drop a single one."""
+        room = max(1, self.limit // 10)
+        for rank in range(3):
+            kept: deque[_Entry] = deque()
+            for entry in self._waiting:
+                if room and _rank(entry) <= rank:
+                    room -= 1
+                    self.drop(_line(entry)[0])
+                else:
+                    kept.append(entry)
+            self._waiting = kept
+            if not room:
+                return
+
+    def drop(self, command: object) -> None:
+        """Count a line that is lost."""
+        self.dropped += 1
+        self.lost += command != _PUBLISH
 
     def put_latest(self, slot: str, line: Line) -> None:
         """Let ``line`` be what is sent for ``slot``, in place of an older one not sent yet."""
@@ -76,14 +103,30 @@ class Outbox:
         return list(map(_line, taken))
 
     def unsent(self, most: int) -> tuple[Line, ...]:
-        """Return the newest ``most`` lines that have no reply yet, in order; no slots."""
+        """Return the newest ``most`` lines that have no good reply yet, in order; no slots."""
         entries = (*self._in_flight, *self._waiting)
-        return tuple([_line(entry) for entry in entries if not _slot(entry)][-most:])
+        lines = [_line(entry) for entry in entries if not _slot(entry)]
+        return (*self.beside, *lines)[-most:]
+
+    def inherit(self, lines: Sequence[Line]) -> None:
+        """Put what a former daemon had sent, perhaps; the reply to the last one is awaited."""
+        for line in lines:
+            self.put(line, awaited=line is lines[-1])
+        self._resent = tuple(lines)
+
+    def is_resent(self, line: Line) -> bool:
+        """Tell whether that very line may have been carried out before, and its reply was lost."""
+        return any(line is one for one in self._resent)
 
     @property
     def in_flight(self) -> int:
         """How many lines are handed out and have no reply yet."""
         return len(self._in_flight)
+
+    @property
+    def oldest(self) -> Line:
+        """The line whose reply comes next; there must be one in flight."""
+        return _line(self._in_flight[0])
 
     def passed(self) -> bool:
         """Take note of a reply that is no error, if nobody waits for it; else return False."""
@@ -102,6 +145,9 @@ class Outbox:
         A slot that has a newer value by now keeps that one. Lines come back beyond the limit
         rather than be dropped: each was there before.
         """
+        waiting = {id(_line(entry)) for entry in self._waiting}
+        again = (line for line in self._resent if id(line) in waiting)
+        self._resent = (*map(_line, self._in_flight), *again)
         while self._in_flight:
             entry = self._in_flight.pop()
             slot = _slot(entry)
@@ -109,6 +155,16 @@ class Outbox:
                 self._waiting.appendleft(entry)
             else:
                 self._slots.setdefault(slot, _line(entry))
+
+
+_PUBLISH = "PUBLISH"
+
+
+def _rank(entry: _Entry) -> int:
+    """Return how much is lost with a line: for who listens now, for who waits, for good."""
+    if _line(entry)[0] != _PUBLISH:
+        return 2
+    return 1 if isinstance(entry, _Awaited) else 0
 
 
 def _line(entry: _Entry) -> Line:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+from statusd.core.bounds import MOST_COUNT, MOST_ID, Unreadable, decimal, whole
+
 START = "0-0"
 """Before the first entry of any stream."""
 REMEMBERED = 32
@@ -43,12 +45,26 @@ class Place:
     def parse(cls, content: Any) -> Place:
         """Return the place that `fields` described; no place for anything else."""
         try:
-            added = content.get("added")
-            recent = tuple(map(str, content.get("recent", ())))
-            number(content["id"])
-            return cls(content["id"], None if added is None else int(added), recent)
-        except (AttributeError, KeyError, TypeError, ValueError):
+            return cls.read(content)
+        except Unreadable:
             return cls()
+
+    @classmethod
+    def read(cls, content: Any) -> Place:
+        """Return the place that `fields` described.
+
+        Raises:
+            Unreadable: it is none.
+        """
+        if not isinstance(content, dict):
+            raise Unreadable("no place in a stream")
+        added, recent = content.get("added"), content.get("recent", ())
+        if not isinstance(recent, list | tuple) or len(recent) > REMEMBERED:
+            raise Unreadable("no list of ids")
+        for entry_id in (content.get("id"), *recent):
+            number(entry_id)
+        known = None if added is None else whole(added, MOST_COUNT)
+        return cls(content["id"], known, tuple(recent))
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -75,9 +91,22 @@ class Facts(NamedTuple):
 
     @classmethod
     def parse(cls, reply: Mapping[bytes, Any]) -> Facts:
-        """Return what the reply to XINFO STREAM says."""
+        """Return what the reply to XINFO STREAM says.
+
+        Raises:
+            Unreadable: it is none.
+        """
         added = reply.get(b"entries-added")
-        return cls(reply[b"last-generated-id"].decode(), added, reply[b"length"])
+        return cls(
+            as_id(reply.get(b"last-generated-id")),
+            None if added is None else whole(added, MOST_COUNT),
+            whole(reply.get(b"length"), MOST_COUNT),
+        )
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Tell whether the highest id that there can be was given out: nothing can be added."""
+        return number(self.last) == (MOST_ID, MOST_ID)
 
 
 class Finding(NamedTuple):
@@ -92,14 +121,27 @@ class Finding(NamedTuple):
     reset: str = ""
 
 
-def number(entry_id: str) -> tuple[int, int]:
+def number(entry_id: object) -> tuple[int, int]:
     """Return an id as something that can be compared.
 
     Raises:
-        ValueError: it is none.
+        Unreadable: it is none.
     """
+    if not isinstance(entry_id, str):
+        raise Unreadable("no id of an entry")
     milliseconds, _, count = entry_id.partition("-")
-    return int(milliseconds), int(count or 0)
+    return decimal(milliseconds, MOST_ID), decimal(count or "0", MOST_ID)
+
+
+def as_id(said: object) -> str:
+    """Return an id as the broker says it.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    known = said.decode("ascii", "replace") if isinstance(said, bytes) else said
+    number(known)
+    return str(known)
 
 
 def higher(one: Place, other: Place) -> Place:
@@ -126,13 +168,23 @@ def judge(place: Place, facts: Facts, tail: Iterable[str] = ()) -> Finding:
         if place.added is not None and facts.added is not None and facts.added < place.added:
             return Finding(replace(place, added=None), "the stream of commands was begun anew")
         return Finding(place)
-    text = f"the stream of commands went back from {place.id} to {facts.last}"
     if facts.last == START:
         return Finding(Place(START, 0), "the stream of commands is gone")
-    if not place.recent or not set(place.recent).isdisjoint(tail):
-        # An older copy (a failover, a backup): what is in it has been obeyed already.
+    return _judge_lower(place, facts, tail)
+
+
+def _judge_lower(place: Place, facts: Facts, tail: Iterable[str]) -> Finding:
+    """Judge a stream that ends before ``place``."""
+    text = f"the stream of commands went back from {place.id} to {facts.last}"
+    if not place.recent:
         return Finding(replace(place, id=facts.last, added=facts.added), text)
-    return Finding(Place(START, 0), f"{text}; it is another one")
+    common = set(place.recent).intersection(tail)
+    if not common:
+        return Finding(Place(START, 0), f"{text}; it is another one")
+    # An older copy (a failover, a backup): what is in it has been obeyed already, but for what was
+    # added to it since.
+    last = max(common, key=number)
+    return Finding(replace(place, id=last, added=facts.added if last == facts.last else None), text)
 
 
 def settle(place: Place, facts: Facts) -> tuple[Place, int]:

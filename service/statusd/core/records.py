@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from statusd.core.messages import nesting
+from statusd.core.bounds import nesting
 
 MOST_BYTES = 1024 * 1024
 """A longer one isn't read: no record of ours comes near."""

@@ -16,7 +16,7 @@ from statusd.core import events as ev
 from statusd.core.answers import Answers, Moment
 from statusd.core.errors import BadMessage
 from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Request, Who
-from statusd.core.messages import EVERYBODY, Answer, Command, Verdict, nearest
+from statusd.core.messages import EVERYBODY, Answer, Command, Verdict, key_of, nearest
 from statusd.core.policy import Policy, Restart, Restarts
 from statusd.core.telling import ARGS_OBJECTION, Telling
 from statusd.core.unit import Cause, Death, Fate, Identity, Memory, Stop, WorkerView
@@ -219,6 +219,9 @@ class Status:
                 self._delivered(happened)
             case ev.Gapped():
                 self._gapped(happened)
+            case ev.Dropped():
+                if self.state is not self.lifecycle.end:
+                    self._remark("drop", happened.reason)
             case ev.Signalled():
                 self._signalled(happened.name)
             case ev.Ousted():
@@ -293,7 +296,7 @@ class Status:
             identity.name, identity.tags, self._here.name
         ):
             return
-        again = answers.again(command.id, command.reply_to) if command.id else None
+        again = answers.again(command.key, command.reply_to) if command.id else None
         complaint = self._objection(command)
         if again is not None:
             self._say(again)
@@ -328,7 +331,7 @@ class Status:
         self._remark("gap", happened.reason, gap=gap)
 
     def _misspoken(self, happened: ev.Misspoken) -> None:
-        again = self._answers.again(happened.error.fields.get("id", ""))
+        again = self._answers.again(key_of(happened.error.fields.get("id", ""), happened.source))
         self._say(again or self.invalid(happened.error, happened.source, happened.received))
 
     def _leads_out(self, command: Command) -> bool:

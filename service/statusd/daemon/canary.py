@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from statusd.core.bounds import Unreadable, decimal
 from statusd.core.outbox import Line
 
 SING_S = 1.0
@@ -54,11 +55,14 @@ class Canary:
 
     def echoed(self, payload: bytes, now: float) -> bool:
         """Take in what was heard on the channel; tell whether it was our own song."""
-        number = payload.removeprefix(self._prefix)
-        if number == payload or not number.isdigit() or int(number) > self._sung:
+        if not payload.startswith(self._prefix):
             return False
-        self._heard = max(self._heard, int(number))
-        if int(number) == self._sung:
+        try:  # anybody may sing here
+            number = decimal(payload[len(self._prefix) :], self._sung)
+        except Unreadable:
+            return False
+        self._heard = max(self._heard, number)
+        if number == self._sung:
             self.round_trip_s = now - self._sung_at
             self.measured(self.round_trip_s)
         while self._unheard and self._unheard[0][0] <= self._heard:

@@ -23,21 +23,25 @@ import structlog
 
 from statusd import logs
 from statusd.core import events as ev
+from statusd.core.bounds import shown
 from statusd.core.errors import BadMessage, StatusdError, Unavailable
 from statusd.core.messages import Command, Verdict, parse
 from statusd.core.outbox import Line
+from statusd.core.place import NOWHERE
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Deaf
 from statusd.daemon import children
 from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary
 from statusd.daemon.commands import CommandStream
+from statusd.daemon.complaints import EVERY_S, Complaints
 from statusd.daemon.counts import Counts
 from statusd.daemon.document import Proof, document, rfc3339
 from statusd.daemon.endpoint import answers
 from statusd.daemon.guard import Guard
 from statusd.daemon.hearing import Hearing
 from statusd.daemon.heartbeat import Turn
+from statusd.daemon.history import History
 from statusd.daemon.http import HttpServer
 from statusd.daemon.local_socket import Client, LocalSocket
 from statusd.daemon.metrics import Sources
@@ -59,6 +63,7 @@ from statusd.wire.link import Link, LinkState
 from statusd.wire.listen import Listen
 from statusd.wire.local import HEALTH
 from statusd.wire.names import Names
+from statusd.wire.patterns import MOST_BYTES
 
 EXIT_OUSTED = 78
 """The name is held by another daemon: starting again won't mend that."""
@@ -78,10 +83,10 @@ UNSEEN_S = 0.02
 """So long the document waits for the worker to be seen in a new state."""
 LOGGED_ANSWERS = 20
 """So many answers a second are logged; the rest is counted."""
-COMPLAIN_S = 10.0
-"""The same trouble is logged again after this time, not before."""
 LINK_S = 30.0
-"""So is a broker that is away: it can be for days, and there are two links."""
+"""A broker that is away is logged again after this time: there are two links."""
+UNBLOCK_S = 0.05
+"""So soon the broker is asked again to end a read that it hadn't come to."""
 
 log = structlog.get_logger()
 
@@ -134,10 +139,17 @@ class Daemon:
     _busy = _is_named = False
     _trouble = ""
     """What was told last of the disk."""
+    _dropped = _lost = _ignored = _handled = _looked = 0
+    _told_drops = (0, 0)
+    """How many lines, and how many of the history, are known to readers to have been dropped."""
+    _reloads: tuple[Change, ...] = ()
+    """Those that are done when each channel is confirmed."""
     _gap: Line = ()
     """The last outage, on its way to the history."""
     _durable: tuple[Command, ...] = ()
     """The commands whose effects wait for the state file."""
+    _unblocking: Line = ()
+    """The question that lets the broker take new channels at once."""
     _owed: tuple[Verdict, ...] = ()
     """The answers to older commands among those effects."""
     _obeyed: tuple[int, str] = (0, "")
@@ -153,9 +165,10 @@ class Daemon:
         self._ear = parts.make_link(self, self._heard_channels())
         self._mouth = parts.make_link(self, ())
         self._inherited = parts.unsent
-        for line in parts.unsent:
-            self._mouth.outbox.put(line, awaited=line is parts.unsent[-1])
-        self._voice = Voice(self._mouth.outbox, parts.names)
+        self._mouth.outbox.inherit(parts.unsent)
+        self._complaints = Complaints(self._loop.time)
+        self._history = self._make_history()
+        self._voice = Voice(self._mouth.outbox, parts.names, self._history.put)
         self._hearing = Hearing(
             parts.status,
             parts.names,
@@ -167,19 +180,9 @@ class Daemon:
             heard_at=self._ear.heard_at,
         )
         self.hear = self._hearing.hear
-        self._commands = CommandStream(
-            parts.names,
-            parts.status.place,
-            fresh=parts.fresh,
-            lasting_s=parts.lasting_s,
-            ask=self._ear.ask,
-            has_expired=self._hearing.has_expired,
-            deliver=self.take,
-            caught_up=self._ear.caught_up,
-            noticed=self._tell_gap,
-            complain=self._complain_of_stream,
-        )
+        self._commands = self._make_commands()
         self._ear.follower = self._commands
+        self._ear.heard_all, self._mouth.proved = self._maybe_reloaded, self._proved
         self._outages = Outages(wall(), parts.deaf)
         self._counts = Counts()
         self._canary = Canary(parts.names.canary, parts.status.identity.boot)
@@ -202,11 +205,8 @@ class Daemon:
         self._since = wall()
         self._http = None if parts.listen is None else self._make_http(parts.listen)
         self._logged_in = self._logged = self._unlogged = 0
-        self._complaints: dict[str, float] = {}
-        self._dropped = self._lost = 0
         self._asked_to_end = 0
         self._watchdog = Watchdog()
-        self._handled = self._looked = 0
         self._steward = Steward(
             parts.service_manager,
             parts.status,
@@ -231,6 +231,33 @@ class Daemon:
             last_boot=parts.last_boot,
             wall=wall,
             ousted=self._ousted,
+            confirmed=self._history.confirmed,
+        )
+
+    def _make_history(self) -> History:
+        return History(
+            self._mouth.outbox,
+            self._parts.names,
+            complain=lambda event, reason: self._complain(event, event, reason=reason),
+            mended=self._history_mended,
+        )
+
+    def _make_commands(self) -> CommandStream:
+        parts = self._parts
+        return CommandStream(
+            parts.names,
+            parts.status.place,
+            fresh=parts.fresh,
+            lasting_s=parts.lasting_s,
+            ask=self._ear.ask,
+            has_expired=self._hearing.has_expired,
+            deliver=self.take,
+            caught_up=self._ear.caught_up,
+            noticed=self._tell_gap,
+            complain=self._complain_of_stream,
+            broker_time=self._broker_time,
+            told_time=self._ear.take_time,
+            write_anew=self._write_cursor_anew,
         )
 
     def _make_http(self, where: Listen) -> HttpServer:
@@ -415,6 +442,11 @@ class Daemon:
             self._mouth.outbox.put_latest("cursor", self._commands.kept(*said))
             self._mouth.flush()
 
+    def _write_cursor_anew(self) -> None:
+        """What stands in Redis as our place is none: write ours over it, as soon as we have one."""
+        self._said_place = NOWHERE, ""
+        self._say_place()
+
     def _keep_first(self, read: ev.Delivered, effects: list[ev.Effect]) -> None:
         """Perform ``effects`` when the state file has their cause, or the disk is too slow.
 
@@ -424,8 +456,8 @@ class Daemon:
         verdicts = [effect.verdict for effect in effects if isinstance(effect, ev.Say)]
         told = {verdict.id for verdict in verdicts}
         commands = (m.command for m in read.messages if isinstance(m, ev.Commanded))
-        self._durable = tuple(command for command in commands if command.id in told)
-        read_now = {command.id for command in self._durable}
+        self._durable = tuple(command for command in commands if command.key in told)
+        read_now = {command.key for command in self._durable}
         self._owed = tuple(v for v in verdicts if v.is_final and v.id not in read_now)
         self._unkept = self._keep(self._inherited), effects
         self._impatience = self._loop.call_later(STATE_S, self._go_on)
@@ -470,9 +502,9 @@ class Daemon:
         stream is behind them, and nobody would read them again.
         """
         status, durable = self._status, self._durable
-        known = {command.id for command in durable}
+        known = {command.key for command in durable}
         memory = status.memory()
-        others = tuple(command for command in memory.open if command.id not in known)
+        others = tuple(command for command in memory.open if command.key not in known)
         lasting = tuple(filter(self._lasts, others))
         if len(lasting) < len(others) and self._looking_again is None:
             self._looking_again = self._loop.call_later(LASTING_S, self._keep_again)
@@ -489,7 +521,7 @@ class Daemon:
 
     def _lasts(self, command: Command) -> bool:
         is_old = self._loop.time() - command.received >= LASTING_S
-        return is_old or self._parts.state_file.is_open(command.id)
+        return is_old or self._parts.state_file.is_open(command.key)
 
     def _keep_again(self) -> None:
         self._looking_again = None
@@ -551,20 +583,49 @@ class Daemon:
             change = self._parts.reload()
         except StatusdError as error:
             log.error("reload.refused", reason=str(error))
+            manager.reloaded()
         else:
             self._take_over(change)
-        manager.reloaded()
 
     def _take_over(self, change: Change) -> None:
+        """Take over what is new; it is done when each new channel is heard."""
         self._status.take_over(change.policy, change.tags)
         self._channels = change.channels
         self._ear.listen_to(self._heard_channels())
         self._commands.lasting_s = change.lasting_s
         self._ear.address = self._mouth.address = change.address
         logs.set_level(change.level)
-        log.info("reload.done", changed=change.changed, needs_restart=change.needs_restart)
+        self._reloads = (*self._reloads, change)
         self._stale = True
+        self._maybe_reloaded()
+        self._unblock()
         self.settle()
+
+    def _maybe_reloaded(self) -> None:
+        """Tell that a reload is done if nothing that is said on its channels can be missed now."""
+        more: dict[str, str] = {}
+        if self._ear.state in (LinkState.DOWN, LinkState.CONNECTING):
+            more["then"] = "its channels are heard when the broker is there"
+        elif not self._ear.hears_all:
+            return
+        reloads, self._reloads = self._reloads, ()
+        for change in reloads:
+            log.info(
+                "reload.done", changed=change.changed, needs_restart=change.needs_restart, **more
+            )
+        if reloads:
+            self._parts.service_manager.reloaded()
+
+    def _unblock(self) -> None:
+        """End our own reading of the stream: until it ends, the broker takes no new channel.
+
+        Without the right to do so it ends by itself, within two seconds.
+        """
+        ear = self._ear
+        if self._reloads and ear.client_id and ear.state is LinkState.LISTENING:
+            self._unblocking = ("CLIENT", "UNBLOCK", ear.client_id)
+            self._mouth.outbox.put_latest("unblock", self._unblocking)
+            self._mouth.flush()
 
     def _passed(self, timer: ev.Timer) -> None:
         del self._timers[timer]
@@ -588,16 +649,30 @@ class Daemon:
         """Log that a link is up or down, and tell the world when it can be told again."""
         which = "hears" if link is self._ear else "sends"
         if link.state is LinkState.LISTENING:
-            server = f"{link.server.software} {link.server.version}".strip()
-            log.info("link.up", link=which, broker=str(link.address), server=server)
-            self._complaints.pop(which, None)
+            if not link.refused:  # else it is up when it has written something
+                self._log_up(link, which)
         else:
-            log.warning("link.lost", link=which, broker=str(link.address), reason=link.trouble)
+            fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
+            if link.refused:
+                self._complain(f"{which}: refused", "link.lost", LINK_S, **fields)
+            else:
+                log.warning("link.lost", **fields)
         if link is self._ear:
             self._hearing_changed()
+            self._maybe_reloaded()
         self._stale = True
         self._steward.tell()
         self.settle()
+
+    def _log_up(self, link: Link, which: str) -> None:
+        server = f"{link.server.software} {link.server.version}".strip()
+        log.info("link.up", link=which, broker=str(link.address), server=server)
+        self._complaints.forget(which)
+
+    def _proved(self) -> None:
+        """The sending link has written something: whatever refused that before is over."""
+        if self._complaints.forget("sends: refused"):
+            self._log_up(self._mouth, "sends")
 
     def link_failed(self, link: Link) -> None:
         """Log that another attempt has failed, unless that is no news."""
@@ -608,6 +683,8 @@ class Daemon:
         if link is self._ear and self._outages.began(link.trouble):
             self._save = True
             self.settle()
+        if link is self._ear:
+            self._maybe_reloaded()
         which = "hears" if link is self._ear else "sends"
         fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
         self._complain(which, "link.failed", LINK_S, **fields)
@@ -617,23 +694,34 @@ class Daemon:
         """Look at a reply that somebody waits for, or that is an error."""
         self._presence.replied(line, reply)
         self._canary.taken(line, self._loop.time())
+        is_settled = self._history.replied(line, reply)
         if self._inherited and line is self._inherited[-1]:
             self._inherited = ()
             self._save = True
-        if line is self._gap:
+        if line is self._unblocking:
+            self._unblocked(reply)
+        elif isinstance(reply, hiredis.ReplyError) and not is_settled:
+            self._failed_reply(line[0], str(reply))
+        elif line is self._gap and not self._history.trouble:
             self._outages.told()
             self._save = True
-        if isinstance(reply, hiredis.ReplyError):
-            self._failed_reply(line[0], str(reply))
+
+    def _unblocked(self, reply: object) -> None:
+        if reply == 0:  # the broker hadn't come to the read yet that it is to end
+            self._loop.call_later(UNBLOCK_S, self._unblock)
 
     def _stop_flushing(self) -> None:
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
 
     def _failed_reply(self, command: object, reason: str) -> None:
-        # A history entry that was sent again has its own id: the broker has it already.
-        if command != "XADD" or "equal or smaller" not in reason:
-            self._complain(f"reply {command}", "reply.failed", command=command, reason=reason[:200])
+        self._complain(f"reply {command}", "reply.failed", command=command, reason=shown(reason))
+
+    def _history_mended(self) -> None:
+        for what in ("history.refused", "history.put_aside"):
+            self._complaints.forget(what)
+        log.info("history.kept", then="nothing of it waits any more")
+        self._stale = True
 
     def _hearing_changed(self) -> None:
         """Keep book of the outage that begins or ends."""
@@ -918,26 +1006,32 @@ class Daemon:
         told = document(
             self._status, self._process, self._ear, proof, self._channels, self._since, now
         )
-        return {**told, "trouble": self._parts.state_file.trouble}
+        return {**told, "trouble": "; ".join(self._what_is_wrong())}
+
+    def _what_is_wrong(self) -> list[str]:
+        """Return what somebody ought to put right, in words."""
+        history, commands, names = self._history.trouble, self._commands.trouble, self._parts.names
+        found = {names.history: history, names.commands: commands}
+        disk = self._parts.state_file.trouble
+        return [*filter(None, (disk,)), *(f"{key}: {why}" for key, why in found.items() if why)]
 
     # ---- complaints --------------------------------------------------------------------------
 
-    def _complain(self, what: str, event: str, every_s: float = COMPLAIN_S, **fields: Any) -> None:
-        """Log a trouble when it is new, and again after ``every_s`` seconds, not before."""
-        now = self._loop.time()
-        if now - self._complaints.get(what, float("-inf")) >= every_s:
-            self._complaints[what] = now
-            log.warning(event, **fields)
+    def _complain(self, what: str, event: str, every_s: float = EVERY_S, **fields: Any) -> None:
+        self._complaints.tell(what, event, every_s, **fields)
 
-    def _complain_of_stream(self, reason: str) -> None:
-        where = self._parts.names.commands
-        self._complain("stream", "commands.unreadable", stream=where, reason=reason[:200])
+    def _complain_of_stream(self, event: str, reason: str) -> None:
+        names = self._parts.names
+        key = names.cursor if event.startswith("cursor") else names.commands
+        self._complain(event, event, key=key, reason=reason)
 
     def _complain_of_drops(self) -> None:
-        dropped = self._mouth.outbox.dropped
-        if dropped != self._dropped:
-            self._complain("drops", "outbox.dropped", lines=dropped)
-            self._dropped = dropped
+        outbox = self._mouth.outbox
+        if outbox.dropped != self._dropped:
+            self._complain("drops", "outbox.dropped", lines=outbox.dropped, kept=outbox.lost)
+            self._dropped = outbox.dropped
+        if self._told_drops != (outbox.dropped, outbox.lost) and outbox.waiting < outbox.limit // 2:
+            self._tell_drops()
 
     def _mind_disk(self) -> None:
         """Tell that the disk doesn't take what there is to keep, and that it does again."""
@@ -946,7 +1040,7 @@ class Daemon:
             then = "what was obeyed since is lost, or obeyed again, if this daemon is killed"
             self._complain("state file", "state_file.failed", reason=trouble, then=then)
         elif self._trouble:
-            self._complaints.pop("state file", None)
+            self._complaints.forget("state file")
             log.info("state_file.kept_again", file=str(self._parts.state_file.path))
         is_news = bool(trouble) is not bool(self._trouble)
         self._trouble = trouble
@@ -954,6 +1048,17 @@ class Daemon:
             self._stale = True
             self._say_held()
             self.settle()
+
+    def _tell_drops(self) -> None:
+        """Tell what was dropped where a reader of events looks, now that there is room again."""
+        outbox, (dropped, lost) = self._mouth.outbox, self._told_drops
+        self._told_drops = outbox.dropped, outbox.lost
+        lost, dropped = outbox.lost - lost, outbox.dropped - dropped
+        kept = f", {lost} events of the history among them" if lost else ""
+        self.take(
+            ev.Dropped(f"{dropped} messages were dropped unsent{kept}: the broker took fewer")
+        )
+        self._mouth.flush()
 
     def _complain_of_stuck(self, parts: list[str]) -> None:
         what = f"stuck {' '.join(parts)}"
@@ -963,6 +1068,10 @@ class Daemon:
         for sink in set(self._parts.sinks or ()):
             if sink.trouble:
                 self._complain(sink.name, "output.failed", where=sink.name, reason=sink.trouble)
+        if self._ear.ignored != self._ignored:
+            reason = f"the name of their channel is longer than {MOST_BYTES} bytes"
+            self._complain("names", "message.ignored", count=self._ear.ignored, reason=reason)
+            self._ignored = self._ear.ignored
         lost = self._process.lost_lines() if self._process is not None else 0
         if lost != self._lost:
             self._complain("output", "output.dropped", lines=lost)
@@ -986,6 +1095,7 @@ def _words(error: Exception) -> str:
 
 _REMARKS = {
     "gap": "gap.ended",
+    "drop": "drop.told",
     "hang": "worker.hung",
     "recover": "worker.recovered",
     "unreached": "worker.unreached",

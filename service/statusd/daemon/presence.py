@@ -8,14 +8,24 @@ else is believed; nothing is written into the roster by a daemon that doesn't ho
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import hiredis
 import structlog
 
+from statusd.core.bounds import (
+    MOST_BOOT,
+    MOST_KEPT,
+    MOST_PID,
+    Unreadable,
+    fields,
+    shown,
+    text,
+    whole,
+)
 from statusd.core.messages import to_json
 from statusd.core.outbox import Line, Outbox
 from statusd.core.unit import Identity
@@ -24,6 +34,8 @@ from statusd.wire.names import Names
 
 OWNER_TTL_S = 10
 """A name whose holder doesn't renew it for so long is free."""
+GONE = -2
+"""What PTTL says of a key that isn't there."""
 ANSWER_S = 1.0
 """So long the start waits for the broker to say whether the name is free."""
 LOOK_S = 0.25
@@ -46,13 +58,21 @@ class Holder(NamedTuple):
     @classmethod
     def parse(cls, value: object) -> Holder | None:
         """Return the holder that an owner key names; None if it names none."""
-        if not isinstance(value, bytes):
-            return None
         try:
-            content = json.loads(value)
-            return cls(int(content["boot"]), str(content["host"]), int(content["pid"]))
-        except (ValueError, KeyError, TypeError):
+            return cls.read(value)
+        except Unreadable:
             return None
+
+    @classmethod
+    def read(cls, value: object) -> Holder:
+        """Return the holder that an owner key names.
+
+        Raises:
+            Unreadable: it names none.
+        """
+        content = fields(value)
+        boot, pid = whole(content.get("boot"), 2 * MOST_BOOT, 1), content.get("pid")
+        return cls(boot, text(content.get("host")), whole(pid, MOST_PID, 1))
 
     def text(self) -> str:
         """Return it for a human."""
@@ -69,6 +89,7 @@ class Presence:
         last_boot: of the last daemon with our state file; that one is dead, for we hold its lock.
         wall: the wall clock in seconds.
         ousted: called when somebody else turns out to hold the name.
+        confirmed: called whenever the broker says that it is ours.
     """
 
     def __init__(
@@ -80,6 +101,7 @@ class Presence:
         last_boot: int,
         wall: Callable[[], float],
         ousted: Callable[[Holder], None],
+        confirmed: Callable[[], None] = lambda: None,
     ) -> None:
         self._outbox = outbox
         self._names = names
@@ -87,6 +109,9 @@ class Presence:
         self._last_boot = last_boot
         self._wall = wall
         self._ousted = ousted
+        self._confirmed = confirmed
+        self._may_range = True
+        self._told: set[str] = set()
         self._asked: dict[int, tuple[Line, asyncio.Future[Any]]] = {}
         self._looking: Line | None = None
         self._gone = asyncio.Event()
@@ -108,10 +133,10 @@ class Presence:
             if found is None:
                 return 0
             holder, last, left_ms = found
-            if holder is None or self._is_dead(holder):
+            if holder is None or self._is_dead(holder) or self._is_unkept(left_ms):
                 return last
-            if 0 <= ttl_ms < left_ms:  # it was renewed while we watched
-                late = asyncio.get_running_loop().time() > deadline
+            late = asyncio.get_running_loop().time() > deadline
+            if 0 <= ttl_ms < left_ms or late:  # it was renewed while we watched
                 if not replace or late:
                     return holder
                 if not asked_to_end:
@@ -125,21 +150,75 @@ class Presence:
     async def _look(self, flush: Callable[[], None]) -> tuple[Holder | None, int, int] | None:
         """Return holder, last boot and time left of the key in ms; None without an answer."""
         names = self._names
-        lines: list[Line] = [
-            ("GET", names.owner),
-            ("HGET", names.roster, names.name),
-            ("PTTL", names.owner),
-        ]
+        size = ("HSTRLEN", names.roster, names.name)
+        found = await self._call(flush, self._owner_line(), ("PTTL", names.owner), size)
+        if found is None:
+            return None
+        owner, left_ms, length = found
+        if self._learn_right(owner):
+            return await self._look(flush)
+        last = 0
+        if _is_error(length) or (isinstance(length, int) and length <= MOST_KEPT):
+            entries = await self._call(flush, ("HGET", names.roster, names.name))
+            last = self._last_boot_of(entries[0]) if entries is not None else 0
+        else:
+            self._unreadable(names.roster, f"longer than {MOST_KEPT} bytes")
+        return self._holder_of(owner), last, left_ms if isinstance(left_ms, int) else 0
+
+    async def _call(self, flush: Callable[[], None], *lines: Line) -> list[Any] | None:
+        """Return the replies to ``lines``; None if the broker doesn't answer in time."""
         futures = [self._ask(line) for line in lines]
         flush()
         gone = asyncio.ensure_future(self._gone.wait())
         last = futures[-1]  # replies come in order
         await asyncio.wait({last, gone}, timeout=ANSWER_S, return_when="FIRST_COMPLETED")
         gone.cancel()
-        if not last.done():
+        return [future.result() for future in futures] if last.done() else None
+
+    def _owner_line(self) -> Line:
+        """Return the question who holds the name; whatever stands there, it isn't read whole."""
+        owner = self._names.owner
+        return ("GETRANGE", owner, 0, MOST_KEPT) if self._may_range else ("GET", owner)
+
+    def _learn_right(self, reply: object) -> bool:
+        """Tell whether to ask anew: the rights of an older version lack GETRANGE."""
+        is_refused = self._may_range and _is_error(reply) and str(reply).startswith("NOPERM")
+        self._may_range = self._may_range and not is_refused
+        return is_refused
+
+    def _holder_of(self, owner: object) -> Holder | None:
+        """Return who holds the name; None for nobody, also if what stands there can't be read."""
+        if _is_nothing(owner):
             return None
-        owner, entry, left_ms = (future.result() for future in futures)
-        return Holder.parse(owner), _boot_of(entry), left_ms if isinstance(left_ms, int) else -1
+        try:
+            return Holder.read(owner)
+        except Unreadable as error:
+            self._unreadable(self._names.owner, str(owner) if _is_error(owner) else str(error))
+            return None
+
+    def _last_boot_of(self, entry: object) -> int:
+        if entry is None:
+            return 0
+        try:
+            return _boot_of(entry)
+        except Unreadable as error:
+            reason = str(entry) if _is_error(entry) else str(error)
+            self._unreadable(self._names.roster, reason)
+            return 0
+
+    def _is_unkept(self, left_ms: int) -> bool:
+        """Tell whether no daemon keeps the key: each renews it, and for ten seconds only."""
+        if 0 <= left_ms <= OWNER_TTL_S * 1000:
+            return False
+        if left_ms != GONE:
+            self._unreadable(self._names.owner, "it doesn't run out in time")
+        return True
+
+    def _unreadable(self, key: str, reason: str) -> None:
+        """Tell once that a key of ours holds what none of us has written."""
+        if key not in self._told:
+            self._told.add(key)
+            log.warning("key.unreadable", key=key, reason=shown(reason), then="it is written anew")
 
     def _ask(self, line: Line) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -184,10 +263,8 @@ class Presence:
 
     def beat(self) -> None:
         """Claim the name if it is free, and look who holds it."""
-        self._outbox.put_latest(
-            "claim", ("SET", self._names.owner, self._mine(), "NX", "EX", OWNER_TTL_S)
-        )
-        self._looking = ("GET", self._names.owner)
+        self._claim("NX")
+        self._looking = self._owner_line()
         self._outbox.put_latest("owner", self._looking)
 
     def replied(self, line: Line, reply: object) -> None:
@@ -196,16 +273,30 @@ class Presence:
             _, future = self._asked.pop(id(line))
             if not future.done():
                 future.set_result(reply)
+        elif line[0] == "HSET" and _is_of_another_type(reply):
+            self._unreadable(self._names.roster, str(reply))
+            self._outbox.put(("RENAME", self._names.roster, self._names.roster_put_aside))
+            self._register()
         elif line is self._looking:
             self._looking = None
-            holder = Holder.parse(reply)
-            if holder is not None and holder.boot != self._identity().boot:
-                self._ousted(holder)
-            elif holder is not None:
-                self._outbox.put_latest(
-                    "claim", ("SET", self._names.owner, self._mine(), "XX", "EX", OWNER_TTL_S)
-                )
-                self._register()
+            if not self._learn_right(reply):
+                self._found(reply)
+
+    def _found(self, owner: object) -> None:
+        """Take note of who holds the name."""
+        holder = self._holder_of(owner)
+        if holder is not None and holder.boot != self._identity().boot:
+            self._ousted(holder)
+        elif holder is not None:
+            self._claim("XX")
+            self._register()
+            self._confirmed()
+        elif not _is_nothing(owner) and (not _is_error(owner) or _is_of_another_type(owner)):
+            self._claim()  # it names nobody: that is nobody's claim
+
+    def _claim(self, *condition: str) -> None:
+        line: Line = ("SET", self._names.owner, self._mine(), *condition, "EX", OWNER_TTL_S)
+        self._outbox.put_latest("claim", line)
 
     def leave(self) -> None:
         """Give the name up, and say so in the roster."""
@@ -223,11 +314,22 @@ class Presence:
         return to_json(Holder(self._identity().boot, _HOST, os.getpid())._asdict())
 
 
+def _is_error(reply: object) -> bool:
+    return isinstance(reply, hiredis.ReplyError)
+
+
+def _is_of_another_type(reply: object) -> bool:
+    return _is_error(reply) and str(reply).startswith("WRONGTYPE")
+
+
+def _is_nothing(value: object) -> bool:
+    return value is None or value == b""  # as GETRANGE says it
+
+
 def _boot_of(entry: object) -> int:
-    """Return the boot of an entry in the roster; 0 for none."""
-    if not isinstance(entry, bytes):
-        return 0
-    try:
-        return int(json.loads(entry)["boot"])
-    except (ValueError, KeyError, TypeError):
-        return 0
+    """Return the boot of an entry in the roster.
+
+    Raises:
+        Unreadable: it has none, or one that leaves no room for later ones.
+    """
+    return whole(fields(entry).get("boot"), MOST_BOOT)

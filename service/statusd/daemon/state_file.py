@@ -124,9 +124,9 @@ class StateFile:
             return f"{self.path}: the disk hasn't taken it for {late_s:.1f} s"
         return self._failed
 
-    def is_open(self, command_id: str) -> bool:
+    def is_open(self, key: str) -> bool:
         """Tell whether a successor would find that command open, as far as we can know."""
-        return command_id in self._on_disk or self._writer.may_write(command_id)
+        return key in self._on_disk or self._writer.may_write(key)
 
     def _write(self, job: _Job) -> None:
         """Bring it to the disk; in the writer's thread.
@@ -337,7 +337,7 @@ def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[_Done], None], what: 
 
 
 def _ids(memory: Memory) -> frozenset[str]:
-    return frozenset(command.id for command in memory.open)
+    return frozenset(command.key for command in memory.open)
 
 
 def _content(path: Path) -> bytes:

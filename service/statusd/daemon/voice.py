@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from statusd.core.bounds import MOST_BOOT, MOST_COUNT, Unreadable, decimal
@@ -30,10 +30,12 @@ class Voice:
     Args:
         outbox: where it waits.
         names: what the unit's channels and keys are called.
+        keep: takes the line of an event for the history.
     """
 
-    def __init__(self, outbox: Outbox, names: Names) -> None:
+    def __init__(self, outbox: Outbox, names: Names, keep: Callable[..., None]) -> None:
         self._outbox = outbox
+        self._keep = keep
         self._names = names
         self._verdicts, self._events = names.verdicts, names.events
         self._history, self._status = names.history, names.status
@@ -63,7 +65,7 @@ class Voice:
         """
         text = event.text(at)
         line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event.id, "event", text)
-        self._outbox.put(line, awaited=event.is_remark)
+        self._keep(line, awaited=event.is_remark)
         self._outbox.put(("PUBLISH", self._events, text))
         return line
 

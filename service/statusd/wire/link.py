@@ -2,7 +2,8 @@
 
 One class for both directions: a link with channels hears, one without sends. Rules of this file:
 being subscribed is a state that only the confirmation of each channel brings; a connection is
-never used after an error; the first connection is made like every later one.
+never used after an error, and whatever can't be read is one; the first connection is made like
+every later one.
 
     DOWN -> CONNECTING -> CONFIRMING (n of m) -> CATCHING_UP (the follower reads) -> LISTENING
 
@@ -23,11 +24,13 @@ from typing import Any, Protocol, cast
 
 import hiredis
 
+from statusd.core.bounds import MOST_BOOT, MOST_COUNT, Unreadable, decimal, shown, whole
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.outbox import Line, Outbox
 from statusd.wire.address import Address
 from statusd.wire.dial import find_master
-from statusd.wire.names import glob_regex, is_pattern
+from statusd.wire.names import is_pattern
+from statusd.wire.patterns import MOST_BYTES, glob
 from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 
 CONNECT_S = 2.0
@@ -47,12 +50,16 @@ MOST_IN_FLIGHT = 1024
 
 MOST_EARLY = 10_000
 """So many messages wait for the link to have caught up; more of them are told at once."""
+FORGIVE_S = 5.0
+"""A link that was up for so long, and could write, begins with short waits when it is lost."""
 MASTER_S = 2.0
 """How often the Sentinels are asked whether the master is still the same, in seconds."""
 
 _MOST_ROUTES = 1024
 _DOUBTFUL = ("READONLY", "LOADING", "MASTERDOWN", "NOAUTH", "UNBLOCKED")
 """Errors that say nothing of the command: the server isn't, or isn't any more, the right one."""
+_WRITES = ("SET", "XADD", "HSET", "DEL")
+"""Whoever carries these out is a master; a replica answers everything else as well."""
 
 
 class LinkState(enum.Enum):
@@ -63,6 +70,9 @@ class LinkState(enum.Enum):
     CONFIRMING = "CONFIRMING"
     CATCHING_UP = "CATCHING_UP"
     LISTENING = "LISTENING"
+
+
+_LISTENING = LinkState.LISTENING
 
 
 class Listener(Protocol):
@@ -91,8 +101,15 @@ class Follower(Protocol):
     def confirmed(self) -> None:
         """A new connection hears its channels: ask (`Link.ask`), then say `Link.caught_up`."""
 
+    def lost(self) -> None:
+        """The connection that was confirmed is lost."""
+
     def replied(self, line: Line, reply: object) -> None:
-        """The broker replied to what was asked; an error is a `hiredis.ReplyError` value."""
+        """The broker replied to what was asked; an error is a `hiredis.ReplyError` value.
+
+        Raises:
+            Unreadable: it is no answer to that.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +168,23 @@ class Link:
         self.server = Server()
         self.clock = clock
         self.follower: Follower | None = None
+        self.heard_all: Callable[[], None] = lambda: None
+        """Called when other channels, on the same connection, are all confirmed."""
+        self.proved: Callable[[], None] = lambda: None
+        """Called when a connection has written something for the first time."""
+        self.ignored = 0
+        """So many messages had a channel with too long a name."""
+        self.client_id = 0
+        """What the broker calls the present connection."""
+        self.refused = 0
+        """So many connections in a row were given up for an error of the broker."""
         self._draw = draw
         self.failures = 0
+        """How many were lost or failed since one was up for a while."""
         self.turns = 0
         """How many connections were tried."""
         self._due = 0.0
+        self._up_at = 0.0
         self._connection: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
@@ -175,6 +204,25 @@ class Link:
         self.patterns = tuple(c.encode() for c in channels if is_pattern(c))
         if self._connection is not None:
             self._connection.subscribe_anew()
+
+    @property
+    def hears_all(self) -> bool:
+        """Tell whether every channel that was asked for is confirmed."""
+        connection = self._connection
+        return connection is not None and connection.is_confirmed and self.state is _LISTENING
+
+    def take_time(self, reply: object) -> None:
+        """Take note of the broker's clock.
+
+        Raises:
+            Unreadable: that is no reply to TIME; an error is one, and says nothing.
+        """
+        if isinstance(reply, hiredis.ReplyError):
+            return
+        if not isinstance(reply, list) or len(reply) != 2:
+            raise Unreadable("the reply to TIME is none")
+        seconds, micros = decimal(reply[0], MOST_BOOT // 1000), decimal(reply[1], 999_999)
+        self.server = replace(self.server, ahead_s=seconds + micros / 1e6 - self.clock())
 
     def broker_time(self) -> float | None:
         """Return the broker's wall clock in seconds, or None as long as it hasn't told it."""
@@ -253,7 +301,9 @@ class Link:
         except TimeoutError:
             return f"no connection within {CONNECT_S:g} s"
         except (OSError, UnicodeError, StatusdError) as error:
-            return getattr(error, "strerror", None) or str(error)
+            return shown(getattr(error, "strerror", None) or error)
+        except Exception as error:  # e.g. what a Sentinel says: no reason to stay away for good
+            return shown(f"{type(error).__name__}: {error}")
 
     async def _until_lost(self, connection: Connection, address: Address) -> str:
         if not self.address.sentinels:
@@ -278,23 +328,39 @@ class Link:
         """
         while True:
             await asyncio.sleep(MASTER_S)
-            with contextlib.suppress(Unavailable):  # no Sentinel can be asked: no news
+            try:
                 now = await self._find()
-                if (now.host, now.port) != (there.host, there.port):
-                    connection.doubt(f"the master is {now} now")
+            except Unavailable:  # no Sentinel can be asked: no news
+                continue
+            except Exception as error:  # what it says can't be read
+                connection.doubt(f"the Sentinels: {type(error).__name__}: {error}")
+                return
+            if (now.host, now.port) != (there.host, there.port):
+                connection.doubt(f"the master is {now} now")
 
     def _left(self) -> None:
         was, self.state = self.state, LinkState.DOWN
         self.outbox.rewind()
-        if was is LinkState.LISTENING:
+        self.client_id = 0
+        if was is _LISTENING and self._is_forgiven():
+            self.failures = 0
+        if self.follower is not None and was in (LinkState.CATCHING_UP, _LISTENING):
+            self.follower.lost()
+        if was is _LISTENING:
             self.listener.link_changed(self)
         else:
             self.listener.link_failed(self)
 
+    def _is_forgiven(self) -> bool:
+        """Tell whether the connection that is lost was a good one."""
+        is_old = asyncio.get_running_loop().time() - self._up_at >= FORGIVE_S
+        return is_old and not self.refused
+
     def confirmed(self) -> None:
         """The connection is greeted and each channel confirmed (called by the connection)."""
-        if self.state is LinkState.LISTENING:
-            return  # other channels, on the same connection
+        if self.state is _LISTENING:
+            self.heard_all()
+            return
         if self.follower is None:
             self.caught_up()
         else:
@@ -303,7 +369,8 @@ class Link:
 
     def caught_up(self) -> None:
         """What was missed has been read: from here on we listen."""
-        self.state, self.trouble, self.failures = LinkState.LISTENING, "", 0
+        self.state, self.trouble = _LISTENING, ""
+        self._up_at = asyncio.get_running_loop().time()
         if self._connection is not None:
             self._connection.tell_early()
         self.listener.link_changed(self)
@@ -312,7 +379,7 @@ class Link:
     def flush(self) -> None:
         """Send what waits in the outbox, if the link is up and not too far ahead of the replies."""
         connection, outbox = self._connection, self.outbox
-        if connection is None or self.state is not LinkState.LISTENING or not outbox.waiting:
+        if connection is None or self.state is not _LISTENING or not outbox.waiting:
             return
         lines = outbox.take(MOST_IN_FLIGHT - outbox.in_flight)
         if lines:
@@ -338,18 +405,23 @@ class Connection(asyncio.BufferedProtocol):
         self._early: list[tuple[bytes, bytes]] | None = None if link.follower is None else []
         """What was heard before the link had caught up; None since then."""
         self._unconfirmed = set(link.names) | set(link.patterns)
+        self._ahead = 0
+        """So many replies come before one that can refuse a channel."""
         self._unwanted: set[bytes] = set()
         self._subscribed = (frozenset(link.names), frozenset(link.patterns))
         self._routes: dict[bytes, bytes] = {}
-        self._globs = [(p, glob_regex(p.decode("latin-1"))) for p in link.patterns]
+        self._globs = [(pattern, glob(pattern)) for pattern in link.patterns]
         # A buffer of our own: a plain Protocol costs three system calls of memory for each message.
         self._buffer = bytearray(BUFFER)
         self._unfinished = 0
         self._deadline: asyncio.TimerHandle | None = None
-        self.heard_at = 0.0
-        """When the broker said something last (loop's time)."""
-        self._sends = False
+        self._confirming: asyncio.TimerHandle | None = None
+        self.heard_at = self._told_at = 0.0
+        """When the broker said something last, and a whole reply (loop's time)."""
+        self._speaks = False
         """Every reply from now on is to a line of the outbox."""
+        self._sends = False
+        """And something was written already."""
         self.pushed_at = 0.0
         """When the broker pushed something last (loop's time): replies prove no subscription."""
 
@@ -369,10 +441,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Throw the connection away, with what is still in its buffers."""
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._confirming):
+            if timer is not None:
+                timer.cancel()
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Tell whether the broker has confirmed each channel that it was asked for."""
+        return not self._unconfirmed
 
     def send(self, lines: Sequence[Line]) -> None:
         """Write ``lines`` at once; their replies come in order."""
@@ -381,7 +459,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         transport.write(pack_all(lines))
         if self._deadline is None:
-            self.heard_at = self._loop.time()
+            self.heard_at = self._told_at = self._loop.time()
             self._deadline = self._loop.call_later(REPLY_S, self._check_replies)
 
     def ask(self, lines: Sequence[Line]) -> None:
@@ -420,21 +498,27 @@ class Connection(asyncio.BufferedProtocol):
             self._unwanted |= set(removed)
         self._subscribed = wanted
         self._routes.clear()
-        self._globs = [(p, glob_regex(p.decode("latin-1"))) for p in self._link.patterns]
+        self._globs = [(pattern, glob(pattern)) for pattern in self._link.patterns]
         if lines and self._transport is not None:
             self._transport.write(pack_all(lines))
-        if self._unconfirmed and self._deadline is None:
-            self._deadline = self._loop.call_later(CONNECT_S, self._unconfirmed_too_long)
+        self._ahead = len(self._asked)
+        if self._unconfirmed and self._confirming is None:
+            self._confirm_within(REPLY_S)
+
+    def _confirm_within(self, patience_s: float) -> None:
+        self._confirming = self._loop.call_later(patience_s, self._unconfirmed_too_long, patience_s)
 
     def _check_replies(self) -> None:
         self._deadline = None
         if not self._link.outbox.in_flight and not self._asked:
             return
-        # Whatever comes is a sign of life: the reply may stand behind megabytes of messages.
-        silent_s = self._loop.time() - self.heard_at
+        # Whatever comes is a sign of life where a reply may stand behind megabytes of messages;
+        # where there are replies alone, only a whole one is.
+        silent_s = self._loop.time() - (self._told_at if self._speaks else self.heard_at)
         if silent_s >= REPLY_S + LATE_S:
             # We were stopped or starved: the loop tells timers before it reads what has arrived.
             self.heard_at += silent_s - REPLY_S + LATE_S
+            self._told_at += silent_s - REPLY_S + LATE_S
             self._deadline = self._loop.call_later(LATE_S, self._check_replies)
         elif silent_s >= REPLY_S:
             self.doubt(f"no reply for {silent_s:.0f} s")
@@ -443,9 +527,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def doubt(self, reason: str) -> None:
         """Never use this connection again, for ``reason``."""
-        self._sends = False
+        self._sends = self._speaks = False
         if not self.lost.done():
-            self.lost.set_result(reason)
+            self.lost.set_result(shown(reason))
         self.abort()
 
     # ---- asyncio.BufferedProtocol ----------------------------------------------------------------
@@ -460,7 +544,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._link.patterns:
             lines.append(("PSUBSCRIBE", *self._link.patterns))
         self._transport.write(pack_all(lines))
-        self._deadline = self._loop.call_later(CONNECT_S, self._unconfirmed_too_long)
+        self._confirm_within(CONNECT_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side hung up, or the system gave the connection up."""
@@ -482,6 +566,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._watch_length(nbytes)
                 return
             self._unfinished = 0
+            self._told_at = self.heard_at
             while reply is not NOTHING:
                 if type(reply) is push:
                     pushed = True
@@ -490,16 +575,22 @@ class Connection(asyncio.BufferedProtocol):
                     else:
                         self._take_push(reply)
                         hear = self._tell
+                        if self.lost.done():
+                            break
                 elif type(reply) is error or not (self._sends and outbox.passed()):
                     self._take_reply(reply)
                     hear = self._tell
+                    if self.lost.done():
+                        break
                 reply = gets()
         except hiredis.ProtocolError as broken:
             self.doubt(f"not RESP: {broken}")
+        except Exception as error:  # the one place: what can't be read costs the link, no more
+            self.doubt(f"what it says can't be read: {type(error).__name__}: {error}")
         if pushed:
             self.pushed_at = self.heard_at
         self._listener.settle()
-        if self._sends and not outbox.in_flight:
+        if self._speaks and not outbox.in_flight:
             self._link.flush()
 
     def _watch_length(self, more: int) -> None:
@@ -512,7 +603,9 @@ class Connection(asyncio.BufferedProtocol):
     def _take_push(self, push: list[Any]) -> None:
         kind = push[0]
         if kind == b"pmessage":
-            if self._route(push[2]) == push[1]:
+            if len(push[2]) > MOST_BYTES:  # nobody calls a channel so in good faith
+                self._link.ignored += 1
+            elif self._route(push[2]) == push[1]:
                 self._tell(push[2], push[3])
         elif kind in (b"subscribe", b"psubscribe"):
             if push[1] not in self._unconfirmed:
@@ -531,8 +624,7 @@ class Connection(asyncio.BufferedProtocol):
         """
         route = self._routes.get(channel)
         if route is None:
-            text = channel.decode("latin-1")
-            fitting = (pattern for pattern, glob in self._globs if glob.fullmatch(text))
+            fitting = (pattern for pattern, known in self._globs if known.fits(channel))
             route = channel if channel in self._link.names else next(fitting, b"")
             if len(self._routes) >= _MOST_ROUTES:
                 self._routes.clear()
@@ -540,57 +632,78 @@ class Connection(asyncio.BufferedProtocol):
         return route
 
     def _take_reply(self, reply: object) -> None:
-        if self.lost.done():
-            return
         is_error = isinstance(reply, hiredis.ReplyError)
         if self._greeting:
             self._take_greeting(self._greeting.pop(0), reply)
-        elif is_error and (self._unconfirmed or str(reply).startswith(_DOUBTFUL)):
+        elif is_error and str(reply).startswith(_DOUBTFUL):
+            self._link.refused += 1
+            self.doubt(str(reply))
+        elif is_error and self._unconfirmed and not self._ahead:
             self.doubt(str(reply))
         elif self._asked:
             line = self._asked.popleft()
+            self._ahead = max(0, self._ahead - 1)
             if self._link.follower is not None:
                 self._link.follower.replied(line, reply)
         elif self._link.outbox.in_flight:
-            self._listener.replied(self._link.outbox.replied(), reply)
+            self._take_reply_to_line(reply, is_error=is_error)
         else:
             self.doubt(f"an unrequested reply: {str(reply)[:80]}")
 
-    def _take_greeting(self, line: Line, reply: object) -> None:
+    def _take_reply_to_line(self, reply: object, *, is_error: bool) -> None:
+        """Take a reply that is an error, or awaited, or comes before the first good write."""
         link = self._link
+        if not (self._sends or is_error) and link.outbox.oldest[0] in _WRITES:
+            self._sends = self._speaks
+            link.refused = 0
+            link.proved()
+        if is_error or not link.outbox.passed():
+            self._listener.replied(link.outbox.replied(), reply)
+
+    def _take_greeting(self, line: Line, reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):
             if line[0] not in ("CLIENT", "TIME"):
                 self.doubt(complaint(reply, line))
                 return
         elif line[0] == "HELLO":
-            # Whoever listens there may be no Redis, or even we: a connection to a dead port of this
-            # machine can meet itself (simultaneous open, RFC 9293 3.5).
-            if not isinstance(reply, dict) or reply.get(b"proto") != 3:
-                self.doubt("whoever answers there is no Redis that speaks RESP3")
+            why = self._take_hello(reply)
+            if why:
+                self.doubt(why)
                 return
-            if link.address.sentinels and reply.get(b"role") != b"master":
-                self.doubt("the Sentinels send us to a server that is no master")
-                return
-            link.server = replace(_server(reply), ahead_s=link.server.ahead_s)
-        elif line[0] == "TIME" and isinstance(reply, list):
-            ahead_s = int(reply[0]) + int(reply[1]) / 1e6 - link.clock()
-            link.server = replace(link.server, ahead_s=ahead_s)
+        elif line[0] == "TIME":
+            self._link.take_time(reply)
+        elif reply != b"OK":
+            raise Unreadable(f"the reply to {line[0]!r} is none")
         self._maybe_confirmed()
+
+    def _take_hello(self, reply: object) -> str:
+        """Take in who the broker is; return what speaks against it."""
+        link = self._link
+        # Whoever listens there may be no Redis, or even we: a connection to a dead port of this
+        # machine can meet itself (simultaneous open, RFC 9293 3.5).
+        if not isinstance(reply, dict) or reply.get(b"proto") != 3:
+            return "whoever answers there is no Redis that speaks RESP3"
+        if link.address.sentinels and reply.get(b"role") != b"master":
+            return "the Sentinels send us to a server that is no master"
+        link.server = replace(_server(reply), ahead_s=link.server.ahead_s)
+        link.client_id = whole(reply.get(b"id", 0), MOST_COUNT)
+        return ""
 
     def _maybe_confirmed(self) -> None:
         if self._unconfirmed or self._greeting or self.lost.done():
             return
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-        self._sends = not (self._link.names or self._link.patterns)
+        if self._confirming is not None:
+            self._confirming.cancel()
+            self._confirming = None
+        self._speaks = not (self._link.names or self._link.patterns)
         self._link.confirmed()
 
-    def _unconfirmed_too_long(self) -> None:
+    def _unconfirmed_too_long(self, patience_s: float) -> None:
+        self._confirming = None
         total = len(self._link.names) + len(self._link.patterns)
         done = total - len(self._unconfirmed)
         what = f"{done} of {total} channels confirmed" if total else "no answer"
-        self.doubt(f"{what} within {CONNECT_S:g} s")
+        self.doubt(f"{what} within {patience_s:g} s")
 
 
 @contextlib.contextmanager
@@ -606,9 +719,8 @@ def _threads_are_few() -> Iterator[None]:
 
 
 def _server(reply: dict[bytes, object]) -> Server:
-    told = {key: value for key, value in reply.items() if isinstance(value, bytes)}
     # Valkey calls itself redis here, for old clients' sake; its own name stands in INFO only.
-    return Server(told.get(b"server", b"").decode(), told.get(b"version", b"").decode())
+    return Server(shown(reply.get(b"server", b""), 40), shown(reply.get(b"version", b""), 40))
 
 
 def _set_socket_options(sock: socket.socket | None) -> None:
