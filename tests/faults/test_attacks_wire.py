@@ -31,7 +31,7 @@ from tests.faults.outages import (
 )
 from tests.integration.test_link import until
 from tests.tools import Broker, Journal, Program, free_port, wait_until
-from tests.tools.hostile_broker import RIGHT, XINFO, Hostile
+from tests.tools.liar import RIGHT, XINFO, Liar
 from tests.tools.toml import to_toml
 
 STREAM = "statusd:commands"
@@ -307,7 +307,7 @@ def test_a_stream_of_another_type_is_told_and_read_when_it_is_right(
     assert_well(unit, broker)
     client.delete(STREAM)
     assert_at_home(unit, broker)
-    wait_until(lambda: "trouble" not in document(client), 10, "the trouble to be over")
+    wait_until(lambda: not document(client).get("trouble"), 10, "the trouble to be over")
 
 
 @pytest.mark.fault("X18")
@@ -382,7 +382,7 @@ def test_without_the_right_to_mend_it_the_history_is_told_of(broker: Broker, run
     client.delete(HISTORY)
     wait_until(lambda: history_or_none(client)[-1:] == ["RUNNING"], 15, "the history")
     assert [event["seq"] for event in history(client)] == list(range(1, len(history(client)) + 1))
-    wait_until(lambda: "trouble" not in document(client), 10, "the trouble to be over")
+    wait_until(lambda: not document(client).get("trouble"), 10, "the trouble to be over")
 
 
 @pytest.mark.fault("X19")
@@ -424,7 +424,7 @@ def test_an_exhausted_stream_of_commands_is_begun_anew(broker: Broker, run: Run)
         ] == []
     assert unit.wait_logged("commands.exhausted")["key"] == STREAM
     assert wait_gap(client)["gap"]["lost"] is None
-    wait_until(lambda: "trouble" not in document(client), 20, "the trouble to be over")
+    wait_until(lambda: not document(client).get("trouble"), 20, "the trouble to be over")
 
 
 @pytest.mark.fault("X19")
@@ -442,6 +442,28 @@ def test_ids_ahead_of_the_clock_expire_nothing(broker: Broker, run: Run) -> None
             assert entry.startswith(b"%d-" % ahead)
             wait_until(partial(is_done, journal, entry.decode()), 10, f"{word} to be done")
     assert "ahead of the broker's clock" in unit.wait_logged("commands.ahead")["reason"]
+
+
+@pytest.mark.fault("X19")
+def test_the_brokers_clock_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be set while a connection stands; by the old one, commands would expire wrongly."""
+    entry = b"%1\r\n+c\r\n*1\r\n*2\r\n+1-1\r\n*2\r\n+command\r\n+ping\r\n"
+    clock = b"*2\r\n$10\r\n%d\r\n$1\r\n5\r\n"
+
+    async def live() -> None:
+        with Liar(free_port()) as liar:
+            monkeypatch.setitem(RIGHT, b"TIME", clock % 4_000_000_000)
+            liar.wrong = partial(answer, b"XREAD", entry)  # it is looked at every few reads
+            ear = Ear(liar.port, NOWHERE)
+            ear.link.start()
+            await until(lambda: ear.link.state is LinkState.LISTENING, "a link")
+            assert (ear.link.broker_time() or 0.0) > 3.9e9
+            monkeypatch.setitem(RIGHT, b"TIME", clock % 1_795_000_000)
+            await until(lambda: (ear.link.broker_time() or 0.0) < 1.8e9, "the right time")
+            assert liar.count(b"HELLO") == 1
+            await ear.link.close()
+
+    asyncio.run(live())
 
 
 # ---- what is no broker ---------------------------------------------------------------------------
@@ -586,26 +608,26 @@ class Ear:
 @pytest.mark.fault("X20")
 @pytest.mark.parametrize("asked", HEARING, ids=bytes.decode)
 def test_whatever_a_broker_says_costs_the_link_at_most(
-    asked: bytes, chance: random.Random, rounds: int
+    asked: bytes, chance: random.Random, rounds: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each question of a hearing link is answered by each kind of reply; then rightly: it hears."""
     told = [*PARTS, *(nonsense(chance) for _ in range(20 * rounds))]
-    RIGHT[b"XINFO"] = BACK if asked == b"XREVRANGE" else XINFO
+    monkeypatch.setitem(RIGHT, b"XINFO", BACK if asked == b"XREVRANGE" else XINFO)
 
     async def live() -> None:
         loop, troubles = asyncio.get_running_loop(), list[str]()
         loop.set_exception_handler(lambda _, context: troubles.append(str(context)))
-        with Hostile(free_port()) as hostile:
+        with Liar(free_port()) as liar:
             for said in told:
-                before = hostile.lied
-                hostile.wrong = partial(answer, asked, said)
-                ear = Ear(hostile.port, READ if asked == b"XREVRANGE" else NOWHERE)
+                before = liar.lied
+                liar.wrong = partial(answer, asked, said)
+                ear = Ear(liar.port, READ if asked == b"XREVRANGE" else NOWHERE)
                 ear.link.start()
-                await until(lambda before=before: hostile.lied > before, f"a lie: {said!r}")  # type: ignore[misc]  # bound now
+                await until(lambda before=before: liar.lied > before, f"a lie: {said!r}")  # type: ignore[misc]  # bound now
                 await asyncio.sleep(0.002)
                 assert (troubles, ear.link.is_overdue(loop.time())) == ([], False), said
                 await ear.link.close()
-            await heard_again(hostile)
+            await heard_again(liar)
         assert troubles == []
 
     asyncio.run(live())
@@ -619,12 +641,12 @@ def answer(asked: bytes, said: bytes) -> tuple[bytes, bytes]:
     return asked, said
 
 
-async def heard_again(hostile: Hostile) -> None:
+async def heard_again(liar: Liar) -> None:
     """Answer a link rightly that was lied to."""
-    ear = Ear(hostile.port, NOWHERE)
+    ear = Ear(liar.port, NOWHERE)
     ear.link.start()
-    await until(lambda: hostile.lied, "a lie")
-    hostile.wrong = partial(answer, b"", b"")
+    await until(lambda: liar.lied, "a lie")
+    liar.wrong = partial(answer, b"", b"")
     ear.link.doubt("it was lied to")
     await until(lambda: ear.link.state is LinkState.LISTENING, "a link")
     await ear.link.close()
@@ -637,15 +659,15 @@ def test_a_unit_lives_on_at_a_hostile_broker_and_hears_a_real_one(
 ) -> None:
     """From its start on both links are told whatever there is; then a broker has the port."""
     port = free_port()
-    with Hostile(port) as hostile:
+    with Liar(port) as liar:
         asked = (*HEARING, *SENDING, b"XADD", b"PUBLISH")
-        hostile.wrong = lambda: (chance.choice(asked), nonsense(chance))
+        liar.wrong = lambda: (chance.choice(asked), nonsense(chance))
         unit = run("tests.workers:obedient", f"redis://127.0.0.1:{port}/0")
         unit.wait_state("READY", 40)
         for _ in range(2 * rounds):
             wait_for(time.monotonic() + 1.0)
-            hostile.hang_up()  # not every lie is one that costs the link
-        assert hostile.lied > rounds
+            liar.hang_up()  # not every lie is one that costs the link
+        assert liar.lied > rounds
         assert unit.exit_code() is None
     with Broker(BROKERS["valkey"], port=port) as broker:
         wait_until(lambda: broker.client().publish("mychannel", "start") == 1, 15, "a listener")
@@ -659,8 +681,8 @@ def test_a_unit_lives_on_at_a_hostile_broker_and_hears_a_real_one(
 def test_a_reply_without_an_end_costs_the_sending_link(run: Run) -> None:
     """Every later reply is a part of it: bytes come, and yet nothing is answered any more."""
     port = free_port()
-    with Hostile(port) as hostile:
-        hostile.wrong = partial(answer, b"PUBLISH", b"*1000000\r\n")
+    with Liar(port) as liar:
+        liar.wrong = partial(answer, b"PUBLISH", b"*1000000\r\n")
         unit = run("tests.workers:obedient", f"redis://127.0.0.1:{port}/0")
 
         unit.wait_logged("link.lost", 20, link="sends")
@@ -677,9 +699,9 @@ def test_a_start_at_a_hostile_broker_is_a_start(said: bytes, asked: bytes) -> No
         nonlocal holder
         loop, troubles = asyncio.get_running_loop(), list[str]()
         loop.set_exception_handler(lambda _, context: troubles.append(str(context)))
-        with Hostile(free_port()) as hostile:
-            hostile.wrong = lambda: (asked, said)
-            mouth = Mouth(hostile.port)
+        with Liar(free_port()) as liar:
+            liar.wrong = lambda: (asked, said)
+            mouth = Mouth(liar.port)
             mouth.link.start()
             holder = await mouth.presence.take_name(mouth.link.flush, replace=False)
             await mouth.link.close()

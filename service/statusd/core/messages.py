@@ -107,7 +107,9 @@ class Command:
 
 def key_of(command_id: str, source: str) -> str:
     """Return `Command.key`; a sender's id has no blank in it."""
-    return f" {command_id}" if source == f"stream:{command_id}" else command_id
+    if source.startswith("stream:") and source[7:] == command_id:
+        return f" {command_id}"
+    return command_id
 
 
 def parse(payload: bytes, source: str, received: float = 0.0) -> Command | None:

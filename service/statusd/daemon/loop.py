@@ -1030,7 +1030,7 @@ class Daemon:
         if outbox.dropped != self._dropped:
             self._complain("drops", "outbox.dropped", lines=outbox.dropped, kept=outbox.lost)
             self._dropped = outbox.dropped
-        if self._told_drops != (outbox.dropped, outbox.lost) and outbox.waiting < outbox.limit // 2:
+        if self._told_drops[0] != outbox.dropped and outbox.waiting < outbox.limit // 2:
             self._tell_drops()
 
     def _mind_disk(self) -> None:

@@ -371,6 +371,8 @@ class Link:
         """What was missed has been read: from here on we listen."""
         self.state, self.trouble = _LISTENING, ""
         self._up_at = asyncio.get_running_loop().time()
+        if self.names or self.patterns:  # to hear is all that it has to
+            self.refused = 0
         if self._connection is not None:
             self._connection.tell_early()
         self.listener.link_changed(self)

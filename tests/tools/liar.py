@@ -40,7 +40,7 @@ SILENT = (b"XREAD",)
 """What it replies nothing to: a read that blocks."""
 
 
-class Hostile:
+class Liar:
     """Listens on 127.0.0.1; as a context manager it is started.
 
     Args:
@@ -61,11 +61,11 @@ class Hostile:
 
     def start(self) -> None:
         """Listen."""
-        hostile = self
+        liar = self
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
-                hostile._talk(self.request)
+                liar._talk(self.request)
 
         class Server(socketserver.ThreadingTCPServer):
             allow_reuse_address = True
