@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from statusd.core import records
 from statusd.core.ballot import Ballot, Outcome, Report, Unit, asked, read_fleet
+from statusd.core.bounds import Unreadable
 from statusd.core.errors import BadMessage, ConfigError, Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target, parse, to_json
 from statusd.private import Untrusted
@@ -631,7 +632,7 @@ def _event(name: str, key: str, entry_id: str, fields: Mapping[bytes, bytes]) ->
     """Return the event of an entry, or what is known of one that can't be read."""
     try:
         return records.event(fields.get(b"event"), entry_id)
-    except records.Unreadable as error:
+    except Unreadable as error:
         return _unreadable(name, key, entry_id, str(error))
 
 

@@ -11,16 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statusd.core.bounds import (
-    MOST_COUNT,
-    Unreadable,
-    decimal,
-    decode,
-    fields,
-    shown,
-    text,
-    whole,
-)
+from statusd.core.bounds import MOST_COUNT, Unreadable, decimal, decode, fields, text, whole
+from statusd.core.text import shown
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),

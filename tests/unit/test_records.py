@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from statusd import contract
 from statusd.core import records
+from statusd.core.bounds import Unreadable
 
 WHOLE: dict[str, dict[str, Any]] = {
     "document": {
@@ -77,7 +78,7 @@ def test_every_key_of_the_contract_is_judged(kind: str, known: Any) -> None:
     """One that is added there has to be added here: each is tried with something that can't fit."""
     assert WHOLE[kind].keys() == known.__annotations__.keys()
     for key in known.__annotations__:
-        with pytest.raises(records.Unreadable):
+        with pytest.raises(Unreadable):
             READ[kind](json.dumps(WHOLE[kind] | {key: [{"a": [[]]}]}))
 
 
@@ -107,7 +108,7 @@ def test_a_number_has_a_range_before_it_is_converted(kind: str, number: str) -> 
     """Wherever it stands; also in keys that we don't know."""
     text = json.dumps(WHOLE[kind])[:-1] + f', "x": {number}}}'
 
-    with pytest.raises(records.Unreadable):
+    with pytest.raises(Unreadable):
         READ[kind](text)
 
 
@@ -123,14 +124,14 @@ def test_a_number_has_a_range_before_it_is_converted(kind: str, number: str) -> 
 )
 def test_nesting_has_a_depth_and_text_a_length(text: str) -> None:
     """Found before a parser can choke on it."""
-    with pytest.raises(records.Unreadable):
+    with pytest.raises(Unreadable):
         records.document(text)
 
 
 def test_an_event_has_the_id_of_its_entry() -> None:
     """Another one is forged."""
     assert records.event(json.dumps(WHOLE["event"]), "5-1")
-    with pytest.raises(records.Unreadable, match="not that of its entry"):
+    with pytest.raises(Unreadable, match="not that of its entry"):
         records.event(json.dumps(WHOLE["event"]), "5-2")
 
 
@@ -138,5 +139,5 @@ def try_to_read(kind: str, text: object) -> Mapping[str, Any] | None:
     """Return the record, or None if it can't be read."""
     try:
         return READ[kind](text)
-    except records.Unreadable:
+    except Unreadable:
         return None

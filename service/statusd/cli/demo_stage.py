@@ -14,6 +14,7 @@ from typing import Any
 from statusd.cli.demo_screen import WORDS, View
 from statusd.cli.demo_units import COMMON, UNITS, Daemon
 from statusd.core import records
+from statusd.core.bounds import Unreadable
 
 LOOK_S = 0.2
 """How often the status documents are read."""
@@ -92,7 +93,7 @@ class Stage:
         try:
             said = records.decode(text)
             self._hear(records.verdict(text) if "verdict" in said else records.event(text))
-        except records.Unreadable as error:
+        except Unreadable as error:
             self.view.events.append(f"somebody said what can't be read: {error}")
 
     def _hear(self, said: dict[str, Any]) -> None:

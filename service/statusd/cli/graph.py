@@ -26,6 +26,7 @@ from statusd.cli import (
 )
 from statusd.cli.files import find_file, settings_file
 from statusd.core import drawing, records
+from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.core.lifecycle import Lifecycle
 
@@ -101,7 +102,7 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | 
         raise _NoGraph(text, EXIT_NOBODY)
     try:
         state = records.document(document)["state"]
-    except (records.Unreadable, KeyError):
+    except (Unreadable, KeyError):
         text = f"the status of {arguments.unit!a} is no status document of statusd"
         raise _NoGraph(text, EXIT_CONFIG) from None
     names = [member.name for member in lifecycle.members()]

@@ -14,6 +14,7 @@ from typing import Any
 from statusd.cli import complain, out
 from statusd.cli.files import believed_file, settings_file
 from statusd.core import records
+from statusd.core.bounds import Unreadable
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.private import Untrusted
 from statusd.reading import read_words
@@ -134,7 +135,7 @@ def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any
         fields = _answer(path, until)
     except Untrusted as error:
         return {"name": name, "healthy": False, "reason": str(error)}
-    except records.Unreadable as error:
+    except Unreadable as error:
         return {"name": name, "healthy": False, "reason": f"its answer is none: {error}"}
     except Unavailable:
         reason = f"nobody listens at {path} any more: the daemon has died, or was killed"

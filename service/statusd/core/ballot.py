@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statusd.core import records
+from statusd.core.bounds import Unreadable
 from statusd.core.messages import FINAL, Answer, Target
 
 EXIT_DONE, EXIT_REFUSED, EXIT_SILENT, EXIT_NOBODY = 0, 3, 4, 5
@@ -85,12 +86,12 @@ def _read_unit(name: str, entry_text: object, document_text: object) -> Unit:
     speaks = document_text is not None
     try:
         entry = records.roster_entry(entry_text)
-    except records.Unreadable as error:
+    except Unreadable as error:
         return Unit(name, 0, False, "", {}, f"its entry in the roster: {error}", speaks)
     boot, left, seen = entry["boot"], entry.get("left", False), entry.get("seen", "")
     try:
         document = records.document(document_text) if speaks else {}
-    except records.Unreadable as error:
+    except Unreadable as error:
         return Unit(name, boot, left, seen, {}, f"its status document: {error}", speaks=True)
     return Unit(name, boot, left, seen, document if document.get("boot") == boot else {})
 
@@ -191,7 +192,7 @@ class Ballot:
         """Take in a message of the reply channel; return the outcome, if it is a final verdict."""
         try:
             fields = records.verdict(message)
-        except records.Unreadable as error:
+        except Unreadable as error:
             self._note(message, str(error))
             return None
         name, verdict = fields["name"], fields["verdict"]
@@ -219,7 +220,7 @@ class Ballot:
         """Remember who has said what can't be read, as far as that can be read."""
         try:
             fields = records.decode(message)
-        except records.Unreadable:
+        except Unreadable:
             return
         name = fields.get("name")
         if fields.get("id") == self._id and isinstance(name, str) and name in self._expected:

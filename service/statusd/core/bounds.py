@@ -70,13 +70,6 @@ def text(value: object, most: int = MOST_TEXT) -> str:
     return value
 
 
-def shown(value: object, most: int = 200) -> str:
-    """Return words of somebody else as they may be repeated: cut, on one line, and escaped."""
-    known = value if isinstance(value, bytes) else str(value).encode("utf-8", "backslashreplace")
-    words = known[: 4 * most].decode("utf-8", "backslashreplace")[:most]
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in words)
-
-
 def decode(payload: object, depth: int, most: int = MOST_KEPT) -> Any:
     """Return what a JSON text says.
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from statusd.core.bounds import nesting
+from statusd.core.bounds import Unreadable, nesting
 
 MOST_BYTES = 1024 * 1024
 """A longer one isn't read: no record of ours comes near."""
@@ -24,10 +24,6 @@ EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 """Of an event, which is that of its entry: boot and number."""
 
 Fits = Callable[[Any], bool]
-
-
-class Unreadable(ValueError):
-    """A record that is none of ours; its text says why, without repeating what stands there."""
 
 
 def decode(text: object) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 import hiredis
 
 from statusd.core import events as ev
-from statusd.core.bounds import MOST_KEPT, Unreadable, fields, shown
+from statusd.core.bounds import MOST_KEPT, Unreadable, fields
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, parse, to_json
 from statusd.core.outbox import Line
@@ -29,6 +29,7 @@ from statusd.core.place import (
     number,
     settle,
 )
+from statusd.core.text import shown
 from statusd.daemon.document import rfc3339
 from statusd.wire.durable import LENGTH
 from statusd.wire.names import Names

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import hiredis
 
-from statusd.core.bounds import shown
 from statusd.core.outbox import Line, Outbox
+from statusd.core.text import shown
 from statusd.wire.names import Names
 
 MOST_HELD = 1000

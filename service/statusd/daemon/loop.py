@@ -23,13 +23,13 @@ import structlog
 
 from statusd import logs
 from statusd.core import events as ev
-from statusd.core.bounds import shown
 from statusd.core.errors import BadMessage, StatusdError, Unavailable
 from statusd.core.messages import Command, Verdict, parse
 from statusd.core.outbox import Line
 from statusd.core.place import NOWHERE
 from statusd.core.policy import Policy
 from statusd.core.status import Status
+from statusd.core.text import shown
 from statusd.core.unit import Deaf
 from statusd.daemon import children
 from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary

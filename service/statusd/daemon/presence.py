@@ -16,18 +16,10 @@ from typing import Any, NamedTuple
 import hiredis
 import structlog
 
-from statusd.core.bounds import (
-    MOST_BOOT,
-    MOST_KEPT,
-    MOST_PID,
-    Unreadable,
-    fields,
-    shown,
-    text,
-    whole,
-)
+from statusd.core.bounds import MOST_BOOT, MOST_KEPT, MOST_PID, Unreadable, fields, text, whole
 from statusd.core.messages import to_json
 from statusd.core.outbox import Line, Outbox
+from statusd.core.text import shown
 from statusd.core.unit import Identity
 from statusd.daemon.document import rfc3339
 from statusd.wire.names import Names

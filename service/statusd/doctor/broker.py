@@ -11,6 +11,7 @@ from typing import Any
 import hiredis
 
 from statusd.core import records
+from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.daemon.presence import Holder
 from statusd.doctor import advisories, permissions, server
@@ -190,7 +191,7 @@ def _owner(dial: Dial, names: Names) -> Iterator[Finding]:
         return
     try:
         holder = _holder(reply)
-    except records.Unreadable as failure:
+    except Unreadable as failure:
         cure = f"DEL {names.owner}: a unit that holds the name writes it again"
         yield warning("name", f"{names.owner} can't be read: {failure}", cure)
         return
@@ -214,7 +215,7 @@ def _holder(reply: object) -> Holder | None:
     records.decode(reply)
     holder = Holder.parse(reply)
     if holder is None:
-        raise records.Unreadable("it names no holder")
+        raise Unreadable("it names no holder")
     return holder
 
 

@@ -24,9 +24,10 @@ from typing import Any, Protocol, cast
 
 import hiredis
 
-from statusd.core.bounds import MOST_BOOT, MOST_COUNT, Unreadable, decimal, shown, whole
+from statusd.core.bounds import MOST_BOOT, MOST_COUNT, Unreadable, decimal, whole
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.outbox import Line, Outbox
+from statusd.core.text import shown
 from statusd.wire.address import Address
 from statusd.wire.dial import find_master
 from statusd.wire.names import is_pattern

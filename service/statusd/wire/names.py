@@ -93,57 +93,6 @@ def is_pattern(channel: str) -> bool:
     return any(sign in channel for sign in "*?[")
 
 
-def glob_regex(pattern: str) -> re.Pattern[str]:
-    r"""Return a Redis glob pattern as a regular expression for whole channel names.
-
-    Redis knows ``*``, ``?``, ``[ab]``, ``[a-z]``, ``[^a]`` and ``\`` before a sign that is meant
-    as such, also in a class (`stringmatchlen` in its source). No pattern is an error there, so none
-    is here; `fnmatch` differs in the last two, and in what is not closed.
-    """
-    out: list[str] = []
-    at = 0
-    while at < len(pattern):
-        sign = pattern[at]
-        at += 1
-        if sign == "*":
-            out.append(".*")
-        elif sign == "?":
-            out.append(".")
-        elif sign == "[":
-            members, at = _class(pattern, at)
-            out.append(members)
-        else:
-            if sign == "\\" and at < len(pattern):
-                sign = pattern[at]
-                at += 1
-            out.append(re.escape(sign))
-    return re.compile("".join(out), re.DOTALL)
-
-
-def _class(pattern: str, at: int) -> tuple[str, int]:
-    """Return the class that begins at ``at``, behind its bracket, and where it ends."""
-    negated = pattern[at : at + 1] == "^"
-    at += negated
-    members: list[str] = []
-    while at < len(pattern):
-        if pattern[at] == "\\" and at + 1 < len(pattern):
-            members.append(re.escape(pattern[at + 1]))
-            at += 2
-        elif pattern[at] == "]":
-            at += 1
-            break
-        elif pattern[at + 1 : at + 2] == "-" and at + 2 < len(pattern):
-            first, last = sorted((pattern[at], pattern[at + 2]))  # Redis turns them round as well
-            members.append(f"{re.escape(first)}-{re.escape(last)}")
-            at += 3
-        else:
-            members.append(re.escape(pattern[at]))
-            at += 1
-    if not members:
-        return ("." if negated else "(?!)"), at
-    return f"[{'^' if negated else ''}{''.join(members)}]", at
-
-
 def default_name(file: Path | None) -> str:
     """Return the name of a unit that has none: its settings' file @ the host."""
     stem = file.stem if file is not None else "statusd"
