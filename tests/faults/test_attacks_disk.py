@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import redis
 
 from tests.conftest import Run, settings
 from tests.faults.outages import lines, wait_listening
 from tests.tools import Broker, Journal, Program, SmallDisk, environment, free_port, wait_until
+from tests.tools.halt import threads, writing_halted
 from tests.tools.http import get
 
 pytestmark = pytest.mark.timeout(240)
@@ -90,15 +92,12 @@ class Site(NamedTuple):
         return unit
 
     def add(self, word: str) -> str:
-        """Add a durable command to the stream, as anybody could; return its entry's id."""
-        entry = self.broker.client().xadd(STREAM, {"command": word})
-        assert isinstance(entry, bytes)
-        return entry.decode()
+        """Add a durable command to the stream; return its entry's id."""
+        return add(self.broker.client(), word)
 
     def cursor(self) -> dict[str, Any]:
         """Return what Redis has as our place."""
-        content: dict[str, Any] = json.loads(self.broker.client().get(CURSOR) or "{}")
-        return content
+        return place_in(self.broker.client())
 
     def document(self) -> dict[str, Any]:
         """Return the status document; nothing if there is none."""
@@ -121,6 +120,19 @@ class Site(NamedTuple):
 def site(disk: SmallDisk, broker: Broker, tmp_path: Path) -> Site:
     """A place for a unit, and its disk."""
     return Site(disk, broker, tmp_path / "unit")
+
+
+def add(client: redis.Redis, word: str) -> str:
+    """Add a durable command to the stream, as anybody could; return its entry's id."""
+    entry = client.xadd(STREAM, {"command": word})
+    assert isinstance(entry, bytes)
+    return entry.decode()
+
+
+def place_in(client: redis.Redis) -> dict[str, Any]:
+    """Return what Redis has as the unit's place; nothing if it has none."""
+    content: dict[str, Any] = json.loads(client.get(CURSOR) or "{}")
+    return content
 
 
 def answer(journal: Journal, entry: str, *, boot: int = 0) -> dict[str, Any]:
@@ -262,6 +274,29 @@ def test_a_lock_that_was_removed_is_taken_anew(site: Site) -> None:
         assert second.wait_exit(20) == 78
         assert f"runs here already (pid {unit.pid})" in second.output()
     unit.close()
+
+
+@pytest.mark.fault("X17")
+def test_a_disk_that_hangs_keeps_nobody_waiting(broker: Broker, journal: Journal, run: Run) -> None:
+    """A durable word is obeyed and answered; the trouble is told, and all is caught up with."""
+    unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
+    wait_listening(unit)
+    unit.wait_state("RUNNING")
+    client = broker.client()
+    first = add(client, "status")
+    wait_until(lambda: place_in(client).get("id") == first, 20, "a place that is kept")
+
+    with writing_halted(unit.pid):
+        entry = add(client, "pause")
+        said = answer(journal, entry)
+        unit.wait_logged("state_file.failed")
+        assert (said["verdict"], said["kept"]) == ("done", False)
+        wait_until(lambda: place_in(client).get("obeyed") == entry, 10, "it to be named")
+        assert place_in(client)["id"] == first
+
+    wait_until(lambda: unit.kept()["cursor"]["id"] == entry, 20, "the disk to catch up")
+    wait_until(lambda: "obeyed" not in place_in(client), 20, "Redis as well")
+    unit.wait_logged("state_file.kept_again")
 
 
 # ---- row 18: files that are none -----------------------------------------------------------------
@@ -623,7 +658,9 @@ def test_a_name_server_that_hangs_delays_no_write(tmp_path: Path) -> None:
         unit.wait_state("RUNNING", 20)
         wait_until(lambda: len(lines(unit, "link.failed")) >= 2, 20, "names to be looked up")
         most = min(32, (os.cpu_count() or 1) + 4)  # asyncio has no more
-        wait_until(lambda: threads(unit) >= most + OURS, 60, "all of asyncio's threads to wait")
+        wait_until(
+            lambda: len(threads(unit.pid)) >= most + OURS, 60, "all of asyncio's threads to wait"
+        )
         began = unit.kept()["last_event"]
         words = ["send", "pause", "--socket", str(tmp_path / "unit"), "--wait"]
         send = subprocess.Popen(
@@ -641,8 +678,3 @@ def test_a_name_server_that_hangs_delays_no_write(tmp_path: Path) -> None:
 
 OURS = 2
 """The threads of a daemon that doesn't wait for names: the loop's, and the state file's."""
-
-
-def threads(unit: Program) -> int:
-    """Return how many threads a daemon has."""
-    return len(os.listdir(f"/proc/{unit.pid}/task"))

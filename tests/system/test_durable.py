@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
+import json
 import signal
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
 
 from tests.conftest import Run
-from tests.tools import Broker, Journal, Program, wait_until
+from tests.tools import Broker, Journal, Process, Program, wait_until
+from tests.tools.halt import writing_halted
 
 
 def test_goal_and_place_are_on_the_disk_before_anybody_is_told(broker: Broker, run: Run) -> None:
@@ -31,56 +34,60 @@ def test_goal_and_place_are_on_the_disk_before_anybody_is_told(broker: Broker, r
             )
 
 
-def on_a_hanging_disk(broker: Broker, run: Run) -> Program:
-    """Return a unit in READY whose next write hangs: whoever opens a pipe waits for its reader."""
+@contextmanager
+def on_a_hanging_disk(broker: Broker, run: Run) -> Iterator[Program]:
+    """Give a unit in READY, with nothing to write; writes hang until the context ends."""
     unit = run("tests.workers:obedient", broker.url)
     unit.wait_logged("link.up", link="hears")
     unit.wait_state("READY")
-    wait_until(lambda: list(unit.directory.rglob("unit.json")), 5, "the state file")
-    pipe = next(unit.directory.rglob("unit.json")).with_suffix(".new")
-    wait_until(lambda: is_pipe(pipe), 5, "it to be written, and renamed")
-    return unit
+    first = add(broker, "status")
+    wait_until(lambda: place(broker) == first, 5, "the place, which is on the disk then")
+    with writing_halted(unit.pid):
+        yield unit
 
 
-def is_pipe(path: Path) -> bool:
-    """Make a named pipe there, if nothing else is there now; tell whether it is one."""
-    with contextlib.suppress(FileExistsError):
-        os.mkfifo(path)
-    return path.is_fifo()
-
-
-def test_the_place_in_redis_is_never_ahead_of_the_disk(broker: Broker, run: Run) -> None:
-    """Killed in between, the next daemon would take for read what nobody has obeyed."""
-    unit = on_a_hanging_disk(broker, run)
-    client, before = broker.client(), []
-
-    entry = client.xadd("statusd:commands", {"command": "start"})
-
-    def is_obeyed() -> bool:
-        place = client.get("statusd:cursor:{unit}") or b""
-        obeyed = unit.logged("state.changed", new="RUNNING") is not None
-        before.extend([] if obeyed else [place])
-        return obeyed
-
+def add(broker: Broker, word: str) -> str:
+    """Add a durable command to the stream; return its entry's id."""
+    entry = broker.client().xadd("statusd:commands", {"command": word})
     assert isinstance(entry, bytes)
-    wait_until(is_obeyed, 5, "the start, half a second late")
-    assert before
-    assert not any(entry in place for place in before)
-    wait_until(lambda: entry in (client.get("statusd:cursor:{unit}") or b""), 5, "the place")
+    return entry.decode()
+
+
+def place(broker: Broker) -> str:
+    """Return how far the unit has come, as Redis has it; empty if it has nothing."""
+    content = json.loads(broker.client().get("statusd:cursor:{unit}") or "{}")
+    return str(content.get("id", ""))
+
+
+@pytest.mark.fault("X17")
+def test_the_place_in_redis_is_never_ahead_of_the_disk(broker: Broker, run: Run) -> None:
+    """Killed in between, the next daemon would take for read what it couldn't find anywhere."""
+    with on_a_hanging_disk(broker, run) as unit:
+        before = place(broker)
+        entry = add(broker, "start")
+        unit.wait_logged("state.changed", new="RUNNING")  # half a second late
+        unit.wait_logged("state_file.failed")
+        assert place(broker) == before
+
+    wait_until(lambda: place(broker) == entry, 5, "the place")
+    assert unit.kept()["cursor"]["id"] == entry
 
 
 def test_a_disk_that_hangs_holds_up_neither_command_nor_end(broker: Broker, run: Run) -> None:
     """Half a second is granted to it, and a second at the end."""
-    unit = on_a_hanging_disk(broker, run)
+    with on_a_hanging_disk(broker, run) as unit:
+        add(broker, "start")
+        broker.client().publish("mychannel", "pause")
 
-    broker.client().xadd("statusd:commands", {"command": "start"})
-    broker.client().publish("mychannel", "pause")
-
-    unit.wait_state("PAUSED")
-    assert [line["new"] for line in unit.log() if line["event"] == "state.changed"] == [
-        "READY",
-        "RUNNING",
-        "PAUSED",
-    ]
-    unit.signal(signal.SIGTERM)
-    assert unit.wait_exit(8) == 0
+        unit.wait_state("PAUSED")
+        assert [line["new"] for line in unit.log() if line["event"] == "state.changed"] == [
+            "READY",
+            "RUNNING",
+            "PAUSED",
+        ]
+        daemon = Process.of(unit.pid)
+        assert daemon is not None
+        unit.signal(signal.SIGTERM)
+        unit.wait_state("END")
+        wait_until(lambda: not daemon.is_alive(), 8, "its end")
+    assert unit.wait_exit(1) == 0

@@ -867,9 +867,10 @@ class Daemon:
         If we were killed now, the next daemon would answer what it finds open in the state file.
         """
         if verdict.is_final and self._is_open(verdict):
-            self._held.append(verdict)
             self._save = True
-            return
+            if not self._trouble:  # a disk in trouble isn't waited for
+                self._held.append(verdict)
+                return
         self._tell_verdict(verdict, {"status": self._document()} if document else None)
 
     def _state_written(self, number: int) -> None:
@@ -886,7 +887,7 @@ class Daemon:
         """Give the verdicts that no successor could give any more; the file has them until sent."""
         held, self._held = self._held, []
         for verdict in held:
-            if self._is_open(verdict) and not self._trouble:  # a disk that hangs isn't waited for
+            if self._is_open(verdict) and not self._trouble:
                 self._held.append(verdict)
             else:
                 lines = self._tell_verdict(verdict, None, awaited=True)

@@ -34,7 +34,7 @@ PAUSE_S = 0.05
 AGAIN_S = 1.0
 """A write that has failed is tried again after this time."""
 LATE_S = 0.4
-"""A write that takes longer is a trouble."""
+"""What takes longer to be on the disk is a trouble."""
 CLOSE_S = 1.0
 """So long the last write may take, in seconds."""
 _CURE = "look at it, then move it away or start with --fresh"
@@ -119,7 +119,7 @@ class StateFile:
     @property
     def trouble(self) -> str:
         """Why what there is to keep can't be kept, in words; empty if it is kept."""
-        late_s = self._writer.busy_s()
+        late_s = self._writer.waits_s()
         if late_s > LATE_S and not self._failed:
             return f"{self.path}: the disk hasn't taken it for {late_s:.1f} s"
         return self._failed
@@ -212,7 +212,7 @@ class _Writer:
         self._next: _Job | None = None
         self._unreported: list[_Job] = []
         """What is being written, or was, and the loop hasn't taken that in."""
-        self._began = self._not_before = 0.0
+        self._since = self._not_before = 0.0
         self._is_urgent = self._is_closed = False
         threads.start(self._write_on, f"state of {name}")
 
@@ -220,6 +220,7 @@ class _Writer:
         """Have it written, in the place of an older one that waits still."""
         with self._changed:
             self._next = job
+            self._since = self._since or time.monotonic()
             self._is_urgent |= now
             self._changed.notify()
 
@@ -246,10 +247,10 @@ class _Writer:
         with self._changed:
             self._unreported.remove(job)
 
-    def busy_s(self) -> float:
-        """Return for how long the present write has taken, in seconds; 0 without any."""
-        began = self._began
-        return time.monotonic() - began if began else 0.0
+    def waits_s(self) -> float:
+        """Return for how long something has waited to be on the disk, in seconds; 0: it is."""
+        since = self._since
+        return time.monotonic() - since if since else 0.0
 
     # ---- the thread --------------------------------------------------------------------------
 
@@ -271,7 +272,7 @@ class _Writer:
             while not self._is_closed:
                 wait_s = 0.0 if self._is_urgent else self._not_before - time.monotonic()
                 if self._next is not None and wait_s <= 0:
-                    self._is_urgent, self._began = False, time.monotonic()
+                    self._is_urgent = False
                     job, self._next = self._next, None
                     self._unreported.append(job)
                     return job
@@ -280,10 +281,11 @@ class _Writer:
 
     def _put_down(self, job: _Job, *, again: bool) -> None:
         with self._changed:
-            self._began = 0.0
-            self._not_before = time.monotonic() + (AGAIN_S if again else PAUSE_S)
+            now = time.monotonic()
+            self._not_before = now + (AGAIN_S if again else PAUSE_S)
             if again and self._next is None:
                 self._next = job
+            self._since = now if self._next is not None else 0.0
 
 
 class _Lock:
