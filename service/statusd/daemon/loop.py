@@ -1014,7 +1014,8 @@ class Daemon:
         history, commands, names = self._history.trouble, self._commands.trouble, self._parts.names
         found = {names.history: history, names.commands: commands}
         disk = self._parts.state_file.trouble
-        return [*filter(None, (disk,)), *(f"{key}: {why}" for key, why in found.items() if why)]
+        unkept = [f"nothing is kept: {disk}"] if disk else []
+        return [*unkept, *(f"{key}: {why}" for key, why in found.items() if why)]
 
     # ---- complaints --------------------------------------------------------------------------
 
