@@ -32,8 +32,8 @@ STREAM = "statusd:commands"
 CURSOR = "statusd:cursor:{unit}"
 DOCUMENT = "statusd:status:{unit}"
 OWN_DISK = pytest.mark.skipif(bool(SmallDisk.why_not()), reason=SmallDisk.why_not())
-STRANGER = 54321
-"""A user who has no other process: limits on processes count all of a user's."""
+STRANGER = 100_000 + os.getpid() % 100_000
+"""A user who has no other process, also of tests beside us: a limit counts all of a user's."""
 
 
 # ---- row 5: a disk that takes nothing ----------------------------------------------------------
