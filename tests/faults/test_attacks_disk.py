@@ -7,6 +7,7 @@ ends a daemon.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -32,8 +33,8 @@ STREAM = "statusd:commands"
 CURSOR = "statusd:cursor:{unit}"
 DOCUMENT = "statusd:status:{unit}"
 OWN_DISK = pytest.mark.skipif(bool(SmallDisk.why_not()), reason=SmallDisk.why_not())
-STRANGER = 100_000 + os.getpid() % 100_000
-"""A user who has no other process, also of tests beside us: a limit counts all of a user's."""
+_users = itertools.count(100_000 + os.getpid() % 20_000 * 20)
+"""Users who have no other process, nor a dead one that nobody has buried: a limit counts all."""
 
 
 # ---- row 5: a disk that takes nothing ----------------------------------------------------------
@@ -513,15 +514,15 @@ def test_a_password_file_that_becomes_none_stops_nobody(
 # ---- row 23: no process, no thread, no name server -----------------------------------------------
 
 
-def as_stranger(folder: Path) -> tuple[str, ...]:
+def as_stranger(folder: Path, user: int) -> tuple[str, ...]:
     """Return what makes a user of a program who has no other process; he may work in ``folder``.
 
     He keeps the right to read and write everybody's files, which the limit isn't about.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    os.chown(folder, STRANGER, STRANGER)
+    os.chown(folder, user, user)
     rights = ("--inh-caps", "+dac_override", "--ambient-caps", "+dac_override")
-    who = ("--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups")
+    who = ("--reuid", str(user), "--regid", str(user), "--clear-groups")
     return ("setpriv", *who, *rights)
 
 
@@ -533,7 +534,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="to become somebody else 
 def test_without_a_thread_for_the_state_file_nothing_starts(tmp_path: Path) -> None:
     """78, and the limit is named: a daemon that can keep nothing would be no help."""
     folder = tmp_path / "unit"
-    below = (*as_stranger(folder), "prlimit", "--nproc=1:1")
+    below = (*as_stranger(folder, next(_users)), "prlimit", "--nproc=1:1")
     toml = settings("tests.workers:obedient", f"redis://127.0.0.1:{free_port()}")
 
     with Program(toml, directory=folder, below=below) as unit:
@@ -555,7 +556,7 @@ def test_a_daemon_lives_with_no_more_than_its_own_two_threads(
     by_name = broker.url.replace("127.0.0.1", "localhost")
     toml = settings("", by_name, goal="RUNNING")
     toml["worker"] = JOB
-    below = (*as_stranger(folder), "prlimit", f"--nproc={OURS}:1000")
+    below = (*as_stranger(folder, next(_users)), "prlimit", f"--nproc={OURS}:1000")
     with Program(toml, directory=folder, below=below) as unit:
         wait_until(lambda: not_started(unit), 20, "a worker that can't be started")
         wait_until(lambda: threadless(unit), 20, "a name that can't be looked up")
@@ -575,7 +576,7 @@ def test_a_limit_on_processes_stops_no_write(broker: Broker, tmp_path: Path) -> 
     folder = tmp_path / "unit"
     toml = settings("", broker.url, goal="RUNNING")
     toml["worker"] = JOB
-    with Program(toml, directory=folder, below=as_stranger(folder)) as unit:
+    with Program(toml, directory=folder, below=as_stranger(folder, next(_users))) as unit:
         wait_listening(unit)
         unit.wait_state("RUNNING")
         limit_processes(unit, 1)
@@ -596,7 +597,7 @@ def test_output_waits_for_a_thread(broker: Broker, tmp_path: Path) -> None:
     folder = tmp_path / "unit"
     toml = settings("", broker.url, goal="RUNNING")
     toml["worker"] = {**JOB, "command": ["sh", "-c", "read x < go; echo said; exec sleep 1000"]}
-    below = as_stranger(folder)
+    below = as_stranger(folder, next(_users))
     os.mkfifo(folder / "go")
     with Program(toml, directory=folder, below=below) as unit:
         wait_listening(unit)
@@ -619,7 +620,8 @@ def not_started(unit: Program) -> bool:
 
 def limit_processes(unit: Program, most: int) -> None:
     """Let a unit's user have so many processes and threads; he may ask for that himself."""
-    who = ["setpriv", "--reuid", str(STRANGER), "--regid", str(STRANGER), "--clear-groups"]
+    user = str(Path(f"/proc/{unit.pid}").stat().st_uid)
+    who = ["setpriv", "--reuid", user, "--regid", user, "--clear-groups"]
     limit = ["prlimit", "--pid", str(unit.pid), f"--nproc={most}:"]
     subprocess.run([*who, *limit], check=True, timeout=10)
 

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.tools.waiting import wait_until
+
+IDLE_S = 0.3
 _SEIZE, _INTERRUPT, _DETACH = 0x4206, 0x4207, 17
 _WALL = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -25,6 +30,7 @@ def writing_halted(daemon: int) -> Iterator[None]:
     A process that ends meanwhile is a zombie until then: its last thread is ours to bury.
     """
     thread = threads(daemon)[1]  # the first that it has started
+    _wait_idle(daemon, thread)
     try:
         _ptrace(_SEIZE, thread)
     except PermissionError as error:
@@ -43,6 +49,22 @@ def writing_halted(daemon: int) -> Iterator[None]:
 def threads(pid: int) -> list[int]:
     """Return the threads of a process, in the order in which they began."""
     return sorted(int(name) for name in os.listdir(f"/proc/{pid}/task"))
+
+
+def _wait_idle(pid: int, thread: int) -> None:
+    """Return when it has done nothing for a while: halted at work, it may hold what others need."""
+    file = Path(f"/proc/{pid}/task/{thread}/status")
+    seen, since = "", time.monotonic()
+
+    def is_idle() -> bool:
+        nonlocal seen, since
+        rows = file.read_text(encoding="utf-8").splitlines()
+        switches = "".join(row for row in rows if "ctxt_switches" in row or row.startswith("State"))
+        if switches != seen or "S (sleeping)" not in switches:
+            seen, since = switches, time.monotonic()
+        return time.monotonic() - since > IDLE_S
+
+    wait_until(is_idle, 15, "a thread to be idle")
 
 
 def _ptrace(request: int, thread: int) -> None:
