@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from statusd import doctor
+from statusd.cli import doctor as verb
 from tests.conftest import BROKERS, Run, settings
 from tests.system.commands import statusd
 from tests.tools import Broker, free_port, to_toml, wait_until
@@ -233,7 +234,8 @@ def test_somebody_else_listens_there(says: bytes, tmp_path: Path) -> None:
 
 def test_the_page_lists_what_is_asked() -> None:
     """And nothing else: every subject of a finding, as it stands in the sources."""
-    sources = "".join(file.read_text("utf-8") for file in Path(doctor.__path__[0]).glob("*.py"))
+    files = [*Path(doctor.__path__[0]).glob("*.py"), Path(verb.__file__)]
+    sources = "".join(file.read_text("utf-8") for file in files)
     asked = set(re.findall(r'\b(?:ok|unknown|warning|error|folder)\(\s*"(\w+)"', sources))
     asked |= set(re.findall(r'^ *(?:ABOUT|about)(?:, name)? = "(\w+)"', sources, re.M))
     rows = re.findall(
