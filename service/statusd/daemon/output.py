@@ -93,13 +93,12 @@ class Sink:
     def _start(self) -> None:
         """Start the thread; if there is none to be had, try again later, and let things wait."""
         self._loop, self._starting = asyncio.get_running_loop(), None
+        self.trouble = ""  # before it starts: from then on it tells its own
         try:
             self._thread = threads.start(self._write_on, self.name)
         except OSError as error:
             self.trouble = str(error.strerror)
             self._starting = self._loop.call_later(STUCK_S, self._start)
-        else:
-            self.trouble = ""
 
     def when_room(self, waiter: Callable[[], None]) -> None:
         """Have ``waiter`` called on the loop, once, when there is room again."""
