@@ -8,10 +8,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing would cost every worker time and memory
 if TYPE_CHECKING:
-    from statusd.async_fleet import AsyncFleet as AsyncFleet
     from statusd.core.lifecycle import Request as Request
     from statusd.core.lifecycle import State as State
-    from statusd.fleet import Fleet as Fleet
+    from statusd.fleet.async_fleet import AsyncFleet as AsyncFleet
+    from statusd.fleet.fleet import Fleet as Fleet
     from statusd.worker.api import Worker as Worker
     from statusd.worker.attach import AttachError as AttachError
     from statusd.worker.attach import attach as attach
@@ -28,9 +28,9 @@ __all__ = [
 ]
 
 _HOMES = {
-    "AsyncFleet": "statusd.async_fleet",
+    "AsyncFleet": "statusd.fleet.async_fleet",
     "AttachError": "statusd.worker.attach",
-    "Fleet": "statusd.fleet",
+    "Fleet": "statusd.fleet.fleet",
     "Request": "statusd.core.lifecycle",
     "State": "statusd.core.lifecycle",
     "Worker": "statusd.worker.api",

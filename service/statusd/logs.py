@@ -103,9 +103,14 @@ def shows(level: str) -> bool:
     return LEVELS[level] >= _level
 
 
+def get(**fields: Any) -> Any:
+    """Return a logger, each line of which says ``fields`` too."""
+    return structlog.get_logger(**fields)
+
+
 def warn(event: str, **fields: Any) -> None:
     """Log a warning, for those who have no other business with the log."""
-    structlog.get_logger().warning(event, **fields)
+    get().warning(event, **fields)
 
 
 def changed(change: Change, more: Mapping[str, Any], seq: int, at: str) -> None:
@@ -118,7 +123,7 @@ def changed(change: Change, more: Mapping[str, Any], seq: int, at: str) -> None:
     said = {key: more[key] for key in ("by", "reason", "id") if key in more} if more else {}
     if _output is None or not _is_json:
         fields = _shown(change) | said | {"run": change.run, "seq": seq}
-        structlog.get_logger().info("state.changed", **fields)
+        get().info("state.changed", **fields)
     elif shows("info"):
         shown = _escape(None, "", said).items()
         text = "".join([f'"{key}": {json.dumps(value)}, ' for key, value in shown])

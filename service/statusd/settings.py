@@ -13,7 +13,6 @@ import re
 import shlex
 import signal
 from collections.abc import Iterator, Mapping
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,7 +28,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from statusd import lifecycles
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part
 from statusd.core.messages import nearest
@@ -37,8 +35,10 @@ from statusd.core.policy import Policy, Restart
 from statusd.core.status import Status
 from statusd.core.telling import Telling, cure
 from statusd.core.unit import Identity
-from statusd.lifecycles import Source
-from statusd.reading import Unfit, opened, read_words
+from statusd.environment_file import environment_of
+from statusd.lifecycles import load as lifecycles
+from statusd.lifecycles.load import Source
+from statusd.reading import Unfit, opened
 from statusd.wire.address import Address, parse_url, with_credentials
 from statusd.wire.listen import Listen, parse_listen
 from statusd.wire.names import default_name, is_pattern
@@ -545,29 +545,6 @@ def _goal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
     elif status.goal not in goals:
         text = f"this program works from its start, and {home.name} asks it to wait"
         yield f"{source.place(('worker', 'command'))}: {text}: {cure(home)}"
-
-
-def environment_of(file: Path) -> dict[str, str]:
-    """Return the variables of an environment file: lines ``NAME=value``.
-
-    Raises:
-        ConfigError: it can't be read, or a line is no such thing.
-    """
-    from dotenv import dotenv_values
-
-    try:
-        text = read_words(file.resolve(strict=True))
-    except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{file}: not UTF-8") from None
-    found = dotenv_values(stream=StringIO(text), interpolate=False)
-    for name, value in found.items():
-        if value is None:  # it may be a secret: the file of a password, say
-            rows = text.splitlines()
-            number = next((n for n, row in enumerate(rows, 1) if row.split()[-1:] == [name]), 1)
-            raise ConfigError(f"{file}:{number}: a line is NAME=value")
-    return {name: value for name, value in found.items() if value is not None}
 
 
 # ---- mistakes --------------------------------------------------------------------------------

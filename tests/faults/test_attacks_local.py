@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from statusd.fleet import Fleet
+from statusd.fleet.fleet import Fleet
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.system.test_attach import Start, start  # noqa: F401  # `start` is a fixture

@@ -16,7 +16,7 @@ import redis
 from statusd.core.place import NOWHERE, Place
 from statusd.core.unit import Identity
 from statusd.daemon.commands import CommandStream
-from statusd.daemon.presence import Presence
+from statusd.unit.presence import Presence
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import Names

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from statusd.fleet import Fleet, Report
+from statusd.fleet.fleet import Fleet, Report
 from tests.conftest import settings
 from tests.tools import Broker, Journal, Program, Publisher, check, wait_until
 

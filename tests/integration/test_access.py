@@ -13,7 +13,7 @@ import redis
 import trustme
 
 from statusd.core.errors import Unavailable
-from statusd.fleet import Fleet
+from statusd.fleet.fleet import Fleet
 from statusd.wire.address import parse_url, with_credentials
 from statusd.wire.dial import Dial
 from tests.conftest import BROKERS, Run

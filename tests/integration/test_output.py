@@ -15,7 +15,7 @@ from typing import Self
 
 import pytest
 
-from statusd.daemon.output import LONGEST_LINE, MAX_WAITING, Relay, Sink, pieces
+from statusd.supervision.output import LONGEST_LINE, MAX_WAITING, Relay, Sink, pieces
 
 RUN = 7
 TAG = b"run 7 | "

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statusd.contract import VerdictKind
-from statusd.core import records
 from statusd.core.errors import BadMessage
 from statusd.core.messages import parse
+from statusd.fleet import records
 from tests.conftest import Run
 from tests.tools import Broker, Journal, wait_until
 from tests.tools.contract import FOLDER, KINDS, schema, text

@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from statusd.async_fleet import AsyncFleet
 from statusd.core.errors import ConfigError
-from statusd.fleet import Fleet, Report
+from statusd.fleet.async_fleet import AsyncFleet
+from statusd.fleet.fleet import Fleet, Report
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, Proxy, environment, wait_until

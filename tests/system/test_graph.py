@@ -14,8 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from statusd.core import drawing
 from statusd.core.lifecycle import BUILT_IN
+from statusd.lifecycles import drawing
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, free_port, wait_until

@@ -23,7 +23,7 @@ import pytest
 
 from statusd.cli import VERBS
 from statusd.core.messages import parse
-from statusd.fleet import Fleet
+from statusd.fleet.fleet import Fleet
 from statusd.settings import Settings
 from tests.conftest import Run
 from tests.system.commands import statusd

@@ -1,4 +1,4 @@
-"""Tests of `statusd.core.ballot`: who was there, who has answered, who is silent or lost."""
+"""Tests of `statusd.fleet.ballot`: who was there, who has answered, who is silent or lost."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from statusd.core.ballot import (
+from statusd.core.messages import EVERYBODY, Target
+from statusd.fleet.ballot import (
     LOST,
     SILENT,
     UNREADABLE,
@@ -18,7 +19,6 @@ from statusd.core.ballot import (
     asked,
     read_fleet,
 )
-from statusd.core.messages import EVERYBODY, Target
 
 
 def entry(boot: int = 5, *, left: bool = False) -> str:

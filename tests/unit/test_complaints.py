@@ -1,4 +1,4 @@
-"""Tests of `statusd.daemon.complaints`: how often the same trouble is logged."""
+"""Tests of `statusd.complaints`: how often the same trouble is logged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import structlog
 
-from statusd.daemon.complaints import MOST_S, Complaints
+from statusd.complaints import MOST_S, Complaints
 
 
 class Day:

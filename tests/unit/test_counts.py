@@ -1,10 +1,10 @@
-"""Tests of `statusd.daemon.counts`: what is counted, and what of it counts."""
+"""Tests of `statusd.unit.counts`: what is counted, and what of it counts."""
 
 from __future__ import annotations
 
 from statusd.core.messages import Verdict, to_json
 from statusd.core.unit import Death, Fate
-from statusd.daemon.counts import CAUSES, Counts, Histogram
+from statusd.unit.counts import CAUSES, Counts, Histogram
 
 
 def test_a_value_is_counted_where_it_fits_first() -> None:

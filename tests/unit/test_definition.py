@@ -1,4 +1,4 @@
-"""Tests of `statusd.core.definition` and `soundness`: what is read, and every mistake by name."""
+"""Tests of `statusd.lifecycles.definition` and `soundness`: what is read, what is wrong."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statusd.core import events as ev
-from statusd.core.definition import BadLifecycle, define
 from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Who
 from statusd.core.words import Kind, compile_table
+from statusd.lifecycles.definition import BadLifecycle, define
 from tests.unit.histories import Story
 from tests.unit.lives import lifecycles
 

@@ -89,8 +89,8 @@ def test_threads_only_move_bytes() -> None:
     users = users_of(THREADS)
 
     assert users.keys() <= {
-        *("daemon/output.py", "daemon/state_file.py", "daemon/threads.py"),
-        *("async_fleet.py", "wire/link.py", *WITH_LOCKS),
+        *("supervision/output.py", "unit/state_file.py", "threads.py"),
+        *("fleet/async_fleet.py", "wire/link.py", *WITH_LOCKS),
     }
     for file in WITH_LOCKS:
         assert users.pop(file) == {"_thread"}

@@ -1,4 +1,4 @@
-"""Tests of `statusd.core.drawing`: what is drawn of a lifecycle, and that the texts say it."""
+"""Tests of `statusd.lifecycles.drawing`: what is drawn, what it says."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from dataclasses import replace
 
 import pytest
 
-from statusd.core.drawing import Arrow, Drawing, Node, dot, draw, mermaid
 from statusd.core.lifecycle import BUILT_IN, Deadline, Guard, Lifecycle, Part, Row, Who, supervision
+from statusd.lifecycles.drawing import Arrow, Drawing, Node, dot, draw, mermaid
 
 FIXED = ("BACKOFF", "FAILED", "ENDING", "END")
 A, W, D = Who.ANYONE, Who.WORKER, Who.DAEMON
@@ -352,7 +352,7 @@ def test_quotes_and_backslashes_are_escaped_in_dot() -> None:
 # ---- the same, always ----------------------------------------------------------------------------
 
 _PROGRAM = """\
-from statusd.core import drawing
+from statusd.lifecycles import drawing
 from statusd.core.lifecycle import BUILT_IN
 print(drawing.mermaid(BUILT_IN, "READY"), drawing.dot(BUILT_IN, "READY"))
 """

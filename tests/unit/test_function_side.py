@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from statusd.core import events as ev
-from statusd.daemon.function_side import FunctionSide
-from statusd.daemon.sides import Spec
+from statusd.supervision.function_side import FunctionSide
+from statusd.supervision.sides import Spec
 from statusd.worker.board import SEEN, STATE, Board
 
 STATES = ("INIT", "READY", "RUNNING", "PAUSED")

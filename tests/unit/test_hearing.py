@@ -10,7 +10,7 @@ import pytest
 from statusd.core import events as ev
 from statusd.core.status import Status
 from statusd.core.unit import Identity
-from statusd.daemon.hearing import Hearing
+from statusd.unit.hearing import Hearing
 from statusd.wire.names import Names
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from statusd.daemon.presence import Holder
 from statusd.doctor.findings import Level
 from statusd.doctor.local import folder, judge, lives_here, runtime, secrets, service_manager, units
 from statusd.settings import Settings
+from statusd.unit.presence import Holder
 
 SHOWN = """\
 Type=notify-reload

@@ -1,10 +1,10 @@
-"""Tests of `statusd.daemon.outages`: one gap for each outage."""
+"""Tests of `statusd.unit.outages`: one gap for each outage."""
 
 from __future__ import annotations
 
 from statusd.core.events import Gapped
 from statusd.core.unit import Deaf
-from statusd.daemon.outages import Outages
+from statusd.unit.outages import Outages
 
 NOTHING = ("", 0, 0)
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from statusd.core import events as ev
-from statusd.core.definition import define
 from statusd.core.lifecycle import Lifecycle, Request
 from statusd.core.telling import Telling
 from statusd.core.unit import Memory
 from statusd.core.words import Kind, compile_table
+from statusd.lifecycles.definition import define
 from tests.unit.histories import Story, answers, events, only, said, steps
 
 READY_MADE = {

@@ -1,4 +1,4 @@
-"""Tests of `statusd.daemon.presence`: claims, without a broker."""
+"""Tests of `statusd.unit.presence`: claims, without a broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hiredis import ReplyError
 
 from statusd.core.outbox import Line, Outbox
 from statusd.core.unit import Identity
-from statusd.daemon.presence import Holder, Presence
+from statusd.unit.presence import Holder, Presence
 from statusd.wire.names import Names
 
 ME = Identity("a", boot=7)

@@ -26,38 +26,48 @@ ARROWS = {
     "core": {"core"},
     "private": {"core"},
     "reading": {"reading"},
+    "threads": {"threads"},
+    "environment_file": {"reading", "core"},
+    "logs": {"logs", "core"},
+    "complaints": {"logs", "core"},
     "wire": {"wire", "private", "reading", "core"},
     "worker": {"worker"},
-    "toml_lines": {"toml_lines"},
-    "lifecycles": {"lifecycles", "toml_lines", "reading", "core"},
-    "settings": {"settings", "lifecycles", "wire", "private", "reading", "core"},
-    "logs": {"logs", "core"},
+    "lifecycles": {"lifecycles", "reading", "core"},
+    "settings": {
+        *("settings", "lifecycles", "environment_file", "wire", "private", "reading", "core"),
+    },
     "contract": {"contract"},
     "fleet": {"fleet", "wire", "private", "core"},
-    "async_fleet": {"fleet", "wire", "core"},
-    "daemon": {
-        *("daemon", "worker", "settings", "lifecycles", "logs", "wire", "private", "reading"),
+    "supervision": {
+        *("supervision", "worker", "logs", "environment_file", "threads", "private", "reading"),
         "core",
     },
-    "doctor": {"doctor", "daemon", "settings", "wire", "private", "core"},
+    "unit": {
+        *("unit", "supervision", "complaints", "logs", "threads", "private", "reading", "wire"),
+        "core",
+    },
+    "daemon": {
+        *("daemon", "unit", "supervision", "settings", "lifecycles", "complaints", "logs"),
+        *("threads", "worker", "wire", "private", "reading", "core"),
+    },
+    "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "wire", "private", "core"},
     "cli": {
-        *("cli", "doctor", "daemon", "fleet", "settings", "lifecycles", "logs", "wire"),
-        *("private", "reading", "core"),
-        "toml_lines",  # the lean verbs look into settings without validating them
+        *("cli", "doctor", "daemon", "supervision", "fleet", "settings", "lifecycles", "logs"),
+        *("wire", "private", "reading", "core"),
     },
     "examples": {"statusd"},
     "__main__": {"cli"},
-    "statusd": {"core", "worker", "fleet", "async_fleet"},
+    "statusd": {"core", "worker", "fleet"},
 }
 """Room -> the rooms it may import. ``statusd`` is the package itself: nothing but lazy names."""
 
 LIBRARIES = {
     "pydantic_settings": {"settings"},
     "pydantic": {"settings", "daemon"},
-    "structlog": {"daemon", "logs"},
+    "structlog": {"logs"},
     "transitions": {"core"},
-    "dotenv": {"settings"},
-    "hiredis": {"wire", "daemon", "doctor"},
+    "dotenv": {"environment_file"},
+    "hiredis": {"wire", "unit", "daemon", "doctor"},
     "pygraphviz": {"cli"},
     "prometheus_client": {"daemon"},
     "redis": {"cli"},

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from statusd.daemon import proc, reach
-from statusd.daemon.worker_file import Left, WorkerFile
+from statusd.supervision import proc, reach
+from statusd.supervision.worker_file import Left, WorkerFile
 from statusd.worker import wrapper
 from tests.tools import Process, wait_until
 from tests.tools.processes import descendants

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statusd import contract
-from statusd.core import records
 from statusd.core.bounds import Unreadable
+from statusd.fleet import records
 
 WHOLE: dict[str, dict[str, Any]] = {
     "document": {

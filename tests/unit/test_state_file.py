@@ -15,7 +15,7 @@ import pytest
 from statusd.core.errors import Unavailable
 from statusd.core.messages import Command
 from statusd.core.unit import Deaf, Memory
-from statusd.daemon.state_file import StateFile
+from statusd.unit.state_file import StateFile
 
 EVENT = '{"event":"5-9","name":"unit"}'
 FULL = Memory(
@@ -144,7 +144,7 @@ def test_what_is_no_state_file_is_left_alone(content: bytes, tmp_path: Path) -> 
 def test_a_second_process_is_refused(tmp_path: Path) -> None:
     """With the pid of the first; as soon as that is gone, the name is free."""
     program = (
-        "import sys, pathlib; from statusd.daemon.state_file import StateFile\n"
+        "import sys, pathlib; from statusd.unit.state_file import StateFile\n"
         "import asyncio\n"
         "async def live():\n"
         "    file = StateFile(pathlib.Path(sys.argv[1]), 'unit')\n"

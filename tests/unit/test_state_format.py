@@ -19,10 +19,10 @@ from statusd.core.errors import Unavailable
 from statusd.core.messages import Answer, Command, Verdict
 from statusd.core.place import Place
 from statusd.core.unit import Deaf, Memory
-from statusd.daemon import state_format
-from statusd.daemon.state_file import StateFile
-from statusd.daemon.voice import Voice, as_said
-from statusd.daemon.worker_file import WorkerFile
+from statusd.supervision.worker_file import WorkerFile
+from statusd.unit import state_format
+from statusd.unit.state_file import StateFile
+from statusd.unit.voice import Voice, as_said
 from statusd.wire.names import Names
 from statusd.worker import wrapper
 

@@ -1,4 +1,4 @@
-"""Tests of `statusd.toml_lines`: the line of every key and element, against tomllib."""
+"""Tests of `statusd.lifecycles.toml_lines`: the line of every key and element, against tomllib."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statusd.toml_lines import Path, line_of, lines
+from statusd.lifecycles.toml_lines import Path, line_of, lines
 
 DOCUMENTS: dict[str, tuple[str, dict[Path, int]]] = {
     "nothing": ("", {}),

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from statusd.core import events as ev
-from statusd.core.definition import define
 from statusd.core.messages import Command
 from statusd.core.place import Place
 from statusd.core.telling import Telling
 from statusd.core.unit import Memory
+from statusd.lifecycles.definition import define
 from tests.unit.histories import EPERM, SUDO, Story, answers, events, only, said, steps
 
 WHY = f"{SUDO} {EPERM}"

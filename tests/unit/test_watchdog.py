@@ -1,11 +1,11 @@
-"""Tests of `statusd.daemon.watchdog`: what is silence, and whose fault it is."""
+"""Tests of `statusd.supervision.watchdog`: what is silence, and whose fault it is."""
 
 from __future__ import annotations
 
 import pytest
 
-from statusd.daemon.sides import Pulse
-from statusd.daemon.watchdog import Watchdog, look_every_s
+from statusd.supervision.sides import Pulse
+from statusd.supervision.watchdog import Watchdog, look_every_s
 
 EVERY_S = 0.5
 

@@ -126,8 +126,8 @@ def _table(file: Path | None) -> dict[str, Any]:
     import tomllib
 
     from statusd.core.errors import ConfigError
+    from statusd.lifecycles.toml_lines import mistake
     from statusd.reading import read_words
-    from statusd.toml_lines import mistake
 
     try:
         table = tomllib.loads(read_words(file)).get("redis", {})

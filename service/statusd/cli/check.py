@@ -15,11 +15,11 @@ from pathlib import Path
 
 from statusd.cli import out
 from statusd.cli.files import settings_file
-from statusd.cli.run import find_settings
+from statusd.cli.settings import find_settings
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle, Part
 from statusd.core.messages import nearest
-from statusd.lifecycles import Source, module_places
+from statusd.lifecycles.load import Source, module_places
 from statusd.reading import opened
 from statusd.settings import Settings, load_lifecycle
 

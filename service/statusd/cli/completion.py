@@ -22,7 +22,7 @@ from statusd.cli import EXIT_USAGE, VERBS, complain, out, parser
 if TYPE_CHECKING:
     from shtab import CompleteType
 
-    from statusd.core.ballot import Unit
+    from statusd.fleet.ballot import Unit
 
 SHELLS = ("bash", "zsh", "tcsh")
 TIMEOUT_S = 0.5
@@ -172,7 +172,7 @@ def _units() -> list[Unit]:
     """
     from statusd.cli import broker
     from statusd.cli.files import believed_file
-    from statusd.fleet import Fleet
+    from statusd.fleet.fleet import Fleet
 
     nothing = argparse.Namespace(url=None, file=believed_file(is_here=False), namespace=None)
     address, namespace, _ = broker.find(nothing, looks_around=False)

@@ -13,8 +13,8 @@ from typing import Any
 
 from statusd.cli.demo_screen import WORDS, View
 from statusd.cli.demo_units import COMMON, UNITS, Daemon
-from statusd.core import records
 from statusd.core.bounds import Unreadable
+from statusd.fleet import records
 
 LOOK_S = 0.2
 """How often the status documents are read."""
@@ -24,7 +24,7 @@ class Stage:
     """The units, how they are, and what is done to them."""
 
     def __init__(self, url: str, password_file: Path, daemons: Mapping[str, Daemon]) -> None:
-        from statusd.fleet import Fleet
+        from statusd.fleet.fleet import Fleet
         from statusd.wire.address import parse_url
         from statusd.wire.dial import Dial
         from statusd.wire.names import Names

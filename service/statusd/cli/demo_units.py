@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from statusd.daemon import children
+from statusd.supervision import children
 
 COMMON = "mychannel"
 """The channel that all of them hear, beside one of their own name."""

@@ -47,7 +47,7 @@ exit codes: 0 no error, 1 an error (--strict: or a warning), 78 mistakes in the 
 
 def main(arguments: argparse.Namespace) -> int:
     """Look at this machine, then at the broker."""
-    from statusd.cli.run import find_settings
+    from statusd.cli.settings import find_settings
     from statusd.doctor import broker, findings, local
     from statusd.settings import with_url, without_credentials
     from statusd.wire.address import parse_url

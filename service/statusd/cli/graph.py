@@ -25,10 +25,11 @@ from statusd.cli import (
     out,
 )
 from statusd.cli.files import find_file, settings_file
-from statusd.core import drawing, records
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.core.lifecycle import Lifecycle
+from statusd.fleet import records
+from statusd.lifecycles import drawing
 
 EXIT_CANNOT_WRITE = 73
 """The picture can't be written there (EX_CANTCREAT of sysexits.h)."""

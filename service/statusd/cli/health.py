@@ -13,9 +13,9 @@ from typing import Any
 
 from statusd.cli import complain, out
 from statusd.cli.files import believed_file, settings_file
-from statusd.core import records
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.fleet import records
 from statusd.private import Untrusted
 from statusd.reading import read_words
 from statusd.wire.local import HEALTH, Local, sockets
@@ -118,7 +118,7 @@ def _table(given: Path | None) -> dict[str, Any]:
         return {}
     import tomllib
 
-    from statusd.toml_lines import mistake
+    from statusd.lifecycles.toml_lines import mistake
 
     try:
         return tomllib.loads(read_words(file))

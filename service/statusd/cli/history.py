@@ -9,8 +9,8 @@ from collections.abc import Mapping
 
 from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
 from statusd.core.errors import Unavailable
-from statusd.core.records import EVENT_ID
 from statusd.core.text import shown
+from statusd.fleet.records import EVENT_ID
 
 MOST = 10_000
 
@@ -35,7 +35,7 @@ exit codes: 0 listed, 5 no such unit, 64 not an id or a time, 69 no broker"""
 
 def main(arguments: argparse.Namespace) -> int:
     """List the events, the oldest first."""
-    from statusd.fleet import Fleet
+    from statusd.fleet.fleet import Fleet
 
     since, after = arguments.since or "", ""
     if since and not is_event(since):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from statusd.cli import out
-from statusd.cli.files import default_files, find_file, settings_file
-from statusd.core.errors import ConfigError
+from statusd.cli.files import settings_file
+from statusd.cli.settings import find_settings
 from statusd.core.words import compile_table
 from statusd.settings import Settings, load, with_own_broker
 
@@ -63,28 +63,6 @@ def main(arguments: argparse.Namespace) -> NoReturn:
     with contextlib.suppress(OSError, AttributeError):  # closed, or full: nobody reads it
         sys.stdout.flush()
     os._exit(code)
-
-
-def find_settings(given: Path | None, verb: str) -> tuple[Path | None, Settings]:
-    """Return the settings and the file that they came from.
-
-    Args:
-        given: the file, if somebody has named one.
-        verb: who asks, for the message.
-
-    Raises:
-        ConfigError: there are none, they have mistakes, or may be a stranger's.
-    """
-    file = given or find_file(f"statusd {verb}")
-    try:
-        return file, load(file)
-    except ConfigError as error:
-        if file is None:
-            places = ", ".join(map(str, default_files()))
-            text = f"no settings file given, and none of {places} exists"
-            others = [problem for problem in error.problems if not problem.startswith("settings:")]
-            raise ConfigError(*others, text) from None
-        raise
 
 
 async def _live(settings: Settings, file: Path | None, arguments: argparse.Namespace) -> int:

@@ -19,8 +19,8 @@ from statusd.wire.me import whoami
 from statusd.wire.names import Names
 
 if TYPE_CHECKING:
-    from statusd.core.ballot import Outcome, Report
-    from statusd.fleet import Fleet
+    from statusd.fleet.ballot import Outcome, Report
+    from statusd.fleet.fleet import Fleet
 
 TIMEOUT_S = 5.0
 MOST = 1000
@@ -84,7 +84,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         if not (arguments.wait or arguments.dry_run or asks):
             return _publish(arguments, args, address, namespace)
-        from statusd.fleet import Fleet
+        from statusd.fleet.fleet import Fleet
 
         with Fleet(address, namespace=namespace) as fleet:
             return _ask(arguments, args, fleet, asks=asks)
@@ -199,7 +199,7 @@ def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, a
 def _send_here(arguments: argparse.Namespace, args: dict[str, str]) -> int:
     """Send it to the units of this host, and tell what became of it."""
     from statusd.core.messages import Target
-    from statusd.fleet import Host
+    from statusd.fleet.fleet import Host
 
     wanted = {key: tuple(value) for key, value in _target(arguments).items() if value}
     try:

@@ -17,8 +17,8 @@ from statusd.core.errors import Unavailable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from statusd.core.ballot import Unit
-    from statusd.fleet import Fleet
+    from statusd.fleet.ballot import Unit
+    from statusd.fleet.fleet import Fleet
 
 REFRESH_S = 1.0
 """How often ``--watch`` looks again."""
@@ -47,7 +47,7 @@ exit codes: 0 shown, 5 there is no (such) unit, 64 --forget without NAME, 69 no 
 
 def main(arguments: argparse.Namespace) -> int:
     """Show what there is."""
-    from statusd.fleet import Fleet
+    from statusd.fleet.fleet import Fleet
 
     if arguments.socket is not None:
         return _show_here(arguments)
@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _show_here(arguments: argparse.Namespace) -> int:
-    from statusd.fleet import Host
+    from statusd.fleet.fleet import Host
 
     namespace = arguments.namespace or "statusd"
     try:

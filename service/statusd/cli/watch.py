@@ -34,7 +34,7 @@ exit codes: 64 --since is not NAME=ID, 130 Ctrl-C, 141 nobody reads any more"""
 
 def main(arguments: argparse.Namespace) -> int:
     """Print events until somebody has seen enough."""
-    from statusd.fleet import Fleet
+    from statusd.fleet.fleet import Fleet
 
     since = dict(pair.partition("=")[::2] for pair in arguments.since)
     for name, event in since.items():

@@ -19,6 +19,8 @@ MOST_ID = 2**64 - 1
 MOST_BOOT = 253402300799999
 """The last millisecond that RFC 3339 can write. The boot of somebody else is a time, and there is
 room for later ones above it: an id in a history must still be greater."""
+MOST_RUN = 2**53 - 1
+"""The last number of a run; there is room for more above it."""
 MOST_PID = 2**31 - 1
 """The largest number that a process can have."""
 MOST_KEPT = 4096

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from statusd.daemon.loop import Parts
-    from statusd.daemon.parent import Line
     from statusd.settings import Settings
+    from statusd.supervision.parent import Line
 
 EXIT_CONFIG = 78
 
@@ -36,7 +36,7 @@ def main(argv: list[str]) -> None:
     signals.open_missing()
     signals.catch_early()
     from statusd.core.errors import StatusdError, Unavailable
-    from statusd.daemon.parent import Line
+    from statusd.supervision.parent import Line
     from statusd.worker import child
 
     try:
@@ -92,7 +92,8 @@ async def _live(
     first: dict[str, Any],
 ) -> int:
     from statusd.daemon import signals, wiring
-    from statusd.daemon.parent import Announcer, Parent
+    from statusd.daemon.announcer import Announcer
+    from statusd.supervision.parent import Parent
 
     def adapt(parts: Parts) -> Parts:
         if first.get("goal"):  # what the program says now is newer than what anybody said before

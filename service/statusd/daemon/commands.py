@@ -30,7 +30,7 @@ from statusd.core.place import (
     settle,
 )
 from statusd.core.text import shown
-from statusd.daemon.document import rfc3339
+from statusd.core.times import rfc3339
 from statusd.wire.durable import LENGTH
 from statusd.wire.names import Names
 

@@ -16,8 +16,8 @@ import time
 from pathlib import Path
 
 from statusd.core.errors import ConfigError, Unavailable
-from statusd.daemon import children
 from statusd.private import make_private_directory, opened_directory, read_own, write_own
+from statusd.supervision import children
 from statusd.wire import own_broker
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial

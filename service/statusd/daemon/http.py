@@ -15,10 +15,9 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-import structlog
-
+from statusd import logs
 from statusd.core.errors import Unavailable
-from statusd.daemon.door import AT_ONCE, Door
+from statusd.unit.door import AT_ONCE, Door
 from statusd.wire.listen import Listen
 
 MOST_CONNECTIONS = 32
@@ -31,7 +30,7 @@ ASK_S = 2.0
 READ_S = 5.0
 """So long its answer may take to be read."""
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Reply(NamedTuple):

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import hiredis
-import structlog
 
 from statusd import logs
+from statusd.complaints import EVERY_S, Complaints
 from statusd.core import events as ev
 from statusd.core.errors import BadMessage, StatusdError, Unavailable
 from statusd.core.messages import Command, Verdict, parse
@@ -30,34 +30,34 @@ from statusd.core.place import NOWHERE
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.text import shown
+from statusd.core.times import rfc3339
 from statusd.core.unit import Deaf
-from statusd.daemon import children
 from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary
 from statusd.daemon.commands import CommandStream
-from statusd.daemon.complaints import EVERY_S, Complaints
-from statusd.daemon.counts import Counts
-from statusd.daemon.document import Proof, document, rfc3339
 from statusd.daemon.endpoint import answers
-from statusd.daemon.guard import Guard
-from statusd.daemon.hearing import Hearing
 from statusd.daemon.heartbeat import Turn
-from statusd.daemon.history import History
 from statusd.daemon.http import HttpServer
-from statusd.daemon.local_socket import Client, LocalSocket
 from statusd.daemon.metrics import Sources
-from statusd.daemon.outages import Outages
-from statusd.daemon.output import Sink
-from statusd.daemon.presence import Holder, Presence
-from statusd.daemon.process import Process
 from statusd.daemon.service_manager import ServiceManager
-from statusd.daemon.sides import Spec
 from statusd.daemon.signals import is_hangup
-from statusd.daemon.state_file import StateFile
 from statusd.daemon.steward import Steward
-from statusd.daemon.survivor import Survivor
-from statusd.daemon.voice import BEAT_S, Voice
-from statusd.daemon.watchdog import Watchdog, look_every_s
-from statusd.daemon.worker_file import WorkerFile
+from statusd.supervision import children
+from statusd.supervision.guard import Guard
+from statusd.supervision.output import Sink
+from statusd.supervision.process import Process
+from statusd.supervision.sides import Spec
+from statusd.supervision.survivor import Survivor
+from statusd.supervision.watchdog import Watchdog, look_every_s
+from statusd.supervision.worker_file import WorkerFile
+from statusd.unit.counts import Counts
+from statusd.unit.document import Proof, document
+from statusd.unit.hearing import Hearing
+from statusd.unit.history import History
+from statusd.unit.local_socket import Client, LocalSocket
+from statusd.unit.outages import Outages
+from statusd.unit.presence import Holder, Presence
+from statusd.unit.state_file import StateFile
+from statusd.unit.voice import BEAT_S, Voice
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.listen import Listen
@@ -88,7 +88,7 @@ LINK_S = 30.0
 UNBLOCK_S = 0.05
 """So soon the broker is asked again to end a read that it hadn't come to."""
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Change(NamedTuple):

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from statusd.core.errors import ConfigError
 from statusd.core.messages import Answer
 from statusd.core.status import Status
-from statusd.daemon.counts import CAUSES, Counts, Histogram
-from statusd.daemon.hearing import Hearing
-from statusd.daemon.outages import Outages
-from statusd.daemon.process import Process
-from statusd.daemon.state_file import StateFile
+from statusd.supervision.process import Process
+from statusd.unit.counts import CAUSES, Counts, Histogram
+from statusd.unit.hearing import Hearing
+from statusd.unit.outages import Outages
+from statusd.unit.state_file import StateFile
 from statusd.wire.link import Link, LinkState
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from statusd.core.errors import Unavailable
 from statusd.core.status import Status
 from statusd.core.unit import Identity, Memory
 from statusd.daemon.loop import Change, Daemon, Parts
-from statusd.daemon.output import Sink
 from statusd.daemon.reload import changes, merged
 from statusd.daemon.service_manager import ServiceManager
-from statusd.daemon.sides import Spec
-from statusd.daemon.state_file import StateFile
-from statusd.daemon.worker_file import WorkerFile
-from statusd.lifecycles import module_places
+from statusd.lifecycles.load import module_places
 from statusd.settings import Settings
+from statusd.supervision.output import Sink
+from statusd.supervision.sides import Spec
+from statusd.supervision.worker_file import WorkerFile
+from statusd.unit.state_file import StateFile
 from statusd.wire.link import Link
 from statusd.wire.local import socket_file
 from statusd.wire.names import Names

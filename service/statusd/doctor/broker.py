@@ -10,14 +10,14 @@ from typing import Any
 
 import hiredis
 
-from statusd.core import records
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
-from statusd.daemon.presence import Holder
 from statusd.doctor import advisories, permissions, server
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.doctor.local import lives_here
+from statusd.fleet import records
 from statusd.settings import Settings
+from statusd.unit.presence import Holder
 from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial

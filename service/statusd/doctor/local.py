@@ -13,11 +13,11 @@ from pathlib import Path
 
 from statusd.core.errors import ConfigError
 from statusd.daemon.metrics import load
-from statusd.daemon.presence import Holder
 from statusd.daemon.wiring import state_directory
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.private import Untrusted, check_private_directory
 from statusd.settings import Settings
+from statusd.unit.presence import Holder
 from statusd.wire.local import places, runtime_directory
 
 LEAST_FREE = 16 * 1024 * 1024

@@ -37,7 +37,7 @@ FILE = "STATUSD_WORKER_FILE"
 
 
 def keep_identity() -> None:
-    """Write down who we are, for a daemon that comes after ours; see `statusd.daemon.worker_file`.
+    """Write down who we are, for a daemon that comes after ours (`supervision.worker_file`).
 
     The work is worth more than the file: if it can't be written the daemon will see that, and say
     so. It needn't survive the machine, so no disk is waited for.

@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
-
+from statusd import logs
 from statusd.core.errors import Unavailable
 from statusd.core.messages import FINAL, MAX_BYTES, to_json
-from statusd.daemon.door import Door
 from statusd.private import Untrusted, make_private_directory, opened_directory
+from statusd.unit.door import Door
 from statusd.wire.local import Local, peer_of, places, reached_by
 
 MOST_UNREAD = 1024 * 1024
@@ -33,7 +32,7 @@ Those that wait for a verdict are few: what a command asks for, a later one give
 
 Hear = Callable[[bytes, "Client"], None]
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Client(asyncio.Protocol):

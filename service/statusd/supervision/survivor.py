@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import structlog
-
+from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
-from statusd.daemon import reach
-from statusd.daemon.guard import Guard
-from statusd.daemon.proc import Member
-from statusd.daemon.process import LOOK_S, Process
-from statusd.daemon.sides import Spec, Take
-from statusd.daemon.worker_file import Left
+from statusd.supervision import reach
+from statusd.supervision.guard import Guard
+from statusd.supervision.proc import Member
+from statusd.supervision.process import LOOK_S, Process
+from statusd.supervision.sides import Spec, Take
+from statusd.supervision.worker_file import Left
 
 LEADERLESS = "can't be signalled: the process that it belonged to is gone, so it may be a stranger"
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Survivor(Process):

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
-from statusd.core import soundness
 from statusd.core.errors import StatusdError
 from statusd.core.lifecycle import Deadline, Guard, Lifecycle, Part, Row, Who, supervision
 from statusd.core.messages import nearest
 from statusd.core.words import RESERVED
+from statusd.lifecycles import soundness
 
 DAEMONS_TRIGGERS = ("crash", "retry", "fail", "exited")
 """Triggers of the process, in every lifecycle; a user's must have other names."""

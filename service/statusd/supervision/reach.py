@@ -12,8 +12,8 @@ import sys
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from statusd.daemon import proc
-from statusd.daemon.proc import Member
+from statusd.supervision import proc
+from statusd.supervision.proc import Member
 
 
 class Unreached(NamedTuple):

@@ -21,12 +21,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from statusd import threads
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.core.place import NOWHERE, Place
 from statusd.core.unit import Memory
-from statusd.daemon import state_format, threads
 from statusd.private import open_own, opened_directory
+from statusd.unit import state_format
 from statusd.wire.names import NAMESPACE, Names
 
 PAUSE_S = 0.05

@@ -23,11 +23,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from statusd.core import records
-from statusd.core.ballot import Ballot, Outcome, Report, Unit, asked, read_fleet
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import BadMessage, ConfigError, Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target, parse, to_json
+from statusd.fleet import records
+from statusd.fleet.ballot import Ballot, Outcome, Report, Unit, asked, read_fleet
 from statusd.private import Untrusted
 from statusd.wire import shapes
 from statusd.wire.address import DEFAULT_URL, Address, parse_url, with_credentials

@@ -10,11 +10,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import structlog
-
+from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
-from statusd.daemon.sides import Pulse, Spawn, Spec, Take
+from statusd.supervision.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import board as page
 from statusd.worker import launch, notes
 
@@ -22,7 +21,7 @@ DYING_S = 0.2
 """The pipes of a process that dies are closed a little before it is dead."""
 SEVERED = "it has closed the descriptors that statusd gave it: it acknowledges nothing any more"
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class FunctionSide:

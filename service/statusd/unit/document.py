@@ -5,34 +5,17 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from statusd.core.lifecycle import Part
 from statusd.core.status import Status
-from statusd.daemon.process import Process
-from statusd.daemon.voice import BEAT_S
+from statusd.core.times import rfc3339
+from statusd.supervision.process import Process
+from statusd.unit.voice import BEAT_S
 from statusd.wire.link import Link
 
 _HOST = socket.gethostname()
 _PARTS = {Part.WORKS: "works", Part.WAITS: "waits", Part.ENDS: "ends"}
-
-
-def rfc3339(wall: float) -> str:
-    """Return a time of the wall clock (seconds) as RFC 3339 text in UTC, to the millisecond."""
-    return _to_the_millisecond(int(wall * 1000))
-
-
-@lru_cache(maxsize=4)
-def _to_the_millisecond(wall_ms: int) -> str:
-    seconds, milliseconds = divmod(wall_ms, 1000)
-    return f"{_to_the_second(seconds)}.{milliseconds:03d}Z"
-
-
-@lru_cache(maxsize=4)
-def _to_the_second(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 class Proof(NamedTuple):

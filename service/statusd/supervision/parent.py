@@ -14,11 +14,10 @@ from typing import Any
 
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
-from statusd.daemon import oom
-from statusd.daemon.function_side import DYING_S, FunctionSide, text_of
-from statusd.daemon.process import Process
-from statusd.daemon.service_manager import ServiceManager
-from statusd.daemon.sides import Spec, Take
+from statusd.supervision import oom
+from statusd.supervision.function_side import DYING_S, FunctionSide, text_of
+from statusd.supervision.process import Process
+from statusd.supervision.sides import Spec, Take
 from statusd.worker import board as page
 from statusd.worker import child, notes
 
@@ -58,21 +57,6 @@ class Line:
         """Say something to `attach`; a program that is gone needn't hear it."""
         text = "\t".join((what, *(" ".join(field.split()) for field in fields)))
         notes.send(self.down, child.MARK + text.encode() + b"\n")
-
-
-class Announcer(ServiceManager):
-    """Tells `attach` when the unit stands and hears, as a service manager would be told."""
-
-    def __init__(self, line: Line) -> None:
-        super().__init__()
-        self.listens = True
-        self._line = line
-
-    def ready(self) -> None:
-        """Pass it on, once."""
-        if self.listens:
-            self.listens = False
-            self._line.tell(child.READY)
 
 
 class ParentSide(FunctionSide):

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
+from statusd import logs
 
 EVERY_S = 10.0
 """The first wait before the same trouble is logged again, in seconds; then it doubles."""
 MOST_S = 600.0
 """The longest one."""
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 @dataclass(slots=True)

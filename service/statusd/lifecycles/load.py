@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from statusd.core.definition import BadLifecycle, define
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.messages import nearest
+from statusd.lifecycles.definition import BadLifecycle, define
+from statusd.lifecycles.toml_lines import line_of, lines, mistake
 from statusd.reading import read_words
-from statusd.toml_lines import line_of, lines, mistake
 
 _KEYS = ("file", "states", "transitions")
 

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import hiredis
-import structlog
 
+from statusd import logs
 from statusd.core.bounds import MOST_BOOT, MOST_KEPT, MOST_PID, Unreadable, fields, text, whole
 from statusd.core.messages import to_json
 from statusd.core.outbox import Line, Outbox
 from statusd.core.text import shown
+from statusd.core.times import rfc3339
 from statusd.core.unit import Identity
-from statusd.daemon.document import rfc3339
 from statusd.wire.names import Names
 
 OWNER_TTL_S = 10
@@ -37,7 +37,7 @@ REPLACE_S = 30.0
 
 _HOST = socket.gethostname()
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Holder(NamedTuple):

@@ -21,12 +21,11 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import structlog
-
+from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
-from statusd.daemon import proc, reach
-from statusd.daemon.sides import Pulse, Spawn, Spec, Take
+from statusd.supervision import proc, reach
+from statusd.supervision.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import wrapper
 from statusd.worker.board import MAX_TEXT, Record, in_range
 
@@ -41,7 +40,7 @@ _WHOLE_GROUP = {"SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGSTOP", "SIGTSTP", 
 """What a terminal sends to every process of a job; any other signal is for the program alone, for
 a child that doesn't expect a SIGUSR1 dies of it."""
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class ProgramSide:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from statusd.daemon import threads
+from statusd import threads
 
 MAX_WAITING = 1 << 20
 """So many bytes wait for a slow reader before the worker has to wait, too."""

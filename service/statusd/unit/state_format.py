@@ -15,12 +15,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from statusd.core.bounds import MOST_BOOT, MOST_COUNT, MOST_ID, Unreadable, decimal, decode, whole
+from statusd.core.bounds import (
+    MOST_BOOT,
+    MOST_COUNT,
+    MOST_ID,
+    MOST_RUN,
+    Unreadable,
+    decimal,
+    decode,
+    whole,
+)
 from statusd.core.messages import Command, Scalar, is_valid
 from statusd.core.outbox import Line
 from statusd.core.place import NOWHERE, REMEMBERED, Place
 from statusd.core.unit import Deaf, Memory
-from statusd.daemon.voice import as_said
+from statusd.unit.voice import as_said
 from statusd.wire.names import Names
 
 FORMAT = 1
@@ -32,8 +41,6 @@ MOST_LINES_BYTES = 8 * 1024 * 1024
 """So much of what is to be said is kept, the newest."""
 MOST_SOURCE, MOST_REASON = 2048, 500
 """The longest text that says where a command came in, and why we were deaf, in characters."""
-MOST_RUN = 2**53 - 1
-"""The last number of a run; there is room for more above it."""
 MOST_NAME = 128
 """The longest name of a state."""
 LAST_S = 253402300799.0

@@ -7,8 +7,8 @@ tell it if this one is killed.
 from __future__ import annotations
 
 from statusd.core import events as ev
+from statusd.core.times import rfc3339
 from statusd.core.unit import Deaf
-from statusd.daemon.document import rfc3339
 
 
 class Outages:

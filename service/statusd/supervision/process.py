@@ -14,26 +14,25 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping
 
-import structlog
-
+from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import StatusdError
 from statusd.core.messages import Scalar
-from statusd.daemon import children, oom, reach
-from statusd.daemon.function_side import FunctionSide
-from statusd.daemon.guard import Guard
-from statusd.daemon.output import Relay, Sink
-from statusd.daemon.proc import Member
-from statusd.daemon.program_side import ProgramSide
-from statusd.daemon.sides import Pulse, Side, Spawn, Spec, Take
-from statusd.settings import environment_of
+from statusd.environment_file import environment_of
+from statusd.supervision import children, oom, reach
+from statusd.supervision.function_side import FunctionSide
+from statusd.supervision.guard import Guard
+from statusd.supervision.output import Relay, Sink
+from statusd.supervision.proc import Member
+from statusd.supervision.program_side import ProgramSide
+from statusd.supervision.sides import Pulse, Side, Spawn, Spec, Take
 from statusd.worker import wrapper
 from statusd.worker.board import Record
 
 LOOK_S = 0.005
 """How often the rest of a killed process group is looked for; doubles up to a second."""
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Process:

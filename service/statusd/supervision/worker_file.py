@@ -12,17 +12,15 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
-import structlog
-
-from statusd.core.bounds import MOST_COUNT, MOST_PID, Unreadable, fields, whole
+from statusd import logs, threads
+from statusd.core.bounds import MOST_COUNT, MOST_PID, MOST_RUN, Unreadable, fields, whole
 from statusd.core.errors import Unavailable
-from statusd.daemon import proc, reach, threads
-from statusd.daemon.proc import Member
-from statusd.daemon.state_format import MOST_RUN
 from statusd.private import read_own
+from statusd.supervision import proc, reach
+from statusd.supervision.proc import Member
 from statusd.worker import wrapper
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Left(NamedTuple):

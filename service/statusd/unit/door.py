@@ -12,7 +12,7 @@ import errno
 import socket
 from collections.abc import Callable
 
-import structlog
+from statusd import logs
 
 AT_ONCE = 4
 """So many are taken in one turn of the loop: those before them are heard before the next ones."""
@@ -24,7 +24,7 @@ BACKLOG = 128
 _GONE = (errno.ECONNABORTED, errno.EPROTO, errno.EPERM, errno.EINTR)
 """Of one connection alone, which is gone (accept(2)); the next one may be taken at once."""
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Door:

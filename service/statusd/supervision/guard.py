@@ -12,9 +12,8 @@ import contextlib
 import os
 import subprocess
 
-import structlog
-
-from statusd.daemon import children
+from statusd import logs
+from statusd.supervision import children
 
 _SCRIPT = """\
 trap '' HUP INT TERM
@@ -23,7 +22,7 @@ while read -r line; do group=$line; done
 [ -z "$group" ] || kill -KILL "-$group" 2>/dev/null
 """
 
-log = structlog.get_logger()
+log = logs.get()
 
 
 class Guard:

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from statusd.core.ballot import Report, Unit
-from statusd.fleet import MOST_EVENTS, Event, Fleet, Globs
+from statusd.fleet.ballot import Report, Unit
+from statusd.fleet.fleet import MOST_EVENTS, Event, Fleet, Globs
 from statusd.wire.address import Address
 
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""Every unit, from anywhere: what others import."""

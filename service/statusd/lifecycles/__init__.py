@@ -1,0 +1,1 @@
+"""Lifecycles of the user: loaded, judged, drawn."""
