@@ -13,7 +13,7 @@ from typing import Any
 
 from statusd.cli import main
 from statusd.core import events as ev
-from statusd.daemon.loop import Daemon
+from statusd.daemon.daemon import Daemon
 from statusd.wire.link import Link
 
 
@@ -22,10 +22,11 @@ def freeze(part: str, daemons: list[Any]) -> None:
     daemon = daemons[0]
     match part:
         case "inbox":
-            daemon._busy = True
-            daemon.take(ev.Passed(ev.Timer.STATE))
+            (unit,) = daemon.units.values()
+            unit._busy = True
+            unit.submit(ev.Passed(ev.Timer.STATE))
         case "supervisor":
-            daemon._watch = lambda: None
+            daemon._look = lambda: None
         case "loop":
             while True:  # in a callback of the loop
                 time.sleep(0.01)

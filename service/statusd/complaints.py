@@ -17,8 +17,6 @@ EVERY_S = 10.0
 MOST_S = 600.0
 """The longest one."""
 
-log = logs.get()
-
 
 @dataclass(slots=True)
 class _Trouble:
@@ -32,10 +30,12 @@ class Complaints:
 
     Args:
         clock: a clock in seconds that nobody sets.
+        log: where they are told.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], log: Any = None) -> None:
         self._clock = clock
+        self._log = logs.get() if log is None else log
         self._known: dict[str, _Trouble] = {}
 
     def tell(self, what: str, event: str, every_s: float = EVERY_S, **fields: Any) -> None:
@@ -54,7 +54,7 @@ class Complaints:
             wait_s = min(2 * trouble.wait_s, MOST_S) if trouble.untold else every_s
             more = {"count": trouble.untold + 1} if trouble.untold else {}
         self._known[what] = _Trouble(now + wait_s, wait_s)
-        log.warning(event, **fields, **more)
+        self._log.warning(event, **fields, **more)
 
     def forget(self, what: str) -> bool:
         """The trouble is over: the next one of its kind is new; tell whether there was any."""

@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 import redis
 
-from statusd.core.place import NOWHERE, Place
+from statusd import logs
 from statusd.core.unit import Identity
-from statusd.daemon.commands import CommandStream
+from statusd.daemon.stream_reader import StreamReader
+from statusd.unit.cursor import Cursor
+from statusd.unit.place import NOWHERE, Place
 from statusd.unit.presence import Presence
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
@@ -571,20 +573,25 @@ class Ear:
             clock=time.monotonic,
             channels=("mychannel", "lab.*"),
         )
-        self.link.follower = CommandStream(
-            Names("statusd", "unit"),
+        names = Names("statusd", "unit")
+        cursor = Cursor(
+            names,
             place,
             fresh=False,
             lasting_s=1.0,
-            ask=self.link.ask,
-            has_expired=lambda command: False,
             deliver=lambda delivered: None,
-            caught_up=self.link.caught_up,
-            noticed=lambda: None,
-            complain=lambda event, reason: None,
             broker_time=time.time,
-            told_time=self.link.take_time,
+            complain=lambda event, reason: None,
             write_anew=lambda: None,
+        )
+        self.link.follower = StreamReader(
+            names,
+            [cursor],
+            ask=self.link.ask,
+            caught_up=self.link.caught_up,
+            noticed=lambda cursor: None,
+            complain=lambda event, reason: None,
+            told_time=self.link.take_time,
         )
 
     def hear(self, channel: bytes, payload: bytes) -> None:
@@ -599,9 +606,6 @@ class Ear:
 
     def link_failed(self, link: Link) -> None:
         """That is seen."""
-
-    def replied(self, line: Any, reply: object) -> None:
-        """Nothing is sent."""
 
 
 @pytest.mark.timeout(3600)  # of many rounds; each wait in them has its own limit
@@ -720,17 +724,15 @@ class Mouth(Ear):
             *(Address(port=port), "test", self), draw=lambda: 0.0, clock=time.monotonic
         )
         self.presence = Presence(
-            self.link.outbox,
+            self.link.outbox.open(lambda line, reason: None),
             Names("statusd", "unit"),
             lambda: Identity("unit", boot=7),
             last_boot=0,
             wall=time.time,
             ousted=lambda holder: None,
+            confirmed=lambda: None,
+            log=logs.get(),
         )
-
-    def replied(self, line: Any, reply: object) -> None:
-        """Somebody waits for it."""
-        self.presence.replied(line, reply)
 
 
 # ---- brokers that let in and refuse --------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 from statusd.wire.address import Address
 from statusd.wire.link import FORGIVE_S, Connection, Link, LinkState, backoff_s
+from statusd.wire.outbox import Outbox
 from statusd.wire.patterns import glob
 from tests.tools import Broker, Proxy, free_port
 
@@ -27,6 +28,7 @@ class Told:
         self.not_forgiven: list[int] = []
         self.failures: list[str] = []
         self.replies: list[tuple[object, object]] = []
+        self.outbox: Outbox | None = None
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Write down a message."""
@@ -45,9 +47,20 @@ class Told:
         """Write down why."""
         self.failures.append(link.trouble)
 
-    def replied(self, line: Any, reply: object) -> None:
+    def put(self, link: Link, *line: str | int) -> None:
+        """Send a command on ``link``, and write down the reply."""
+        if self.outbox is None:
+            self.outbox = link.outbox.open(self.refused)
+        self.outbox.put(line, self.replied)
+
+    def replied(self, line: Any, reply: object) -> bool:
         """Write down a reply."""
         self.replies.append((line, reply))
+        return True
+
+    def refused(self, line: Any, reason: str) -> None:
+        """Write down an error that nobody has waited for."""
+        self.replies.append((line, hiredis.ReplyError(reason)))
 
 
 Story = Callable[[Link, Told], Awaitable[None]]
@@ -159,9 +172,10 @@ def test_replies_come_in_order_and_errors_are_values(each_broker: Broker) -> Non
     """A command that the broker refuses costs the link nothing."""
 
     async def story(link: Link, told: Told) -> None:
-        link.outbox.put(("SET", "a", "1"), awaited=True)
-        link.outbox.put(("XADD", "a", "*", "f", "v"))  # an error is told in any case
-        link.outbox.put(("INCR", "a"), awaited=True)
+        told.put(link, "SET", "a", "1")
+        assert told.outbox is not None
+        told.outbox.put(("XADD", "a", "*", "f", "v"))  # an error is told in any case
+        told.put(link, "INCR", "a")
         await listening(link, told)
         await until(lambda: len(told.replies) == 3, "three replies")
         assert abs((link.server.ahead_s or 0) - 1.8e9) < 1e9  # our wall clock stands at 0
@@ -183,7 +197,7 @@ def test_what_had_no_reply_is_sent_again(broker: Broker) -> None:
             await listening(link, told)
             proxy.swallow()
             for n in range(1, 4):
-                link.outbox.put(("XADD", "s", f"1-{n}", "n", n), awaited=True)
+                told.put(link, "XADD", "s", f"1-{n}", "n", n)
             link.flush()
             proxy.cut()
             await until(lambda: told.changes[-1] is LinkState.DOWN, "the link to be lost")
@@ -202,7 +216,7 @@ def test_a_frozen_broker_is_not_waited_for(broker: Broker) -> None:
     async def story(link: Link, told: Told) -> None:
         await listening(link, told)
         broker.freeze()
-        link.outbox.put(("PING",), awaited=True)
+        told.put(link, "PING")
         link.flush()
         await until(lambda: told.changes[-1] is LinkState.DOWN, "doubt", 8)
         broker.thaw()
@@ -270,7 +284,7 @@ def test_a_replica_is_not_asked_twenty_times_a_second(broker: Broker) -> None:
     client.config_set("replica-serve-stale-data", "yes")
 
     async def story(link: Link, told: Told) -> None:
-        link.outbox.put(("SET", "a", "1"), awaited=True)
+        told.put(link, "SET", "a", "1")
         await until(lambda: link.refused >= 4, "refusals", 15)
         assert link.failures >= 4
         assert told.replies == []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from statusd.core.outbox import Line
 from statusd.daemon.canary import Canary
+from statusd.wire.outbox import Line
 
 
 def payload(line: Line) -> bytes:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 import statusd
-from statusd.core import events as ev
 from statusd.core.lifecycle import BUILT_IN
 from statusd.core.words import Model
-from statusd.daemon.loop import Daemon
 
 ROOT = Path(statusd.__file__).parent
 
@@ -137,10 +135,3 @@ def test_the_rules_find_what_breaks_them() -> None:
     assert uses & CODE_FROM_DATA == {"pickle", "eval"}
     assert uses & SHARED == {"multiprocessing"}
     assert uses & FORKS == {"os.fork", "preexec_fn"}
-
-
-def test_every_effect_is_performed() -> None:
-    """Each kind has its place in the table that the loop looks it up in."""
-    unborn: Daemon = object.__new__(Daemon)
-
-    assert unborn._performers().keys() == set(get_args(ev.Effect))

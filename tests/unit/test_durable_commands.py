@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from statusd.core.errors import BadMessage
 from statusd.core.events import Commanded, Delivered, Event, Gapped, Misspoken, Save, Say
 from statusd.core.messages import Command
-from statusd.core.place import Place
-from statusd.core.unit import Memory
 from tests.unit.histories import STATES, WAYS, Story, events, only, said
 
-PLACE = Place("50-2", 3, ("50-2",))
 
-
-def delivered(*words: str, place: Place = PLACE) -> Delivered:
+def delivered(*words: str) -> Delivered:
     """Return entries of the stream, with the ids of their places."""
     return Delivered(
         tuple(
             Commanded(Command(word, f"stream:{n}", 1000.0, id=f"{n}"))
             for n, word in enumerate(words)
-        ),
-        place,
+        )
     )
 
 
@@ -44,30 +37,25 @@ def test_entries_are_obeyed_in_their_order_each_where_the_last_has_led() -> None
     assert story.goal == "PAUSED"
 
 
-def test_place_goal_and_open_commands_are_one_memory() -> None:
-    """Whatever is kept has all three of the same moment."""
+def test_goal_and_open_commands_are_one_memory() -> None:
+    """Whatever is kept has both of the same moment."""
     story = Story("boot [ready]")
 
     story.status.handle(delivered("start"), 1000.0)
 
     memory = story.status.memory()
-    assert (memory.place, memory.goal, [c.id for c in memory.open]) == (PLACE, "RUNNING", ["0"])
-    assert Story("", memory=memory).status.place == PLACE
+    assert (memory.goal, [c.id for c in memory.open]) == ("RUNNING", ["0"])
 
 
-def test_entries_for_others_move_the_place_and_nothing_else() -> None:
-    """What is not for us is not answered, but read."""
+def test_entries_for_others_change_nothing() -> None:
+    """What is not for us is not answered, but read: that is to be kept."""
     story = Story("boot [ready]")
     before = story.snapshot()
 
     effects = story.status.handle(delivered(), 1000.0)
 
     assert effects == [Save()]
-    after = story.snapshot()
-    assert story.status.place == PLACE
-    assert (after[0], after[1], after[3:]) == (before[0], before[1], before[3:])
-    memory = story.status.memory()
-    assert replace(memory, place=Memory().place) == before[2]
+    assert story.snapshot() == before
 
 
 def test_an_entry_that_is_no_command_is_answered_by_its_id() -> None:
@@ -75,7 +63,7 @@ def test_an_entry_that_is_no_command_is_answered_by_its_id() -> None:
     story = Story("boot [ready]")
     error = BadMessage("not valid JSON", b"{", {"id": "50-2"})
 
-    effects = story.status.handle(Delivered((Misspoken(error, "stream:50-2"),), PLACE), 1000.0)
+    effects = story.status.handle(Delivered((Misspoken(error, "stream:50-2"),)), 1000.0)
 
     (say,) = only(effects, Say)
     assert (say.verdict.fields["verdict"], say.verdict.fields["id"]) == ("invalid", "50-2")
@@ -86,7 +74,7 @@ def test_the_same_id_by_another_path_is_obeyed_once() -> None:
     story = Story("boot [ready] start#0 [sees]")
     again = Commanded(Command("start", "stream:50-2", 1000.0, id="0"))
 
-    effects = story.status.handle(Delivered((again,), PLACE), 1000.0)
+    effects = story.status.handle(Delivered((again,)), 1000.0)
 
     (say,) = only(effects, Say)
     assert say.verdict.fields["repeat"]
@@ -102,7 +90,7 @@ def test_nobody_can_use_up_the_id_of_an_entry_beforehand(used_by: type) -> None:
     if used_by is Misspoken:
         taken = Misspoken(BadMessage("no word", b"{", {"id": "50-2"}), "redis:c", 900.0)
     story.status.handle(taken, 900.0)
-    entry = Delivered((Commanded(Command("start", "stream:50-2", 1000.0, id="50-2")),), PLACE)
+    entry = Delivered((Commanded(Command("start", "stream:50-2", 1000.0, id="50-2")),))
 
     effects = story.status.handle(entry, 1000.0)
 

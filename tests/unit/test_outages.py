@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from statusd.core.events import Gapped
-from statusd.core.unit import Deaf
-from statusd.unit.outages import Outages
+from statusd.unit.outages import Deaf, Outages
 
 NOTHING = ("", 0, 0)
 
@@ -83,7 +82,10 @@ def test_an_outage_is_untold_until_the_history_has_it() -> None:
     assert outages.untold == Deaf(10.0, "closed")
     outages.ended(20.0, *NOTHING)
     assert outages.untold == Deaf(10.0, "closed")
-    outages.told()
+    outages.telling("line")
+    assert not outages.kept("another")
+    assert outages.untold == Deaf(10.0, "closed")
+    assert outages.kept("line")
     assert outages.untold is None
 
 
@@ -96,7 +98,8 @@ def test_of_two_untold_outages_the_first_beginning_counts() -> None:
 
     assert not outages.began("closed again")
     assert outages.untold == Deaf(10.0, "closed")
-    outages.told()
+    outages.telling("line")
+    assert outages.kept("line")
     assert outages.untold == Deaf(20.0, "closed again")
 
 

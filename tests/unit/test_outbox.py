@@ -1,17 +1,24 @@
-"""Tests of `statusd.core.outbox`: what waits to be sent while the broker is away."""
+"""Tests of `statusd.wire.outbox`: what waits to be sent while the broker is away."""
 
 from __future__ import annotations
 
 import pytest
+from hiredis import ReplyError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statusd.core.outbox import Line, Outbox
+from statusd.wire.outbox import Line, Outbox, Outgoing
+
+OK = b"OK"
+
+
+def heed(_: Line, __: object) -> None:
+    """Wait for a reply."""
 
 
 def filled(*names: str, limit: int = 10_000) -> Outbox:
     """Return an outbox with a line of each name in it."""
-    outbox = Outbox(limit)
+    outbox = Outbox(limit=limit)
     for name in names:
         outbox.put((name,))
     return outbox
@@ -72,9 +79,9 @@ def test_a_full_outbox_drops_its_oldest_line_and_counts_it() -> None:
 @pytest.mark.fault("X27")
 def test_what_is_kept_is_dropped_after_what_is_only_said() -> None:
     """Answers that nobody waits for, then other answers, then the history; each is counted."""
-    outbox = Outbox(4)
+    outbox = Outbox(limit=4)
     outbox.put(("XADD", 1))
-    outbox.put(("PUBLISH", 2), awaited=True)
+    outbox.put(("PUBLISH", 2), heed)
     outbox.put(("PUBLISH", 3))
     outbox.put(("XADD", 4))
 
@@ -90,7 +97,7 @@ def test_what_is_kept_is_dropped_after_what_is_only_said() -> None:
 @pytest.mark.fault("X27")
 def test_room_is_made_for_many_at_once() -> None:
     """A flood that makes room for each line anew would look at all of them each time."""
-    outbox = Outbox(1000)
+    outbox = Outbox(limit=1000)
     for number in range(1000):
         outbox.put(("XADD" if number < 500 else "PUBLISH", number))
 
@@ -105,11 +112,11 @@ def test_only_what_was_in_flight_may_have_been_carried_out() -> None:
     """By this daemon or by the last one; and still so when the next link is lost as well."""
     outbox = Outbox()
     former: tuple[Line, ...] = (("XADD", "1-1"), ("XADD", "1-2"))
-    outbox.inherit(former)
+    outbox.inherit(former, heed, heed)
     sent, waiting, same = ("XADD", "2-1"), ("XADD", "2-2"), ("XADD", "2-1", "x")[:2]
     outbox.put(sent)
     outbox.take(3)
-    outbox.replied()
+    outbox.replied(OK)
     outbox.put(waiting)
     outbox.rewind()
     outbox.rewind()
@@ -152,21 +159,63 @@ def test_what_is_in_flight_takes_no_room_either() -> None:
 
 def test_replies_belong_to_the_oldest_lines_in_flight() -> None:
     """Redis answers in order."""
-    outbox = filled("a", "b")
-    outbox.put_latest("document", ("new",))
+    outbox, told = Outbox(), list[tuple[Line, object]]()
+
+    def tell(line: Line, reply: object) -> None:
+        told.append((line, reply))
+
+    outbox.put(("a",), tell)
+    outbox.put(("b",), tell)
+    outbox.put_latest("document", ("new",), tell)
     outbox.take(10)
 
-    replied = [outbox.replied() for _ in range(3)]
+    for number in range(3):
+        outbox.replied(number)
 
-    assert names(replied) == "a b new"
+    assert told == [(("a",), 0), (("b",), 1), (("new",), 2)]
     assert (outbox.in_flight, len(outbox)) == (0, 0)
+
+
+def test_a_reply_is_told_to_who_awaits_it_and_nobody_else() -> None:
+    """Who watches hears of errors alone; one that nobody takes care of is told to the owner."""
+    error, told = ReplyError("NOPERM"), list[str]()
+    outbox = Outbox(refused=lambda line, reason: told.append(f"owner: {line[0]!s} {reason}"))
+
+    def as_mine(line: Line, _: object) -> bool:
+        told.append(f"mine: {line[0]!s}")
+        return True
+
+    def as_seen(line: Line, _: object) -> None:
+        told.append(f"seen: {line[0]!s}")
+
+    outbox.put(("a",))
+    outbox.put_watched(("b",), as_mine)
+    outbox.put(("c",), as_mine)
+    outbox.put(("d",), as_seen)
+    outbox.put_latest("slot", ("e",))
+    for reply, expected in (
+        (OK, ["mine: c", "seen: d"]),
+        (error, ["owner: a NOPERM", "mine: b", "mine: c", "seen: d", "owner: d NOPERM"]),
+    ):
+        told.clear()
+        outbox.take(10)
+        for _ in range(5):
+            if reply is error or not outbox.passed():
+                outbox.replied(reply)
+        last = ["owner: e NOPERM"] if reply is error else []
+        assert told == [*expected, *last]
+        outbox.put(("a",))
+        outbox.put_watched(("b",), as_mine)
+        outbox.put(("c",), as_mine)
+        outbox.put(("d",), as_seen)
+        outbox.put_latest("slot", ("e",))
 
 
 def test_a_lost_link_gives_back_what_had_no_reply() -> None:
     """In the old order, before all that came later; what had a reply is not sent again."""
     outbox = filled("a", "b", "c", "d")
     outbox.take(3)
-    outbox.replied()
+    outbox.replied(OK)
 
     outbox.rewind()
 
@@ -218,7 +267,7 @@ def test_an_empty_outbox_is_false() -> None:
     assert outbox
     outbox.take(1)
     assert outbox
-    outbox.replied()
+    outbox.replied(OK)
     assert not outbox
     outbox.put_latest("document", ("new",))
     assert outbox
@@ -237,24 +286,27 @@ def test_a_rewind_of_nothing_is_nothing() -> None:
 @given(st.lists(st.sampled_from(["put", "put", "slot", "take", "reply", "lose"]), max_size=60))
 def test_every_line_is_replied_to_once_and_in_order(acts: list[str]) -> None:
     """Whatever happens to the links; and the last value of the slot gets through."""
-    outbox, replied = Outbox(), []
+    outbox, replied = Outbox(), list[Line]()
     slot: Line = ("none",)
+
+    def tell(line: Line, _: object) -> None:
+        replied.append(line)
 
     for count, act in enumerate([*acts, "lose"], 1):
         if act == "put":
-            outbox.put(("line", count))
+            outbox.put(("line", count), tell)
         elif act == "slot":
             slot = ("slot", count)
-            outbox.put_latest("document", slot)
+            outbox.put_latest("document", slot, tell)
         elif act == "take":
             outbox.take(2)
         elif act == "reply" and outbox.in_flight:
-            replied.append(outbox.replied())
+            outbox.replied(OK)
         elif act == "lose":
             outbox.rewind()
     outbox.take(1000)
     while outbox.in_flight:
-        replied.append(outbox.replied())
+        outbox.replied(OK)
 
     put = [("line", n) for n, act in enumerate(acts, 1) if act == "put"]
     slots = [line for line in replied if line[0] == "slot"]
@@ -269,7 +321,7 @@ def test_what_was_not_confirmed_can_be_kept() -> None:
     outbox = filled("a", "b", "c")
     outbox.put_latest("document", ("new",))
     outbox.take(2)
-    outbox.replied()
+    outbox.replied(OK)
 
     assert names(list(outbox.unsent(10))) == "b c"
     assert names(list(outbox.unsent(1))) == "c"
@@ -279,22 +331,23 @@ def test_what_was_not_confirmed_can_be_kept() -> None:
 def test_a_reply_that_nobody_waits_for_is_passed_over() -> None:
     """Those of slots, and of lines that are awaited, are somebody's."""
     outbox = filled("a")
-    outbox.put(("b",), awaited=True)
+    outbox.put(("b",), heed)
     outbox.put_latest("document", ("new",))
     outbox.take(10)
 
     assert outbox.passed()
     assert not outbox.passed()
-    assert names([outbox.replied()]) == "b"
+    outbox.replied(OK)
     assert not outbox.passed()
-    assert names([outbox.replied()]) == "new"
+    assert outbox.oldest == ("new",)
+    outbox.replied(OK)
     assert not outbox.passed()
 
 
 def test_a_line_stays_awaited_after_a_loss() -> None:
     """And it can be kept like any other."""
     outbox = Outbox()
-    outbox.put(("a",), awaited=True)
+    outbox.put(("a",), heed)
     outbox.take(1)
 
     outbox.rewind()
@@ -302,3 +355,64 @@ def test_a_line_stays_awaited_after_a_loss() -> None:
     assert outbox.unsent(10) == (("a",),)
     assert names(outbox.take(10)) == "a"
     assert not outbox.passed()
+
+
+# ---- many outboxes on one link -------------------------------------------------------------------
+
+
+def test_each_outbox_has_its_own_slots_and_its_own_unsent_lines() -> None:
+    """What one unit writes anew takes the place of nothing of another's."""
+    link = Outgoing()
+    one, other = (link.open(lambda *_: None) for _ in range(2))
+    for box, name in ((one, "one"), (other, "other")):
+        box.put((name,))
+        box.put_latest("document", (f"{name}'s",))
+
+    assert names(link.take(10)) == "one one's other other's"
+    assert (link.in_flight, link.waiting, len(link)) == (4, 0, 4)
+    assert (one.unsent(10), other.unsent(10)) == ((("one",),), (("other",),))
+
+
+def test_a_reply_finds_its_outbox() -> None:
+    """An error is told to the unit whose line it was; a lost link gives each its own lines back."""
+    link, told = Outgoing(), list[str]()
+    boxes = [link.open(lambda line, why, n=n: told.append(f"{n}: {line[0]!s}")) for n in range(2)]  # type: ignore[misc]  # the default binds n
+    for box, name in zip(boxes, "ab", strict=True):
+        box.put((name,))
+    link.take(10)
+
+    assert link.oldest == ("a",)
+    assert link.passed()
+    link.replied(ReplyError("NOPERM"))
+    assert told == ["1: b"]
+
+    for box, name in zip(boxes, "cd", strict=True):
+        box.put((name,))
+    taken = link.take(10)
+    link.rewind()
+    assert (link.in_flight, len(link)) == (0, 2)
+    assert sorted(names(taken)) == sorted(names(link.take(10)))
+
+
+def test_outboxes_take_turns() -> None:
+    """One that always has something to say doesn't keep the others waiting."""
+    link = Outgoing()
+    boxes = [link.open(lambda *_: None) for _ in range(3)]
+    for name, box in zip("abc", boxes, strict=True):
+        for _ in range(2):
+            box.put((name,))
+
+    assert names(link.take(2) + link.take(2) + link.take(2)) == "a a b b c c"
+
+
+def test_what_one_outbox_can_not_hold_is_lost_to_nobody_else() -> None:
+    """The limit is each unit's own."""
+    link = Outgoing()
+    loud, quiet = (link.open(lambda *_: None) for _ in range(2))
+    loud.limit = 2
+    quiet.put(("q",))
+    for _ in range(5):
+        loud.put(("l",))
+
+    assert (loud.dropped, quiet.dropped) == (3, 0)
+    assert sorted(names(link.take(10)).split()) == ["l", "l", "q"]

@@ -10,11 +10,11 @@ import pytest
 
 from statusd.cli import EXIT_CONFIG
 from statusd.cli.health import TIMEOUT_S
+from statusd.daemon.daemon import EXIT_OUSTED, FLUSH_S
 from statusd.daemon.heartbeat import FEEDS
-from statusd.daemon.loop import EXIT_OUSTED, FLUSH_S
 from statusd.daemon.steward import MORE_S, TURN_S
 from statusd.settings import Worker
-from statusd.unit.voice import BEAT_S, DOCUMENT_TTL_S
+from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
 from statusd.wire.link import CONNECT_S, REPLY_S
 
 DOCKER_STOP_S = 10

@@ -1,4 +1,4 @@
-"""Tests of `statusd.core.place`: where to read on, and what is missing."""
+"""Tests of `statusd.unit.place`: where to read on, and what is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statusd.core.bounds import Unreadable
-from statusd.core.place import (
+from statusd.unit.place import (
     NOWHERE,
     REMEMBERED,
     START,

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from hiredis import ReplyError
 
-from statusd.core.outbox import Line, Outbox
+from statusd import logs
 from statusd.core.unit import Identity
 from statusd.unit.presence import Holder, Presence
 from statusd.wire.names import Names
+from statusd.wire.outbox import Line, Outbox
 
 ME = Identity("a", boot=7)
 
@@ -29,6 +30,8 @@ class Held:
             last_boot=last_boot,
             wall=lambda: 0.0,
             ousted=self.ousted.append,
+            confirmed=lambda: None,
+            log=logs.get(),
         )
 
     def taken(self) -> list[Line]:
@@ -39,7 +42,7 @@ class Held:
         """Beat, and let the broker say who holds the name."""
         self.presence.beat()
         for line in self.taken():
-            self.presence.replied(line, reply if line[0] == "GETRANGE" else b"OK")
+            self.outbox.replied(reply if line[0] == "GETRANGE" else b"OK")
 
 
 def owner(boot: int) -> bytes:
@@ -157,8 +160,8 @@ async def start(held: Held, *answers: tuple[Any, Any, Any]) -> int | Holder:
             assert [line[0] for line in lines] == ["GETRANGE", "PTTL", "HSTRLEN"]
             owner, entry, left_ms = next(left)
             replies = [owner, left_ms, len(entry) if isinstance(entry, bytes) else 0]
-        for line, reply in zip(lines, replies, strict=True):
-            held.presence.replied(line, reply)
+        for reply in replies:
+            held.outbox.replied(reply)
 
     return await held.presence.take_name(flush, replace=False)
 

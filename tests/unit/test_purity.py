@@ -27,6 +27,7 @@ ARROWS = {
     "private": {"core"},
     "reading": {"reading"},
     "threads": {"threads"},
+    "scheduler": {"scheduler"},
     "environment_file": {"reading", "core"},
     "logs": {"logs", "core"},
     "complaints": {"logs", "core"},
@@ -39,16 +40,18 @@ ARROWS = {
     "contract": {"contract"},
     "fleet": {"fleet", "wire", "private", "core"},
     "supervision": {
-        *("supervision", "worker", "logs", "environment_file", "threads", "private", "reading"),
+        *("supervision", "worker", "logs", "environment_file", "scheduler", "threads", "private"),
+        "reading",
         "core",
     },
     "unit": {
-        *("unit", "supervision", "complaints", "logs", "threads", "private", "reading", "wire"),
+        *("unit", "supervision", "complaints", "logs", "scheduler", "threads", "private"),
+        *("reading", "wire"),
         "core",
     },
     "daemon": {
         *("daemon", "unit", "supervision", "settings", "lifecycles", "complaints", "logs"),
-        *("threads", "worker", "wire", "private", "reading", "core"),
+        *("scheduler", "threads", "worker", "wire", "private", "reading", "core"),
     },
     "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "wire", "private", "core"},
     "cli": {

@@ -14,16 +14,20 @@ import pytest
 
 from statusd.core.errors import Unavailable
 from statusd.core.messages import Command
-from statusd.core.unit import Deaf, Memory
+from statusd.core.unit import Memory
+from statusd.unit.outages import Deaf
 from statusd.unit.state_file import StateFile
+from statusd.unit.state_format import NOTHING, Kept
 
 EVENT = '{"event":"5-9","name":"unit"}'
-FULL = Memory(
-    goal="PAUSED",
-    args={"run": 3, "dark": True},
-    run=7,
-    last_event="5-9",
-    open=(Command("pause", "redis:c", 0.25, id="a", by="me", reply_to="statusd:reply:x"),),
+FULL = Kept(
+    Memory(
+        goal="PAUSED",
+        args={"run": 3, "dark": True},
+        run=7,
+        last_event="5-9",
+        open=(Command("pause", "redis:c", 0.25, id="a", by="me", reply_to="statusd:reply:x"),),
+    ),
     unsent=(
         ("PUBLISH", "statusd:events", EVENT),
         ("XADD", "statusd:history:{unit}", "MAXLEN", "~", 10_000, "5-9", "event", EVENT),
@@ -33,7 +37,7 @@ FULL = Memory(
 )
 
 
-def saved(directory: Path, *memories: Memory) -> None:
+def saved(directory: Path, *memories: Kept) -> None:
     """Save one after the other, as fast as it goes, and close."""
 
     async def live() -> None:
@@ -46,10 +50,10 @@ def saved(directory: Path, *memories: Memory) -> None:
     asyncio.run(live())
 
 
-def loaded(directory: Path) -> tuple[Memory, int]:
+def loaded(directory: Path) -> tuple[Kept, int]:
     """Return what is there, giving the lock back."""
 
-    async def live() -> tuple[Memory, int]:
+    async def live() -> tuple[Kept, int]:
         file = StateFile(directory, "unit")
         found = file.load()
         await file.close()
@@ -61,7 +65,7 @@ def loaded(directory: Path) -> tuple[Memory, int]:
 @pytest.mark.fault("X12")
 def test_nothing_is_there_at_first(tmp_path: Path) -> None:
     """An empty memory, and boot 0; the directory is made for this user alone."""
-    assert loaded(tmp_path / "new" / "state") == (Memory(), 0)
+    assert loaded(tmp_path / "new" / "state") == (NOTHING, 0)
     assert stat.S_IMODE((tmp_path / "new" / "state").stat().st_mode) == 0o700
 
 
@@ -88,16 +92,16 @@ def test_by_another_clock_a_command_is_as_new_as_its_daemon(
     (tmp_path / "unit.json").write_text(json.dumps(content))
     before = time.monotonic()
 
-    (command,) = loaded(tmp_path)[0].open
+    (command,) = loaded(tmp_path)[0].memory.open
 
     assert before <= command.received <= time.monotonic()
 
 
 def test_the_newest_wins(tmp_path: Path) -> None:
     """Many changes in one instant are one write or two."""
-    saved(tmp_path, *(Memory(run=run) for run in range(50)))
+    saved(tmp_path, *(Kept(Memory(run=run)) for run in range(50)))
 
-    assert loaded(tmp_path)[0].run == 49
+    assert loaded(tmp_path)[0].memory.run == 49
 
 
 def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path) -> None:
@@ -107,7 +111,7 @@ def test_a_write_that_fails_leaves_the_old_file_whole(tmp_path: Path) -> None:
 
     async def live() -> str:
         file = StateFile(tmp_path, "unit")
-        file.save(Memory(run=99), 6)
+        file.save(Kept(Memory(run=99)), 6)
         await file.close()
         return file.trouble
 
@@ -163,4 +167,4 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
             loaded(tmp_path)
 
         first.communicate(timeout=10)
-    assert loaded(tmp_path) == (Memory(), 0)
+    assert loaded(tmp_path) == (NOTHING, 0)

@@ -14,16 +14,22 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from statusd.core import events as ev
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.core.messages import Answer, Command, Verdict
-from statusd.core.place import Place
-from statusd.core.unit import Deaf, Memory
+from statusd.core.unit import Memory
 from statusd.supervision.worker_file import WorkerFile
 from statusd.unit import state_format
+from statusd.unit.history import History
+from statusd.unit.outages import Deaf
+from statusd.unit.place import Place
+from statusd.unit.publisher import Publisher
+from statusd.unit.said import as_said
 from statusd.unit.state_file import StateFile
-from statusd.unit.voice import Voice, as_said
+from statusd.unit.state_format import Kept
 from statusd.wire.names import Names
+from statusd.wire.outbox import Outbox
 from statusd.worker import wrapper
 
 NAMES = Names("statusd", "unit")
@@ -36,12 +42,14 @@ LINES = (
     ("XADD", "statusd:history:{unit}", "MAXLEN", "~", 10_000, f"{BOOT}-9", "event", EVENT),
     ("PUBLISH", "statusd:events", EVENT),
 )
-FULL = Memory(
-    goal="PAUSED",
-    args={"run": 3, "dark": True, "text": "é", "none": None, "x": 0.5},
-    run=7,
-    last_event=f"{BOOT}-9",
-    open=(Command("pause", "stream:5-1", 0.25, id="a", by="me", reply_to="statusd:reply:x"),),
+FULL = Kept(
+    Memory(
+        goal="PAUSED",
+        args={"run": 3, "dark": True, "text": "é", "none": None, "x": 0.5},
+        run=7,
+        last_event=f"{BOOT}-9",
+        open=(Command("pause", "stream:5-1", 0.25, id="a", by="me", reply_to="statusd:reply:x"),),
+    ),
     unsent=LINES,
     place=Place("5-1", 3, ("4-0", "5-1")),
     deaf=Deaf(1795400000.25, "closed by the broker"),
@@ -49,7 +57,7 @@ FULL = Memory(
 CONTENT: dict[str, Any] = json.loads(state_format.encode(FULL, BOOT, NAMES))
 
 
-def read(content: object) -> tuple[Memory, int]:
+def read(content: object) -> tuple[Kept, int]:
     """Return what a file with that content keeps."""
     text = content if isinstance(content, bytes) else json.dumps(content).encode()
     return state_format.read(text, NAMES, time.monotonic())
@@ -70,24 +78,18 @@ def test_all_that_is_kept_is_read_as_it_was() -> None:
     assert read(CONTENT) == (FULL, BOOT)
 
 
-def test_what_a_voice_says_is_known_as_such() -> None:
+def test_what_a_unit_says_is_known_as_such() -> None:
     """Whoever changes the one must change the other: what is left unsent must be readable."""
-
-    class Lines(list[Any]):
-        def put(self, line: Any, *, awaited: bool = False) -> None:
-            self.append(line)
-
-        def keep(self, line: Any, **_: object) -> None:
-            self.append(line)
-
-    from statusd.core import events as ev
-
-    lines = Lines()
-    voice = Voice(lines, NAMES, lines.keep)  # type: ignore[arg-type]  # of an outbox it only uses `put`
+    outbox = Outbox()
+    nothing: Any = lambda *_: None  # noqa: E731  # whoever would be told
+    history = History(outbox, NAMES, complain=nothing, mended=nothing, kept=nothing)
+    publisher = Publisher(outbox, NAMES, history)
     change = ev.Change("unit", BOOT, 1, "READY", "RUNNING", "start", "redis:\x1b[0m")
-    voice.tell(ev.Event(change, 9, {"stderr": ["é\n"]}), "2026-11-27T00:00:00.000Z")
+    publisher.publish_event(ev.Event(change, 9, {"stderr": ["é\n"]}), "2026-11-27T00:00:00.000Z")
     fields = {"verdict": Answer.DONE.value, "name": "unit", "boot": BOOT, "reason": "\u2028"}
-    voice.answer(Verdict(fields, "statusd:reply:x"), {"status": {"name": "unit"}})
+    publisher.publish_verdict(Verdict(fields, "statusd:reply:x"), {"status": {"name": "unit"}})
+
+    lines = outbox.take(10)
 
     assert len(lines) == 4
     assert [as_said(line, NAMES, BOOT) for line in lines] == lines
@@ -297,7 +299,7 @@ def test_another_namespace_has_its_own_stream_and_history() -> None:
         json.dumps(CONTENT).encode(), Names("other", "unit"), time.monotonic()
     )
 
-    assert (memory.goal, memory.run, boot) == ("PAUSED", 7, BOOT)
+    assert (memory.memory.goal, memory.memory.run, boot) == ("PAUSED", 7, BOOT)
     assert (memory.unsent, memory.place, memory.deaf) == ((), Place(), None)
 
 
@@ -305,13 +307,13 @@ def test_a_flood_is_kept_in_part() -> None:
     """The newest: a file that nobody would read again is of no use."""
     line = ("PUBLISH", "statusd:verdicts", '{"name":"unit"' + " " * 100_000 + "}")
     commands = tuple(Command("force", "redis:c", 1.0, id=str(n)) for n in range(10_000))
-    flood = Memory(open=commands, unsent=(*(line,) * 1000, LINES[0]))
+    flood = Kept(Memory(open=commands), unsent=(*(line,) * 1000, LINES[0]))
 
     kept = state_format.bounded(flood, NAMES)
     text = state_format.encode(kept, BOOT, NAMES)
 
     assert len(text) < state_format.MOST_BYTES
-    assert kept.open == commands[-state_format.MOST_OPEN :]
+    assert kept.memory.open == commands[-state_format.MOST_OPEN :]
     assert kept.unsent[-1] == LINES[0]
     assert 10 < len(kept.unsent) < 100
     assert read(text)[0].unsent == kept.unsent

@@ -33,7 +33,6 @@ from statusd.core.events import (
 )
 from statusd.core.lifecycle import BUILT_IN
 from statusd.core.messages import Command, Target, to_json
-from statusd.core.place import Place
 from statusd.core.policy import Policy, Restart
 from statusd.core.unit import Memory, Stop
 from tests.unit.histories import (
@@ -2062,7 +2061,7 @@ def test_what_a_durable_command_shows_waits_for_the_disk() -> None:
     story.status.show_now = shown.append
     command = Command("start", "stream:1-1", story.now, id="1-1")
 
-    effects = story.happen(Delivered((Commanded(command),), Place("1-1")))
+    effects = story.happen(Delivered((Commanded(command),)))
 
     assert shown == []
     assert only(effects, Show) == [Show(1, number("RUNNING"), 2)]

@@ -8,7 +8,6 @@ import pytest
 
 from statusd.core import events as ev
 from statusd.core.messages import Command
-from statusd.core.place import Place
 from statusd.core.telling import Telling
 from statusd.core.unit import Memory
 from statusd.lifecycles.definition import define
@@ -68,7 +67,7 @@ def test_a_durable_command_is_refused_as_well() -> None:
     story = unreached("boot [ready]", "PAUSED")
 
     command = ev.Commanded(Command("pause", "stream", id="a"))
-    effects = story.happen(ev.Delivered((command,), Place("1-1", 1)))
+    effects = story.happen(ev.Delivered((command,)))
 
     assert said(effects) == ["pause refused"]
     assert story.state == "RUNNING"

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, Scalar, Verdict, as_template, to_json
-from statusd.core.place import Place
 
 # ---- inputs ----------------------------------------------------------------------------------
 
@@ -56,15 +55,13 @@ class Misspoken:
 class Delivered:
     """Entries of the stream of durable commands arrived, in order.
 
-    What they lead to must not be done before the new place, and the goal, are kept.
+    What they lead to must not be done before it is kept how far the stream was read with them.
 
     Args:
         messages: what they say; fewer than entries, if some were for nobody to obey.
-        place: how far the stream has been read with them.
     """
 
     messages: tuple[Commanded | Misspoken, ...]
-    place: Place
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,6 @@ class Status:
         self.death: Death | None = None
         self.stop: Stop | None = None
         self.args = dict(memory.args)
-        self.place = memory.place
         self.worker = WorkerView(run=memory.run)
         self._runs_before = memory.run
         self._left = memory
@@ -191,7 +190,6 @@ class Status:
             run=self.worker.run,
             last_event=self.last_event,
             open=(*self._left.open, *self._answers.open.values()),
-            place=self.place,
         )
 
     # ---- inputs ------------------------------------------------------------------------------
@@ -207,7 +205,7 @@ class Status:
         self._out = out
         self._moment.now = now
         # What durable commands lead to waits for the disk.
-        self._shows_now = self.show_now is not None and type(happened) is not ev.Delivered
+        self._shows_now = self.show_now is not None and not isinstance(happened, ev.Delivered)
         match happened:
             case ev.Commanded():
                 self._take_command(happened.command, happened.expired)
@@ -311,7 +309,6 @@ class Status:
             self._obey(command, self._decide(command.word))
 
     def _delivered(self, happened: ev.Delivered) -> None:
-        self.place = happened.place
         for message in happened.messages:
             if isinstance(message, ev.Commanded):
                 self._take_command(message.command, message.expired, message.again)

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from statusd.core.messages import Command, Scalar
-from statusd.core.outbox import Line
-from statusd.core.place import NOWHERE, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +27,6 @@ class Identity:
     namespace: str = "statusd"
 
 
-class Deaf(NamedTuple):
-    """An outage that nobody has been told of yet.
-
-    Args:
-        since: on the wall clock, in seconds.
-        reason: in words.
-    """
-
-    since: float
-    reason: str
-
-
 @dataclass(slots=True)
 class Memory:
     """What survives a daemon.
@@ -51,9 +37,6 @@ class Memory:
         run: the last worker generation.
         last_event: the id of the last event; empty for none.
         open: the commands that have no final verdict yet.
-        unsent: what the world was to be told and could not be, as lines of the outbox.
-        place: how far the stream of durable commands has been read.
-        deaf: the outage that the history doesn't have yet; None for none.
     """
 
     goal: str = ""
@@ -61,9 +44,6 @@ class Memory:
     run: int = 0
     last_event: str = ""
     open: tuple[Command, ...] = ()
-    unsent: tuple[Line, ...] = ()
-    place: Place = NOWHERE
-    deaf: Deaf | None = None
 
 
 class Cause(NamedTuple):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from statusd.daemon.loop import Parts
+    from statusd.daemon.daemon import Plan
     from statusd.settings import Settings
     from statusd.supervision.parent import Line
 
@@ -94,13 +94,16 @@ async def _live(
     from statusd.daemon import signals, wiring
     from statusd.daemon.announcer import Announcer
     from statusd.supervision.parent import Parent
+    from statusd.supervision.supervisor import Means
 
-    def adapt(parts: Parts) -> Parts:
+    def adapt(plan: Plan) -> Plan:
+        (unit,) = plan.units
         if first.get("goal"):  # what the program says now is newer than what anybody said before
-            parts.status.goal = parts.status.lifecycle.states[first["goal"]]
-        make = partial(Parent, line)
-        own = replace(parts, sinks=None, worker_file=None)  # nobody starts it a second time
-        return replace(own, service_manager=Announcer(line), make_process=make)
+            unit.status.goal = unit.status.lifecycle.states[first["goal"]]
+        # Nobody starts it a second time: it needs no output of ours, and leaves nobody behind.
+        means = Means(unit.means.spec, make_process=partial(Parent, line))
+        own = replace(unit, means=means)
+        return replace(plan, units=(own,), service_manager=Announcer(line))
 
     daemon = wiring.build(settings, file, load_again, fresh=bool(first.get("fresh")), adapt=adapt)
     loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from statusd.core.bounds import Unreadable, decimal
-from statusd.core.outbox import Line
+from statusd.wire.outbox import Line
 
 SING_S = 1.0
 """How often it sings."""
@@ -35,7 +35,6 @@ class Canary:
         self._sung_at = 0.0
         self._unheard: deque[tuple[int, float]] = deque()
         self._heard = 0
-        self._in_the_air: Line = ()
         self.round_trip_s: float | None = None
         """How long the last echo took; None before the first."""
         self.measured: Callable[[float], object] = lambda _: None
@@ -45,12 +44,12 @@ class Canary:
         """Return the next song, to be sent in place of an older one that still waits."""
         self._sung += 1
         self._sung_at = now
-        self._in_the_air = ("PUBLISH", self._channel, self._prefix + b"%d" % self._sung)
-        return self._in_the_air
+        return ("PUBLISH", self._channel, self._prefix + b"%d" % self._sung)
 
-    def taken(self, line: Line, now: float) -> None:
-        """The broker has replied to ``line``: if it is our song, its echo is due."""
-        if line is self._in_the_air and self._sung > self._heard:
+    def taken(self, song: Line, now: float) -> None:
+        """The broker has taken ``song``: if it is our last one, its echo is due."""
+        is_last = song[2] == self._prefix + b"%d" % self._sung
+        if is_last and self._sung > self._heard:
             self._unheard.append((self._sung, now))
 
     def echoed(self, payload: bytes, now: float) -> bool:

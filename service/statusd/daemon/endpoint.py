@@ -1,38 +1,46 @@
-"""The paths that a unit answers by HTTP: /livez, /readyz and /metrics."""
+"""The paths that a daemon answers by HTTP: /livez, /readyz and /metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 
 from statusd.core.status import Status
 from statusd.core.text import shown
 from statusd.daemon.http import Answer, Reply, say
-from statusd.daemon.metrics import Exporter, Sources
+from statusd.daemon.metrics import Exporter
+from statusd.daemon.session import Session
+from statusd.unit.unit import Unit
 from statusd.wire.link import Link, LinkState
 
 
-def answers(sources: Sources) -> Mapping[str, Answer]:
+def answers(
+    units: Mapping[str, Unit], session: Session, wall: Callable[[], float]
+) -> Mapping[str, Answer]:
     """Return path -> who answers it.
 
     Raises:
         ConfigError: prometheus-client isn't installed.
     """
-    exporter = Exporter(sources)
+    exporter = Exporter(units, session, wall)
 
     def live(_: str) -> Reply:
         """The loop itself answers: if it is stuck, nobody does."""
         return say(HTTPStatus.OK, "ok")
 
     def ready(_: str) -> Reply:
-        trouble = sources.state_file.trouble
-        why = unready(sources.status, sources.ear) or (trouble and f"nothing is kept: {trouble}")
+        why = "; ".join(filter(None, (_why_not(unit, session.ear) for unit in units.values())))
         return say(HTTPStatus.SERVICE_UNAVAILABLE, why) if why else say(HTTPStatus.OK, "ok")
 
     def metrics(accept: str) -> Reply:
         return Reply(HTTPStatus.OK, *exporter.text(accept))
 
     return {"/livez": live, "/readyz": ready, "/metrics": metrics}
+
+
+def _why_not(unit: Unit, ear: Link) -> str:
+    trouble = unit.store.file.trouble
+    return unready(unit.status, ear) or (trouble and f"nothing is kept: {trouble}")
 
 
 def unready(status: Status, ear: Link) -> str:

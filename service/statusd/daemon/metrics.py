@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from statusd.core.errors import ConfigError
 from statusd.core.messages import Answer
-from statusd.core.status import Status
-from statusd.supervision.process import Process
-from statusd.unit.counts import CAUSES, Counts, Histogram
-from statusd.unit.hearing import Hearing
-from statusd.unit.outages import Outages
-from statusd.unit.state_file import StateFile
-from statusd.wire.link import Link, LinkState
+from statusd.daemon.session import Session
+from statusd.unit.counts import CAUSES, Histogram
+from statusd.unit.unit import Unit
+from statusd.wire.link import LinkState
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -96,53 +93,33 @@ METRICS = (
 )
 
 
-class Sources(NamedTuple):
-    """Where the numbers come from; all is read on the loop, in one go.
+def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
+    """Return the samples of every metric by its name; those of which nothing is known are empty.
 
     Args:
-        status, ear, mouth, outages, hearing, counts: of the daemon.
-        process: returns the present worker, if there is one.
-        since: returns when the state changed last, by the wall clock.
-        wall: the wall clock in seconds.
-        state_file: what survives the daemon.
+        now: by the wall clock, in seconds.
     """
-
-    status: Status
-    ear: Link
-    mouth: Link
-    outages: Outages
-    hearing: Hearing
-    counts: Counts
-    process: Callable[[], Process | None]
-    since: Callable[[], float]
-    wall: Callable[[], float]
-    state_file: StateFile
-
-
-def read(sources: Sources) -> dict[str, Samples]:
-    """Return the samples of every metric by its name; those of which nothing is known are empty."""
-    status, counts, process = sources.status, sources.counts, sources.process()
-    identity, outbox = status.identity, sources.mouth.outbox
+    status, counts, process = unit.status, unit.counts, unit.supervisor.process
+    identity, outbox, intake = status.identity, unit.publisher.outbox, unit.intake
     record = process.record() if process is not None else None
-    heard = {("command",): sources.hearing.commands, ("junk",): sources.hearing.junk}
-    links = {("hears",): sources.ear.state.name, ("sends",): sources.mouth.state.name}
+    links = {("hears",): session.ear.state.name, ("sends",): session.mouth.state.name}
     return {
         "statusd_build": {(version("statusd"), platform.python_version()): 1},
         "statusd_unit": {(identity.namespace,): 1},
         "statusd_start_time_seconds": {(): identity.boot / 1000},
         "statusd_state": {(): status.state.name},
-        "statusd_state_start_time_seconds": {(): sources.since()},
+        "statusd_state_start_time_seconds": {(): unit.document.since},
         "statusd_transitions": counts.transitions,
         "statusd_verdicts": {(kind.value,): counts.verdicts[kind.value] for kind in Answer},
-        "statusd_messages": heard,
+        "statusd_messages": {("command",): intake.commands, ("junk",): intake.junk},
         "statusd_command_done_seconds": {(): counts.done},
         "statusd_link_state": links,
-        "statusd_link_outages": {(): sources.outages.count},
-        "statusd_link_outage_seconds": {(): sources.outages.total_s(sources.wall())},
+        "statusd_link_outages": {(): unit.outages.count},
+        "statusd_link_outage_seconds": {(): unit.outages.total_s(now)},
         "statusd_canary_round_trip_seconds": {(): counts.canary},
         "statusd_outbox_lines": {(): len(outbox)},
         "statusd_outbox_dropped_lines": {(): outbox.dropped},
-        "statusd_state_file_failures": {(): sources.state_file.failures},
+        "statusd_state_file_failures": {(): unit.store.file.failures},
         "statusd_worker_up": {(): int(status.worker.counts)},
         "statusd_worker_restarts": {(cause,): counts.restarts[cause] for cause in CAUSES},
         "statusd_worker_turns": {} if process is None else {(): process.pulse().beats},
@@ -159,14 +136,19 @@ class Exporter:
     """Puts the numbers into the words of Prometheus.
 
     Args:
-        sources: where they come from.
+        units: of the daemon, by name; session: what they share.
+        wall: the wall clock in seconds.
 
     Raises:
         ConfigError: prometheus-client isn't installed.
     """
 
-    def __init__(self, sources: Sources) -> None:
-        self._sources = sources
+    def __init__(
+        self, units: Mapping[str, Unit], session: Session, wall: Callable[[], float]
+    ) -> None:
+        self._units = units
+        self._session = session
+        self._wall = wall
         self._core = load("metrics_core")
         self._registry: CollectorRegistry = load("registry").CollectorRegistry()
         self._registry.register(self)
@@ -188,39 +170,48 @@ class Exporter:
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric with its samples: what a registry asks of a collector."""
-        found = read(self._sources)
-        states = {
-            "statusd_state": [state.name for state in self._sources.status.lifecycle.members()],
-            "statusd_link_state": [state.name for state in LinkState],
-        }
-        name = self._sources.status.identity.name
+        now = self._wall()
+        found = [(unit, read(unit, self._session, now)) for unit in self._units.values()]
         for kind in METRICS:
-            yield self._family(kind, name, found[kind.name], states.get(kind.name, []))
+            family = self._family(kind)
+            for unit, samples in found:
+                _add(family, kind, unit, samples[kind.name])
+            yield family
 
-    def _family(self, kind: Kind, name: str, samples: Samples, states: list[str]) -> Metric:
+    def _family(self, kind: Kind) -> Any:
         core, labels = self._core, ("name", *kind.labels)
-        family: Any
         match kind.type:
             case "counter":
-                family = core.CounterMetricFamily(kind.name, kind.help, labels=labels)
+                return core.CounterMetricFamily(kind.name, kind.help, labels=labels)
             case "gauge":
-                family = core.GaugeMetricFamily(kind.name, kind.help, labels=labels)
+                return core.GaugeMetricFamily(kind.name, kind.help, labels=labels)
             case "info":
-                family = core.InfoMetricFamily(kind.name, kind.help, labels=("name",))
+                return core.InfoMetricFamily(kind.name, kind.help, labels=("name",))
             case "stateset":
-                family = core.StateSetMetricFamily(kind.name, kind.help, labels=labels)
+                return core.StateSetMetricFamily(kind.name, kind.help, labels=labels)
             case _:
-                family = core.HistogramMetricFamily(kind.name, kind.help, labels=labels)
-        for values, value in samples.items():
-            if kind.type == "info":
-                family.add_metric((name,), dict(zip(kind.labels, values, strict=True)))
-            elif kind.type == "stateset":
-                family.add_metric((name, *values), {state: state == value for state in states})
-            elif kind.type == "histogram":
-                family.add_metric((name, *values), _buckets(value), value.sum)
-            else:
-                family.add_metric((name, *values), value)
-        return family  # type: ignore[no-any-return]  # whichever of them it is
+                return core.HistogramMetricFamily(kind.name, kind.help, labels=labels)
+
+
+def _add(family: Any, kind: Kind, unit: Unit, samples: Samples) -> None:
+    """Add the samples of one unit."""
+    for values, value in samples.items():
+        labels = (unit.name, *values)
+        if kind.type == "info":
+            family.add_metric((unit.name,), dict(zip(kind.labels, values, strict=True)))
+        elif kind.type == "stateset":
+            family.add_metric(labels, {state: state == value for state in _states(kind, unit)})
+        elif kind.type == "histogram":
+            family.add_metric(labels, _buckets(value), value.sum)
+        else:
+            family.add_metric(labels, value)
+
+
+def _states(kind: Kind, unit: Unit) -> list[str]:
+    """Return all states of a state set."""
+    if kind.name == "statusd_link_state":
+        return [state.name for state in LinkState]
+    return [state.name for state in unit.status.lifecycle.members()]
 
 
 def _buckets(histogram: Histogram) -> list[tuple[str, float]]:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from statusd.core.status import Status
 from statusd.core.text import shown
 from statusd.daemon.heartbeat import FEEDS, Heartbeat, Turn
 from statusd.daemon.service_manager import ServiceManager
-from statusd.wire.link import Link, LinkState
+from statusd.daemon.session import Session
+from statusd.unit.unit import Unit
+from statusd.wire.link import LinkState
 from statusd.worker.board import Record
 
 TURN_S = 5.0
@@ -27,35 +29,26 @@ MOST_SHOWN = 120
 
 
 class Steward:
-    """Speaks with the service manager.
+    """Speaks with the service manager, and with whoever asks how the daemon is.
 
     Args:
         manager: the service manager.
-        status: what is decided; ear, mouth: the links.
-        record: returns what the worker says of its work.
-        turns: returns how far the other parts of the loop have come, with the loop's time.
-        trouble: returns what there is to keep and can't be kept, in words; empty for nothing.
+        units: of the daemon, by name; at least one.
+        session: their broker session.
         complain: called with the parts that are stuck.
     """
 
     def __init__(
         self,
         manager: ServiceManager,
-        status: Status,
-        ear: Link,
-        mouth: Link,
-        record: Callable[[], Record | None],
-        turns: Callable[[float], dict[str, Turn]],
-        trouble: Callable[[], str],
+        units: Mapping[str, Unit],
+        session: Session,
         complain: Callable[[list[str]], None],
     ) -> None:
         self._manager = manager
-        self._status = status
-        self._links = {"hearing link": ear, "sending link": mouth}
-        self._ear = ear
-        self._record = record
-        self._turns = turns
-        self._trouble = trouble
+        self._units = units
+        self._links = {"hearing link": session.ear, "sending link": session.mouth}
+        self._ear = session.ear
         self._complain = complain
         self._heartbeat = Heartbeat()
         self._stuck: list[str] = []
@@ -70,11 +63,7 @@ class Steward:
         loop = asyncio.get_running_loop()
         loop.call_later(self.turn_s, self.turn)
         now = self._turned_at = loop.time()
-        turns = {
-            name: Turn(link.turns, may_wait=not link.is_overdue(now))
-            for name, link in self._links.items()
-        }
-        self._stuck = self._heartbeat.stuck(turns | self._turns(now))
+        self._stuck = self._heartbeat.stuck(dict(self._turns(now)))
         self._missed = self._missed + 1 if self._stuck else 0
         if not self._stuck:
             self._manager.alive()
@@ -83,9 +72,18 @@ class Steward:
         self.tell()
         self._ask_for_time()
 
-    def health(self) -> dict[str, Any]:
+    def _turns(self, now: float) -> Iterator[tuple[str, Turn]]:
+        """Yield how far each part of the loop has come; an empty inbox has nothing to do."""
+        for name, link in self._links.items():
+            yield name, Turn(link.turns, may_wait=not link.is_overdue(now))
+        for unit in self._units.values():
+            whose = f" of {unit.name}" if len(self._units) > 1 else ""
+            yield f"inbox{whose}", Turn(unit.handled, unit.is_waiting)
+            yield f"supervisor{whose}", Turn(unit.supervisor.looks)
+
+    def health(self, unit: Unit) -> dict[str, Any]:
         """Return what `statusd health` is told; that it is told anything is most of it."""
-        identity = self._status.identity
+        identity = unit.status.identity
         late_s = asyncio.get_running_loop().time() - self._turned_at
         stuck = list(self._stuck) if self._missed > 1 else []
         if self._turned_at and late_s > 3 * self.turn_s:
@@ -94,39 +92,53 @@ class Steward:
             "name": identity.name,
             "boot": identity.boot,
             "pid": os.getpid(),
-            "state": self._status.state.name,
+            "state": unit.status.state.name,
             "link": self._ear.state.value,
             "stuck": stuck,
-            "trouble": self._trouble(),
+            "trouble": unit.store.file.trouble,
         }
 
     def tell(self) -> None:
-        """Tell state, link and progress, and which stage of its life the unit is in."""
-        manager, status, link = self._manager, self._status, self._ear
+        """Tell state, link and progress, and which stage of its life the daemon is in."""
+        manager, link = self._manager, self._ear
         if not manager.listens:
             return
-        state, lifecycle = status.state, status.lifecycle
-        record = self._record() if status.worker.alive else None
-        manager.status(in_a_line(state.name, link.state, link.trouble, record))
-        if state not in lifecycle.postponing and (
-            link.trouble or link.state is LinkState.LISTENING
-        ):
+        manager.status("; ".join(self._lines()))
+        is_up = all(s.state not in s.lifecycle.postponing for s in self._statuses())
+        if is_up and (link.trouble or link.state is LinkState.LISTENING):
             manager.ready()
-        if state in (lifecycle.ending, lifecycle.end) and not manager.is_stopping:
+        is_over = all(s.state in (s.lifecycle.ending, s.lifecycle.end) for s in self._statuses())
+        if is_over and not manager.is_stopping:
             self.stop(0)
+
+    def _statuses(self) -> Iterator[Status]:
+        return (unit.status for unit in self._units.values())
+
+    def _lines(self) -> Iterator[str]:
+        for unit in self._units.values():
+            process = unit.supervisor.process
+            alive = unit.status.worker.alive and process is not None
+            record = process.record() if alive and process is not None else None
+            whose = f"{unit.name}: " if len(self._units) > 1 else ""
+            state = unit.status.state.name
+            yield whose + in_a_line(state, self._ear.state, self._ear.trouble, record)
 
     def stop(self, code: int) -> None:
         """Tell that the end has begun; whose work was done before anything was tried was ready."""
-        if code == 0 and self._status.worker.run:
+        if code == 0 and any(status.worker.run for status in self._statuses()):
             self._manager.ready()
         self._manager.stopping()
         self._ask_for_time()
 
     def _ask_for_time(self) -> None:
         """Let nobody lose patience as long as we turn and there is still something to wait for."""
-        manager, status = self._manager, self._status
-        is_starting = not manager.is_ready and status.state in status.lifecycle.postponing
-        is_waiting = manager.is_stopping and status.stop is not None and bool(status.stop.next)
+        manager = self._manager
+        is_starting = not manager.is_ready and any(
+            s.state in s.lifecycle.postponing for s in self._statuses()
+        )
+        is_waiting = manager.is_stopping and any(
+            s.stop is not None and bool(s.stop.next) for s in self._statuses()
+        )
         if is_starting or is_waiting:
             manager.extend(MORE_S)
 

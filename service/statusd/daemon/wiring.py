@@ -7,21 +7,27 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from statusd.core.errors import Unavailable
 from statusd.core.status import Status
-from statusd.core.unit import Identity, Memory
-from statusd.daemon.loop import Change, Daemon, Parts
+from statusd.core.unit import Identity
+from statusd.daemon.daemon import Daemon, Plan
 from statusd.daemon.reload import changes, merged
+from statusd.daemon.reloader import Change
 from statusd.daemon.service_manager import ServiceManager
 from statusd.lifecycles.load import module_places
 from statusd.settings import Settings
 from statusd.supervision.output import Sink
 from statusd.supervision.sides import Spec
+from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_file import WorkerFile
 from statusd.unit.state_file import StateFile
-from statusd.wire.link import Link
+from statusd.unit.state_format import NOTHING
+from statusd.unit.unit import Parts
+from statusd.wire.address import Address
+from statusd.wire.link import Link, Listener
 from statusd.wire.local import socket_file
 from statusd.wire.names import Names
 
@@ -32,7 +38,7 @@ def build(
     load_again: Callable[[], Settings],
     *,
     fresh: bool = False,
-    adapt: Callable[[Parts], Parts] = lambda parts: parts,
+    adapt: Callable[[Plan], Plan] = lambda plan: plan,
 ) -> Daemon:
     """Return a daemon for ``settings``; it has taken its name on this machine, and no more.
 
@@ -46,29 +52,68 @@ def build(
     Raises:
         Unavailable: the state directory can't be used, or the name is taken.
     """
-    namespace = settings.redis.namespace
-    state_file = StateFile(state_directory(settings), settings.name, namespace)
-    memory, last_boot = (Memory(), 0) if fresh else state_file.load()
+    unit = _unit(settings, file, fresh=fresh)
+    plan = Plan(
+        units=(unit,),
+        names=unit.names,
+        boot=unit.status.identity.boot,
+        make_link=partial(_link, settings.address(), settings.name),
+        reload=_reload(settings, load_again),
+        service_manager=ServiceManager.from_environment(),
+        listen=settings.http.where(),
+    )
+    return Daemon(adapt(plan))
+
+
+def _unit(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
+    """Return what the unit of ``settings`` is made of; its name on this machine is taken.
+
+    Raises:
+        Unavailable: the state directory can't be used, or the name is taken.
+    """
+    names = Names(settings.redis.namespace, settings.name)
+    directory = state_directory(settings)
+    state_file = StateFile(directory, names.name, names.namespace)
+    kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
     identity = Identity(
-        settings.name,
+        names.name,
         frozenset(settings.tags),
         boot=max(int(time.time() * 1000), last_boot + 1),
-        namespace=namespace,
+        namespace=names.namespace,
     )
     status = Status(
         identity,
         lifecycle=settings.states(),
         telling=settings.telling(),
         policy=settings.policy(),
-        memory=memory,
+        memory=kept.memory,
         default_goal=settings.goal,
         draw=random.random,
     )
-    address = settings.address()
+    worker_file = WorkerFile(directory.absolute(), names.name)
+    spec = replace(_spec(settings, file), worker_file=str(worker_file.path))
+    return Parts(
+        status=status,
+        names=names,
+        means=Means(spec, _sinks(settings, file), worker_file),
+        state_file=state_file,
+        kept=kept,
+        last_boot=last_boot,
+        socket=socket_file(names.namespace, names.name),
+        channels=settings.control.channels,
+        lasting_s=settings.control.durable_s,
+        fresh=fresh,
+    )
 
-    def make_link(listener: Daemon, channels: tuple[str, ...]) -> Link:
-        name = f"statusd-{settings.name}-{'hears' if channels else 'sends'}"
-        return Link(address, name, listener, draw=random.random, clock=elapsed, channels=channels)
+
+def _link(address: Address, name: str, listener: Listener, channels: tuple[str, ...]) -> Link:
+    """Return a link that hears ``channels``, or sends."""
+    client = f"statusd-{name}-{'hears' if channels else 'sends'}"
+    return Link(address, client, listener, draw=random.random, clock=elapsed, channels=channels)
+
+
+def _reload(settings: Settings, load_again: Callable[[], Settings]) -> Callable[[], Change]:
+    """Return what loads the settings anew and says what of them is taken over."""
 
     def reload() -> Change:
         nonlocal settings
@@ -76,6 +121,7 @@ def build(
         changed, needs_restart = changes(settings, new)
         settings = merged(settings, new)
         return Change(
+            settings.name,
             settings.policy(),
             frozenset(settings.tags),
             settings.control.channels,
@@ -86,27 +132,7 @@ def build(
             needs_restart,
         )
 
-    worker_file = WorkerFile(state_directory(settings).absolute(), settings.name)
-    parts = Parts(
-        reload=reload,
-        status=status,
-        names=Names(settings.redis.namespace, settings.name),
-        spec=replace(_spec(settings, file), worker_file=str(worker_file.path)),
-        sinks=_sinks(settings, file),
-        state_file=state_file,
-        unsent=memory.unsent,
-        deaf=memory.deaf,
-        last_boot=last_boot,
-        socket=socket_file(settings.redis.namespace, settings.name),
-        service_manager=ServiceManager.from_environment(),
-        make_link=make_link,
-        channels=settings.control.channels,
-        lasting_s=settings.control.durable_s,
-        fresh=fresh,
-        worker_file=worker_file,
-        listen=settings.http.where(),
-    )
-    return Daemon(adapt(parts))
+    return reload
 
 
 def elapsed() -> float:

@@ -15,8 +15,8 @@ from statusd.wire.names import Names
 from statusd.wire.rights import DAEMON, everybody, granting
 
 if TYPE_CHECKING:
-    from statusd.core.outbox import Line
     from statusd.wire.dial import Dial
+    from statusd.wire.outbox import Line
 
 ABOUT = "rights"
 _UNTRIED = ("MULTI", "DISCARD")

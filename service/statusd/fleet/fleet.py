@@ -39,7 +39,7 @@ from statusd.wire.names import Names, is_pattern
 from statusd.wire.patterns import MOST_BYTES, glob
 
 if TYPE_CHECKING:
-    from statusd.core.outbox import Line
+    from statusd.wire.outbox import Line
 
 __all__ = ["Fleet", "Host", "Outcome", "Report", "Unit", "Watcher"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
+from statusd.scheduler import Scheduler
 from statusd.supervision.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import board as page
 from statusd.worker import launch, notes
@@ -31,9 +31,12 @@ class FunctionSide:
         spec: what to run.
         run: its generation.
         take: gets every input that the worker causes; settle: called after a batch of them.
+        loop: whose time it is, and who waits for the descriptors.
     """
 
-    def __init__(self, spec: Spec, run: int, take: Take, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, spec: Spec, run: int, take: Take, settle: Callable[[], None], loop: Scheduler
+    ) -> None:
         self.error = ""
         self.severed = ""
         self.has_returned = False
@@ -41,7 +44,7 @@ class FunctionSide:
         self._run = run
         self._take = take
         self._settle = settle
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._board: page.Board | None = None
         self._fds: list[int] = []
         self._theirs: tuple[int, ...] = ()
@@ -108,17 +111,19 @@ class FunctionSide:
             self._woken = True
             self._send_down(notes.WAKE)
 
-    def settle(self) -> None:
-        """Wake the worker for what was shown since it was woken; see whether it is there already.
+    def settle(self) -> ev.Input | None:
+        """Wake the worker for what was shown since it was woken; return its arrival, if any.
 
         A worker on another core is often faster than what there was to write meanwhile: then its
         arrival is told in the same write.
         """
+        woken, self._woken = self._woken, False
         if self._owes_wake:
+            self._owes_wake = False
             self._send_down(notes.WAKE)
-        elif self._woken and self._board is not None:
-            self._look_at_board()
-        self._woken = self._owes_wake = False
+        elif woken and self._board is not None:
+            return self._arrival()
+        return None
 
     def _send_down(self, line: bytes) -> None:
         """Write without waiting: what finds no room is kept, but only the newest of each kind.
@@ -231,11 +236,18 @@ class FunctionSide:
             self._take(ev.WorkerTriggered(self._run, trigger, reason))
 
     def _look_at_board(self) -> None:
+        arrival = self._arrival()
+        if arrival is not None:
+            self._take(arrival)
+
+    def _arrival(self) -> ev.WorkerAcknowledged | None:
+        """Return what it has taken in since the last look; None if that is nothing new."""
         assert self._board is not None
         seen = page.unpack_word(self._board.words[page.SEEN])
-        if seen.seq != self._seen and seen.run == self._run & 0xFFFFFF:
-            self._seen = seen.seq
-            self._take(ev.WorkerAcknowledged(self._run, seen.seq, seen.state))
+        if seen.seq == self._seen or seen.run != self._run & 0xFFFFFF:
+            return None
+        self._seen = seen.seq
+        return ev.WorkerAcknowledged(self._run, seen.seq, seen.state)
 
     # ---- the end -----------------------------------------------------------------------------
 

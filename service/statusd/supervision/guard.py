@@ -1,8 +1,9 @@
-"""The guard: a shell that outlives a killed daemon just long enough to kill the worker's group.
+"""The guard: a shell that outlives a killed daemon just long enough to kill its workers' groups.
 
-It is told which group to watch, a line each, and does its work at the end of file, which the
-kernel brings about however the daemon ends. Rules of this file: a group is forgotten as soon as
-nothing of it lives, for its number may be somebody else's then; a guard that dies is replaced.
+It is told which groups to watch, a line whenever they are others, and does its work at the end of
+file, which the kernel brings about however the daemon ends. Rules of this file: a group is
+forgotten as soon as nothing of it lives, for its number may be somebody else's then; a guard that
+dies is replaced.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from statusd.supervision import children
 
 _SCRIPT = """\
 trap '' HUP INT TERM
-group=
-while read -r line; do group=$line; done
-[ -z "$group" ] || kill -KILL "-$group" 2>/dev/null
+groups=
+while read -r line; do groups=$line; done
+for group in $groups; do kill -KILL "-$group" 2>/dev/null; done
 """
 
 log = logs.get()
@@ -30,17 +31,19 @@ class Guard:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._group = ""
+        self._groups: dict[int, None] = {}
         self._shell: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
 
     def watch(self, group: int) -> None:
-        """Let it kill the process group ``group`` if we die."""
-        self._tell(str(group))
+        """Let it kill the process group ``group`` too if we die."""
+        self._groups[group] = None
+        self._tell()
 
-    def forget(self) -> None:
+    def forget(self, group: int) -> None:
         """Nothing of the group lives any more."""
-        self._tell("")
+        self._groups.pop(group, None)
+        self._tell()
 
     def close(self) -> None:
         """End it."""
@@ -51,15 +54,14 @@ class Guard:
             self._shell.wait()
             self._shell = None
 
-    def _tell(self, group: str) -> None:
-        self._group = group
+    def _tell(self) -> None:
         if self._shell is None:
             self._start()
         shell = self._shell
         if shell is not None and shell.stdin is not None:
             # It is dead, and `_died` will see to that; or somebody has stopped it: no waiting here.
             with contextlib.suppress(BrokenPipeError, BlockingIOError):
-                os.write(shell.stdin.fileno(), f"{group}\n".encode())
+                os.write(shell.stdin.fileno(), f"{' '.join(map(str, self._groups))}\n".encode())
 
     def _start(self) -> None:
         try:
@@ -97,7 +99,7 @@ class Guard:
         children.buried(self._shell.pid)
         self._shell = None
         log.warning("guard.died")
-        self._tell(self._group)
+        self._tell()
 
     def _drop(self) -> None:
         if self._pidfd != -1:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from statusd import threads
+from statusd.scheduler import Scheduler
 
 MAX_WAITING = 1 << 20
 """So many bytes wait for a slow reader before the worker has to wait, too."""
@@ -211,7 +212,7 @@ class Relay:
         out, err: where its standard output and error go.
     """
 
-    def __init__(self, run: int, out: Sink, err: Sink, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, run: int, out: Sink, err: Sink, loop: Scheduler) -> None:
         self._out = _Stream(run, out, loop)
         self._err = _Stream(run, err, loop, keeps_tail=True)
         self._theirs: list[int] = []
@@ -261,9 +262,7 @@ class Relay:
 
 
 class _Stream:
-    def __init__(
-        self, run: int, sink: Sink, loop: asyncio.AbstractEventLoop, *, keeps_tail: bool = False
-    ) -> None:
+    def __init__(self, run: int, sink: Sink, loop: Scheduler, *, keeps_tail: bool = False) -> None:
         self.dropped = 0
         self.tail = b""
         self._tag = b"run %d | " % run

@@ -6,7 +6,6 @@ killed, waited for or started again, and neither is anything that it has started
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -14,8 +13,10 @@ from typing import Any
 
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
+from statusd.scheduler import Scheduler
 from statusd.supervision import oom
 from statusd.supervision.function_side import DYING_S, FunctionSide, text_of
+from statusd.supervision.guard import Guard
 from statusd.supervision.process import Process
 from statusd.supervision.sides import Spec, Take
 from statusd.worker import board as page
@@ -63,9 +64,16 @@ class ParentSide(FunctionSide):
     """The daemon's end of a board and pipes that the program has made."""
 
     def __init__(
-        self, line: Line, spec: Spec, run: int, take: Take, settle: Callable[[], None], left: Left
+        self,
+        line: Line,
+        left: Left,
+        spec: Spec,
+        run: int,
+        take: Take,
+        settle: Callable[[], None],
+        loop: Scheduler,
     ) -> None:
-        super().__init__(spec, run, take, settle)
+        super().__init__(spec, run, take, settle, loop)
         self._line = line
         self._left = left
 
@@ -111,11 +119,13 @@ class Parent(Process):
         run: int,
         take: Take,
         settle: Callable[[], None],
-        *more: Any,
+        guard: Guard,
+        _: object,
+        loop: Scheduler,
     ) -> None:
-        super().__init__(spec, run, take, settle, *more)
+        super().__init__(spec, run, take, settle, guard, None, loop)
         self.pid = line.pid
-        self._parent = ParentSide(line, spec, run, take, settle, self._left)
+        self._parent = ParentSide(line, self._left, spec, run, take, settle, loop)
         self._side = self._parent
         self._line = line
         self._is_over = False
@@ -148,7 +158,7 @@ class Parent(Process):
         if self._is_over:
             return
         self._is_over = True
-        asyncio.get_running_loop().call_later(LAST_WORDS_S, os._exit, 0)
+        self._loop.call_later(LAST_WORDS_S, os._exit, 0)  # it is all of this daemon
         self._parent.show(self._spec.states.index("END"), 0, None)  # for its forked children
         self._take(ev.WorkerExited(self.run, code, reason))
         self._take(ev.WorkerGone(self.run))

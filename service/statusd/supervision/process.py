@@ -6,7 +6,6 @@ waited for by its own pid, never by ``waitpid(-1)``; each run has its own side, 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
@@ -19,6 +18,7 @@ from statusd.core import events as ev
 from statusd.core.errors import StatusdError
 from statusd.core.messages import Scalar
 from statusd.environment_file import environment_of
+from statusd.scheduler import Scheduler
 from statusd.supervision import children, oom, reach
 from statusd.supervision.function_side import FunctionSide
 from statusd.supervision.guard import Guard
@@ -44,6 +44,7 @@ class Process:
         take: gets every input that the worker causes; settle: called after a batch of them.
         guard: kills its group if we die.
         sinks: where its output goes, through us; None to let it inherit ours.
+        loop: whose time it is, and who waits for the process.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class Process:
         take: Take,
         settle: Callable[[], None],
         guard: Guard,
-        sinks: tuple[Sink, Sink] | None = None,
+        sinks: tuple[Sink, Sink] | None,
+        loop: Scheduler,
     ) -> None:
         self.run = run
         self.pid = 0
@@ -61,10 +63,10 @@ class Process:
         self._take = take
         self._settle = settle
         self._guard = guard
-        self._loop = asyncio.get_running_loop()
-        self._program = ProgramSide(spec, run, take, settle) if spec.command else None
-        self._side: Side = self._program or FunctionSide(spec, run, take, settle)
-        self._relay = Relay(run, *sinks, self._loop) if sinks is not None else None
+        self._loop = loop
+        self._program = ProgramSide(spec, run, take, settle, loop) if spec.command else None
+        self._side: Side = self._program or FunctionSide(spec, run, take, settle, loop)
+        self._relay = Relay(run, *sinks, loop) if sinks is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._killed = False
@@ -122,7 +124,7 @@ class Process:
         os.killpg(popen.pid, signal.SIGKILL)  # unburied, it still holds the number
         popen.wait()
         children.buried(popen.pid)
-        self._guard.forget()
+        self._guard.forget(popen.pid)
         self._popen = None
 
     def _be_nice(self, priority: int) -> None:
@@ -160,9 +162,9 @@ class Process:
         """Return why it can't be told a state now; empty if it can. A function always can."""
         return self._program.objection(number) if self._program is not None else ""
 
-    def settle(self) -> None:
-        """All that came together has been shown."""
-        self._side.settle()
+    def settle(self) -> ev.Input | None:
+        """All that came together has been shown; return what it has led to already, if anything."""
+        return self._side.settle()
 
     def _wake(self) -> None:
         """Let a worker that somebody stopped see that it is to leave."""
@@ -261,7 +263,7 @@ class Process:
                 self._tell_unreached(rest, self._told)
                 self._settle()
             return
-        self._guard.forget()
+        self._guard.forget(self.pid)
         self.close()
         self._take(ev.WorkerGone(self.run))
         self._settle()

@@ -6,7 +6,6 @@ a program that doesn't read; what comes in is believed only from the worker's ow
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import fcntl
 import json
@@ -24,6 +23,7 @@ from pathlib import Path
 from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
+from statusd.scheduler import Scheduler
 from statusd.supervision import proc, reach
 from statusd.supervision.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import wrapper
@@ -50,17 +50,20 @@ class ProgramSide:
         spec: what to run.
         run: its generation.
         take: gets every input that the worker causes; settle: called after a batch of them.
+        loop: whose time it is, and who waits for the descriptors.
     """
 
     severed, has_returned = "", False
 
-    def __init__(self, spec: Spec, run: int, take: Take, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, spec: Spec, run: int, take: Take, settle: Callable[[], None], loop: Scheduler
+    ) -> None:
         self.error = ""
         self._spec = spec
         self._run = run
         self._take = take
         self._settle = settle
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._pid = 0
         self._report = self._report_theirs = -1
         self._socket: socket.socket | None = None
@@ -166,7 +169,7 @@ class ProgramSide:
         return str(unreached) if unreached else ""
 
     def settle(self) -> None:
-        """Each state was told when it was shown."""
+        """Each state was told when it was shown; how it was taken, a program doesn't say."""
 
     def _knows(self, number: int) -> bool:
         """Tell whether it does already what state ``number`` asks for: it was started to work.

@@ -12,6 +12,7 @@ from statusd.core.messages import Scalar
 from statusd.worker.board import Record
 
 Take = Callable[[ev.Input], None]
+"""Gets an input that the worker has caused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +115,12 @@ class Side(Protocol):
             Why it couldn't be told, if so.
         """
 
-    def settle(self) -> None:
-        """All that is to be told for now was told: see that it is noticed."""
+    def settle(self) -> ev.Input | None:
+        """All that is to be told for now was told: see that it is noticed.
+
+        Returns:
+            What it has led to already, if anything.
+        """
 
     def drain(self) -> None:
         """Take in what it said before it died."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
+from statusd.scheduler import Scheduler
 from statusd.supervision import reach
 from statusd.supervision.guard import Guard
 from statusd.supervision.proc import Member
@@ -40,8 +41,9 @@ class Survivor(Process):
         take: Take,
         settle: Callable[[], None],
         guard: Guard,
+        loop: Scheduler,
     ) -> None:
-        super().__init__(spec, run, take, settle, guard)
+        super().__init__(spec, run, take, settle, guard, None, loop)
         self.pid = left.pid
         self._old = left
         self._told = None  # it was told nothing yet

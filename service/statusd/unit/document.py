@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from statusd.core.lifecycle import Part
 from statusd.core.status import Status
 from statusd.core.times import rfc3339
 from statusd.supervision.process import Process
-from statusd.unit.voice import BEAT_S
-from statusd.wire.link import Link
+from statusd.unit.outages import Outages
+from statusd.unit.ports import Ports
+from statusd.unit.publisher import BEAT_S
+
+UNSEEN_S = 0.02
+"""So long the document waits for the worker to be seen in a new state."""
 
 _HOST = socket.gethostname()
 _PARTS = {Part.WORKS: "works", Part.WAITS: "waits", Part.ENDS: "ends"}
@@ -33,7 +37,7 @@ class Proof(NamedTuple):
 def document(
     status: Status,
     process: Process | None,
-    link: Link,
+    link: str,
     proof: Proof,
     channels: Sequence[str],
     since: float,
@@ -44,7 +48,7 @@ def document(
     Args:
         status: what is decided.
         process: the present worker, for what it says of its work.
-        link: the hearing link; proof: what is known of how well it hears.
+        link: how far the hearing link is; proof: what is known of how well it hears.
         channels: the user's own channels and patterns that it hears.
         since: when the state changed last, by the wall clock in seconds.
         now: the time on the monotonic clock.
@@ -72,7 +76,7 @@ def document(
         "host": _HOST,
         "pid": os.getpid(),
         "channels": list(channels),
-        "link": link.state.value,
+        "link": link,
         "outages": proof.outages,
         "canary_ms": proof.canary_ms,
         "beat_s": BEAT_S,
@@ -124,3 +128,77 @@ def _last(status: Status) -> dict[str, Any] | None:
         command = cause.command
         last |= {"command": command.word, "by": command.by, "id": command.id}
     return {key: value for key, value in last.items() if value}
+
+
+class DocumentWriter:
+    """Writes the document of one unit: soon after a change, and once for what came together.
+
+    Args:
+        status: what is decided.
+        ports: the world.
+        process: returns the present worker.
+        outages: how often the unit was deaf.
+        channels: the user's own channels and patterns that it hears.
+        troubles: returns what somebody ought to put right, in words.
+        publish: writes it, as the last one or not.
+    """
+
+    def __init__(
+        self,
+        status: Status,
+        ports: Ports,
+        *,
+        process: Callable[[], Process | None],
+        outages: Outages,
+        channels: Sequence[str],
+        troubles: Callable[[], list[str]],
+        publish: Callable[..., None],
+    ) -> None:
+        self.channels = channels
+        self.since = ports.wall()
+        """When the state changed last, by the wall clock."""
+        self.is_stale = True
+        self.is_ours = False
+        """The name is ours: else the document is somebody else's."""
+        self._status = status
+        self._ports = ports
+        self._process = process
+        self._outages = outages
+        self._troubles = troubles
+        self._publish = publish
+        self._show_at = 0.0
+
+    def changed(self, at: float) -> None:
+        """The state has changed, ``at`` that time of the wall clock."""
+        self.is_stale = True
+        self.since = at
+        self._show_at = self._ports.loop.time() + UNSEEN_S
+
+    def write(self, *, at_once: bool = False) -> bool:
+        """Write it if it is stale, once for a transition: with the worker seen, or a little later.
+
+        Returns:
+            False if it has to wait for the worker.
+        """
+        if not self.is_stale or not self.is_ours:
+            return True
+        status = self._status
+        is_unseen = status.worker.counts and not status.is_observed
+        if is_unseen and not at_once and self._ports.loop.time() < self._show_at:
+            return False
+        self.is_stale = False
+        self._publish(self.fields(), left=status.state is status.lifecycle.end)
+        return True
+
+    def fields(self) -> dict[str, Any]:
+        """Return it as it is now."""
+        broker = self._ports.broker
+        round_trip_s = broker.canary_s
+        proof = Proof(
+            self._outages.count, None if round_trip_s is None else round(round_trip_s * 1000, 3)
+        )
+        now = self._ports.loop.time()
+        told = document(
+            self._status, self._process(), broker.link_state, proof, self.channels, self.since, now
+        )
+        return {**told, "trouble": "; ".join(self._troubles())}

@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import hiredis
 
-from statusd.core.outbox import Line, Outbox
 from statusd.core.text import shown
 from statusd.wire.names import Names
+from statusd.wire.outbox import Line, Outbox
 
 MOST_HELD = 1000
 """So many events wait for a broker that refuses them; then the oldest is lost, and counted."""
@@ -31,6 +31,7 @@ class History:
         names: of the unit.
         complain: told what is wrong: the name for the log, and words.
         mended: called when events are kept again.
+        kept: gets each line that was awaited, once the history has it.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class History:
         names: Names,
         complain: Callable[[str, str], None],
         mended: Callable[[], None],
+        kept: Callable[[Line], None],
     ) -> None:
         self._outbox = outbox
         self._key = names.history
         self._aside: Line = ("RENAME", names.history, names.put_aside)
         self._complain = complain
         self._mended = mended
+        self._kept = kept
         self.trouble = ""
         """Why events can't be kept now, in words; empty if they can."""
         self._refused = 0
@@ -57,23 +60,23 @@ class History:
         """Add an event, or let it wait for those before it."""
         if self.trouble:
             self._hold(len(self._outbox.beside), line)
+        elif awaited:
+            self._outbox.put(line, self.replied)
         else:
-            self._outbox.put(line, awaited=awaited)
+            self._outbox.put_watched(line, self.replied)
 
     def replied(self, line: Line, reply: object) -> bool:
-        """Take note of a reply; tell whether it is a refusal that needs no other care."""
-        if line is self._aside:
-            self._put_aside(reply)
-            return True
+        """Take note of the reply to an event of ours; tell whether that is all there is to do."""
         if line[:2] != ("XADD", self._key):
             return False
         is_asked = line is self._asked
         self._asked = () if is_asked else self._asked
-        if not isinstance(reply, hiredis.ReplyError) or self._is_resend(line, str(reply)):
-            if is_asked:
-                self._go_on()
-            return isinstance(reply, hiredis.ReplyError)
-        self._refuse(line, str(reply), at=0 if is_asked else self._refused)
+        if isinstance(reply, hiredis.ReplyError) and not self._is_resend(line, str(reply)):
+            self._refuse(line, str(reply), at=0 if is_asked else self._refused)
+            return True
+        if is_asked:
+            self._go_on()
+        self._kept(line)
         return True
 
     def confirmed(self) -> None:
@@ -82,7 +85,7 @@ class History:
             return
         if self._is_in_the_way:
             self._asked = self._aside
-            self._outbox.put(self._aside, awaited=True)
+            self._outbox.put(self._aside, self._put_aside)
         else:
             self._try()
 
@@ -105,24 +108,25 @@ class History:
             self._refused = max(0, self._refused - 1)
             self._outbox.drop("XADD")
 
-    def _put_aside(self, reply: object) -> None:
+    def _put_aside(self, _: Line, reply: object) -> bool:
         if not isinstance(reply, hiredis.ReplyError):
             self._cure = ""
             self._complain("history.put_aside", f"{self.trouble}; it is {self._aside[2]!s} now")
         elif "no such key" not in str(reply):
             self._cure = f"; it can't be renamed ({shown(reply)}): DEL {self._key}"
         self._try()
+        return True
 
     def _try(self) -> None:
         """Send the oldest event that waits, alone."""
         self._asked = self._outbox.beside.popleft()
         self._refused = max(0, self._refused - 1)
-        self._outbox.put(self._asked, awaited=True)
+        self._outbox.put(self._asked, self.replied)
 
     def _go_on(self) -> None:
         """The oldest one was taken: so are the others."""
         self.trouble, self._cure, self._refused = "", "", 0
         waiting = self._outbox.beside
         while waiting:
-            self._outbox.put(waiting.popleft(), awaited=True)
+            self._outbox.put(waiting.popleft(), self.replied)
         self._mended()

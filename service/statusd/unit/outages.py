@@ -6,9 +6,22 @@ tell it if this one is killed.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from statusd.core import events as ev
 from statusd.core.times import rfc3339
-from statusd.core.unit import Deaf
+
+
+class Deaf(NamedTuple):
+    """An outage that nobody has been told of yet.
+
+    Args:
+        since: on the wall clock, in seconds.
+        reason: in words.
+    """
+
+    since: float
+    reason: str
 
 
 class Outages:
@@ -27,6 +40,7 @@ class Outages:
         self.untold = left
         """What a successor would have to tell."""
         self._ended_s = self._counted_s = 0.0
+        self._on_its_way: object = None
 
     def total_s(self, now: float) -> float:
         """Return how long all of them took, the present one until ``now``; it never decreases."""
@@ -53,9 +67,17 @@ class Outages:
         self.untold = self.untold or Deaf(self._heard_at, self._reason)
         return self.untold is not before
 
-    def told(self) -> None:
-        """The history has the last outage that has ended."""
+    def telling(self, line: object) -> None:
+        """The last outage that has ended is on its way to the history in ``line``."""
+        self._on_its_way = line
+
+    def kept(self, line: object) -> bool:
+        """The history has ``line``; tell whether that changes `untold`."""
+        if line is not self._on_its_way:
+            return False
+        self._on_its_way = None
         self.untold = Deaf(self._heard_at, self._reason) if self._reason else None
+        return True
 
     def ended(self, now: float, stream: str, recovered: int, lost: int | None) -> ev.Gapped | None:
         """The link listens; return what has to be told, if anything was or may have been missed.

@@ -15,14 +15,13 @@ from typing import Any, NamedTuple
 
 import hiredis
 
-from statusd import logs
 from statusd.core.bounds import MOST_BOOT, MOST_KEPT, MOST_PID, Unreadable, fields, text, whole
 from statusd.core.messages import to_json
-from statusd.core.outbox import Line, Outbox
 from statusd.core.text import shown
 from statusd.core.times import rfc3339
 from statusd.core.unit import Identity
 from statusd.wire.names import Names
+from statusd.wire.outbox import Line, Outbox
 
 OWNER_TTL_S = 10
 """A name whose holder doesn't renew it for so long is free."""
@@ -36,8 +35,6 @@ REPLACE_S = 30.0
 """So long ``--replace`` waits for the older daemon to end."""
 
 _HOST = socket.gethostname()
-
-log = logs.get()
 
 
 class Holder(NamedTuple):
@@ -82,6 +79,7 @@ class Presence:
         wall: the wall clock in seconds.
         ousted: called when somebody else turns out to hold the name.
         confirmed: called whenever the broker says that it is ours.
+        log: where it tells of what it finds.
     """
 
     def __init__(
@@ -93,7 +91,8 @@ class Presence:
         last_boot: int,
         wall: Callable[[], float],
         ousted: Callable[[Holder], None],
-        confirmed: Callable[[], None] = lambda: None,
+        confirmed: Callable[[], None],
+        log: Any,
     ) -> None:
         self._outbox = outbox
         self._names = names
@@ -102,10 +101,12 @@ class Presence:
         self._wall = wall
         self._ousted = ousted
         self._confirmed = confirmed
+        self._log = log
         self._may_range = True
         self._told: set[str] = set()
-        self._asked: dict[int, tuple[Line, asyncio.Future[Any]]] = {}
         self._looking: Line | None = None
+        self.holder: Holder | None = None
+        """Who else turned out to hold the name; None as long as it is ours."""
         self._gone = asyncio.Event()
 
     # ---- the start -----------------------------------------------------------------------------
@@ -135,7 +136,7 @@ class Presence:
                     asked_to_end = True
                     self._ask_to_end(holder)
             if ttl_ms < 0:
-                log.info("name.held", by=holder.text(), then="is it alive?")
+                self._log.info("name.held", by=holder.text(), then="is it alive?")
             ttl_ms = left_ms
             await asyncio.sleep(LOOK_S)
 
@@ -210,12 +211,18 @@ class Presence:
         """Tell once that a key of ours holds what none of us has written."""
         if key not in self._told:
             self._told.add(key)
-            log.warning("key.unreadable", key=key, reason=shown(reason), then="it is written anew")
+            self._log.warning(
+                "key.unreadable", key=key, reason=shown(reason), then="it is written anew"
+            )
 
     def _ask(self, line: Line) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._asked[id(line)] = line, future
-        self._outbox.put(line, awaited=True)
+
+        def answered(_: Line, reply: object) -> None:
+            if not future.done():
+                future.set_result(reply)
+
+        self._outbox.put(line, answered)
         return future
 
     def unreachable(self) -> None:
@@ -236,7 +243,7 @@ class Presence:
         return False
 
     def _ask_to_end(self, holder: Holder) -> None:
-        log.warning("name.replacing", holder=holder.text())
+        self._log.warning("name.replacing", holder=holder.text())
         command = {
             "command": "end",
             "id": os.urandom(16).hex(),
@@ -254,31 +261,32 @@ class Presence:
         self._register()
 
     def beat(self) -> None:
-        """Claim the name if it is free, and look who holds it."""
+        """Claim the name if it is free, and look who holds it; not any more if that is another."""
+        if self.holder is not None:
+            return
         self._claim("NX")
         self._looking = self._owner_line()
-        self._outbox.put_latest("owner", self._looking)
+        self._outbox.put_latest("owner", self._looking, self._looked)
 
-    def replied(self, line: Line, reply: object) -> None:
-        """Take note of the reply to ``line``, if it is one of ours."""
-        if id(line) in self._asked:
-            _, future = self._asked.pop(id(line))
-            if not future.done():
-                future.set_result(reply)
-        elif line[0] == "HSET" and _is_of_another_type(reply):
-            self._unreadable(self._names.roster, str(reply))
-            self._outbox.put(("RENAME", self._names.roster, self._names.roster_put_aside))
-            self._register()
-        elif line is self._looking:
+    def _looked(self, line: Line, reply: object) -> None:
+        if line is self._looking:
             self._looking = None
             if not self._learn_right(reply):
                 self._found(reply)
+
+    def _registered(self, _: Line, reply: object) -> None:
+        if _is_of_another_type(reply):
+            self._unreadable(self._names.roster, str(reply))
+            self._outbox.put(("RENAME", self._names.roster, self._names.roster_put_aside))
+            self._register()
 
     def _found(self, owner: object) -> None:
         """Take note of who holds the name."""
         holder = self._holder_of(owner)
         if holder is not None and holder.boot != self._identity().boot:
-            self._ousted(holder)
+            if self.holder is None:
+                self.holder = holder
+                self._ousted(holder)
         elif holder is not None:
             self._claim("XX")
             self._register()
@@ -291,16 +299,17 @@ class Presence:
         self._outbox.put_latest("claim", line)
 
     def leave(self) -> None:
-        """Give the name up, and say so in the roster."""
+        """Give the name up, and say so in the roster, unless it is another's."""
+        if self.holder is not None:
+            return
         self._looking = None
         self._outbox.put_latest("claim", ("DEL", self._names.owner))
         self._register(left=True)
 
     def _register(self, *, left: bool = False) -> None:
         entry = {"boot": self._identity().boot, "left": left, "seen": rfc3339(self._wall())}
-        self._outbox.put_latest(
-            "roster", ("HSET", self._names.roster, self._names.name, to_json(entry))
-        )
+        line: Line = ("HSET", self._names.roster, self._names.name, to_json(entry))
+        self._outbox.put_latest("roster", line, self._registered)
 
     def _mine(self) -> str:
         return to_json(Holder(self._identity().boot, _HOST, os.getpid())._asdict())

@@ -24,10 +24,10 @@ from typing import NamedTuple
 from statusd import threads
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
-from statusd.core.place import NOWHERE, Place
-from statusd.core.unit import Memory
 from statusd.private import open_own, opened_directory
 from statusd.unit import state_format
+from statusd.unit.place import NOWHERE, Place
+from statusd.unit.state_format import NOTHING, Kept
 from statusd.wire.names import NAMESPACE, Names
 
 PAUSE_S = 0.05
@@ -85,7 +85,7 @@ class StateFile:
             self._lock.give_up()
             raise Unavailable(f"state file {self.path}: {error.strerror}") from None
 
-    def load(self) -> tuple[Memory, int]:
+    def load(self) -> tuple[Kept, int]:
         """Return what the last daemon left, and its boot; nothing and 0 if there was none.
 
         Raises:
@@ -93,18 +93,18 @@ class StateFile:
         """
         try:
             content = _content(self.path)
-            memory, boot = state_format.read(content, self._names, time.monotonic())
+            kept, boot = state_format.read(content, self._names, time.monotonic())
         except FileNotFoundError:
-            return Memory(), 0
+            return NOTHING, 0
         except OSError as error:
             raise Unavailable(f"state file {self.path}: {error.strerror}; {_CURE}") from None
         except Unreadable as error:
             raise Unavailable(f"state file {self.path} is not valid ({error}): {_CURE}") from None
-        self._on_disk, self.place = _ids(memory), memory.place
-        return memory, boot
+        self._on_disk, self.place = _ids(kept), kept.place
+        return kept, boot
 
-    def save(self, memory: Memory, boot: int, *, now: bool = False) -> int:
-        """Have ``memory`` written soon; only the newest is. Call from the running loop.
+    def save(self, kept: Kept, boot: int, *, now: bool = False) -> int:
+        """Have what is to be ``kept`` written soon; only the newest is. Call from the running loop.
 
         Args:
             now: somebody waits for it; the disk gets no pause.
@@ -113,7 +113,7 @@ class StateFile:
             The number by which `written` and `kept` will tell that it is done.
         """
         self._saved += 1
-        kept = state_format.bounded(memory, self._names)
+        kept = state_format.bounded(kept, self._names)
         self._writer.put(_Job(self._saved, kept, boot, _ids(kept)), now=now)
         return self._saved
 
@@ -135,7 +135,7 @@ class StateFile:
         Raises:
             OSError: the file is what it was before.
         """
-        content = state_format.encode(job.memory, job.boot, self._names)
+        content = state_format.encode(job.kept, job.boot, self._names)
         self._lock.hold()
         beside = self.path.with_suffix(".new")
         with contextlib.suppress(FileNotFoundError):
@@ -158,7 +158,7 @@ class StateFile:
         if done.trouble:
             self.failures += 1
         else:
-            self.kept, self.place = job.number, job.memory.place
+            self.kept, self.place = job.number, job.kept.place
         self.written(job.number)
         self._turned.set()
 
@@ -182,7 +182,7 @@ class _Job(NamedTuple):
     """What is to be written, the number of its `save`, and the commands that are open in it."""
 
     number: int
-    memory: Memory
+    kept: Kept
     boot: int
     open: frozenset[str]
 
@@ -339,8 +339,8 @@ def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[_Done], None], what: 
         loop.call_soon_threadsafe(done, what)
 
 
-def _ids(memory: Memory) -> frozenset[str]:
-    return frozenset(command.key for command in memory.open)
+def _ids(kept: Kept) -> frozenset[str]:
+    return frozenset(command.key for command in kept.memory.open)
 
 
 def _content(path: Path) -> bytes:

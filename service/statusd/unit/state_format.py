@@ -1,4 +1,4 @@
-"""What stands in a state file: written from a `Memory`, and read into one that can be believed.
+"""What stands in a state file: written from what is `Kept`, and read into one that can be believed.
 
 Whoever can write the file could else make the next daemon crash at each start, or say in Redis
 whatever he likes in its name. Rules of this file: nothing is converted before it was looked at;
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from statusd.core.bounds import (
     MOST_BOOT,
@@ -26,11 +26,13 @@ from statusd.core.bounds import (
     whole,
 )
 from statusd.core.messages import Command, Scalar, is_valid
-from statusd.core.outbox import Line
-from statusd.core.place import NOWHERE, REMEMBERED, Place
-from statusd.core.unit import Deaf, Memory
-from statusd.unit.voice import as_said
+from statusd.core.times import LAST_S
+from statusd.core.unit import Memory
+from statusd.unit.outages import Deaf
+from statusd.unit.place import NOWHERE, REMEMBERED, Place
+from statusd.unit.said import as_said
 from statusd.wire.names import Names
+from statusd.wire.outbox import Line
 
 FORMAT = 1
 MOST_BYTES = 32 * 1024 * 1024
@@ -43,28 +45,47 @@ MOST_SOURCE, MOST_REASON = 2048, 500
 """The longest text that says where a command came in, and why we were deaf, in characters."""
 MOST_NAME = 128
 """The longest name of a state."""
-LAST_S = 253402300799.0
-"""The last second that RFC 3339 can write."""
 _DEPTH = 4
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Whose content tells one start of this machine from another, and with it their clocks."""
 
 
-def bounded(memory: Memory, names: Names) -> Memory:
-    """Return what of ``memory`` is kept: all of it, but in a flood."""
+class Kept(NamedTuple):
+    """What survives a daemon of one unit.
+
+    Args:
+        memory: of its status.
+        unsent: what the world was to be told and could not be, as lines of the outbox.
+        place: how far the stream of durable commands has been read.
+        deaf: the outage that the history doesn't have yet; None for none.
+    """
+
+    memory: Memory
+    unsent: tuple[Line, ...] = ()
+    place: Place = NOWHERE
+    deaf: Deaf | None = None
+
+
+NOTHING = Kept(Memory())
+"""What a unit's first daemon finds."""
+
+
+def bounded(kept: Kept, names: Names) -> Kept:
+    """Return what of it can be kept: all, but in a flood."""
     lines, room = [], MOST_LINES_BYTES
-    for line in reversed(memory.unsent):
+    for line in reversed(kept.unsent):
         room -= sum(len(str(part)) for part in line)
         if room < 0:
             break
         if as_said(line, names) is not None:  # what is asked is asked anew by whoever starts
             lines.append(line)
-    return replace(memory, open=memory.open[-MOST_OPEN:], unsent=tuple(reversed(lines)))
+    memory = replace(kept.memory, open=kept.memory.open[-MOST_OPEN:])
+    return kept._replace(memory=memory, unsent=tuple(reversed(lines)))
 
 
-def encode(memory: Memory, boot: int, names: Names) -> bytes:
-    """Return the content of the file that keeps ``memory``, which is `bounded`."""
-    deaf = memory.deaf
+def encode(kept: Kept, boot: int, names: Names) -> bytes:
+    """Return the content of the file that has what is ``kept``, which is `bounded`."""
+    memory, deaf = kept.memory, kept.deaf
     content = {
         "format": FORMAT,
         "boot": boot,
@@ -74,15 +95,15 @@ def encode(memory: Memory, boot: int, names: Names) -> bytes:
         "args": memory.args,
         "run": memory.run,
         "last_event": memory.last_event,
-        "open": [_kept(command) for command in memory.open],
-        "unsent": memory.unsent,
-        "cursor": {**memory.place.fields, "recent": memory.place.recent},
+        "open": [_fields(command) for command in memory.open],
+        "unsent": kept.unsent,
+        "cursor": {**kept.place.fields, "recent": kept.place.recent},
         "deaf": deaf and {"since": deaf.since, "reason": deaf.reason[:MOST_REASON]},
     }
     return json.dumps(content).encode() + b"\n"  # without indent: that is done in C
 
 
-def _kept(command: Command) -> dict[str, Any]:
+def _fields(command: Command) -> dict[str, Any]:
     known = asdict(command)
     known["source"] = command.source[:MOST_SOURCE]
     return {key: known[key] for key in ("word", "source", "received", "id", "by", "reply_to")}
@@ -97,7 +118,7 @@ def _clock() -> str:
         return ""
 
 
-def read(content: bytes, names: Names, now: float) -> tuple[Memory, int]:
+def read(content: bytes, names: Names, now: float) -> tuple[Kept, int]:
     """Return what a state file keeps, and the boot of who wrote it.
 
     Of another namespace nothing is taken that has to do with its broker.
@@ -120,13 +141,16 @@ def read(content: bytes, names: Names, now: float) -> tuple[Memory, int]:
         run=whole(kept.get("run"), MOST_RUN),
         last_event=_event_id(kept.get("last_event")),
         open=tuple(_command(one, now, same_clock=same_clock) for one in _list(kept, "open")),
+    )
+    found = Kept(
+        memory,
         unsent=tuple(_lines(_list(kept, "unsent"), theirs, boot)),
         place=_place(kept.get("cursor")),
         deaf=_deaf(kept.get("deaf")),
     )
     if theirs != names:
-        memory = replace(memory, unsent=(), place=NOWHERE, deaf=None)
-    return memory, boot
+        found = Kept(memory)
+    return found, boot
 
 
 def _table(value: object) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from statusd.core.outbox import Line
+    from statusd.wire.outbox import Line
 
 T = TypeVar("T")
 

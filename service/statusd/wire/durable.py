@@ -9,9 +9,9 @@ from statusd.core.errors import ConfigError
 from statusd.wire import shapes
 
 if TYPE_CHECKING:
-    from statusd.core.outbox import Line
     from statusd.wire.dial import Dial
     from statusd.wire.names import Names
+    from statusd.wire.outbox import Line
 
 LENGTH = 10_000
 """About so many entries are kept in the stream."""

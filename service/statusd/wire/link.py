@@ -26,11 +26,11 @@ import hiredis
 
 from statusd.core.bounds import MOST_BOOT, MOST_COUNT, Unreadable, decimal, whole
 from statusd.core.errors import StatusdError, Unavailable
-from statusd.core.outbox import Line, Outbox
 from statusd.core.text import shown
 from statusd.wire.address import Address
 from statusd.wire.dial import find_master
 from statusd.wire.names import is_pattern
+from statusd.wire.outbox import Line, Outgoing
 from statusd.wire.patterns import MOST_BYTES, glob
 from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 
@@ -90,10 +90,6 @@ class Listener(Protocol):
 
     def link_failed(self, link: Link) -> None:
         """Another attempt to connect failed; ``link.trouble`` says why."""
-
-    def replied(self, line: Line, reply: object) -> None:
-        """The broker replied to ``line``, which is awaited or in a slot of the outbox, or with
-        an error, which is a `hiredis.ReplyError` value."""
 
 
 class Follower(Protocol):
@@ -163,7 +159,7 @@ class Link:
         self.listener = listener
         self.names = tuple(c.encode() for c in channels if not is_pattern(c))
         self.patterns = tuple(c.encode() for c in channels if is_pattern(c))
-        self.outbox = Outbox()
+        self.outbox = Outgoing()
         self.state = LinkState.DOWN
         self.trouble = ""
         self.server = Server()
@@ -661,7 +657,7 @@ class Connection(asyncio.BufferedProtocol):
             link.refused = 0
             link.proved()
         if is_error or not link.outbox.passed():
-            self._listener.replied(link.outbox.replied(), reply)
+            link.outbox.replied(reply)
 
     def _take_greeting(self, line: Line, reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 import hiredis
 
 if TYPE_CHECKING:
-    from statusd.core.outbox import Line
+    from statusd.wire.outbox import Line
 
 NOTHING = object()
 """What a reader returns when no whole reply has arrived: False is a reply under RESP3."""

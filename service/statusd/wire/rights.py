@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from statusd.wire.names import Names, is_pattern
 
 if TYPE_CHECKING:
-    from statusd.core.outbox import Line
+    from statusd.wire.outbox import Line
 
 _CONTAINERS = ("CLIENT", "PUBSUB", "XINFO")
 """Commands of which each subcommand is a right of its own."""

@@ -6,57 +6,51 @@ A plain word that changes nothing never reaches the status: it is counted here, 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 
 from statusd.core import events as ev
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, Verdict, parse
 from statusd.core.status import Status
 from statusd.core.tally import MOST_SPELLINGS, Tally
-from statusd.wire.names import Names
+from statusd.core.times import has_passed
+from statusd.scheduler import Scheduler
+from statusd.unit.ports import Broker
 
 HELD_BACK_S = 0.25
 """How soon answers that were held back are looked at again, in seconds."""
 
 
-class Hearing:
+class Intake:
     """Sorts messages into what must be decided and what need only be counted.
 
     Args:
         status: knows which words change nothing now.
-        names: the namespace's own channels, which are never obeyed but for its control channel.
-        take: gets every command that may change something.
-        broker_time: the broker's wall clock, in seconds, for ``expires``.
-        look_again: called when answers held back may be due.
+        submit: gets every command that may change something.
         is_behind: tells whether something that came earlier has yet to be decided.
-        echoed: gets what is heard on the unit's own canary channel.
-        heard_at: returns when the messages arrived that are being told (loop's time).
+        broker: for the time of what is heard, and of ``expires``.
+        look_again: called when answers held back may be due.
+        loop: whose time it is.
     """
 
     def __init__(
         self,
         status: Status,
-        names: Names,
         *,
-        take: Callable[[ev.Input], None],
-        broker_time: Callable[[], float],
-        look_again: Callable[[], None],
+        submit: Callable[[ev.Input], None],
         is_behind: Callable[[], bool],
-        echoed: Callable[[bytes], None],
-        heard_at: Callable[[], float],
+        broker: Broker,
+        look_again: Callable[[], None],
+        loop: Scheduler,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._status = status
-        self._prefix = f"{names.namespace}:".encode()
-        self._control = names.control.encode()
-        self._take = take
-        self._broker_time = broker_time
-        self._look_again = look_again
+        self._submit = submit
         self._is_behind = is_behind
-        self._canary = names.canary.encode()
-        self._echoed = echoed
-        self._heard_at = heard_at
+        self._broker = broker
+        self._look_again = look_again
         self._tally = Tally()
         self._slots = self._tally.slots
         self._known: dict[bytes, tuple[str, str]] = {}
@@ -74,31 +68,46 @@ class Hearing:
         return self._tally.junk
 
     def hear(self, channel: bytes, payload: bytes) -> None:
-        """Take one message."""
+        """Take one message that is meant for us."""
         slot = self._slots.get(channel + payload)
         if slot is not None:
             slot.count += 1
-        elif channel == self._control or not channel.startswith(self._prefix):
+        else:
             self._sort(channel, payload)
-        elif channel == self._canary:
-            self._echoed(payload)
-        # else it is one of the namespace's own channels: never answer an answer
 
     def forget(self) -> None:
         """The status may have changed: what changes nothing must be found out anew."""
         if self._slots:
-            self._tally.forget(self._heard_at())
+            self._tally.forget(self._broker.heard_at())
 
     def answers(self) -> list[Verdict]:
         """Return the answers that are due, and see that the rest is not forgotten."""
-        told = self._tally.tell(self._loop.time(), self._heard_at())
+        told = self._tally.tell(self._loop.time(), self._broker.heard_at())
         if self._tally.holds_back and self._held_back is None:
             self._held_back = self._loop.call_later(HELD_BACK_S, self._due)
         return told
 
+    def hear_local(self, line: bytes) -> ev.Commanded | Verdict | None:
+        """Take a line that came by the local socket, and not by a channel.
+
+        Returns:
+            The command in it, with an id to answer it by; what is to be answered, if it is none;
+            nothing for an answer of another unit.
+        """
+        now = self._loop.time()
+        try:
+            command = parse(line, "socket", now)
+        except BadMessage as error:
+            return self._status.invalid(error, "socket", now)
+        if command is None:
+            return None
+        if not command.id:
+            command = replace(command, id=os.urandom(16).hex())
+        return ev.Commanded(command, has_passed(command.expires, self._broker.time()))
+
     def last_answers(self) -> list[Verdict]:
         """Return every answer that was held back: nothing is heard any more."""
-        return self._tally.tell_all(self._loop.time(), self._heard_at())
+        return self._tally.tell_all(self._loop.time(), self._broker.heard_at())
 
     def _due(self) -> None:
         self._held_back = None
@@ -108,7 +117,7 @@ class Hearing:
         known = self._known.get(channel + payload)
         if known is not None and self._status.obeys(known[0]):
             self._decided += 1
-            self._take(ev.Commanded(Command(*known, self._loop.time())))
+            self._submit(ev.Commanded(Command(*known, self._loop.time())))
             return
         source = f"redis:{channel.decode('ascii', 'backslashreplace')}"
         try:
@@ -120,7 +129,7 @@ class Hearing:
             return
         if not command.is_plain:
             self._decided += 1
-            self._take(ev.Commanded(command, self.has_expired(command)))
+            self._submit(ev.Commanded(command, has_passed(command.expires, self._broker.time())))
             return
         quiet = None if self._is_behind() else self._status.quiet(command)
         if quiet is not None:
@@ -132,18 +141,12 @@ class Hearing:
             if not command.by and len(self._known) < MOST_SPELLINGS:
                 # It is read once, however often it comes; what it means is found out anew.
                 self._known[channel + payload] = command.word, command.source
-            self._take(ev.Commanded(command))
+            self._submit(ev.Commanded(command))
 
     def _take_bad(self, error: BadMessage, source: str) -> None:
         now = self._loop.time()
         if error.fields.get("id"):
             self._tally.junk += 1
-            self._take(ev.Misspoken(error, source, now))
+            self._submit(ev.Misspoken(error, source, now))
         else:
             self._tally.count_junk(lambda: self._status.invalid(error, source, now), now)
-
-    def has_expired(self, command: Command) -> bool:
-        """Tell whether ``command`` must not be obeyed any more, by the broker's clock."""
-        if not command.expires:
-            return False
-        return datetime.fromisoformat(command.expires).timestamp() <= self._broker_time()

@@ -1,0 +1,369 @@
+"""The daemon: one process with its units, from the first to the last moment."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NoReturn
+
+from statusd import logs
+from statusd.core import events as ev
+from statusd.core.errors import Unavailable
+from statusd.daemon.canary import SING_S, Canary
+from statusd.daemon.endpoint import answers
+from statusd.daemon.http import HttpServer
+from statusd.daemon.reloader import Change, Reloader
+from statusd.daemon.router import Router
+from statusd.daemon.service_manager import ServiceManager
+from statusd.daemon.session import MakeLink, Session
+from statusd.daemon.signals import is_hangup
+from statusd.daemon.steward import Steward
+from statusd.daemon.stream_reader import StreamReader
+from statusd.scheduler import Attributed
+from statusd.supervision import children
+from statusd.supervision.guard import Guard
+from statusd.supervision.watchdog import look_every_s
+from statusd.unit.cursor import Cursor
+from statusd.unit.ports import Ports
+from statusd.unit.publisher import BEAT_S
+from statusd.unit.unit import EXIT_BUG, Parts, Unit
+from statusd.wire.listen import Listen
+from statusd.wire.names import Names
+
+EXIT_OUSTED = 78
+"""The name is held by another daemon: starting again won't mend that."""
+WORST = (EXIT_BUG, EXIT_OUSTED, 75, 0)
+"""Of the codes of its units the daemon leaves with the first of these."""
+FLUSH_S = 1.0
+"""Redis' share of a stop: so long the last words may take."""
+OUTPUT_S = 0.5
+"""So long what the workers have printed last may take to be read."""
+LATER_S = 0.005
+"""So soon after it is new what nobody waits for is written."""
+
+log = logs.get()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a daemon is made of; see `wiring`.
+
+    Args:
+        units: what each of its units is made of.
+        names: of the namespace, and of the daemon's own channel (canary).
+        boot: tells its canary from an older one's.
+        make_link: makes a link to the broker.
+        reload: returns new settings, or raises StatusdError.
+        service_manager: who is told how far we are.
+        listen: where HTTP is answered; None for nowhere.
+    """
+
+    units: Sequence[Parts]
+    names: Names
+    boot: int
+    make_link: MakeLink
+    reload: Callable[[], Change]
+    service_manager: ServiceManager
+    listen: Listen | None = None
+
+
+class Daemon:
+    """Runs its units over one broker session.
+
+    Args:
+        plan: what it is made of.
+        wall: the wall clock in seconds; only a label, never a measure.
+    """
+
+    def __init__(self, plan: Plan, wall: Callable[[], float] = time.time) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._wall = wall
+        self._names = plan.names
+        self._manager = plan.service_manager
+        self._codes: dict[str, int] = {}
+        """Of the units that have ended."""
+        self._untidy: dict[Unit, None] = {}
+        self._asked_to_end = 0
+        self._beat_at = 0.0
+        self.left: asyncio.Future[int] = self._loop.create_future()
+        canary = Canary(plan.names.canary, plan.boot)
+        self.router = Router(plan.names, self._echoed)
+        self.hear = self.router.hear
+        channels = self._channels(*(parts.channels for parts in plan.units))
+        self.session = Session(plan.make_link, channels, canary, self, wall, log)
+        self._guard = Guard()
+        self._sinks = {sink for parts in plan.units for sink in parts.means.sinks or ()}
+        self.units = {parts.names.name: self._make_unit(parts) for parts in plan.units}
+        self._reader = self._make_reader()
+        self.session.ear.follower = self._reader
+        self._steward = Steward(self._manager, self.units, self.session, self._complain_of_stuck)
+        self._reloader = Reloader(
+            plan.reload,
+            self.units,
+            self.session,
+            self.router,
+            lambda: self._channels(*(unit.document.channels for unit in self.units.values())),
+            self._manager,
+            log,
+        )
+        self._http = None
+        if plan.listen is not None:
+            self._http = HttpServer(plan.listen, answers(self.units, self.session, wall))
+
+    def _channels(self, *heard: Sequence[str]) -> tuple[str, ...]:
+        """Return all that is to be heard, each once."""
+        ours = (self._names.control, self._names.canary)
+        return tuple(dict.fromkeys((*ours, *(channel for some in heard for channel in some))))
+
+    def _make_unit(self, parts: Parts) -> Unit:
+        name = parts.names.name
+        loop = Attributed(self._loop, partial(self._failed, name))
+        ports = Ports(
+            loop=loop,
+            wall=self._wall,
+            broker=self.session,
+            later=lambda: self._tidy_later(self.units[name]),
+            changed=self._changed,
+            ended=partial(self._ended, name),
+            health=lambda: self._steward.health(self.units[name]),
+            stream_trouble=lambda: self._reader.trouble,
+            log=log,
+        )
+        unit = Unit(parts, ports, self._guard)
+        self.session.canary.measured = unit.counts.canary.add
+        self.router.hears(unit, parts.channels)
+        return unit
+
+    def _make_reader(self) -> StreamReader:
+        session, units = self.session, {unit.cursor: unit for unit in self.units.values()}
+
+        def noticed(cursor: Cursor) -> None:
+            units[cursor].hears()
+
+        return StreamReader(
+            self._names,
+            tuple(units),
+            ask=session.ear.ask,
+            caught_up=session.ear.caught_up,
+            noticed=noticed,
+            complain=self._complain_of_stream,
+            told_time=session.ear.take_time,
+        )
+
+    # ---- the life ----------------------------------------------------------------------------
+
+    async def live(
+        self, early: Callable[[Callable[[str], None]], None], *, replace: bool = False
+    ) -> int:
+        """Live until the last unit has ended and return the exit code.
+
+        Args:
+            early: hands over the signals; called with whom to tell.
+            replace: an older daemon that holds a name is asked to end first.
+
+        Raises:
+            Unavailable: another daemon holds a name, or the port; nothing was started.
+        """
+        self._loop.set_exception_handler(self._loop_failed)
+        early(self._signalled)
+        self.session.mouth.start()
+        await self._take_names(replace=replace)
+        for unit in self.units.values():
+            await unit.start()
+        gc.freeze()  # what stands now stays: the collector need not look at it again and again
+        self.session.ear.start()
+        self._look()
+        self.session.prove()
+        self._steward.turn()
+        code = await self.left
+        await self._close(code)
+        if any(unit.lease.holder is not None for unit in self.units.values()):
+            return EXIT_OUSTED
+        return code
+
+    async def _take_names(self, *, replace: bool) -> None:
+        try:
+            for unit in self.units.values():
+                await unit.take_name(replace=replace)
+            if self._http is not None:  # only now: an older daemon may have had the port
+                await self._http.start()
+        except Unavailable:  # leave before anything was started or said
+            await self.session.mouth.close()
+            for unit in self.units.values():
+                await unit.store.close()
+            raise
+
+    async def _close(self, code: int) -> None:
+        units, session = self.units.values(), self.session
+        self._steward.stop(code)
+        await session.ear.close()
+        for unit in units:
+            unit.stop_hearing()
+        if self._http is not None:
+            self._http.close()
+        output = asyncio.gather(*(sink.finish(OUTPUT_S) for sink in self._sinks))
+        await asyncio.gather(*(unit.say_last_words() for unit in units))
+        await session.drain(FLUSH_S)
+        for unit in units:
+            unit.keep_unsent()
+        await session.mouth.close()
+        await output
+        await asyncio.gather(*(unit.close() for unit in units))
+        self._guard.close()
+        await self._manager.close()
+
+    # ---- shared ticks ------------------------------------------------------------------------
+
+    def sang(self) -> None:
+        """Let every unit show that it lives, with every third song of the canary."""
+        now = self._loop.time()
+        if now < self._beat_at or self.left.done():
+            return
+        self._beat_at = now + BEAT_S - SING_S / 2
+        self._complain_of_output()
+        for unit in self.units.values():
+            self._guarded(unit, unit.beat)
+
+    def _look(self) -> None:
+        """Let every unit look after its worker, as often as the most impatient one needs it."""
+        patience = [unit.status.policy.hang_timeout_s for unit in self.units.values()]
+        turn_s = min(BEAT_S, self._steward.turn_s / 2)
+        every_s = min([look_every_s(limit_s) for limit_s in patience if limit_s] or [turn_s])
+        self._loop.call_later(every_s, self._look)
+        for unit in self.units.values():
+            self._guarded(unit, unit.look)
+
+    def _tidy_later(self, unit: Unit) -> None:
+        if not self._untidy:
+            self._loop.call_later(LATER_S, self._tidy)
+        self._untidy[unit] = None
+
+    def _tidy(self) -> None:
+        """Let those units write what nobody waits for, together for what came together."""
+        untidy, self._untidy = self._untidy, {}
+        for unit in untidy:
+            self._guarded(unit, unit.tidy)
+        logs.flush()
+        self.session.settled()
+
+    def _guarded(self, unit: Unit, call: Callable[[], object]) -> None:
+        """Do something with a unit; a bug in it is no other unit's."""
+        try:
+            call()
+        except Exception as error:  # the safety net
+            unit.fail(error)
+
+    def _failed(self, name: str, error: Exception) -> None:
+        """A unit's part has raised something where the loop has called it."""
+        self.units[name].fail(error)
+
+    def _changed(self) -> None:
+        """A unit has another state."""
+        self._steward.tell()
+
+    # ---- what the session tells --------------------------------------------------------------
+
+    def _echoed(self, payload: bytes) -> None:
+        self.session.echoed(payload)
+
+    def settle(self) -> None:
+        """All that had arrived together has been told."""
+        for unit in self.router.touched():
+            self._guarded(unit, unit.flush)
+        self.session.settled()
+
+    def hears(self) -> None:
+        """The hearing link listens again, and has read what it missed."""
+        for unit in self.units.values():
+            self._guarded(unit, unit.hears)
+
+    def is_deaf(self, reason: str) -> None:
+        """The hearing link is lost, or could not be made."""
+        for unit in self.units.values():
+            self._guarded(unit, partial(unit.is_deaf, reason))
+
+    def proved(self) -> None:
+        """The hearing link was just proved to hear."""
+        now = self._wall()
+        for unit in self.units.values():
+            unit.outages.heard(now)
+
+    def is_unreachable(self) -> None:
+        """An attempt to make the sending link has failed."""
+        for unit in self.units.values():
+            unit.lease.unreachable()
+
+    def link_changed(self) -> None:
+        """A link is up, or lost."""
+        self._reloader.maybe_done()
+        for unit in self.units.values():
+            self._guarded(unit, unit.link_changed)
+        self._steward.tell()
+
+    def link_failed(self) -> None:
+        """Another attempt to make a link has failed."""
+        self._reloader.maybe_done()
+        self._steward.tell()
+
+    # ---- the end -----------------------------------------------------------------------------
+
+    def _signalled(self, name: str) -> None:
+        if name == "SIGCHLD":
+            children.bury_strangers()
+            return
+        log.info("signal.received", signal=name)
+        if name == "SIGHUP" and not is_hangup():
+            self._reloader.reload()
+            return
+        self._asked_to_end += 1
+        if self._asked_to_end > 2:
+            self._get_out(name)
+        for unit in self.units.values():
+            self._guarded(unit, partial(unit.happened, ev.Signalled(name)))
+
+    def _get_out(self, name: str) -> NoReturn:
+        """Leave at once: the third time it was asked for."""
+        for unit in self.units.values():
+            unit.supervisor.kill()
+        log.warning("left.at_once", signal=name)
+        os._exit(128 + signal.Signals[name])
+
+    def _ended(self, name: str, code: int) -> None:
+        """A unit has come to its end; the last one takes the daemon with it."""
+        self._codes.setdefault(name, code)
+        if code == EXIT_BUG:
+            self._codes[name] = code
+        if len(self._codes) == len(self.units):
+            self._leave(min(self._codes.values(), key=WORST.index))
+
+    def _leave(self, code: int) -> None:
+        if not self.left.done():
+            self.left.set_result(code)
+
+    def _loop_failed(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something has failed, and nobody knows whose it was."""
+        log.critical("bug.caught", message=context["message"], exc_info=context.get("exception"))
+        self._leave(EXIT_BUG)
+
+    # ---- complaints --------------------------------------------------------------------------
+
+    def _complain_of_stream(self, event: str, reason: str) -> None:
+        self.session.complaints.tell(event, event, key=self._names.commands, reason=reason)
+
+    def _complain_of_stuck(self, parts: list[str]) -> None:
+        what = f"stuck {' '.join(parts)}"
+        then = "the watchdog is not fed"
+        self.session.complaints.tell(what, "loop.stuck", parts=parts, then=then)
+
+    def _complain_of_output(self) -> None:
+        for sink in self._sinks:
+            if sink.trouble:
+                self.session.complaints.tell(
+                    sink.name, "output.failed", where=sink.name, reason=sink.trouble
+                )

@@ -1,0 +1,122 @@
+"""SIGHUP: new settings for what runs, all that can be or none, and done when all of it is heard."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from statusd import logs
+from statusd.core.errors import StatusdError
+from statusd.core.policy import Policy
+from statusd.daemon.router import Router
+from statusd.daemon.service_manager import ServiceManager
+from statusd.daemon.session import Session
+from statusd.unit.unit import Unit
+from statusd.wire.address import Address
+from statusd.wire.link import LinkState
+from statusd.wire.outbox import Line
+
+UNBLOCK_S = 0.05
+"""So soon the broker is asked again to end a read that it hadn't come to."""
+
+
+class Change(NamedTuple):
+    """New settings for one unit and its daemon, and the keys that have changed."""
+
+    name: str
+    policy: Policy
+    tags: frozenset[str]
+    channels: tuple[str, ...]
+    address: Address
+    level: str
+    lasting_s: float
+    changed: list[str]
+    needs_restart: list[str]
+
+
+class Reloader:
+    """Takes new settings over.
+
+    Args:
+        load: returns them, or raises StatusdError.
+        units: of the daemon, by name; session, router: what they share.
+        heard: returns all that is to be heard.
+        manager: told that it goes on, and that it is over.
+        log: where it is told.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Change],
+        units: Mapping[str, Unit],
+        session: Session,
+        router: Router,
+        heard: Callable[[], tuple[str, ...]],
+        manager: ServiceManager,
+        log: Any,
+    ) -> None:
+        self._load = load
+        self._units = units
+        self._session = session
+        self._router = router
+        self._heard = heard
+        self._manager = manager
+        self._log = log
+        self._waiting: tuple[Change, ...] = ()
+        """Those that are done when each channel is confirmed."""
+        session.ear.heard_all = self.maybe_done
+
+    def reload(self) -> None:
+        """Take over new settings, all that can be or none."""
+        self._manager.reloading()
+        try:
+            change = self._load()
+        except StatusdError as error:
+            self._log.error("reload.refused", reason=str(error))
+            self._manager.reloaded()
+        else:
+            self._take_over(change)
+
+    def _take_over(self, change: Change) -> None:
+        """Take over what is new; it is done when each new channel is heard."""
+        unit, session = self._units[change.name], self._session
+        unit.take_over(change.policy, change.tags, change.channels, change.lasting_s)
+        self._router.hears(unit, change.channels)
+        session.ear.listen_to(self._heard())
+        session.ear.address = session.mouth.address = change.address
+        logs.set_level(change.level)
+        self._waiting = (*self._waiting, change)
+        self.maybe_done()
+        self._unblock()
+        unit.flush()
+
+    def maybe_done(self) -> None:
+        """Tell that a reload is done if nothing that is said on its channels can be missed now."""
+        ear, more = self._session.ear, {}
+        if ear.state in (LinkState.DOWN, LinkState.CONNECTING):
+            more["then"] = "its channels are heard when the broker is there"
+        elif not ear.hears_all:
+            return
+        done, self._waiting = self._waiting, ()
+        for change in done:
+            told = {"changed": change.changed, "needs_restart": change.needs_restart}
+            self._log.info("reload.done", **told, **more)
+        if done:
+            self._manager.reloaded()
+
+    def _unblock(self) -> None:
+        """End our own reading of the stream: until it ends, the broker takes no new channel.
+
+        Without the right to do so it ends by itself, within two seconds.
+        """
+        ear = self._session.ear
+        if self._waiting and ear.client_id and ear.state is LinkState.LISTENING:
+            line: Line = ("CLIENT", "UNBLOCK", ear.client_id)
+            self._session.outbox.put_latest("unblock", line, self._unblocked)
+            self._session.flush()
+
+    def _unblocked(self, _: Line, reply: object) -> bool:
+        if reply == 0:  # the broker hadn't come to the read yet that it is to end
+            asyncio.get_running_loop().call_later(UNBLOCK_S, self._unblock)
+        return True

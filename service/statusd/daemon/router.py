@@ -1,0 +1,80 @@
+"""Which message is for whom: channel -> units, each of them once.
+
+A link tells a message once, however many of its subscriptions fit; here it goes to every unit that
+hears the channel by its name or by a pattern. Rule of this file: of the namespace's own channels
+only the control channel is for anybody: never answer an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from statusd.unit.unit import Unit
+from statusd.wire.names import Names, is_pattern
+from statusd.wire.patterns import Glob, glob
+
+MOST_ROUTES = 16_384
+"""So many channels are remembered with who hears them."""
+
+
+class _Hearing(NamedTuple):
+    """What one unit hears: names, and patterns."""
+
+    unit: Unit
+    names: frozenset[bytes]
+    globs: tuple[Glob, ...]
+
+
+class Router:
+    """Tells each message to the units that hear its channel.
+
+    Args:
+        names: of the namespace, and of the canary.
+        echoed: gets what is heard on the canary's channel.
+    """
+
+    def __init__(self, names: Names, echoed: Callable[[bytes], None]) -> None:
+        self._prefix = f"{names.namespace}:".encode()
+        self._control, self._canary = names.control.encode(), names.canary.encode()
+        self._echoed = echoed
+        self._heard: dict[str, _Hearing] = {}
+        self._routes: dict[bytes, tuple[Unit, ...]] = {}
+        self._touched: dict[Unit, None] = {}
+
+    def hears(self, unit: Unit, channels: Sequence[str]) -> None:
+        """Let ``unit`` have what is said on ``channels`` from now on, names and patterns."""
+        names = frozenset(c.encode() for c in channels if not is_pattern(c))
+        globs = tuple(glob(c.encode()) for c in channels if is_pattern(c))
+        self._heard[unit.name] = _Hearing(unit, names, globs)
+        self._routes.clear()
+
+    def hear(self, channel: bytes, payload: bytes) -> None:
+        """Take one message."""
+        route = self._routes.get(channel)
+        for unit in self._find(channel) if route is None else route:
+            self._touched[unit] = None
+            try:
+                unit.intake.hear(channel, payload)
+            except Exception as error:  # the safety net: a bug in one unit is no other unit's
+                unit.fail(error)
+        if channel == self._canary:
+            self._echoed(payload)
+
+    def touched(self) -> tuple[Unit, ...]:
+        """Return the units that have heard something since the last time."""
+        touched = tuple(self._touched)
+        self._touched.clear()
+        return touched
+
+    def _find(self, channel: bytes) -> tuple[Unit, ...]:
+        units = (heard.unit for heard in self._heard.values() if self._is_for(heard, channel))
+        if len(self._routes) >= MOST_ROUTES:
+            self._routes.clear()
+        route = self._routes[channel] = tuple(units)
+        return route
+
+    def _is_for(self, heard: _Hearing, channel: bytes) -> bool:
+        if channel.startswith(self._prefix):
+            return channel == self._control
+        return channel in heard.names or any(known.fits(channel) for known in heard.globs)

@@ -1,0 +1,227 @@
+"""The broker session: what a daemon's units share towards Redis.
+
+Two links, one that hears and one that sends; the canary, which proves once a second that what is
+sent is heard; the broker's clock. Rule of this file: it tells its daemon what has changed, and
+knows none of its units.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from statusd.complaints import Complaints
+from statusd.core.text import shown
+from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary
+from statusd.wire.link import Link, LinkState
+from statusd.wire.outbox import Line, Outbox
+from statusd.wire.patterns import MOST_BYTES
+
+LINK_S = 30.0
+"""A broker that is away is logged again after this time: there are two links."""
+
+MakeLink = Callable[[Any, tuple[str, ...]], Link]
+
+
+class Sharers(Protocol):
+    """The daemon, as far as its session has to do with it; all calls come from the loop."""
+
+    def hear(self, channel: bytes, payload: bytes) -> None:
+        """Take one message."""
+
+    def settle(self) -> None:
+        """All that had arrived together has been told."""
+
+    def hears(self) -> None:
+        """The hearing link listens again, and has read what it missed."""
+
+    def is_deaf(self, reason: str) -> None:
+        """The hearing link is lost, or could not be made."""
+
+    def proved(self) -> None:
+        """The hearing link was just proved to hear."""
+
+    def sang(self) -> None:
+        """A second has passed, and something goes out: whatever goes with it costs little."""
+
+    def is_unreachable(self) -> None:
+        """An attempt to make the sending link has failed."""
+
+    def link_changed(self) -> None:
+        """A link is up, or lost."""
+
+    def link_failed(self) -> None:
+        """Another attempt to make a link has failed."""
+
+
+class Session:
+    """Keeps the links.
+
+    Args:
+        make_link: makes one, for a listener and the channels that it is to hear; none to send.
+        channels: what is to be heard, the canary's own channel beside them.
+        canary: proves that it is.
+        sharers: the daemon.
+        wall: the wall clock in seconds.
+        log: where it tells of the links.
+    """
+
+    def __init__(
+        self,
+        make_link: MakeLink,
+        channels: Sequence[str],
+        canary: Canary,
+        sharers: Sharers,
+        wall: Callable[[], float],
+        log: Any,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._sharers = sharers
+        self._wall = wall
+        self._log = log
+        self.canary = canary
+        self.hear, self.settle = sharers.hear, sharers.settle
+        self.ear = make_link(self, tuple(channels))
+        self.mouth = make_link(self, ())
+        self.mouth.proved = self._sends
+        self.complaints = Complaints(self._loop.time, log)
+        self.outbox = self.open_outbox(self._refused)
+        self._prove_at = 0.0
+        self._ignored = 0
+        self._drained: asyncio.Future[None] | None = None
+
+    # ---- what units ask ------------------------------------------------------------------------
+
+    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+        """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
+        return self.mouth.outbox.open(refused)
+
+    def flush(self) -> None:
+        """Send what waits in the outboxes, if the link is up."""
+        self.mouth.flush()
+
+    def time(self) -> float:
+        """Return the broker's wall clock in seconds; ours, before it has told us."""
+        for link in (self.ear, self.mouth):
+            if (told := link.broker_time()) is not None:
+                return told
+        return self._wall()
+
+    def heard_at(self) -> float:
+        """Return when it said something last (loop's time)."""
+        return self.ear.heard_at()
+
+    @property
+    def link_state(self) -> str:
+        """How far the hearing link is, as the document says it."""
+        return self.ear.state.value
+
+    @property
+    def canary_s(self) -> float | None:
+        """How long the last proof that the link hears took, in seconds; None before the first."""
+        return self.canary.round_trip_s
+
+    # ---- the life ------------------------------------------------------------------------------
+
+    def prove(self) -> None:
+        """Sing once a second, and doubt a hearing link that doesn't bring the song back."""
+        now = self._loop.time()
+        is_late = self._prove_at and now - self._prove_at > LATE_S
+        self._prove_at = now + SING_S
+        self._loop.call_at(self._prove_at, self.prove)
+        if is_late:  # we were stopped or starved: what has arrived meanwhile is yet to be read
+            self.canary.forgive()
+        elif min(self.canary.silent_s(now), self.ear.unheard_s(now)) >= DEAF_S - SING_S / 2:
+            self.ear.doubt(f"it doesn't hear its own canary any more, for {DEAF_S:g} s")
+        if LinkState.LISTENING is self.ear.state is self.mouth.state:
+            self.outbox.put_latest("canary", self.canary.sing(now), self._sung)
+        if self.ear.ignored != self._ignored:
+            self._ignored = self.ear.ignored
+            reason = f"the name of their channel is longer than {MOST_BYTES} bytes"
+            self.complaints.tell("names", "message.ignored", count=self._ignored, reason=reason)
+        self._sharers.sang()
+        self.flush()
+
+    def _sung(self, song: Line, _: object) -> None:
+        self.canary.taken(song, self._loop.time())
+
+    def echoed(self, payload: bytes) -> None:
+        """Take what was heard on the canary's channel."""
+        if self.canary.echoed(payload, self._loop.time()):
+            self._sharers.proved()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait until the broker has everything, or one try at it has failed.
+
+        Only from here on can that be told: before, more last words may come, however empty the
+        outboxes are.
+        """
+        if not self.mouth.outbox:
+            return
+        if self.mouth.state is not LinkState.LISTENING:
+            self.mouth.hurry()
+        self._drained = self._loop.create_future()
+        await asyncio.wait([self._drained], timeout=timeout_s)
+
+    def settled(self) -> None:
+        """Take note of whether the broker has everything by now."""
+        if not self.mouth.outbox:
+            self._stop_draining()
+
+    def _stop_draining(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    # ---- what the links tell -------------------------------------------------------------------
+
+    def link_changed(self, link: Link) -> None:
+        """Log that a link is up or down, and tell who is to know."""
+        which = self._which(link)
+        if link.state is LinkState.LISTENING:
+            if not link.refused:  # else it is up when it has written something
+                self._log_up(link, which)
+        else:
+            fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
+            if link.refused:
+                self.complaints.tell(f"{which}: refused", "link.lost", LINK_S, **fields)
+            else:
+                self._log.warning("link.lost", **fields)
+        if link is self.ear:
+            self.canary.forgive()
+            if link.state is LinkState.LISTENING:
+                self._sharers.hears()
+            else:
+                self._sharers.is_deaf(link.trouble)
+        self._sharers.link_changed()
+
+    def _which(self, link: Link) -> str:
+        return "hears" if link is self.ear else "sends"
+
+    def _log_up(self, link: Link, which: str) -> None:
+        server = f"{link.server.software} {link.server.version}".strip()
+        self._log.info("link.up", link=which, broker=str(link.address), server=server)
+        self.complaints.forget(which)
+
+    def _sends(self) -> None:
+        """The sending link has written something: whatever refused that before is over."""
+        if self.complaints.forget("sends: refused"):
+            self._log_up(self.mouth, "sends")
+
+    def link_failed(self, link: Link) -> None:
+        """Log that another attempt has failed, unless that is no news."""
+        if link is self.ear:
+            self._sharers.is_deaf(link.trouble)
+        else:
+            self._sharers.is_unreachable()
+            self._stop_draining()  # one try for the last words was granted
+        which = self._which(link)
+        fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
+        self.complaints.tell(which, "link.failed", LINK_S, **fields)
+        self._sharers.link_failed()
+
+    def _refused(self, line: Line, reason: str) -> None:
+        command: object = line[0]
+        self.complaints.tell(
+            f"reply {command!s}", "reply.failed", command=command, reason=shown(reason)
+        )

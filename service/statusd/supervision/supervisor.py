@@ -1,0 +1,182 @@
+"""The worker of one unit, run after run: started, told the state, watched for a hang, stopped.
+
+Rules of this file: at most one process at a time; whatever it does comes back as an input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from statusd.core import events as ev
+from statusd.core.errors import StatusdError
+from statusd.core.status import Status
+from statusd.scheduler import Scheduler
+from statusd.supervision.guard import Guard
+from statusd.supervision.output import Sink
+from statusd.supervision.process import Process
+from statusd.supervision.sides import Spec, Take
+from statusd.supervision.survivor import Survivor
+from statusd.supervision.watchdog import Watchdog, look_every_s
+from statusd.supervision.worker_file import WorkerFile
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a worker is started with.
+
+    Args:
+        spec: what to run.
+        sinks: where its output goes, through us; None to let it inherit ours.
+        worker_file: where its process writes who it is; None for nowhere.
+        make_process: makes one run of it.
+    """
+
+    spec: Spec
+    sinks: tuple[Sink, Sink] | None = None
+    worker_file: WorkerFile | None = None
+    make_process: Callable[..., Process] = Process
+
+
+class Supervisor:
+    """Keeps the worker's process.
+
+    Args:
+        means: what it is started with.
+        take: gets every input that the worker causes; settle: called after a batch of them.
+        guard: kills its group if we die.
+        loop: whose time it is, and who waits for the process.
+        log: where it tells of what it does.
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        take: Take,
+        settle: Callable[[], None],
+        guard: Guard,
+        loop: Scheduler,
+        log: Any,
+    ) -> None:
+        self.process: Process | None = None
+        """The present one, or the last one that there was."""
+        self.looks = 0
+        """How often the worker was looked at."""
+        self._means = means
+        self._take = take
+        self._settle = settle
+        self._guard = guard
+        self._loop = loop
+        self._log = log
+        self._watchdog = Watchdog()
+
+    # ---- what the status asks for --------------------------------------------------------------
+
+    def start(self, effect: ev.StartWorker) -> None:
+        """Start another run; that it can't be started is an input."""
+        spec, sinks = self._means.spec, self._means.sinks
+        process = self._means.make_process(
+            spec, effect.run, self._take, self._settle, self._guard, sinks, self._loop
+        )
+        try:
+            process.start(effect.number, effect.seq, effect.args)
+        except (OSError, StatusdError) as error:
+            self._take(ev.WorkerNotStarted(effect.run, f"can't be started: {_words(error)}"))
+            return
+        self.process = process
+        self._log.info("worker.started", run=effect.run, pid=process.pid, what=spec.what)
+
+    def show(self, show: ev.Show) -> str | None:
+        """Tell the worker its state.
+
+        Returns:
+            Why it couldn't be told, if so; then nothing has become of it.
+        """
+        if self.process is None:
+            return None
+        return self.process.show(show.number, show.seq, show.args)
+
+    def objection(self, number: int) -> str:
+        """Return why it can't be told the state of that number now; empty if it can."""
+        return self.process.objection(number) if self.process is not None else ""
+
+    def stop(self, effect: ev.StopWorker) -> None:
+        """Signal what lives of it."""
+        if self.process is not None and self.process.stop(effect.force):
+            self._log.info("worker.signalled", run=effect.run, signal=effect.force.value)
+
+    def settle(self) -> ev.Input | None:
+        """All that came together has been shown; return what it has led to already, if anything."""
+        return self.process.settle() if self.process is not None else None
+
+    # ---- what is looked at ---------------------------------------------------------------------
+
+    def find_survivor(self, run: int) -> int:
+        """Put what lives of an earlier daemon's worker in the place of ours.
+
+        Args:
+            run: the last one that the status knows of.
+
+        Returns:
+            Its run; 0 for none.
+        """
+        file = self._means.worker_file
+        left = file.load() if file is not None else None
+        if left is None or not left.members():
+            return 0
+        run = max(left.run, run)
+        self.process = Survivor(
+            left, self._means.spec, run, self._take, self._settle, self._guard, self._loop
+        )
+        return run
+
+    def look(self, status: Status) -> ev.Input | None:
+        """Look whether the worker gets on with its work; return what there is to say of it."""
+        limit_s, worker = status.policy.hang_timeout_s, status.worker
+        self.looks += 1
+        file = self._means.worker_file
+        if file is not None and worker.counts and status.state is not status.lifecycle.start:
+            file.look_for(worker.run)
+        if not limit_s or self.process is None or not worker.counts:
+            self._watchdog = Watchdog()
+            return None
+        silent_s = self._watchdog.silent_s(
+            self.process.pulse(),
+            self._loop.time(),
+            is_waiting=status.is_waiting,
+            interval_s=look_every_s(limit_s),
+        )
+        if silent_s <= limit_s and not worker.hung:
+            return None
+        return ev.WorkerHung(self.process.run, silent_s)
+
+    def lost_lines(self) -> int:
+        """Return how many lines of its output nobody took."""
+        return self.process.lost_lines() if self.process is not None else 0
+
+    # ---- the end -------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """Let nothing of it live on."""
+        if self.process is not None:
+            self.process.stop(ev.Force.KILL)
+
+    async def close(self, *, lives: bool, timeout_s: float) -> None:
+        """Give everything back, and forget who it was unless something of it lives.
+
+        Args:
+            timeout_s: so long the disk may take.
+        """
+        if self.process is not None:
+            self.process.stop(ev.Force.KILL)
+            self.process.close()
+        if self._means.worker_file is not None and not lives:
+            await self._means.worker_file.forget(timeout_s)
+
+
+def _words(error: Exception) -> str:
+    """Return the system's reason without its number: ``./acquire: No such file or directory``."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)

@@ -1,0 +1,62 @@
+"""What a unit needs of the world; whoever runs it gives it that, for one unit or for many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from statusd.scheduler import UnitLoop
+from statusd.wire.outbox import Line, Outbox
+
+
+class Broker(Protocol):
+    """The broker, as all units of a daemon share it."""
+
+    @property
+    def link_state(self) -> str:
+        """How far the hearing link is, as the document says it."""
+
+    @property
+    def canary_s(self) -> float | None:
+        """How long the last proof that the link hears took, in seconds; None before the first."""
+
+    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+        """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
+
+    def flush(self) -> None:
+        """Send what waits in the outboxes, if the link is up."""
+
+    def time(self) -> float:
+        """Return the broker's wall clock in seconds; ours, before it has told us."""
+
+    def heard_at(self) -> float:
+        """Return when it said something last (loop's time)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The world of one unit.
+
+    Args:
+        loop: whose time it is; what is called through it is known as this unit's.
+        wall: the wall clock in seconds; only a label, never a measure.
+        broker: what is shared with other units.
+        later: asks for `Unit.tidy` in a few milliseconds, once for all that comes until then.
+        changed: called when state or link may be others, for whoever is told of them.
+        ended: called, once, with the exit code that the unit would leave with.
+        health: returns how the daemon is.
+        stream_trouble: returns what is wrong with the stream of durable commands, in words; empty
+            for nothing.
+        log: tells the log something, by level and name.
+    """
+
+    loop: UnitLoop
+    wall: Callable[[], float]
+    broker: Broker
+    later: Callable[[], None]
+    changed: Callable[[], None]
+    ended: Callable[[int], None]
+    health: Callable[[], dict[str, Any]]
+    stream_trouble: Callable[[], str]
+    log: Any

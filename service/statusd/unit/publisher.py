@@ -1,0 +1,75 @@
+"""What a unit says to the world, as Redis commands: verdicts, events, history, status document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from statusd.core.events import Event
+from statusd.core.messages import Verdict, to_json
+from statusd.unit.history import History
+from statusd.unit.said import HISTORY_LENGTH
+from statusd.wire.names import Names
+from statusd.wire.outbox import Line, OnReply, Outbox
+
+DOCUMENT_TTL_S = 10
+"""A document that is not touched for so long is gone: its unit is lost."""
+BEAT_S = 3.0
+"""How often the document is touched."""
+LEFT_TTL_S = 24 * 3600
+"""How long the last document stays after END."""
+
+
+class Publisher:
+    """Puts what is to be said into the unit's outbox.
+
+    Args:
+        outbox: where it waits.
+        names: what the unit's channels and keys are called.
+        history: keeps the events.
+    """
+
+    def __init__(self, outbox: Outbox, names: Names, history: History) -> None:
+        self.outbox = self._outbox = outbox
+        self.history = history
+        self._keep = history.put
+        self._names = names
+        self._verdicts, self._events = names.verdicts, names.events
+        self._history, self._status = names.history, names.status
+
+    def publish_verdict(
+        self,
+        verdict: Verdict,
+        more: Mapping[str, Any] | None = None,
+        on_reply: OnReply | None = None,
+    ) -> tuple[Line, ...]:
+        """Publish a verdict, to its sender's own channel as well; return the lines."""
+        lines = self.verdict_lines(verdict, more)
+        for line in lines:
+            self._outbox.put(line, on_reply)
+        return lines
+
+    def verdict_lines(
+        self, verdict: Verdict, more: Mapping[str, Any] | None = None
+    ) -> tuple[Line, ...]:
+        """Return the lines that publish a verdict."""
+        text = to_json({**verdict.fields, **more}) if more else verdict.text
+        line: Line = ("PUBLISH", self._verdicts, text)
+        return (line, ("PUBLISH", verdict.reply_to, text)) if verdict.reply_to else (line,)
+
+    def publish_event(self, event: Event, at: str) -> Line:
+        """Add an event, told at the time ``at``, to the history and publish it.
+
+        Returns:
+            The line for the history; that it is kept is told if the event is a remark.
+        """
+        text = event.text(at)
+        line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event.id, "event", text)
+        self._keep(line, awaited=event.is_remark)
+        self._outbox.put(("PUBLISH", self._events, text))
+        return line
+
+    def publish_status(self, document: Mapping[str, Any], *, left: bool = False) -> None:
+        """Write the status document; an older one that still waits is not sent."""
+        ttl_s = LEFT_TTL_S if left else DOCUMENT_TTL_S
+        self._outbox.put_latest("document", ("SET", self._status, to_json(document), "EX", ttl_s))

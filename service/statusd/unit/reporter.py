@@ -1,0 +1,156 @@
+"""What a unit tells the log of its own troubles, and of the answers that it gives.
+
+Rule of this file: neither a trouble that goes on nor a flood of commands becomes a flood of lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from statusd import logs
+from statusd.complaints import Complaints
+from statusd.core import events as ev
+from statusd.core.messages import Verdict
+from statusd.core.text import shown
+from statusd.scheduler import Scheduler
+from statusd.unit.state_file import StateFile
+from statusd.wire.names import Names
+from statusd.wire.outbox import Line, Outbox
+
+LOGGED_ANSWERS = 20
+"""So many answers a second are logged; the rest is counted."""
+_REMARKS = {
+    "gap": "gap.ended",
+    "drop": "drop.told",
+    "hang": "worker.hung",
+    "recover": "worker.recovered",
+    "unreached": "worker.unreached",
+}
+_ANSWER_LOGGED = (
+    *("verdict", "command", "source", "reason", "did_you_mean", "count", "id", "state"),
+    *("seq", "repeat"),
+)
+_UNREMARKABLE = ("accepted", "done")
+
+
+class Reporter:
+    """Tells the log about one unit.
+
+    Args:
+        log: where to.
+        loop: whose time it is.
+        names: of the unit.
+    """
+
+    def __init__(self, log: Any, loop: Scheduler, names: Names) -> None:
+        self.complaints = Complaints(loop.time, log)
+        self._log = log
+        self._loop = loop
+        self._names = names
+        self._disk = ""
+        self._dropped = self._lost_lines = 0
+        self._told_drops = (0, 0)
+        """How many lines, and how many of the history, readers know to have been dropped."""
+        self._second = self._logged = self._unlogged = 0
+
+    # ---- events and answers --------------------------------------------------------------------
+
+    def remark(self, fields: dict[str, Any]) -> None:
+        """Log an event that is no transition."""
+        told = {k: fields[k] for k in ("reason", "run", "seq") if k in fields}
+        self._log.warning(_REMARKS[fields["trigger"]], **told, **fields.get("gap", {}))
+
+    def event(self, event: ev.Event, at: str) -> None:
+        """Log a transition, told at the time ``at`` (RFC 3339)."""
+        logs.changed(event.change, event.more, event.seq, at)
+
+    def note(self, note: ev.Note) -> None:
+        """Log what is no event."""
+        self._log.info(note.name, **note.fields)
+
+    def answer(self, verdict: Verdict) -> None:
+        """Log an answer that somebody may wonder about; in a flood, only so many a second."""
+        if logs.shows("debug"):
+            self._log.debug("command.answered", **_shown(verdict))
+            return
+        if verdict.kind in _UNREMARKABLE:
+            return
+        second = int(self._loop.time())
+        if second != self._second:
+            if self._unlogged:
+                reason = "too many to be shown"
+                self._log.info("command.answered", count=self._unlogged, reason=reason)
+            self._second, self._logged, self._unlogged = second, 0, 0
+        if self._logged >= LOGGED_ANSWERS:
+            self._unlogged += 1
+            return
+        self._logged += 1
+        self._log.info("command.answered", **_shown(verdict))
+
+    # ---- troubles ------------------------------------------------------------------------------
+
+    def refused(self, line: Line, reason: str) -> None:
+        """The broker has refused a line that nobody else takes care of."""
+        command: object = line[0]
+        self.complaints.tell(
+            f"reply {command!s}", "reply.failed", command=command, reason=shown(reason)
+        )
+
+    def history_refused(self, event: str, reason: str) -> None:
+        """The history can't be kept, or was put aside."""
+        self.complaints.tell(event, event, reason=reason)
+
+    def history_mended(self) -> None:
+        """Nothing of the history waits any more."""
+        for what in ("history.refused", "history.put_aside"):
+            self.complaints.forget(what)
+        self._log.info("history.kept", then="nothing of it waits any more")
+
+    def cursor(self, event: str, reason: str) -> None:
+        """Something is wrong with our place in the stream, or an entry of it."""
+        key = self._names.cursor if event.startswith("cursor") else self._names.commands
+        self.complaints.tell(event, event, key=key, reason=reason)
+
+    def disk(self, file: StateFile) -> bool:
+        """Tell that the disk doesn't take what there is to keep, and that it does again.
+
+        Returns:
+            Whether that is news.
+        """
+        trouble = file.trouble
+        if trouble:
+            then = "what was obeyed since is lost, or obeyed again, if this daemon is killed"
+            self.complaints.tell("state file", "state_file.failed", reason=trouble, then=then)
+        elif self._disk:
+            self.complaints.forget("state file")
+            self._log.info("state_file.kept_again", file=str(file.path))
+        is_news = bool(trouble) is not bool(self._disk)
+        self._disk = trouble
+        return is_news
+
+    def lost_lines(self, count: int) -> None:
+        """So many lines of the worker's output were lost until now."""
+        if count != self._lost_lines:
+            self.complaints.tell("output", "output.dropped", lines=count)
+            self._lost_lines = count
+
+    def drops(self, outbox: Outbox) -> ev.Dropped | None:
+        """Tell what was dropped unsent.
+
+        Returns:
+            What a reader of events is to be told, when there is room for it again.
+        """
+        if outbox.dropped != self._dropped:
+            self.complaints.tell("drops", "outbox.dropped", lines=outbox.dropped, kept=outbox.lost)
+            self._dropped = outbox.dropped
+        dropped, lost = self._told_drops
+        if dropped == outbox.dropped or outbox.waiting >= outbox.limit // 2:
+            return None
+        self._told_drops = outbox.dropped, outbox.lost
+        lost, dropped = outbox.lost - lost, outbox.dropped - dropped
+        kept = f", {lost} events of the history among them" if lost else ""
+        return ev.Dropped(f"{dropped} messages were dropped unsent{kept}: the broker took fewer")
+
+
+def _shown(verdict: Verdict) -> dict[str, Any]:
+    return {key: verdict.fields[key] for key in _ANSWER_LOGGED if key in verdict.fields}

@@ -1,0 +1,457 @@
+"""One unit: takes what happens, performs what its status decides, says what is left to say.
+
+`Unit.submit` is the one way in, effects are the one way out. Rules of this file: the status is
+touched by `submit` alone; nothing here waits for anything slow; what is urgent is said at once
+(`flush`), the rest a few milliseconds later and together (`tidy`). Nothing here knows how many
+units there are.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from statusd.core import events as ev
+from statusd.core.errors import Unavailable
+from statusd.core.messages import Verdict
+from statusd.core.policy import Policy
+from statusd.core.status import Status
+from statusd.core.times import rfc3339
+from statusd.supervision.guard import Guard
+from statusd.supervision.supervisor import Means, Supervisor
+from statusd.unit.counts import Counts
+from statusd.unit.cursor import Cursor, Delivery
+from statusd.unit.document import DocumentWriter
+from statusd.unit.history import History
+from statusd.unit.intake import Intake
+from statusd.unit.local_socket import Client, LocalSocket
+from statusd.unit.outages import Outages
+from statusd.unit.ports import Ports
+from statusd.unit.presence import Holder, Presence
+from statusd.unit.publisher import Publisher
+from statusd.unit.reporter import Reporter
+from statusd.unit.state_file import StateFile
+from statusd.unit.state_format import Kept
+from statusd.unit.store import MOST_UNSENT, STATE_S, Store
+from statusd.unit.timers import Timers
+from statusd.wire.local import HEALTH
+from statusd.wire.names import Names
+from statusd.wire.outbox import Line, OnReply
+
+EXIT_BUG = 70
+"""An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
+MORE: Mapping[str, Any] = {}
+"""What a verdict says besides, as a rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one unit is made of.
+
+    Args:
+        status: what decides.
+        names: what its channels and keys are called.
+        means: what its worker is started with.
+        state_file: what survives it; kept: what its last daemon has left there, and last_boot.
+        socket: where it is spoken to on this host.
+        channels: names and patterns that it hears, beside the namespace's own.
+        lasting_s: so long a durable command is obeyed.
+        fresh: nothing of the last time counts.
+    """
+
+    status: Status
+    names: Names
+    means: Means
+    state_file: StateFile
+    kept: Kept
+    last_boot: int
+    socket: Path
+    channels: tuple[str, ...]
+    lasting_s: float
+    fresh: bool
+
+
+class Unit:
+    """One status with its worker.
+
+    Args:
+        parts: what it is made of.
+        ports: the world.
+        guard: kills the worker if the daemon dies.
+    """
+
+    def __init__(self, parts: Parts, ports: Ports, guard: Guard) -> None:
+        names, status, loop = parts.names, parts.status, ports.loop
+        self.name, self._names = names.name, names
+        self.status = status
+        self._ports = ports
+        self._inbox: deque[ev.Input] = deque()
+        self._busy = False
+        self.handled = 0
+        """How many inputs the status has decided on."""
+        self.counts = Counts()
+        self.outages = Outages(ports.wall(), parts.kept.deaf)
+        self.reporter = Reporter(ports.log, loop, names)
+        self.supervisor = Supervisor(parts.means, self.submit, self.flush, guard, loop, ports.log)
+        self.publisher = self._make_publisher(names, parts.kept.unsent)
+        self.store = self._make_store(parts)
+        self.cursor = self._make_cursor(parts)
+        self.intake = Intake(
+            status,
+            submit=self.submit,
+            is_behind=lambda: self._busy,
+            broker=ports.broker,
+            look_again=self.flush,
+            loop=loop,
+        )
+        self.document = DocumentWriter(
+            status,
+            ports,
+            process=lambda: self.supervisor.process,
+            outages=self.outages,
+            channels=parts.channels,
+            troubles=self.troubles,
+            publish=self.publisher.publish_status,
+        )
+        self.timers = Timers(loop, self.happened)
+        self.socket = LocalSocket(parts.socket, self._hear_local)
+        self.lease = self._make_lease(parts)
+        self._perform = self._performers()
+        status.show_now, status.objection = self.supervisor.show, self.supervisor.objection
+
+    def _make_publisher(self, names: Names, unsent: tuple[Line, ...]) -> Publisher:
+        outbox = self._ports.broker.open_outbox(self.reporter.refused)
+        history = History(
+            outbox,
+            names,
+            complain=self.reporter.history_refused,
+            mended=self._history_mended,
+            kept=self._kept_in_history,
+        )
+
+        def sent(line: Line, reply: object) -> bool:
+            self.store.was_sent(line, reply)
+            return history.replied(line, reply)
+
+        outbox.inherit(unsent, history.replied, sent)
+        return Publisher(outbox, names, history)
+
+    def _make_store(self, parts: Parts) -> Store:
+        return Store(
+            parts.state_file,
+            parts.kept,
+            self.status,
+            self.outages,
+            lines=self.publisher.verdict_lines,
+            go_on=self.go_on,
+            release=self.release,
+            say_place=lambda place, obeyed: self.publisher.outbox.put_latest(
+                "cursor", self.cursor.kept(place, obeyed)
+            ),
+            changed=self.changed,
+            loop=self._ports.loop,
+        )
+
+    def _make_cursor(self, parts: Parts) -> Cursor:
+        return Cursor(
+            parts.names,
+            parts.kept.place,
+            fresh=parts.fresh,
+            lasting_s=parts.lasting_s,
+            deliver=self.happened,
+            broker_time=self._ports.broker.time,
+            complain=self.reporter.cursor,
+            write_anew=self.store.say_place_anew,
+        )
+
+    def _make_lease(self, parts: Parts) -> Presence:
+        return Presence(
+            self.publisher.outbox,
+            parts.names,
+            lambda: self.status.identity,
+            last_boot=parts.last_boot,
+            wall=self._ports.wall,
+            ousted=self._ousted,
+            confirmed=self.publisher.history.confirmed,
+            log=self._ports.log,
+        )
+
+    # ---- one way in --------------------------------------------------------------------------
+
+    def submit(self, happened: ev.Input) -> None:
+        """Feed one input into the status and perform its effects, in order.
+
+        What an effect causes waits its turn. Nothing raised in here is anybody's fault but ours.
+        """
+        self._inbox.append(happened)
+        if not self._busy:
+            self.go_on(())
+
+    def happened(self, happened: ev.Input) -> None:
+        """Take one input that came alone, and say what is left to say."""
+        self.submit(happened)
+        self.flush()
+
+    def go_on(self, effects: Iterable[ev.Effect]) -> None:
+        """Perform ``effects``, then what waits in the inbox leads to.
+
+        What a durable command leads to waits for the state file; so does everything after it.
+        """
+        self._busy = True
+        try:
+            perform = self._perform
+            for effect in effects:
+                perform[type(effect)](effect)
+            while self._inbox:
+                happened = self._inbox.popleft()
+                self.handled += 1
+                self.intake.forget()
+                effects = self.status.handle(happened, self._ports.loop.time())
+                if isinstance(happened, Delivery):
+                    if _does_something(effects):
+                        self.store.commit(happened, effects)
+                        return
+                    self.store.moved(happened)
+                for effect in effects:
+                    perform[type(effect)](effect)
+        except Exception as error:  # the safety net: a bug must not leave a worker without a daemon
+            self.fail(error)
+        self._busy = False
+
+    def fail(self, error: Exception) -> None:
+        """End by a bug: the worker goes, and nobody else."""
+        self._ports.log.error("bug.caught", exc_info=error)
+        self._ports.ended(EXIT_BUG)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Tell whether there is nothing to be decided, or the disk is waited for, with patience."""
+        return self.store.is_patient if self._busy else not self._inbox
+
+    # ---- one way out -------------------------------------------------------------------------
+
+    def _performers(self) -> dict[type[Any], Callable[[Any], object]]:
+        """Return how each effect is performed: a look-up instead of ten questions of what it is."""
+        return {
+            ev.Show: self.supervisor.show,
+            ev.Event: self._tell,
+            ev.Say: self._say,
+            ev.Save: self.store.mark,
+            ev.Arm: self.timers.arm,
+            ev.Disarm: self.timers.disarm,
+            ev.StartWorker: self.supervisor.start,
+            ev.StopWorker: self.supervisor.stop,
+            ev.Note: self.reporter.note,
+            ev.Leave: lambda leave: self._ports.ended(leave.code),
+        }
+
+    def _tell(self, event: ev.Event) -> None:
+        wall, status = self._ports.wall(), self.status
+        line = self.publisher.publish_event(event, rfc3339(wall))
+        if event.is_remark:
+            self.document.is_stale = True
+            if "gap" in event.more:
+                self.outages.telling(line)
+            self.reporter.remark(event.fields)
+            return
+        self.document.changed(wall)
+        self.counts.changed(event.change)
+        if event.change.new == status.lifecycle.start.name:
+            self.counts.restarted(status.death)
+        self.reporter.event(event, rfc3339(wall))
+        self._ports.changed()
+
+    def _say(self, say: ev.Say) -> None:
+        if say.verdict.id or say.document:
+            self._answer(say.verdict, document=say.document)
+        else:  # to a plain word: nobody waits for it by name
+            self._publish(say.verdict)
+
+    def _answer(self, verdict: Verdict, *, document: bool = False) -> None:
+        """Give a verdict; a final one only when no successor could give another."""
+        if not self.store.holds_back(verdict):
+            self.release(verdict, None, {"status": self.document.fields()} if document else {})
+
+    def release(
+        self, verdict: Verdict, on_reply: OnReply | None = None, more: Mapping[str, Any] = MORE
+    ) -> tuple[Line, ...]:
+        """Publish a verdict that needn't wait for the disk (any more); return its lines."""
+        if self.store.is_unsure and not verdict.is_repeat:
+            more = {**more, "kept": False}  # if we are killed now, nobody knows of it
+        return self._publish(verdict, more, on_reply)
+
+    def _publish(
+        self, verdict: Verdict, more: Mapping[str, Any] = MORE, on_reply: OnReply | None = None
+    ) -> tuple[Line, ...]:
+        self.counts.answered(verdict)
+        lines = self.publisher.publish_verdict(verdict, more, on_reply)
+        if self.socket.is_asked:
+            self.socket.answer({**verdict.fields, **more})
+        self.reporter.answer(verdict)
+        return lines
+
+    def flush(self) -> None:
+        """Say what the inputs that came together have left to say, at once."""
+        seen = self.supervisor.settle()
+        if seen is not None:
+            self.submit(seen)
+        for verdict in self.intake.answers():
+            self._answer(verdict)
+        dropped = self.reporter.drops(self.publisher.outbox)
+        if dropped is not None:
+            self.submit(dropped)
+        self._ports.broker.flush()
+        if self.store.is_dirty and self.store.is_urgent:
+            self.store.save()
+        if self.document.is_stale or self.store.is_dirty:
+            self._ports.later()
+
+    def tidy(self) -> None:
+        """Write what nobody waits for: the document, and what must survive."""
+        if not self.document.write():
+            self._ports.later()
+        self.store.save()
+        self._ports.broker.flush()
+
+    # ---- what the others tell ----------------------------------------------------------------
+
+    def changed(self) -> None:
+        """There is something to be kept, or said, or the disk's trouble is another one."""
+        if self.reporter.disk(self.store.file):
+            self.document.is_stale = True
+        self.flush()
+
+    def _history_mended(self) -> None:
+        self.reporter.history_mended()
+        self.document.is_stale = True
+
+    def _kept_in_history(self, line: Line) -> None:
+        if self.outages.kept(line):
+            self.store.is_dirty = True
+            self._ports.later()
+
+    def _ousted(self, holder: Holder) -> None:
+        """Somebody else holds our name: we slept, or were away, and are no longer who we were."""
+        self.document.is_ours = False
+        self._ports.log.error("name.taken", holder=holder.text(), then="this unit ends")
+        self.happened(ev.Ousted(f"the name is held {holder.text()}"))
+
+    def _hear_local(self, line: bytes, client: Client) -> None:
+        """Take a message from somebody on this host; he is answered on his own connection too."""
+        if line == HEALTH:
+            client.tell(self._ports.health())
+            return
+        heard = self.intake.hear_local(line)
+        if isinstance(heard, Verdict):
+            client.tell(heard.fields)
+        elif heard is not None:
+            self.socket.expect(heard.command.id, client)
+            self.happened(heard)
+
+    # ---- what the daemon tells ---------------------------------------------------------------
+
+    def hears(self) -> None:
+        """The hearing link is up: tell what was missed, if anything was or may have been."""
+        gapped = self.outages.ended(self._ports.wall(), *self.cursor.report())
+        if gapped is not None:
+            self.happened(gapped)
+
+    def is_deaf(self, reason: str) -> None:
+        """The hearing link is lost, or could not be made."""
+        if self.outages.began(reason):
+            self.store.is_dirty = True
+            self.flush()
+
+    def link_changed(self) -> None:
+        """A link is another than it was: the document says so."""
+        self.document.is_stale = True
+        self.flush()
+
+    def beat(self) -> None:
+        """Show that we live: every three seconds."""
+        self.document.is_stale = True
+        self.lease.beat()
+        self.reporter.lost_lines(self.supervisor.lost_lines())
+        self.store.mind_disk()
+        self.flush()
+
+    def look(self) -> None:
+        """Look whether the worker gets on with its work."""
+        happened = self.supervisor.look(self.status)
+        if happened is not None:
+            self.happened(happened)
+
+    def take_over(
+        self, policy: Policy, tags: frozenset[str], channels: tuple[str, ...], lasting_s: float
+    ) -> None:
+        """Live by new settings from now on."""
+        self.status.take_over(policy, tags)
+        self.document.channels, self.document.is_stale = channels, True
+        self.cursor.lasting_s = lasting_s
+
+    def troubles(self) -> list[str]:
+        """Return what somebody ought to put right, in words."""
+        names, history = self._names, self.publisher.history.trouble
+        found = {names.history: history, names.commands: self._ports.stream_trouble()}
+        disk = self.store.file.trouble
+        unkept = [f"nothing is kept: {disk}"] if disk else []
+        return [*unkept, *(f"{key}: {why}" for key, why in found.items() if why)]
+
+    # ---- the life ----------------------------------------------------------------------------
+
+    async def take_name(self, *, replace: bool) -> None:
+        """Wait until the name is ours in Redis, or the broker doesn't answer.
+
+        Args:
+            replace: an older daemon that holds it is asked to end first.
+
+        Raises:
+            Unavailable: another daemon holds it; nothing was started or said.
+        """
+        found = await self.lease.take_name(self._ports.broker.flush, replace=replace)
+        if isinstance(found, Holder):
+            cure = "end it first, start with --replace, or give this one another name"
+            raise Unavailable(f"a unit named {self.name!r} is alive {found.text()}: {cure}")
+        self.status.rise_above(found)
+
+    async def start(self) -> None:
+        """Begin to live: the name is ours."""
+        self.lease.take()
+        self.document.is_ours = True
+        await self.socket.start()
+        self.submit(ev.Booted(self.supervisor.find_survivor(self.status.worker.run)))
+
+    def stop_hearing(self) -> None:
+        """Nothing comes any more: give the answers that were held back."""
+        self.timers.close()
+        for verdict in self.intake.last_answers():
+            self._answer(verdict)
+        self.socket.close()
+        self.store.is_leaving = True
+
+    async def say_last_words(self) -> None:
+        """Say all that is left, and give the name up."""
+        await self.store.finish()
+        self.document.write(at_once=True)
+        self.lease.leave()
+        self._ports.broker.flush()
+
+    def keep_unsent(self) -> None:
+        """Keep what could not be said: the next start says it."""
+        unsent = self.publisher.outbox.unsent(MOST_UNSENT)
+        if unsent:
+            then = "the next start sends them"
+            self._ports.log.warning("outbox.unsent", lines=len(unsent), then=then)
+        self.store.leave(unsent)
+
+    async def close(self) -> None:
+        """Give everything back."""
+        await self.supervisor.close(lives=self.status.worker.alive, timeout_s=STATE_S)
+        await self.store.close()
+
+
+def _does_something(effects: list[ev.Effect]) -> bool:
+    return any(not isinstance(effect, ev.Save | ev.Note) for effect in effects)

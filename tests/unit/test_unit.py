@@ -1,0 +1,331 @@
+"""Tests of `statusd.unit.unit`: what is said when, and what has to wait, in histories of words."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from statusd.core import events as ev
+from statusd.core.messages import Command
+from statusd.core.unit import Memory
+from statusd.unit.place import Place
+from statusd.unit.presence import Holder
+from statusd.unit.state_format import Kept
+from statusd.unit.unit import EXIT_BUG
+from tests.unit.worlds import Broker, Loop, World, play_out
+
+WORKING = "boot [ready] start [sees] +1 disk"
+
+
+def kinds(lines: list[Any]) -> list[str]:
+    """Return what lines are about: a verdict, an event, the history, document or cursor."""
+    known = {
+        "statusd:verdicts": "verdict",
+        "statusd:events": "event",
+        "statusd:history:{unit}": "history",
+        "statusd:status:{unit}": "document",
+        "statusd:cursor:{unit}": "cursor",
+    }
+    return [known[str(line[1])] for line in lines]
+
+
+def test_every_effect_is_performed() -> None:
+    """Each kind has its place in the table that the unit looks it up in."""
+    assert World().unit._performers().keys() == set(get_args(ev.Effect))
+
+
+# ---- what is urgent, and what isn't --------------------------------------------------------------
+
+
+def test_a_verdict_is_said_at_once_and_the_document_a_little_later() -> None:
+    """Whoever asked waits for the one; nobody for the other."""
+    world = World(WORKING)
+    world.new()
+
+    world.play("pause")
+    assert kinds(world.new()) == ["history", "event", "verdict"]
+    world.play("[sees]")
+    assert kinds(world.new()) == ["verdict"]
+    world.play("+0.005")
+
+    assert kinds(world.new()) == ["document"]
+    assert world.said()[-2:] == ["pause accepted", "pause done"]
+
+
+def test_what_comes_together_is_written_once() -> None:
+    """Three transitions within a few milliseconds: one document, one write of the state file."""
+    world = World(WORKING)
+    before, saves = len(world.documents()), len(world.disk.saves)
+
+    world.play("pause [sees] resume [sees] pause [sees] +0.005")
+
+    (document,) = world.documents()[before:]
+    assert (document["state"], document["observed"]) == ("PAUSED", True)
+    assert len(world.disk.saves) == saves + 1
+    assert world.disk.saves[-1][1] is False  # nobody waits for it
+
+
+def test_a_document_waits_for_the_worker_to_be_seen_but_not_for_long() -> None:
+    """It isn't written twice for one transition, and a worker that never looks doesn't delay it."""
+    world = World(WORKING)
+    before = len(world.documents())
+
+    world.play("pause +0.005 +0.005")
+    assert world.documents()[before:] == []
+    world.play("[sees] +0.005")
+    (seen,) = world.documents()[before:]
+    assert (seen["state"], seen["observed"]) == ("PAUSED", True)
+
+    world.play("resume +0.05")
+    unseen = world.documents()[-1]
+    assert (unseen["state"], unseen["observed"]) == ("RUNNING", False)
+
+
+def test_a_worker_that_was_faster_is_told_in_the_same_write() -> None:
+    """It has taken in its state before the verdict was sent: ``done`` goes with ``accepted``."""
+    world = World("boot [ready] start [sees]")
+    before = len(world.broker.writes)
+    world.unit.intake.hear(b"mychannel", b"pause")
+    world.play("[saw]")
+
+    world.unit.flush()
+
+    (write,) = world.broker.writes[before:]
+    assert kinds(write) == ["history", "event", "verdict", "verdict"]
+    assert world.said()[-2:] == ["pause accepted", "pause done"]
+
+
+def test_words_that_change_nothing_are_answered_once() -> None:
+    """However many came together."""
+    world = World(WORKING)
+
+    world.play("resume*3")
+
+    assert (world.said()[-1], world.verdicts()[-1]["count"]) == ("resume noop", 3)
+    assert world.unit.handled == World(WORKING).unit.handled
+
+
+# ---- what must be on the disk before it is said --------------------------------------------------
+
+
+def test_what_a_durable_command_leads_to_waits_for_the_disk() -> None:
+    """Nothing is shown, nothing is said, and nothing that comes after it is decided."""
+    world = World(WORKING)
+    world.new()
+    shown = len(world.workers[-1].shown)
+
+    world.play("~pause#d resume")
+    assert (world.new(), len(world.workers[-1].shown), world.disk.saves[-1][1]) == ([], shown, True)
+    (entry,) = world.disk.saves[-1][0].memory.open
+    assert (entry.id, world.disk.saves[-1][0].place.id) == ("d", "1-0")
+    world.play("disk")
+
+    assert world.said()[-3:] == ["pause accepted", "resume accepted", "pause failed"]
+    assert world.state == "RUNNING"
+
+
+def test_the_cursor_says_what_the_disk_has_and_never_more() -> None:
+    """It follows the write, and not what was read."""
+    world = World(WORKING)
+    world.new()
+
+    world.play("~pause#d")
+    assert "cursor" not in kinds(world.new())
+    world.play("disk")
+
+    lines = world.new()
+    assert kinds(lines)[-1] == "cursor"
+    assert '"id":"1-0"' in str(lines[-1][2])
+    assert world.disk.place.id == "1-0"
+
+
+def test_a_disk_that_is_too_slow_is_not_waited_for_and_that_is_said() -> None:
+    """After half a second it is obeyed; the verdict says that a successor wouldn't know."""
+    world = World(WORKING)
+
+    world.play("~pause#d +0.49")
+    assert world.state == "PAUSED"  # decided, and not told
+    assert world.said()[-1] == "start done"
+    world.play("+0.02")
+
+    assert world.said()[-1] == "pause accepted"
+    assert world.verdicts()[-1]["kept"] is False
+    cursor = [line for line in world.new() if line[1] == "statusd:cursor:{unit}"][-1]
+    assert '"obeyed":"1-0"' in str(cursor[2])
+
+
+def test_a_last_verdict_waits_until_no_successor_could_give_another() -> None:
+    """The command is open in the file: if we were killed, the next daemon would answer it."""
+    world = World(WORKING)
+    world.play("~pause#d disk")
+
+    world.play("[sees]")
+    assert world.said()[-1] == "pause accepted"
+    assert world.disk.saves[-1][1] is True
+    (held,) = world.disk.saves[-1][0].unsent
+    assert '"verdict":"done"' in str(held[2])
+    world.play("disk")
+
+    assert world.said()[-1] == "pause done"
+    assert world.disk.content.memory.open == ()
+
+
+def test_a_disk_in_trouble_keeps_nobody_waiting() -> None:
+    """What waits for it is said, and what comes says that it isn't kept; until it is again."""
+    world = World(WORKING)
+    world.play("~pause#d disk")
+    world.disk.trouble = "No space left on device"
+
+    world.play("[sees] disk")
+    assert (world.said()[-1], world.verdicts()[-1]["kept"]) == ("pause done", False)
+    world.play("+1")
+    assert world.documents()[-1]["trouble"] == "nothing is kept: No space left on device"
+
+    world.disk.trouble = ""
+    world.play("resume#e disk [sees] +1 disk")
+    assert "kept" not in world.verdicts()[-1]
+    assert world.documents()[-1]["trouble"] == ""
+
+
+def test_entries_for_others_only_move_the_place() -> None:
+    """That is kept soon, and nobody waits for it."""
+    world = World(WORKING)
+    world.new()
+
+    world.play("~status-of-others")
+    from statusd.unit.cursor import Delivery
+
+    world.unit.happened(Delivery((), Place("9-0", 9)))
+    world.play("disk +0.005 disk")
+
+    assert world.disk.place.id == "9-0"
+
+
+# ---- what the last daemon has left ---------------------------------------------------------------
+
+
+def test_what_was_left_unsent_goes_first_and_is_kept_until_it_was_sent() -> None:
+    """In the file of this daemon as well, as long as the broker hasn't had the last of it."""
+    line = ("PUBLISH", "statusd:verdicts", '{"name":"unit","command":"end","verdict":"done"}')
+    world = World("", left=Kept(Memory(run=3), unsent=(line,)))
+    world.broker.is_up = False
+
+    world.play("boot +0.005")
+    assert list(world.disk.saves[-1][0].unsent) == [line]
+    world.broker.is_up = True
+    world.unit.flush()
+    world.play("+0.005")
+
+    assert world.broker.sent[0] == line
+    assert list(world.disk.saves[-1][0].unsent) == []
+
+
+def test_open_commands_of_the_last_daemon_are_answered() -> None:
+    """They failed with it."""
+    left = Kept(Memory(run=3, open=(Command("pause", "redis:c", 900.0, id="a"),)))
+    world = World("boot disk", left=left)
+
+    assert world.said() == ["pause failed"]
+    assert world.workers[-1].run == 4
+
+
+# ---- outages -------------------------------------------------------------------------------------
+
+
+def test_a_gap_is_untold_until_the_history_has_it() -> None:
+    """It stands in the state file as long as only we know of it."""
+    world = World("boot link [ready] +1 disk")
+    world.broker.is_up = False
+
+    world.play("cut +1 link +0.005")
+    deaf = world.disk.saves[-1][0].deaf
+    assert deaf is not None
+    assert deaf.reason == "closed"
+    world.broker.is_up = True
+    world.unit.flush()
+    world.play("+0.005")
+
+    assert world.disk.saves[-1][0].deaf is None
+    assert [line for line in world.broker.sent if '"trigger":"gap"' in str(line[-1])]
+
+
+# ---- the end, and what ends it -------------------------------------------------------------------
+
+
+def test_the_last_words_hold_document_and_roster_and_the_name_is_free() -> None:
+    """In this order: whoever takes the name has heard all of us."""
+    world = World(f"{WORKING} end [exits 0] [gone]")
+    assert world.codes == [0]
+
+    play_out(world)
+
+    last = world.broker.sent[-3:]
+    assert [line[0] for line in last] == ["SET", "DEL", "HSET"]
+    assert world.documents()[-1]["state"] == "END"
+    assert '"left":true' in str(last[-1][3])
+
+
+def test_what_can_not_be_said_is_kept_for_the_next_start() -> None:
+    """Verdicts and events, not the document."""
+    world = World(WORKING)
+    world.broker.is_up = False
+    world.play("end [exits 0] [gone]")
+
+    play_out(world)
+
+    kept = [str(line[1]) for line in world.disk.content.unsent]
+    assert "statusd:verdicts" in kept
+    assert "statusd:status:{unit}" not in kept
+
+
+def test_a_lost_name_ends_the_unit_which_says_no_more() -> None:
+    """The document and the roster are the other's now."""
+    world = World(WORKING)
+    documents = len(world.documents())
+
+    world.unit._ousted(Holder(9, "elsewhere", 1))
+    world.unit.lease.holder = Holder(9, "elsewhere", 1)
+    world.play("[exits 0] [gone] +1")
+    play_out(world)
+
+    assert world.state == "END"
+    assert len(world.documents()) == documents
+    assert not [line for line in world.broker.sent if line[0] in ("DEL", "HSET")]
+
+
+def test_a_bug_in_one_unit_is_no_other_units() -> None:
+    """It ends, with 70; the other hears, obeys and answers."""
+    loop = Loop()
+    broker = Broker(loop)
+    one, other = (
+        World("boot [ready]", name=name, loop=loop, broker=broker) for name in ("one", "other")
+    )
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    one.unit.status.handle = fails  # type: ignore[assignment, method-assign]  # a bug
+    one.play("start")
+    other.play("start [sees]")
+
+    assert (one.codes, other.codes) == ([EXIT_BUG], [])
+    assert other.state == "RUNNING"
+
+
+def test_units_on_one_link_take_nothing_of_each_other() -> None:
+    """Each has its own document, cursor and claim, however close they come."""
+    loop = Loop()
+    broker = Broker(loop)
+    worlds = [World("boot [ready]", name=n, loop=loop, broker=broker) for n in ("one", "other")]
+    broker.is_up = False
+
+    for world in worlds:
+        world.unit.beat()
+        world.play("~start#x disk +0.03")
+    broker.is_up = True
+    broker.flush()
+
+    keys = {str(line[1]) for line in broker.sent if line[0] == "SET"}
+    for name in ("one", "other"):
+        for what in ("status", "cursor", "owner"):
+            assert f"statusd:{what}:{{{name}}}" in keys
+    assert [world.documents()[-1]["state"] for world in worlds] == ["RUNNING", "RUNNING"]

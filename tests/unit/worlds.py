@@ -1,0 +1,429 @@
+"""A `Unit` in a world of its own: histories in words, with a clock that stands still.
+
+    world = World("boot [ready] start [sees]")
+    world.play("pause#a [sees]")
+    assert world.said() == ["pause accepted", "pause done"]
+
+The unit, its status, its store and all its parts are real; what stands for the world are a loop
+(`Loop`), a broker that takes whatever is sent (`Broker`), a disk (`Disk`) and a worker (`Worker`).
+What the words of a history mean:
+
+- ``boot``: it has its name, and begins to live. ``SIGTERM``: the signal came.
+- ``start``, ``start#a``: a command on a channel, as a plain word or with an id; ``~start#a``: an
+  entry of the stream. ``resume*3``: that word so often, heard together.
+- ``[ready] [sees] [exits 1] [gone]``: the worker of this run; ``[saw]``: it takes in its state, and
+  nobody was told of that yet.
+- ``(backoff)``: that deadline passes. ``+2.5``: so many seconds go by, with what is due.
+- ``disk``: what is on its way to the disk is there. ``link``, ``cut``: we hear, or are deaf.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from statusd import logs
+from statusd.core import events as ev
+from statusd.core.messages import Command
+from statusd.core.status import Status
+from statusd.core.telling import Telling
+from statusd.core.unit import Identity
+from statusd.supervision.sides import Pulse, Spec
+from statusd.supervision.supervisor import Means
+from statusd.unit.cursor import Delivery
+from statusd.unit.place import NOWHERE, Place
+from statusd.unit.ports import Ports
+from statusd.unit.state_format import NOTHING, Kept
+from statusd.unit.unit import Parts, Unit
+from statusd.wire.names import Names
+from statusd.wire.outbox import Line, Outbox, Outgoing
+from tests.unit.histories import TABLE
+
+SPEC = Spec(
+    ("INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"),
+    "swrwwwee",
+    function="job:main",
+)
+
+
+class Handle:
+    """What a `Loop` has promised."""
+
+    def __init__(self, due: float, call: Callable[[], object]) -> None:
+        self.due, self.call, self.is_cancelled = due, call, False
+
+    def when(self) -> float:
+        """Return when it is due."""
+        return self.due
+
+    def cancel(self) -> None:
+        """Let it never come."""
+        self.is_cancelled = True
+
+
+class Loop:
+    """Time that goes by when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._order = itertools.count()
+        self._due: list[tuple[float, int, Handle]] = []
+
+    def time(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def call_later(self, delay: float, callback: Callable[..., object], *args: Any) -> Any:
+        """Promise a call."""
+        return self.call_at(self.now + delay, callback, *args)
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any) -> Any:
+        """Promise a call."""
+        handle = Handle(when, lambda: callback(*args))
+        heapq.heappush(self._due, (when, next(self._order), handle))
+        return handle
+
+    def add_reader(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Nobody reads."""
+
+    def remove_reader(self, fd: int) -> bool:
+        """Nobody reads."""
+        return False
+
+    def add_writer(self, fd: int, callback: Callable[..., object], *args: Any) -> None:
+        """Nobody writes."""
+
+    def remove_writer(self, fd: int) -> bool:
+        """Nobody writes."""
+        return False
+
+    def run(self, callback: Callable[..., object], *args: Any) -> None:
+        """Call at once."""
+        callback(*args)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let the time go by, and do what is due meanwhile."""
+        until = self.now + seconds
+        while self._due and self._due[0][0] <= until:
+            due, _, handle = heapq.heappop(self._due)
+            self.now = max(self.now, due)
+            if not handle.is_cancelled:
+                handle.call()
+        self.now = until
+
+
+class Broker:
+    """Takes whatever is sent, in order, and replies OK, if nothing else is said in ``replies``."""
+
+    def __init__(self, loop: Loop) -> None:
+        self.link = Outgoing()
+        self.sent: list[Line] = []
+        self.writes: list[list[Line]] = []
+        """What was sent at once, each time."""
+        self.replies: dict[str, object] = {}
+        self.is_up = True
+        self.link_state = "LISTENING"
+        self.canary_s: float | None = None
+        self._loop = loop
+
+    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+        """Return an outbox."""
+        return self.link.open(refused)
+
+    def flush(self) -> None:
+        """Send what waits, and reply."""
+        while self.is_up and (lines := self.link.take(1000)):
+            self.sent += lines
+            self.writes.append(lines)
+            for line in lines:
+                reply = self.replies.get(str(line[0]), b"OK")
+                if reply != b"OK" or not self.link.passed():
+                    self.link.replied(reply)
+
+    def time(self) -> float:
+        """Return its wall clock."""
+        return 1_800_000_000.0 + self._loop.now
+
+    def heard_at(self) -> float:
+        """Return when it said something last."""
+        return self._loop.now
+
+
+class Disk:
+    """The state file: what is saved is there when `sync` is called."""
+
+    def __init__(self) -> None:
+        self.path = Path("unit.json")
+        self.kept = self._saved = 0
+        self.place: Place = NOWHERE
+        self.trouble = ""
+        self.failures = 0
+        self.written: Callable[[int], None] = lambda _: None
+        self.content: Kept = NOTHING
+        self.saves: list[tuple[Kept, bool]] = []
+        """What was to be saved, and whether somebody waits for it."""
+        self._waiting: Kept | None = None
+
+    def save(self, kept: Kept, boot: int, *, now: bool = False) -> int:
+        """Take what is to be saved."""
+        self._saved += 1
+        self._waiting = kept
+        self.saves.append((kept, now))
+        return self._saved
+
+    def is_open(self, key: str) -> bool:
+        """Tell whether a successor would find that command open."""
+        files = (self.content, self._waiting)
+        return any(c.key == key for kept in files if kept for c in kept.memory.open)
+
+    def sync(self) -> None:
+        """Bring it to the disk, unless that is in trouble."""
+        while self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            if not self.trouble:
+                self.content, self.kept, self.place = waiting, self._saved, waiting.place
+            self.written(self._saved)
+
+    async def idle(self, _: float) -> None:
+        """Wait for the disk."""
+        self.sync()
+
+    async def close(self) -> None:
+        """Wait for the disk."""
+        self.sync()
+
+
+class Worker:
+    """A worker's process, as the supervisor makes it."""
+
+    made: list[Worker]
+
+    def __init__(self, spec: Spec, run: int, take: Callable[[ev.Input], None], *_: Any) -> None:
+        self.run, self.pid = run, 4000 + run
+        self.take = take
+        self.shown: list[tuple[int, int]] = []
+        self.signals: list[str] = []
+        self.arrived: ev.Input | None = None
+        self.beats = 0
+
+    def start(self, number: int, seq: int, args: Any) -> None:
+        """Be started in a state."""
+        self.shown.append((number, seq))
+
+    def show(self, number: int, seq: int, args: Any) -> None:
+        """Be told a state."""
+        self.shown.append((number, seq))
+
+    def objection(self, number: int) -> str:
+        """Have none."""
+        return ""
+
+    def settle(self) -> ev.Input | None:
+        """Return what was taken in, and nobody was told of."""
+        arrived, self.arrived = self.arrived, None
+        return arrived
+
+    def sees(self) -> ev.WorkerAcknowledged:
+        """Return that it has taken in what it was told last."""
+        number, seq = self.shown[-1]
+        return ev.WorkerAcknowledged(self.run, seq, number)
+
+    def stop(self, force: ev.Force) -> bool:
+        """Be signalled."""
+        self.signals.append(force.value)
+        return True
+
+    def record(self) -> None:
+        """Say nothing of its work."""
+
+    def pulse(self) -> Pulse:
+        """Return its signs of life."""
+        return Pulse(self.beats)
+
+    def lost_lines(self) -> int:
+        """Return that all was printed."""
+        return 0
+
+    def close(self) -> None:
+        """Give nothing back."""
+
+
+class World:
+    """A unit and what becomes of it.
+
+    Args:
+        history: what happens first.
+        name: of the unit; broker, loop: shared with other units, if they are given.
+        left: what the last daemon has left.
+    """
+
+    def __init__(
+        self,
+        history: str = "",
+        *,
+        name: str = "unit",
+        loop: Loop | None = None,
+        broker: Broker | None = None,
+        left: Kept = NOTHING,
+    ) -> None:
+        self.loop = loop or Loop()
+        self.broker = broker or Broker(self.loop)
+        self.disk = Disk()
+        self.disk.content, self.disk.place = left, left.place
+        self.workers: list[Worker] = []
+        self.codes: list[int] = []
+        self.tidied = 0
+        self._is_untidy = False
+        self._at = 0
+        self._entries = itertools.count(1)
+        names = Names("statusd", name)
+        status = Status(Identity(name, boot=7), telling=Telling(), table=TABLE, memory=left.memory)
+        parts = Parts(
+            status=status,
+            names=names,
+            means=Means(SPEC, make_process=self._make_worker),
+            state_file=cast(Any, self.disk),
+            kept=left,
+            last_boot=0,
+            socket=Path("/nowhere/unit.sock"),
+            channels=("mychannel",),
+            lasting_s=60.0,
+            fresh=False,
+        )
+        ports = Ports(
+            loop=self.loop,
+            wall=lambda: 1_700_000_000.0 + self.loop.now,
+            broker=self.broker,
+            later=self._later,
+            changed=lambda: None,
+            ended=self.codes.append,
+            health=dict,
+            stream_trouble=lambda: "",
+            log=logs.get(),
+        )
+        self.unit = Unit(parts, ports, cast(Any, None))
+        self.play(history)
+
+    def _make_worker(self, *args: Any) -> Any:
+        self.workers.append(Worker(*args))
+        return self.workers[-1]
+
+    def _later(self) -> None:
+        if not self._is_untidy:
+            self._is_untidy = True
+            self.loop.call_later(0.005, self._tidy)
+
+    def _tidy(self) -> None:
+        self._is_untidy = False
+        self.tidied += 1
+        self.unit.tidy()
+
+    # ---- what happens --------------------------------------------------------------------------
+
+    def play(self, history: str) -> None:
+        """Live through ``history``."""
+        for token in history.replace("[exits ", "[exits_").split():
+            self._step(token)
+
+    def _step(self, token: str) -> None:
+        unit = self.unit
+        if token.startswith("+"):
+            self.loop.pass_by(float(token[1:]))
+        elif token == "boot":
+            unit.document.is_ours = True
+            unit.happened(ev.Booted())
+        elif token.startswith("SIG"):
+            unit.happened(ev.Signalled(token))
+        elif token.startswith("("):
+            unit.happened(ev.Passed(ev.Timer(token[1:-1])))
+        elif token.startswith("["):
+            self._worker(token[1:-1])
+        elif token == "disk":
+            self.disk.sync()
+        elif token == "link":
+            unit.hears()
+        elif token == "cut":
+            unit.is_deaf("closed")
+        elif token.startswith("~"):
+            self._durable(token[1:])
+        else:
+            self._heard(token)
+
+    def _worker(self, what: str) -> None:
+        worker = self.workers[-1]
+        word, _, rest = what.partition("_")
+        match word:
+            case "ready":
+                self.unit.happened(ev.WorkerReady(worker.run))
+            case "sees":
+                self.unit.happened(worker.sees())
+            case "saw":
+                worker.arrived = worker.sees()
+            case "exits":
+                self.unit.happened(ev.WorkerExited(worker.run, int(rest), f"exit code {rest}"))
+            case "gone":
+                self.unit.happened(ev.WorkerGone(worker.run))
+            case _:
+                raise ValueError(what)
+
+    def _heard(self, token: str) -> None:
+        spelled, _, times = token.partition("*")
+        word, _, command_id = spelled.partition("#")
+        said = json.dumps({"command": word, "id": command_id}) if command_id else word
+        for _ in range(int(times or 1)):
+            self.unit.intake.hear(b"mychannel", said.encode())
+        self.unit.flush()
+
+    def _durable(self, token: str) -> None:
+        word, _, command_id = token.partition("#")
+        number = next(self._entries)
+        command = Command(word, f"stream:{number}-0", self.loop.now, id=command_id)
+        self.unit.happened(Delivery((ev.Commanded(command),), Place(f"{number}-0", number)))
+
+    async def leave(self) -> None:
+        """Let the unit come to its end, as its daemon does."""
+        self.unit.stop_hearing()
+        await self.unit.say_last_words()
+        self.unit.keep_unsent()
+        await self.unit.close()
+
+    # ---- what came of it -----------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """The name of the present state."""
+        return self.unit.status.state.name
+
+    def new(self) -> list[Line]:
+        """Return what was sent since the last look."""
+        sent = self.broker.sent[self._at :]
+        self._at = len(self.broker.sent)
+        return sent
+
+    def verdicts(self) -> list[dict[str, Any]]:
+        """Return every verdict that was published so far."""
+        channel = "statusd:verdicts"
+        return [
+            json.loads(str(line[2]))
+            for line in self.broker.sent
+            if line[:2] == ("PUBLISH", channel)
+        ]
+
+    def said(self) -> list[str]:
+        """Return the verdicts so far, as ``pause done``."""
+        return [f"{one['command']} {one['verdict']}" for one in self.verdicts()]
+
+    def documents(self) -> list[dict[str, Any]]:
+        """Return every status document that was written so far."""
+        key = f"statusd:status:{{{self.unit.name}}}"
+        return [json.loads(str(line[2])) for line in self.broker.sent if line[:2] == ("SET", key)]
+
+
+def play_out(world: World) -> None:
+    """Let the unit of ``world`` leave."""
+    asyncio.run(world.leave())
