@@ -29,7 +29,6 @@ EXCEPTIONS: dict[str, str] = {
     "fleet/fleet.py: module": "sockets, following and asking, to be told apart",
     "lifecycles/definition.py: module": "reading and assembling, to be told apart",
     "lifecycles/drawing.py: module": "not looked at yet: split, or explained",
-    "settings.py: module": "models, loading and mistakes, to be told apart",
     "supervision/output.py: module": "who writes and what is printed, to be told apart",
     "wire/address.py: module": "not looked at yet: split, or explained",
     "worker/api.py: class Worker": "threads, record and pipes, to be told apart",

@@ -49,7 +49,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Look at this machine, then at the broker."""
     from statusd.cli.settings import find_settings
     from statusd.doctor import broker, findings, local
-    from statusd.settings import with_url, without_credentials
+    from statusd.settings.broker import with_url, without_credentials
     from statusd.wire.address import parse_url
 
     file, settings = find_settings(arguments.file, "doctor")

@@ -74,7 +74,7 @@ exit codes: 0 drawn, 5 no such unit, 64 unknown ending, 69 no broker or no Graph
 
 def main(arguments: argparse.Namespace) -> int:
     """Draw the lifecycle of the settings that `statusd run` would use."""
-    from statusd.settings import load_lifecycle
+    from statusd.settings.load import load_lifecycle
 
     write = _WRITERS.get(arguments.output.suffix.lower()) if arguments.output else _mermaid
     if write is None:

@@ -16,7 +16,7 @@ from statusd.daemon.loop import Change, Daemon, Parts
 from statusd.daemon.reload import changes, merged
 from statusd.daemon.service_manager import ServiceManager
 from statusd.lifecycles.load import module_places
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 from statusd.supervision.output import Sink
 from statusd.supervision.sides import Spec
 from statusd.supervision.worker_file import WorkerFile
