@@ -15,7 +15,7 @@ import redis
 from statusd import AsyncFleet, Fleet
 from statusd.cli import main
 from statusd.core.errors import ConfigError, Unavailable
-from statusd.fleet.fleet import Watcher
+from statusd.fleet.watcher import Watcher
 from statusd.wire.address import parse_url
 from statusd.wire.dial import Dial, find_master
 from tests.faults.test_attacks_cli import BOOT, answering, event, put

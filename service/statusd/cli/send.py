@@ -199,7 +199,7 @@ def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, a
 def _send_here(arguments: argparse.Namespace, args: dict[str, str]) -> int:
     """Send it to the units of this host, and tell what became of it."""
     from statusd.core.messages import Target
-    from statusd.fleet.fleet import Host
+    from statusd.fleet.host import Host
 
     wanted = {key: tuple(value) for key, value in _target(arguments).items() if value}
     try:
