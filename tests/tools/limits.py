@@ -26,7 +26,6 @@ EXCEPTIONS: dict[str, str] = {
     "cli/send.py: module": "not looked at yet: split, or explained",
     "core/messages.py: module": "not looked at yet: split, or explained",
     "core/words.py: module": "not looked at yet: split, or explained",
-    "supervision/output.py: module": "who writes and what is printed, to be told apart",
     "wire/address.py: module": "not looked at yet: split, or explained",
     "worker/api.py: class Worker": "threads, record and pipes, to be told apart",
     "worker/api.py: module": "not looked at yet: split, or explained",
