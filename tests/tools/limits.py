@@ -26,7 +26,6 @@ EXCEPTIONS: dict[str, str] = {
     "cli/send.py: module": "not looked at yet: split, or explained",
     "core/messages.py: module": "not looked at yet: split, or explained",
     "core/words.py: module": "not looked at yet: split, or explained",
-    "wire/address.py: module": "not looked at yet: split, or explained",
     "worker/api.py: class Worker": "threads, record and pipes, to be told apart",
     "worker/api.py: module": "not looked at yet: split, or explained",
     "worker/attach.py: function attach": "one line over: its settings are a step of their own",

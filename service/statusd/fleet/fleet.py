@@ -25,10 +25,11 @@ from statusd.fleet.records import as_text
 from statusd.fleet.targets import Globs, hears, is_there, message_to, texts
 from statusd.fleet.watcher import Watcher
 from statusd.wire import shapes
-from statusd.wire.address import DEFAULT_URL, Address, parse_url, with_credentials
+from statusd.wire.address import Address, with_credentials
 from statusd.wire.dial import Dial
 from statusd.wire.durable import expiry, kept
 from statusd.wire.names import Names
+from statusd.wire.url import DEFAULT_URL, parse_url
 
 T = TypeVar("T")
 

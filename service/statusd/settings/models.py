@@ -33,9 +33,10 @@ from statusd.settings.values import (
     Url,
     VariableName,
 )
-from statusd.wire.address import Address, parse_url, with_credentials
+from statusd.wire.address import Address, with_credentials
 from statusd.wire.listen import Listen, parse_listen
 from statusd.wire.names import is_pattern
+from statusd.wire.url import parse_url
 
 PREFIX = "STATUSD_"
 _SECRET = "statusd_redis_password"

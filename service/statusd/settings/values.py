@@ -12,8 +12,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from statusd.core.errors import ConfigError
 from statusd.core.messages import nearest
-from statusd.wire.address import parse_url
 from statusd.wire.listen import parse_listen
+from statusd.wire.url import parse_url
 
 _MOST_CHANNEL = 256
 """As of ``reply_to``."""
