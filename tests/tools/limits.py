@@ -26,10 +26,6 @@ EXCEPTIONS: dict[str, str] = {
     "cli/send.py: module": "not looked at yet: split, or explained",
     "core/messages.py: module": "not looked at yet: split, or explained",
     "core/words.py: module": "not looked at yet: split, or explained",
-    "worker/api.py: class Worker": "threads, record and pipes, to be told apart",
-    "worker/api.py: module": "not looked at yet: split, or explained",
-    "worker/attach.py: function attach": "one line over: its settings are a step of their own",
-    "worker/attached.py: module": "not looked at yet: split, or explained",
     # The process, and what it makes of a unit: an issue of its own, and these go with it.
     "core/events.py: module": "the inputs and effects that go with the daemon's rooms",
     "daemon/commands.py: class CommandStream": "goes with loop.py",
