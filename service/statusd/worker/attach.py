@@ -174,9 +174,9 @@ def _own_name() -> str:
 
 
 def _named(reference: str) -> Any:
-    from statusd.worker.launch import _named as find
+    from statusd.worker.launch import named
 
-    return find(reference) if reference else None
+    return named(reference) if reference else None
 
 
 def _lifecycle(states: Any, transitions: Any) -> tuple[Any, dict[str, Any]]:
