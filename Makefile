@@ -22,7 +22,7 @@ help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
 	@echo "make test    every test, JOBS=$(JOBS) at a time; or TESTS='tests/unit tests/faults'"
 	@echo "make demo    three units on one screen, with keys to command them"
-	@echo "make check   format, lint, types and unit tests, in seconds; make lint is that without tests"
+	@echo "make check   format, lint, types, sizes and unit tests, in seconds; make lint: without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
 	@echo "make reliability  the tests of all faults, written down in docs/reliability.md"
@@ -59,6 +59,7 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m tests.tools.limits
 
 check: lint
 	$(BIN)/python -m pytest -q tests/unit

@@ -15,9 +15,9 @@ import redis
 from statusd import AsyncFleet, Fleet
 from statusd.cli import main
 from statusd.core.errors import ConfigError, Unavailable
-from statusd.fleet.fleet import Watcher
-from statusd.wire.address import parse_url
+from statusd.fleet.watcher import Watcher
 from statusd.wire.dial import Dial, find_master
+from statusd.wire.url import parse_url
 from tests.faults.test_attacks_cli import BOOT, answering, event, put
 from tests.tools import Broker, wait_until
 from tests.tools.impostor import HELLO, Impostor

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from statusd.fleet.fleet import Fleet, Report
+from statusd.fleet.ballot import Report
+from statusd.fleet.fleet import Fleet
 from tests.conftest import settings
 from tests.tools import Broker, Journal, Program, Publisher, check, wait_until
 

@@ -14,8 +14,9 @@ import trustme
 
 from statusd.core.errors import Unavailable
 from statusd.fleet.fleet import Fleet
-from statusd.wire.address import parse_url, with_credentials
+from statusd.wire.address import with_credentials
 from statusd.wire.dial import Dial
+from statusd.wire.url import parse_url
 from tests.conftest import BROKERS, Run
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, wait_until

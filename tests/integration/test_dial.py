@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from statusd.core.errors import Unavailable
-from statusd.wire.address import parse_url
 from statusd.wire.dial import Dial
+from statusd.wire.url import parse_url
 from tests.tools import Broker, Proxy
 
 

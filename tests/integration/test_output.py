@@ -15,7 +15,8 @@ from typing import Self
 
 import pytest
 
-from statusd.supervision.output import LONGEST_LINE, MAX_WAITING, Relay, Sink, pieces
+from statusd.supervision.output import MAX_WAITING, Sink, pieces
+from statusd.supervision.relay import LONGEST_LINE, Relay
 
 RUN = 7
 TAG = b"run 7 | "

@@ -15,7 +15,9 @@ from xml.etree import ElementTree
 import pytest
 
 from statusd.core.lifecycle import BUILT_IN
-from statusd.lifecycles import drawing
+from statusd.lifecycles.dot import dot
+from statusd.lifecycles.drawing import draw
+from statusd.lifecycles.mermaid import mermaid
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, free_port, wait_until
@@ -55,7 +57,7 @@ def test_the_lifecycle_is_printed_as_mermaid(tmp_path: Path) -> None:
     done = statusd("graph", cwd=tmp_path, env={"XDG_CONFIG_HOME": str(tmp_path)})
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == drawing.mermaid(BUILT_IN)
+    assert done.stdout == mermaid(BUILT_IN)
 
 
 def test_settings_without_a_lifecycle_have_the_built_in_one(tmp_path: Path) -> None:
@@ -66,7 +68,7 @@ def test_settings_without_a_lifecycle_have_the_built_in_one(tmp_path: Path) -> N
     done = statusd("graph", str(file))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == drawing.mermaid(BUILT_IN)
+    assert done.stdout == mermaid(BUILT_IN)
 
 
 def test_texts_are_written_by_their_ending(tmp_path: Path) -> None:
@@ -77,10 +79,10 @@ def test_texts_are_written_by_their_ending(tmp_path: Path) -> None:
         done = statusd("graph", "-o", name, cwd=tmp_path)
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
-    mermaid = drawing.mermaid(BUILT_IN)
-    assert (tmp_path / "a.mmd").read_text() == mermaid
-    assert (tmp_path / "a.md").read_text() == f"```mermaid\n{mermaid}```\n"
-    assert (tmp_path / "a.DOT").read_text() == drawing.dot(BUILT_IN)
+    text = mermaid(BUILT_IN)
+    assert (tmp_path / "a.mmd").read_text() == text
+    assert (tmp_path / "a.md").read_text() == f"```mermaid\n{text}```\n"
+    assert (tmp_path / "a.DOT").read_text() == dot(BUILT_IN)
     assert {path.name for path in tmp_path.iterdir()} == {"a.mmd", "a.md", "a.DOT"}
 
 
@@ -93,7 +95,7 @@ def test_an_svg_shows_every_state_and_every_trigger(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     shown = {title: (classes, group) for title, classes, group in groups(svg)}
     colours: defaultdict[str, set[str]] = defaultdict(set)
-    for node in drawing.draw(BUILT_IN).nodes:
+    for node in draw(BUILT_IN).nodes:
         classes, group = shown[node.name]
         assert (node.kind in classes, texts(group)) == (True, [node.name])
         colours[node.kind] |= fills(group)
@@ -159,7 +161,7 @@ def test_the_state_of_a_unit_is_highlighted(broker: Broker, run: Run, tmp_path: 
     assert done.returncode == 0
     assert "(statusd.toml)" in done.stderr
     assert highlighted(unit.directory / "a.svg") == ["RUNNING"]
-    assert text.stdout == drawing.mermaid(BUILT_IN, "RUNNING")
+    assert text.stdout == mermaid(BUILT_IN, "RUNNING")
 
 
 def test_a_unit_that_is_not_there_is_told(broker: Broker, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from statusd.core.status import Status
 from statusd.core.unit import Identity
-from statusd.settings import load, load_lifecycle
+from statusd.settings.load import load, load_lifecycle
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, Journal, Program, wait_until

@@ -24,7 +24,7 @@ import pytest
 from statusd.cli import VERBS
 from statusd.core.messages import parse
 from statusd.fleet.fleet import Fleet
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, environment, killing, wait_until

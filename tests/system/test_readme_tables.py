@@ -12,7 +12,7 @@ import pytest
 from statusd.cli import VERBS
 from statusd.core.lifecycle import BUILT_IN, Who
 from statusd.core.messages import Answer
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 from statusd.wire.names import Names
 from statusd.worker.api import Worker
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from statusd.settings import Settings, variable
+from statusd.settings.models import Settings
+from statusd.settings.variables import variable
 from tests.system.commands import statusd
 
 GOOD = '[worker]\nfunction = "job:main"\n'

@@ -247,8 +247,10 @@ def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None
         "statusd.worker.board",
         "statusd.worker.descriptor",
         "statusd.worker.notes",
+        "statusd.worker.progress",
         "statusd.worker.spectator",
         "statusd.worker.standard",
+        "statusd.worker.states",
         "statusd.worker.waiters",
         "statusd.worker.wrapper",
     }

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from statusd.core.errors import ConfigError, Unavailable
-from statusd.settings import Settings
-from statusd.wire.address import Address, Tls, is_text, parse_url, with_credentials
+from statusd.settings.models import Settings
+from statusd.wire.address import Address, Tls, is_text, with_credentials
+from statusd.wire.url import parse_url
 
 SECRET = "hunter2"
 

@@ -22,7 +22,9 @@ CODE_FROM_DATA = {
 SHARED = {"multiprocessing", "posix_ipc", "sysv_ipc"}
 FORKS = {"os.fork", "os.forkpty", "pty.fork", "os.posix_spawn", "preexec_fn"}
 THREADS = {"threading", "concurrent", "asyncio.to_thread", "_thread"}
-WITH_LOCKS = [f"worker/{name}.py" for name in ("api", "attach", "attached", "child", "waiters")]
+WITH_LOCKS = [
+    f"worker/{name}.py" for name in ("api", "attach", "attached", "child", "progress", "waiters")
+]
 """The worker's side, where threads are the user's."""
 
 

@@ -1,4 +1,4 @@
-"""Tests of `statusd.lifecycles.drawing`: what is drawn, what it says."""
+"""Tests of `statusd.lifecycles.drawing`, `mermaid` and `dot`: what is drawn, what it says."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from dataclasses import replace
 import pytest
 
 from statusd.core.lifecycle import BUILT_IN, Deadline, Guard, Lifecycle, Part, Row, Who, supervision
-from statusd.lifecycles.drawing import Arrow, Drawing, Node, dot, draw, mermaid
+from statusd.lifecycles.dot import dot
+from statusd.lifecycles.drawing import Arrow, Drawing, Node, draw
+from statusd.lifecycles.mermaid import mermaid
 
 FIXED = ("BACKOFF", "FAILED", "ENDING", "END")
 A, W, D = Who.ANYONE, Who.WORKER, Who.DAEMON
@@ -352,9 +354,10 @@ def test_quotes_and_backslashes_are_escaped_in_dot() -> None:
 # ---- the same, always ----------------------------------------------------------------------------
 
 _PROGRAM = """\
-from statusd.lifecycles import drawing
+from statusd.lifecycles.dot import dot
+from statusd.lifecycles.mermaid import mermaid
 from statusd.core.lifecycle import BUILT_IN
-print(drawing.mermaid(BUILT_IN, "READY"), drawing.dot(BUILT_IN, "READY"))
+print(mermaid(BUILT_IN, "READY"), dot(BUILT_IN, "READY"))
 """
 
 

@@ -13,7 +13,7 @@ from statusd.cli.health import TIMEOUT_S
 from statusd.daemon.daemon import EXIT_OUSTED, FLUSH_S
 from statusd.daemon.heartbeat import FEEDS
 from statusd.daemon.steward import MORE_S, TURN_S
-from statusd.settings import Worker
+from statusd.settings.models import Worker
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
 from statusd.wire.link import CONNECT_S, REPLY_S
 

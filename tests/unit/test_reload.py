@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from statusd.daemon.reload import LIVE, changes, merged
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 
 OLD = Settings(name="a", worker={"function": "job:main"})  # type: ignore[arg-type]  # as from TOML
 

@@ -77,7 +77,7 @@ def _check(namespace: str, channels: list[str]) -> None:
 
 def _found(arguments: argparse.Namespace) -> tuple[str, list[str]]:
     """Return namespace and channels of all the settings that are asked for."""
-    from statusd.settings import load
+    from statusd.settings.load import load
 
     loaded = [load(file) for file in arguments.file or _default(arguments)]
     namespaces = sorted({settings.redis.namespace for settings in loaded})

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli.files import believed_file, find_file, settings_file
-from statusd.wire.address import DEFAULT_URL, parse_url, with_credentials
+from statusd.wire.address import with_credentials
+from statusd.wire.url import DEFAULT_URL, parse_url
 
 if TYPE_CHECKING:
     from statusd.core.errors import Unavailable

@@ -21,7 +21,8 @@ from statusd.core.lifecycle import Lifecycle, Part
 from statusd.core.messages import nearest
 from statusd.lifecycles.load import Source, module_places
 from statusd.reading import opened
-from statusd.settings import Settings, load_lifecycle
+from statusd.settings.load import load_lifecycle
+from statusd.settings.models import Settings
 
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 

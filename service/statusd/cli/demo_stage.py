@@ -25,9 +25,9 @@ class Stage:
 
     def __init__(self, url: str, password_file: Path, daemons: Mapping[str, Daemon]) -> None:
         from statusd.fleet.fleet import Fleet
-        from statusd.wire.address import parse_url
         from statusd.wire.dial import Dial
         from statusd.wire.names import Names
+        from statusd.wire.url import parse_url
 
         address = parse_url(url)
         self.daemons = daemons

@@ -49,8 +49,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Look at this machine, then at the broker."""
     from statusd.cli.settings import find_settings
     from statusd.doctor import broker, findings, local
-    from statusd.settings import with_url, without_credentials
-    from statusd.wire.address import parse_url
+    from statusd.settings.broker import with_url, without_credentials
+    from statusd.wire.url import parse_url
 
     file, settings = find_settings(arguments.file, "doctor")
     if arguments.url:

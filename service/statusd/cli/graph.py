@@ -29,7 +29,8 @@ from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.core.lifecycle import Lifecycle
 from statusd.fleet import records
-from statusd.lifecycles import drawing
+from statusd.lifecycles.dot import dot
+from statusd.lifecycles.mermaid import mermaid
 
 EXIT_CANNOT_WRITE = 73
 """The picture can't be written there (EX_CANTCREAT of sysexits.h)."""
@@ -74,7 +75,7 @@ exit codes: 0 drawn, 5 no such unit, 64 unknown ending, 69 no broker or no Graph
 
 def main(arguments: argparse.Namespace) -> int:
     """Draw the lifecycle of the settings that `statusd run` would use."""
-    from statusd.settings import load_lifecycle
+    from statusd.settings.load import load_lifecycle
 
     write = _WRITERS.get(arguments.output.suffix.lower()) if arguments.output else _mermaid
     if write is None:
@@ -135,23 +136,23 @@ def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _mermaid(lifecycle: Lifecycle, current: str) -> bytes:
-    return drawing.mermaid(lifecycle, current).encode()
+    return mermaid(lifecycle, current).encode()
 
 
 def _markdown(lifecycle: Lifecycle, current: str) -> bytes:
-    return f"```mermaid\n{drawing.mermaid(lifecycle, current)}```\n".encode()
+    return f"```mermaid\n{mermaid(lifecycle, current)}```\n".encode()
 
 
 def _dot(lifecycle: Lifecycle, current: str) -> bytes:
-    return drawing.dot(lifecycle, current).encode()
+    return dot(lifecycle, current).encode()
 
 
 def _svg(lifecycle: Lifecycle, current: str) -> bytes:
-    return _graphviz(drawing.dot(lifecycle, current), "svg")
+    return _graphviz(dot(lifecycle, current), "svg")
 
 
 def _png(lifecycle: Lifecycle, current: str) -> bytes:
-    picture = _graphviz(drawing.dot(lifecycle, current), "png", dpi=str(DOTS_PER_INCH))
+    picture = _graphviz(dot(lifecycle, current), "png", dpi=str(DOTS_PER_INCH))
     if not _has_fonts():
         cure = "draw an .svg, or install some (apt: fonts-dejavu-core)"
         complain(f"this machine has no fonts, so nothing can be read in the PNG: {cure}")

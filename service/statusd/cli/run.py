@@ -15,7 +15,9 @@ from statusd.cli import out
 from statusd.cli.files import settings_file
 from statusd.cli.settings import find_settings
 from statusd.core.words import compile_table
-from statusd.settings import Settings, load, with_own_broker
+from statusd.settings.broker import with_own_broker
+from statusd.settings.load import load
+from statusd.settings.models import Settings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

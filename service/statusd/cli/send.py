@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
+from statusd.cli.report_view import tell, tell_one, units
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.text import shown
 from statusd.wire import shapes
@@ -19,14 +20,9 @@ from statusd.wire.me import whoami
 from statusd.wire.names import Names
 
 if TYPE_CHECKING:
-    from statusd.fleet.ballot import Outcome, Report
     from statusd.fleet.fleet import Fleet
 
 TIMEOUT_S = 5.0
-MOST = 1000
-"""How much of a reason is shown, and of what is allowed instead, in characters."""
-NARROW = 70
-"""On a terminal with fewer columns nothing is padded to stand in columns."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +137,7 @@ def _publish(
     if arguments.json:
         out.say_json({**message, "channel": channel, "heard": heard})
     elif heard:
-        out.say(f"sent {arguments.word} to {channel}: {_units(heard)} listening")
+        out.say(f"sent {arguments.word} to {channel}: {units(heard)} listening")
     else:
         complain(f"sent {arguments.word} to {channel}, but nobody listens there")
     return 0 if heard else EXIT_NOBODY
@@ -156,7 +152,7 @@ def _keep(arguments: argparse.Namespace, message: dict[str, Any], dial: Dial, na
     else:
         until = arguments.expires or "1h"
         out.say(
-            f"kept {arguments.word} as {entry}: {_units(listening)} listening; "
+            f"kept {arguments.word} as {entry}: {units(listening)} listening; "
             f"who is away obeys when it is back within {until}"
         )
     return 0
@@ -166,17 +162,13 @@ def _target(arguments: argparse.Namespace) -> dict[str, list[str] | None]:
     return {"name": arguments.name, "tag": arguments.tag, "state": arguments.state}
 
 
-def _units(count: int) -> str:
-    return "1 unit" if count == 1 else f"{count} units"
-
-
 # ---- with the fleet ----------------------------------------------------------------------------
 
 
 def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, asks: bool) -> int:
     if (arguments.dry_run or asks) and not _may_send(arguments, fleet):
         return 0 if arguments.dry_run else EXIT_NOBODY
-    show = None if arguments.json else _print
+    show = None if arguments.json else tell_one
     report = fleet.send(
         arguments.word,
         name=arguments.name,
@@ -190,16 +182,16 @@ def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, a
         heard=show if arguments.wait else None,
     )
     if not arguments.wait:
-        out.say(f"sent {arguments.word} to {_units(len(report.silent))}")
+        out.say(f"sent {arguments.word} to {units(len(report.silent))}")
         return 0 if report.silent else EXIT_NOBODY
-    _tell(arguments, report)
+    tell(report, arguments.word, as_json=arguments.json)
     return report.exit_code
 
 
 def _send_here(arguments: argparse.Namespace, args: dict[str, str]) -> int:
     """Send it to the units of this host, and tell what became of it."""
     from statusd.core.messages import Target
-    from statusd.fleet.fleet import Host
+    from statusd.fleet.host import Host
 
     wanted = {key: tuple(value) for key, value in _target(arguments).items() if value}
     try:
@@ -212,9 +204,9 @@ def _send_here(arguments: argparse.Namespace, args: dict[str, str]) -> int:
         target=Target(**wanted),
         args=args,
         timeout_s=arguments.timeout,
-        heard=None if arguments.json else _print,
+        heard=None if arguments.json else tell_one,
     )
-    _tell(arguments, report)
+    tell(report, arguments.word, as_json=arguments.json)
     return report.exit_code
 
 
@@ -233,14 +225,14 @@ def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
                 out.say(f"{shown(unit.name)}  {shown(unit.state)}")
             for unit in lost:
                 out.say(f"{shown(unit.name)}  {shown(unit.state)}, last seen {shown(unit.seen)}")
-            out.say(f"{arguments.word} would ask {_units(len(alive))}")
+            out.say(f"{arguments.word} would ask {units(len(alive))}")
         return False
     if len(alive) < 2:
         return True
     names = ", ".join(shown(unit.name, 64) for unit in alive[:5]) + (
         ", ..." if len(alive) > 5 else ""
     )
-    question = f"end {_units(len(alive))} ({names})? [y/N] "
+    question = f"end {units(len(alive))} ({names})? [y/N] "
     try:
         agreed = out.ask(question).strip().lower() in ("y", "yes")
     except EOFError:  # Ctrl-D
@@ -249,57 +241,3 @@ def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
     if not agreed:
         complain("nothing was sent")
     return agreed
-
-
-def _print(outcome: Outcome) -> None:
-    name, before, after = map(shown, (outcome.name, outcome.before, outcome.after))
-    change = after
-    if before and before != after:
-        change = f"{before} -> {after}" if after else before
-    took = f"{outcome.ms:.1f} ms" if outcome.ms is not None else "-"
-    said = shown(_said(outcome), MOST)
-    if sys.stdout.isatty() and os.get_terminal_size(1).columns < NARROW:
-        line = f"{name}  {outcome.verdict}  {change}  {took}  {said}"
-    else:
-        line = f"{name:<20} {outcome.verdict:<8} {change:<20} {took:>10}  {said}"
-    out.say(line.rstrip(), flush=True)
-
-
-def _said(outcome: Outcome) -> str:
-    """Return the reason, and what to type instead."""
-    meant, allowed = outcome.fields.get("did_you_mean"), outcome.fields.get("allowed")
-    if meant:
-        return f"{outcome.reason}: did you mean {meant}?"
-    if allowed and outcome.verdict == "refused":
-        return f"{outcome.reason}; allowed: {' '.join(allowed)}"
-    return outcome.reason
-
-
-def _tell(arguments: argparse.Namespace, report: Report) -> None:
-    """Print what became of it; the answers were printed as they came."""
-    if arguments.json:
-        rows = [
-            {
-                **{"name": o.name, "verdict": o.verdict, "before": o.before, "after": o.after},
-                **{"ms": o.ms, "reason": o.reason},
-            }
-            for o in report.outcomes
-        ]
-        found = {"id": report.id, "command": arguments.word, "units": rows}
-        out.say_json(found | ({"entry": report.entry} if report.entry else {}))
-        return
-    for outcome in (*report.silent, *report.lost):
-        _print(outcome)
-    counts = {
-        "done": len(report.done),
-        "refused": len(report.refused),
-        "silent": len(report.silent),
-        "lost": len(report.lost),
-    }
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
-    if not report.outcomes:
-        complain("nobody to ask: no unit fits (statusd status shows who is there)")
-    else:
-        out.say(f"{arguments.word}: {told}")
-    if report.entry:
-        out.say(f"kept as {report.entry}: who is away obeys when it is back in time")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from statusd.cli.files import default_files, find_file
 from statusd.core.errors import ConfigError
-from statusd.settings import Settings, load
+from statusd.settings.load import load
+from statusd.settings.models import Settings
 
 
 def find_settings(given: Path | None, verb: str) -> tuple[Path | None, Settings]:

@@ -67,7 +67,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _show_here(arguments: argparse.Namespace) -> int:
-    from statusd.fleet.fleet import Host
+    from statusd.fleet.host import Host
 
     namespace = arguments.namespace or "statusd"
     try:

@@ -1,32 +1,26 @@
 """Commands in, verdicts out: the messages of design section 4 as values.
 
 `parse` takes bytes from anybody and either returns a `Command`, returns None for an answer of
-another unit (never answer an answer), or raises `BadMessage`. It never raises anything else.
+another unit (never answer an answer), or raises `BadMessage`, and nothing else; see `fields`.
 """
 
 from __future__ import annotations
 
 import enum
 import json
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from statusd.core.bounds import MOST_COUNT, Unreadable, decode
+from statusd.core.bounds import Unreadable, decode
 from statusd.core.errors import BadMessage
+from statusd.core.fields import FIELDS, WORD, fits
 
 MAX_BYTES = 16 * 1024
 """The size of the longest command, in bytes."""
 MAX_DEPTH = 4
 """How deep the objects and arrays of a command may be nested."""
-MAX_ARGS_BYTES = 4096
-"""The size of ``args`` as compact JSON, in bytes."""
-
-_WORD = re.compile(rb"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_CHANNEL = re.compile(r"[\x21-\x7e]{1,256}")
 
 Scalar = str | int | float | bool | None
 
@@ -128,7 +122,7 @@ def parse(payload: bytes, source: str, received: float = 0.0) -> Command | None:
     text = _strip(payload)
     if text.startswith(b"{"):
         return _parse_object(text, source, received)
-    if not _WORD.fullmatch(text):
+    if not WORD.fullmatch(text):
         raise BadMessage("not a word and not a JSON object", payload)
     return Command(text.decode("ascii"), source, received)
 
@@ -145,7 +139,7 @@ def _parse_object(text: bytes, source: str, received: float) -> Command | None:
     if "verdict" in message or "event" in message:
         return None
     for key, value in message.items():
-        if not _fits(key, value):
+        if not fits(key, value):
             raise BadMessage(_complaint(key, value), text, _readable(message))
     word = message.pop("command", "")
     if not word:
@@ -157,7 +151,7 @@ def _parse_object(text: bytes, source: str, received: float) -> Command | None:
 
 def _readable(message: Mapping[str, Any]) -> dict[str, str]:
     """Return what can be told of a message that has something wrong in it."""
-    return {key: message[key] for key in _SHOWN if key in message and _fits(key, message[key])}
+    return {key: message[key] for key in _SHOWN if key in message and fits(key, message[key])}
 
 
 def _decode(text: bytes) -> dict[str, Any]:
@@ -168,81 +162,15 @@ def _decode(text: bytes) -> dict[str, Any]:
     return message  # type: ignore[no-any-return]  # text starts with "{": an object or an error
 
 
-def _is_text(value: Any) -> bool:
-    """Tell whether ``value`` is printable text of at most 128 characters (no lone surrogate)."""
-    return isinstance(value, str) and len(value) <= 128 and value.isprintable()
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_COUNT
-
-
-def _is_texts(value: Any) -> bool:
-    # An empty list would be for everybody, which a program that found nobody can't have meant.
-    values = value if isinstance(value, list) else [value]
-    return 0 < len(values) <= 100 and all(_is_text(v) and v for v in values)
-
-
-def _is_target(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() <= {"name", "tag", "state"}
-        and all(map(_is_texts, value.values()))
-    )
-
-
-def _is_scalar(value: Any) -> bool:
-    return (
-        value is None
-        or isinstance(value, bool | int | float)
-        or (isinstance(value, str) and not any("\ud800" <= c <= "\udfff" for c in value))
-    )
-
-
-def _is_args(value: Any) -> bool:
-    if not isinstance(value, dict) or not all(map(_is_text, value)):
-        return False
-    return all(map(_is_scalar, value.values())) and len(to_json(value)) <= MAX_ARGS_BYTES
-
-
-def _is_time(value: Any) -> bool:
-    from datetime import datetime
-
-    try:
-        return datetime.fromisoformat(value).tzinfo is not None
-    except (TypeError, ValueError):
-        return False
-
-
-_FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "command": (
-        lambda v: isinstance(v, str) and bool(_WORD.fullmatch(v.encode("ascii", "replace"))),
-        "a word",
-    ),
-    "id": (lambda v: isinstance(v, str) and bool(_ID.fullmatch(v)), "1 to 128 ASCII characters"),
-    "by": (_is_text, "printable text, at most 128 characters"),
-    "target": (_is_target, 'an object of "name", "tag", "state", each a text or a list of some'),
-    "reply_to": (lambda v: isinstance(v, str) and bool(_CHANNEL.fullmatch(v)), "a channel's name"),
-    "expires": (_is_time, "an RFC 3339 time with its zone"),
-    "boot": (_is_count, "a number"),
-    "run": (_is_count, "a number"),
-    "args": (_is_args, f"a flat object of at most {MAX_ARGS_BYTES} bytes"),
-}
-
-
-def _fits(key: str, value: Any) -> bool:
-    return key in _FIELDS and _FIELDS[key][0](value)
-
-
 def is_valid(key: str, value: object) -> bool:
     """Tell whether a command may have ``value`` under ``key`` (``command`` is its word)."""
-    return _fits(key, value)
+    return fits(key, value)
 
 
 def _complaint(key: str, value: Any) -> str:
-    if key in _FIELDS:
-        return f'"{key}" must be {_FIELDS[key][1]}'
-    near = nearest(key, tuple(_FIELDS))
+    if key in FIELDS:
+        return f'"{key}" must be {FIELDS[key].wanted}'
+    near = nearest(key, tuple(FIELDS))
     return f"unknown key {key[:40]!a}" + (f", did you mean {near!r}?" if near else "")
 
 

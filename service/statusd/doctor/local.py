@@ -16,7 +16,7 @@ from statusd.daemon.metrics import load
 from statusd.daemon.wiring import state_directory
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.private import Untrusted, check_private_directory
-from statusd.settings import Settings
+from statusd.settings.models import Settings
 from statusd.unit.presence import Holder
 from statusd.wire.local import places, runtime_directory
 

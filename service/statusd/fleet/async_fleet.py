@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any, Self, TypeVar
 
 from statusd.fleet.ballot import Report, Unit
-from statusd.fleet.fleet import MOST_EVENTS, Event, Fleet, Globs
+from statusd.fleet.fleet import Fleet
+from statusd.fleet.history import MOST_EVENTS, Event
+from statusd.fleet.targets import Globs
 from statusd.wire.address import Address
 
 T = TypeVar("T")

@@ -26,6 +26,11 @@ EVENT_ID = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 Fits = Callable[[Any], bool]
 
 
+def as_text(value: bytes | str) -> str:
+    """Return a name, an id or a key as text, whatever bytes somebody has put into it."""
+    return value if isinstance(value, str) else value.decode("utf-8", "backslashreplace")
+
+
 def decode(text: object) -> dict[str, Any]:
     """Return the JSON object that ``text`` is.
 

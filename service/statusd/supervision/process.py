@@ -22,9 +22,10 @@ from statusd.scheduler import Scheduler
 from statusd.supervision import children, oom, reach
 from statusd.supervision.function_side import FunctionSide
 from statusd.supervision.guard import Guard
-from statusd.supervision.output import Relay, Sink
+from statusd.supervision.output import Sink
 from statusd.supervision.proc import Member
 from statusd.supervision.program_side import ProgramSide
+from statusd.supervision.relay import Relay
 from statusd.supervision.sides import Pulse, Side, Spawn, Spec, Take
 from statusd.worker import wrapper
 from statusd.worker.board import Record

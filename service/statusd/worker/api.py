@@ -8,21 +8,24 @@
 Reading the state is a read of memory. Blocking is a read of a pipe: no polling, no idle CPU.
 Rules of this file: what the user's code says of its work never raises; any number of its threads
 may use a worker; another process looks on (`Spectator`), and says nothing.
+
+Length: a third of it is what `help(Worker)` shows, the manual of whoever writes a worker; the rest
+are two waits (`wait`, `while_running`) and the fork, which share who is inside and what was seen.
 """
 
 from __future__ import annotations
 
-import enum
 import os
 import time
-from _thread import allocate_lock, get_ident
+from _thread import get_ident
 from _weakref import ref
-from math import isnan
 from select import POLLIN, poll
 
 from statusd.worker import notes
-from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board, in_range
+from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
 from statusd.worker.descriptor import Descriptor
+from statusd.worker.progress import Progress, as_float
+from statusd.worker.states import States
 from statusd.worker.waiters import Waiters
 
 TYPE_CHECKING = False  # typing costs the user's process time and memory, and types are for tools
@@ -69,23 +72,15 @@ class Worker:
         daemon_pid: int,
         own: Any = None,
     ) -> None:
-        made: Any = enum.Enum  # the states are known at run time only
-        self.states: Any = own or made("State", {name: name for name in states}, type=str)
-        known = self.states.__members__
-        self._names, self._parts, self._own = tuple(states), parts, own
-        self._members: tuple[Any, ...] = tuple(known.get(n, known["END"]) for n in states)
-        self._end = self._names.index("ENDING")
-        self._works = tuple(letter == "r" for letter in parts)
-        self._leaves = tuple(letter == "e" for letter in parts)
+        self._known = States(states, parts, own)
+        self.states, self._members = self._known.all, self._known.members
         self._board = board
         self._words: Any = board.words
         self._bytes: Any = board.bytes
         self._pid = os.getpid()
         self._args: dict[str, Scalar] = {}
         self._seen = board.words[SEEN]
-        self._step: float | None = None
-        self._total: float | None = None
-        self._text = ""
+        self._progress = Progress(board)
         self._plug(down, up, daemon_pid)
         self._begin_alone()
         _workers.append(ref(self, _workers.remove))
@@ -103,8 +98,7 @@ class Worker:
         self._seen_by: dict[int, int] = {}
         self._are_several = False
         self._waiters = Waiters()
-        self._writing = allocate_lock()
-        self._unwritten = False
+        self._progress.begin_alone()
         self._patient = 0
 
     # ---- the state ---------------------------------------------------------------------------
@@ -182,7 +176,7 @@ class Worker:
         Raises:
             RuntimeError: this process has closed its `fds`.
         """
-        thread, seen = self._enter(), None
+        thread, seen, known = self._enter(), None, self._known
         try:
             step = 0
             while True:
@@ -191,9 +185,9 @@ class Worker:
                 if word != seen:
                     word = seen = self._take_in(thread)
                 number = word & 0xFF
-                if self._leaves[number]:
+                if known.leaves[number]:
                     return
-                if self._works[number]:
+                if known.works[number]:
                     self._beat(thread)
                     yield step
                     step += 1
@@ -214,7 +208,7 @@ class Worker:
         It holds until the next turn of `while_running`, of this thread if there are several, or
         until it is said anew. What is no number is as if it had not been said.
         """
-        number = _float(seconds)
+        number = as_float(seconds)
         if number is not None:
             until = time.monotonic() + min(max(number, 0.0), LONGEST_S)
             self._words[PATIENCE], self._patient = int(until * 1e9), get_ident()
@@ -228,18 +222,14 @@ class Worker:
             total: how much there is to do, likewise; None if nobody knows.
             text: what is being done; None leaves the last text. At most 900 bytes are kept.
         """
-        self._step, self._total = _known(step), _known(total)
-        if text is not None:
-            self._text = notes.text_of(text)
-        self._write()
+        self._progress.say(step, total, text)
 
     def text(self, text: str) -> None:
         """Say what is being done, in words for a human; at most 900 bytes are kept.
 
         Never raises; what is no text is told as `str` has it.
         """
-        self._text = notes.text_of(text)
-        self._write()
+        self._progress.say_text(text)
 
     def trigger(self, trigger: str, reason: str = "") -> bool:
         """Ask for a transition that the lifecycle lets the worker fire, e.g. ``pause``.
@@ -254,16 +244,6 @@ class Worker:
         return self._tell(notes.encode("trigger", trigger=trigger, reason=reason))
 
     # ---- inside ------------------------------------------------------------------------------
-
-    def _write(self) -> None:
-        """Write the record; of threads and signal handlers that meet here one writes for all."""
-        self._unwritten = True
-        while self._unwritten and self._writing.acquire(False):
-            try:
-                self._unwritten = False
-                self._board.write_record(self._step, self._total, self._text)
-            finally:
-                self._writing.release()
 
     def _tell(self, line: bytes) -> bool:
         up = self._up  # another thread may let go of it meanwhile
@@ -358,7 +338,7 @@ class Worker:
 
     def _lose_daemon(self) -> None:
         """Nobody will steer this worker any more: from now on its state is ENDING."""
-        self._freeze(self._end)
+        self._freeze(self._known.ending)
 
     def _lose_pipes(self) -> bool:
         raise RuntimeError(CLOSED)
@@ -374,20 +354,6 @@ class Worker:
         """In a forked child: be of that kind from now on, for the worker is its parent's."""
         self.__class__ = kind
         self._begin_alone()
-
-
-def _known(value: object) -> float | None:
-    number = _float(value)
-    return None if number is None else in_range(number)
-
-
-def _float(value: object) -> float | None:
-    """Return a number as a float, None for everything else and for NaN; never raises."""
-    try:
-        number = float(value)  # type: ignore[arg-type]  # that is the question
-    except Exception:  # the user's own type decides what
-        return None
-    return None if isnan(number) else number
 
 
 def workers() -> list[Worker]:

@@ -100,12 +100,8 @@ def attach(
         "WORKER__STOP_TIMEOUT_S": stop_timeout_s,
         "LOG__LEVEL": log,
     }
-    told = {
-        "settings": {key: v for key, v in settings.items() if v not in ("", [], {}, None)},
-        "config": os.fspath(config),
-        "first": {"fresh": fresh, "goal": settings["GOAL"]},
-    }
     deadline = time.monotonic() + timeout_s
+    told = _told(settings, os.fspath(config), fresh=fresh)
     start = Starter(told, python or sys.executable, name or os.fspath(config))
     if not replace:
         bury(LAST_WORDS_S)  # a name that this program has just given up is free then
@@ -119,6 +115,15 @@ def attach(
         return _start(start, own, deadline)
     finally:
         _replacing.release()
+
+
+def _told(settings: dict[str, Any], config: str, *, fresh: bool) -> dict[str, Any]:
+    """Return what the daemon is told, without what was not said."""
+    return {
+        "settings": {key: v for key, v in settings.items() if v not in ("", [], {}, None)},
+        "config": config,
+        "first": {"fresh": fresh, "goal": settings["GOAL"]},
+    }
 
 
 def _start(start: Starter, own: Any, deadline: float) -> Attached:
@@ -169,9 +174,9 @@ def _own_name() -> str:
 
 
 def _named(reference: str) -> Any:
-    from statusd.worker.launch import _named as find
+    from statusd.worker.launch import named
 
-    return find(reference) if reference else None
+    return named(reference) if reference else None
 
 
 def _lifecycle(states: Any, transitions: Any) -> tuple[Any, dict[str, Any]]:

@@ -2,6 +2,9 @@
 
 Rules of this file: the program is never signalled, and no thread, handler or hook of it is touched
 but `atexit`; nothing of ours makes it fail once it is attached; a forked child is a spectator.
+
+Length: one class, whose daemon dies, is started again and let go by any of its threads at any
+moment: whoever changes one of these reads the others.
 """
 
 from __future__ import annotations
@@ -113,7 +116,7 @@ class Attached(Worker):
 
     def take_in(self) -> None:
         """Acknowledge the state if it asks to wait: that it works is for its loop to say."""
-        if not self._works[self._bytes[STATE_BYTE]]:
+        if not self._known.works[self._bytes[STATE_BYTE]]:
             self.ack()
 
     @property
@@ -170,7 +173,7 @@ class Attached(Worker):
         elif self._deaths > BUDGET:
             self._give_up("it has died too often; nobody steers this program any more")
         else:
-            self._start_again(is_ending=number == self._end)
+            self._start_again(is_ending=number == self._known.ending)
 
     def _start_again(self, *, is_ending: bool) -> None:
         if not self._starter.board.is_ours():  # it would write on what is there now
@@ -194,7 +197,7 @@ class Attached(Worker):
     def _give_up(self, why: str) -> None:
         """Work goes on as it is; a wait that nobody could end is over."""
         number = self._bytes[STATE_BYTE]
-        self._freeze(number if self._works[number] else self._end)
+        self._freeze(number if self._known.works[number] else self._known.ending)
         _warn(f"the daemon of this program is gone: {why}")
 
     def _sleep(self, deadline: float | None) -> bool:
@@ -205,7 +208,7 @@ class Attached(Worker):
             time.sleep(max(0.0, min(left_s, api.LOOK_S)))
             return left_s > 0
         if deadline is None and self._bytes[STATE_BYTE] != self._last:
-            self._freeze(self._end)  # nobody could end this wait
+            self._freeze(self._known.ending)  # nobody could end this wait
         time.sleep(0.0 if deadline is None else max(0.0, deadline - time.monotonic()))
         return False
 

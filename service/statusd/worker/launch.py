@@ -72,7 +72,7 @@ def main(argv: Sequence[str]) -> int:
         _prepare(launch)
         worker = _connect(launch)
         gc.freeze()  # ours stays: at its end the interpreter need not look for garbage in it
-        function = _named(launch.function)
+        function = named(launch.function)
         if launch.ready == "started":
             worker.ready()
         function(worker)
@@ -127,7 +127,7 @@ def _connect(launch: Launch) -> Worker:
         launch.down,
         launch.up,
         states=launch.states,
-        own=_named(launch.own) if launch.own else None,
+        own=named(launch.own) if launch.own else None,
         parts=launch.parts,
         daemon_pid=launch.daemon_pid,
     )
@@ -141,7 +141,7 @@ def _prepare(launch: Launch) -> None:
         stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # both are text streams
 
 
-def _named(reference: str) -> Any:
+def named(reference: str) -> Any:
     """Return what ``module:name`` names; whatever is wrong with it is raised."""
     module, _, path = reference.partition(":")
     __import__(module)  # not by importlib: the user's folders are looked into first

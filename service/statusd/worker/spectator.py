@@ -90,9 +90,9 @@ class Seat:
     """
 
     def __init__(self, worker: Worker) -> None:
-        file = worker._board.file
+        file, known = worker._board.file, worker._known
         self.pid, self.fd, self.page = worker._pid, file.fd, file.identity
-        self.states, self.parts, self.own = worker._names, worker._parts, worker._own
+        self.states, self.parts, self.own = known.names, known.parts, known.own
         self.args = worker._args
 
 

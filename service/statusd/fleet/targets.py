@@ -1,0 +1,79 @@
+"""Whom a command is for, and the command to them, before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from statusd.core.errors import BadMessage, ConfigError
+from statusd.core.messages import Scalar, Target, parse
+from statusd.fleet.ballot import Unit
+from statusd.wire.me import whoami
+from statusd.wire.names import is_pattern
+from statusd.wire.patterns import MOST_BYTES, glob
+
+Globs = str | Sequence[str] | None
+"""One glob, or some of which one has to fit; None for everybody."""
+
+
+def message_to(
+    reply_to: str,
+    word: str,
+    *,
+    args: Mapping[str, Scalar] | None,
+    by: str,
+    expires: str,
+    **target: Globs,
+) -> tuple[dict[str, Any], Target]:
+    """Return a command as it is sent, with a new id, and whom it is for.
+
+    Raises:
+        ConfigError: it is no command.
+    """
+    message: dict[str, Any] = {
+        "command": word,
+        "id": os.urandom(16).hex(),
+        "by": by or whoami(),
+        "reply_to": reply_to,
+    }
+    wanted = {key: list(texts(value)) for key, value in target.items() if value is not None}
+    if wanted:
+        message["target"] = wanted
+    if args:
+        message["args"] = dict(args)
+    if expires:
+        message["expires"] = expires
+    try:
+        command = parse(json.dumps(message).encode(), "fleet")
+    except BadMessage as error:
+        raise ConfigError(error.reason) from None
+    assert command is not None
+    return message, command.target
+
+
+def texts(value: Globs) -> tuple[str, ...]:
+    """Return the globs; none for None."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
+def hears(channel: str, unit: Unit) -> bool:
+    """Tell whether ``unit`` listens on ``channel``, as its document has it."""
+    return any(
+        glob(_bytes(heard)).fits(_bytes(channel)) if is_pattern(heard) else heard == channel
+        for heard in unit.document.get("channels", ())
+        if len(heard) <= MOST_BYTES
+    )
+
+
+def is_there(_: Unit) -> bool:
+    """Every unit hears the namespace's own channel."""
+    return True
+
+
+def _bytes(text: str) -> bytes:
+    """Return what the broker compares; a document's text may have half a character in it."""
+    return text.encode("utf-8", "surrogatepass")

@@ -1,0 +1,109 @@
+"""What one setting may be: a judge for each kind of value, and what it says to another one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from statusd.core.errors import ConfigError
+from statusd.core.messages import nearest
+from statusd.wire.listen import parse_listen
+from statusd.wire.url import parse_url
+
+_MOST_CHANNEL = 256
+"""As of ``reply_to``."""
+
+
+def _url(value: str) -> str:
+    try:
+        parse_url(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _listen(value: str) -> str:
+    try:
+        return value and str(parse_listen(value))
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+def _port(value: object) -> object:
+    """A port alone may be written as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _channel(value: str) -> str:
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("a channel's name is printable ASCII without blanks")
+    if len(value) > _MOST_CHANNEL:
+        raise ValueError(f"a channel's name, or a pattern, has at most {_MOST_CHANNEL} characters")
+    return value
+
+
+def _function(value: str) -> str:
+    name = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
+    if value and not re.fullmatch(f"{name}:{name}", value, re.ASCII):
+        raise ValueError('a function is written "package.module:name"')
+    return value
+
+
+def _command(value: object) -> object:
+    if isinstance(value, str):
+        raise ValueError(f"a command is a list: {json.dumps(shlex.split(value))}")
+    return value
+
+
+def _signal(value: str) -> str:
+    name = value.upper() if value.upper().startswith("SIG") else f"SIG{value.upper()}"
+    if name not in signal.Signals.__members__:
+        near = nearest(name, tuple(signal.Signals.__members__))
+        raise ValueError(f"{value} is no signal" + (f", did you mean {near}?" if near else ""))
+    if name == "SIGKILL":
+        raise ValueError("SIGKILL tells nothing: nobody survives it")
+    return name
+
+
+def _umask(value: object) -> object:
+    if value == "":
+        return -1
+    if isinstance(value, str) and re.fullmatch("[0-7]{1,4}", value):
+        return int(value, 8)
+    if isinstance(value, int) and not isinstance(value, bool) and -1 <= value <= 0o777:
+        return value
+    raise ValueError('a umask is octal, as in umask = "027"')
+
+
+def _output(value: str) -> str:
+    if value in ("tagged", "inherit") or "/" in value:
+        return value
+    near = nearest(value, ("tagged", "inherit"))
+    hint = f"did you mean {near}?" if near else f"a file's name has a slash in it: ./{value}"
+    raise ValueError(f'"tagged", "inherit" or a file: {hint}')
+
+
+def _variable_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError(f"{value!r:.80} is no name for a variable")
+    return value
+
+
+Seconds = Annotated[float, Field(ge=0, le=86400 * 365, allow_inf_nan=False)]
+Url = Annotated[str, AfterValidator(_url)]
+Listening = Annotated[str, AfterValidator(_listen), BeforeValidator(_port)]
+Channel = Annotated[str, AfterValidator(_channel)]
+Function = Annotated[str, AfterValidator(_function)]
+Arguments = Annotated[tuple[str, ...], BeforeValidator(_command)]
+Signal = Annotated[str, AfterValidator(_signal)]
+Umask = Annotated[int, BeforeValidator(_umask)]
+Output = Annotated[str, AfterValidator(_output)]
+VariableName = Annotated[str, AfterValidator(_variable_name)]
+Namespace = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{0,64}$")]
+Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$")]
