@@ -383,13 +383,22 @@ def test_it_is_subscribed_and_ready_when_it_returns(attach: Any, broker: Broker)
     assert worker.wait(10) == "RUNNING"
 
 
-def test_bytes_are_words(attach: Any, broker: Broker) -> None:
+def test_bytes_are_words(attach: Any, broker: Broker, journal: Journal) -> None:
     """As they come out of a listener: any case, blanks, a newline; nonsense changes nothing."""
     worker = attach(goal="RUNNING")
+    assert worker.wait(10) == "RUNNING"
 
-    for word, state in ((b"PAUSE\n", "PAUSED"), (b"\xff\x00", "PAUSED"), (b" Resume ", "RUNNING")):
+    def judged(word: bytes) -> tuple[str, str]:
+        """Publish a word, and return the final verdict on it and the state at that time."""
+        before = len(journal.finals())
         publish(broker, word)
-        wait_until(lambda s=state: worker.wait(0.05) == s, 10, f"{state} by {word!r}")  # type: ignore[misc]  # mypy can't infer lambdas with defaults
+        wait_until(lambda: worker.ack() and len(journal.finals()) > before, 10, f"{word!r} judged")
+        return journal.finals()[before]["verdict"], worker.state
+
+    assert judged(b"PAUSE\n") == ("done", "PAUSED")
+    assert judged(b"\xff\x00") == ("invalid", "PAUSED")
+    assert judged(b" Resume ") == ("done", "RUNNING")
+    assert way(journal) == "READY RUNNING PAUSED RUNNING"
 
 
 def test_end_stops_the_loop_and_leaving_joins(attach: Any, broker: Broker) -> None:

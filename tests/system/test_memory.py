@@ -81,17 +81,27 @@ def test_an_open_command_is_answered_by_the_next_boot(
     assert final["reason"] == "the daemon was restarted"
 
 
-def test_a_command_that_was_answered_is_not_open_any_more(broker: Broker, run: Run) -> None:
-    """Its successor has nothing to answer."""
-    unit = run("tests.workers:blocked", broker.url)
+def test_a_command_that_was_answered_is_not_open_any_more(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """It was, as long as it took; when its verdict is heard, a successor has nothing to answer."""
+    unit = run("tests.workers:slow_to_pause", broker.url, goal="RUNNING")
     unit.wait_logged("link.up", link="hears")
-    unit.wait_state("READY")
-    broker.client().publish("mychannel", '{"command": "start", "id": "s"}')
-    unit.wait_state("RUNNING")
+    wait_until((unit.directory / "working").exists, 15, "the worker to be in its step")
+    broker.client().publish("mychannel", '{"command": "pause", "id": "p"}')
+    wait_until(lambda: unit.kept().get("open"), 15, "the open command")
 
-    wait_until(lambda: unit.kept().get("goal") == "RUNNING", 15, "the goal")
+    (unit.directory / "release").touch()
+    wait_until(journal.finals, 15, "the final verdict")
 
-    wait_until(lambda: unit.kept()["open"] == [], 15, "nothing open")
+    assert unit.kept()["open"] == []
+    wait_until(lambda: unit.kept()["unsent"] == [], 15, "it to be known that it was sent")
+    unit.close()
+    again = run("tests.workers:obedient", broker.url)
+    again.wait_logged("link.up", link="hears")
+    broker.client().publish("mychannel", '{"command": "status", "id": "s"}')
+    wait_until(lambda: len(journal.finals()) > 1, 15, "the successor's verdict")
+    assert [(v["id"], v["verdict"]) for v in journal.finals()] == [("p", "done"), ("s", "done")]
 
 
 def test_the_first_event_of_a_boot_names_its_predecessor(
