@@ -25,12 +25,6 @@ MOST_FUNCTION_LINES = 50
 EXCEPTIONS: dict[str, str] = {
     # The process, and what it makes of a unit: an issue of its own, and these go with it.
     "core/events.py: module": "the inputs and effects that go with the daemon's rooms",
-    "daemon/commands.py: class CommandStream": "goes with loop.py",
-    "daemon/commands.py: module": "goes with loop.py",
-    "daemon/loop.py: class Daemon": "is being dissolved",
-    "daemon/loop.py: function Daemon.__init__": "is being dissolved",
-    "daemon/loop.py: module": "is being dissolved",
-    "daemon/wiring.py: function build": "builds what loop.py is being dissolved into",
     "logs.py: module": "one seam for all logs, with loop.py",
     "supervision/function_side.py: class FunctionSide": "supervision's own issue",
     "supervision/process.py: module": "supervision's own issue",

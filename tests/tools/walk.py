@@ -26,8 +26,9 @@ from typing import Any
 import redis
 
 import statusd
-from statusd import logs, settings
+from statusd import logs
 from statusd.daemon import wiring
+from statusd.settings.load import load
 from tests.tools.broker import Broker, available_brokers
 from tests.tools.journal import Journal
 from tests.tools.toml import to_toml
@@ -220,9 +221,9 @@ def trace(*, with_id: bool = False) -> tuple[Way, Way]:
 async def _trace(broker: Broker, folder: Path, *, with_id: bool) -> tuple[Way, Way]:
     file = folder / "statusd.toml"
     file.write_text(to_toml(_toml(broker.url, folder)), encoding="utf-8")
-    loaded = settings.load(file)
+    loaded = load(file)
     logs.configure("json", "info")
-    daemon = wiring.build(loaded, file, lambda: settings.load(file))
+    daemon = wiring.build(loaded, file, lambda: load(file))
     with Journal(broker.client()) as journal:
         unit = _Unit(broker.client(), folder, journal)
         life = asyncio.create_task(daemon.live(lambda signalled: None))

@@ -35,11 +35,13 @@ from statusd.core.telling import Telling
 from statusd.core.unit import Identity
 from statusd.supervision.sides import Pulse, Spec
 from statusd.supervision.supervisor import Means
+from statusd.unit import life
 from statusd.unit.cursor import Delivery
+from statusd.unit.parts import Parts
 from statusd.unit.place import NOWHERE, Place
 from statusd.unit.ports import Ports
 from statusd.unit.state_format import NOTHING, Kept
-from statusd.unit.unit import Parts, Unit
+from statusd.unit.unit import Unit
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line, Outbox, Outgoing
 from tests.unit.histories import TABLE
@@ -387,10 +389,10 @@ class World:
 
     async def leave(self) -> None:
         """Let the unit come to its end, as its daemon does."""
-        self.unit.stop_hearing()
-        await self.unit.say_last_words()
-        self.unit.keep_unsent()
-        await self.unit.close()
+        life.stop_hearing(self.unit)
+        await life.say_last_words(self.unit)
+        life.keep_unsent(self.unit)
+        await life.close(self.unit)
 
     # ---- what came of it -----------------------------------------------------------------------
 

@@ -1,4 +1,7 @@
-"""The daemon: one process with its units, from the first to the last moment."""
+"""The daemon: one process with its units, from the first to the last moment.
+
+Length: the life of the process is read here on one page, from above to below.
+"""
 
 from __future__ import annotations
 
@@ -29,10 +32,12 @@ from statusd.scheduler import Attributed
 from statusd.supervision import children
 from statusd.supervision.guard import Guard
 from statusd.supervision.watchdog import look_every_s
+from statusd.unit import life
 from statusd.unit.cursor import Cursor
+from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
 from statusd.unit.publisher import BEAT_S
-from statusd.unit.unit import EXIT_BUG, Parts, Unit
+from statusd.unit.unit import EXIT_BUG, Unit
 from statusd.wire.listen import Listen
 from statusd.wire.names import Names
 
@@ -175,7 +180,7 @@ class Daemon:
         self.session.mouth.start()
         await self._take_names(replace=replace)
         for unit in self.units.values():
-            await unit.start()
+            await life.start(unit)
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
         self.session.ear.start()
         self._look()
@@ -190,7 +195,7 @@ class Daemon:
     async def _take_names(self, *, replace: bool) -> None:
         try:
             for unit in self.units.values():
-                await unit.take_name(replace=replace)
+                await life.take_name(unit, replace=replace)
             if self._http is not None:  # only now: an older daemon may have had the port
                 await self._http.start()
         except Unavailable:  # leave before anything was started or said
@@ -204,17 +209,17 @@ class Daemon:
         self._steward.stop(code)
         await session.ear.close()
         for unit in units:
-            unit.stop_hearing()
+            life.stop_hearing(unit)
         if self._http is not None:
             self._http.close()
         output = asyncio.gather(*(sink.finish(OUTPUT_S) for sink in self._sinks))
-        await asyncio.gather(*(unit.say_last_words() for unit in units))
+        await asyncio.gather(*map(life.say_last_words, units))
         await session.drain(FLUSH_S)
         for unit in units:
-            unit.keep_unsent()
+            life.keep_unsent(unit)
         await session.mouth.close()
         await output
-        await asyncio.gather(*(unit.close() for unit in units))
+        await asyncio.gather(*map(life.close, units))
         self._guard.close()
         await self._manager.close()
 

@@ -9,7 +9,7 @@ whether something was taken out of it before we could read it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import hiredis
 
@@ -18,8 +18,9 @@ from statusd.core.bounds import Unreadable
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, parse
 from statusd.core.text import shown
+from statusd.daemon.entries import streams, texts
 from statusd.unit.cursor import Cursor, Entry
-from statusd.unit.place import Facts, as_id, number
+from statusd.unit.place import Facts, number
 from statusd.wire.durable import LENGTH
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line
@@ -199,7 +200,7 @@ class StreamReader:
         if isinstance(reply, hiredis.ReplyError):
             self._give_up(str(reply))
         elif self._facts is not None:
-            self._read_from(self._facts, [entry_id for entry_id, _ in _texts(reply)])
+            self._read_from(self._facts, [entry_id for entry_id, _ in texts(reply)])
 
     def _read_from(self, facts: Facts, tail: Sequence[str]) -> None:
         for cursor in self._cursors.values():
@@ -254,7 +255,7 @@ class StreamReader:
         if isinstance(reply, hiredis.ReplyError):
             self._give_up(str(reply))
             return
-        found = [entry for stream in _streams(reply) for entry in _texts(stream)]
+        found = [entry for stream in streams(reply) for entry in texts(stream)]
         if self._spread([Entry(entry_id, self._said(entry_id, what)) for entry_id, what in found]):
             self._empty = 0
         else:
@@ -295,32 +296,3 @@ class StreamReader:
 def _order(entry_id: str) -> tuple[int, int]:
     """Return where an entry stands among others; before all if it was never looked for any."""
     return number(entry_id) if entry_id else (-1, 0)
-
-
-def _streams(reply: object) -> Iterator[object]:
-    """Yield the entries of each stream of a reply to XREAD; there is one stream, or no reply.
-
-    Raises:
-        Unreadable: it is no reply to that.
-    """
-    if isinstance(reply, dict):
-        yield from reply.values()
-    elif reply is not None:
-        raise Unreadable("the reply to XREAD is none")
-
-
-def _texts(entries: object) -> Iterator[tuple[str, dict[bytes, bytes]]]:
-    """Yield id and fields of each entry.
-
-    Raises:
-        Unreadable: they are no entries.
-    """
-    if not isinstance(entries, list):
-        raise Unreadable("no list of entries")
-    for entry in entries:
-        if not isinstance(entry, list) or len(entry) != 2:
-            raise Unreadable("no entry")
-        said = entry[1] or ()  # a deleted entry has no fields (they are null)
-        if not isinstance(said, list | tuple) or not all(isinstance(one, bytes) for one in said):
-            raise Unreadable("no fields of an entry")
-        yield as_id(entry[0]), dict(zip(said[::2], said[1::2], strict=False))

@@ -23,9 +23,9 @@ from statusd.supervision.output import Sink
 from statusd.supervision.sides import Spec
 from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_file import WorkerFile
+from statusd.unit.parts import Parts
 from statusd.unit.state_file import StateFile
 from statusd.unit.state_format import NOTHING
-from statusd.unit.unit import Parts
 from statusd.wire.address import Address
 from statusd.wire.link import Link, Listener
 from statusd.wire.local import socket_file

@@ -4,24 +4,22 @@
 touched by `submit` alone; nothing here waits for anything slow; what is urgent is said at once
 (`flush`), the rest a few milliseconds later and together (`tidy`). Nothing here knows how many
 units there are.
+
+Length: the way of what happens through a unit is read here, from above to below, and nowhere else.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from statusd.core import events as ev
-from statusd.core.errors import Unavailable
 from statusd.core.messages import Verdict
 from statusd.core.policy import Policy
-from statusd.core.status import Status
 from statusd.core.times import rfc3339
 from statusd.supervision.guard import Guard
-from statusd.supervision.supervisor import Means, Supervisor
+from statusd.supervision.supervisor import Supervisor
 from statusd.unit.counts import Counts
 from statusd.unit.cursor import Cursor, Delivery
 from statusd.unit.document import DocumentWriter
@@ -29,13 +27,12 @@ from statusd.unit.history import History
 from statusd.unit.intake import Intake
 from statusd.unit.local_socket import Client, LocalSocket
 from statusd.unit.outages import Outages
+from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
 from statusd.unit.presence import Holder, Presence
 from statusd.unit.publisher import Publisher
 from statusd.unit.reporter import Reporter
-from statusd.unit.state_file import StateFile
-from statusd.unit.state_format import Kept
-from statusd.unit.store import MOST_UNSENT, STATE_S, Store
+from statusd.unit.store import Store
 from statusd.unit.timers import Timers
 from statusd.wire.local import HEALTH
 from statusd.wire.names import Names
@@ -45,33 +42,6 @@ EXIT_BUG = 70
 """An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
 MORE: Mapping[str, Any] = {}
 """What a verdict says besides, as a rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What one unit is made of.
-
-    Args:
-        status: what decides.
-        names: what its channels and keys are called.
-        means: what its worker is started with.
-        state_file: what survives it; kept: what its last daemon has left there, and last_boot.
-        socket: where it is spoken to on this host.
-        channels: names and patterns that it hears, beside the namespace's own.
-        lasting_s: so long a durable command is obeyed.
-        fresh: nothing of the last time counts.
-    """
-
-    status: Status
-    names: Names
-    means: Means
-    state_file: StateFile
-    kept: Kept
-    last_boot: int
-    socket: Path
-    channels: tuple[str, ...]
-    lasting_s: float
-    fresh: bool
 
 
 class Unit:
@@ -87,7 +57,7 @@ class Unit:
         names, status, loop = parts.names, parts.status, ports.loop
         self.name, self._names = names.name, names
         self.status = status
-        self._ports = ports
+        self.ports = ports
         self._inbox: deque[ev.Input] = deque()
         self._busy = False
         self.handled = 0
@@ -123,7 +93,7 @@ class Unit:
         status.show_now, status.objection = self.supervisor.show, self.supervisor.objection
 
     def _make_publisher(self, names: Names, unsent: tuple[Line, ...]) -> Publisher:
-        outbox = self._ports.broker.open_outbox(self.reporter.refused)
+        outbox = self.ports.broker.open_outbox(self.reporter.refused)
         history = History(
             outbox,
             names,
@@ -152,7 +122,7 @@ class Unit:
                 "cursor", self.cursor.kept(place, obeyed)
             ),
             changed=self.changed,
-            loop=self._ports.loop,
+            loop=self.ports.loop,
         )
 
     def _make_cursor(self, parts: Parts) -> Cursor:
@@ -162,7 +132,7 @@ class Unit:
             fresh=parts.fresh,
             lasting_s=parts.lasting_s,
             deliver=self.happened,
-            broker_time=self._ports.broker.time,
+            broker_time=self.ports.broker.time,
             complain=self.reporter.cursor,
             write_anew=self.store.say_place_anew,
         )
@@ -173,10 +143,10 @@ class Unit:
             parts.names,
             lambda: self.status.identity,
             last_boot=parts.last_boot,
-            wall=self._ports.wall,
+            wall=self.ports.wall,
             ousted=self._ousted,
             confirmed=self.publisher.history.confirmed,
-            log=self._ports.log,
+            log=self.ports.log,
         )
 
     # ---- one way in --------------------------------------------------------------------------
@@ -209,7 +179,7 @@ class Unit:
                 happened = self._inbox.popleft()
                 self.handled += 1
                 self.intake.forget()
-                effects = self.status.handle(happened, self._ports.loop.time())
+                effects = self.status.handle(happened, self.ports.loop.time())
                 if isinstance(happened, Delivery):
                     if _does_something(effects):
                         self.store.commit(happened, effects)
@@ -223,8 +193,8 @@ class Unit:
 
     def fail(self, error: Exception) -> None:
         """End by a bug: the worker goes, and nobody else."""
-        self._ports.log.error("bug.caught", exc_info=error)
-        self._ports.ended(EXIT_BUG)
+        self.ports.log.error("bug.caught", exc_info=error)
+        self.ports.ended(EXIT_BUG)
 
     @property
     def is_waiting(self) -> bool:
@@ -245,11 +215,11 @@ class Unit:
             ev.StartWorker: self.supervisor.start,
             ev.StopWorker: self.supervisor.stop,
             ev.Note: self.reporter.note,
-            ev.Leave: lambda leave: self._ports.ended(leave.code),
+            ev.Leave: lambda leave: self.ports.ended(leave.code),
         }
 
     def _tell(self, event: ev.Event) -> None:
-        wall, status = self._ports.wall(), self.status
+        wall, status = self.ports.wall(), self.status
         line = self.publisher.publish_event(event, rfc3339(wall))
         if event.is_remark:
             self.document.is_stale = True
@@ -262,15 +232,15 @@ class Unit:
         if event.change.new == status.lifecycle.start.name:
             self.counts.restarted(status.death)
         self.reporter.event(event, rfc3339(wall))
-        self._ports.changed()
+        self.ports.changed()
 
     def _say(self, say: ev.Say) -> None:
         if say.verdict.id or say.document:
-            self._answer(say.verdict, document=say.document)
+            self.answer(say.verdict, document=say.document)
         else:  # to a plain word: nobody waits for it by name
             self._publish(say.verdict)
 
-    def _answer(self, verdict: Verdict, *, document: bool = False) -> None:
+    def answer(self, verdict: Verdict, *, document: bool = False) -> None:
         """Give a verdict; a final one only when no successor could give another."""
         if not self.store.holds_back(verdict):
             self.release(verdict, None, {"status": self.document.fields()} if document else {})
@@ -299,22 +269,22 @@ class Unit:
         if seen is not None:
             self.submit(seen)
         for verdict in self.intake.answers():
-            self._answer(verdict)
+            self.answer(verdict)
         dropped = self.reporter.drops(self.publisher.outbox)
         if dropped is not None:
             self.submit(dropped)
-        self._ports.broker.flush()
+        self.ports.broker.flush()
         if self.store.is_dirty and self.store.is_urgent:
             self.store.save()
         if self.document.is_stale or self.store.is_dirty:
-            self._ports.later()
+            self.ports.later()
 
     def tidy(self) -> None:
         """Write what nobody waits for: the document, and what must survive."""
         if not self.document.write():
-            self._ports.later()
+            self.ports.later()
         self.store.save()
-        self._ports.broker.flush()
+        self.ports.broker.flush()
 
     # ---- what the others tell ----------------------------------------------------------------
 
@@ -331,18 +301,18 @@ class Unit:
     def _kept_in_history(self, line: Line) -> None:
         if self.outages.kept(line):
             self.store.is_dirty = True
-            self._ports.later()
+            self.ports.later()
 
     def _ousted(self, holder: Holder) -> None:
         """Somebody else holds our name: we slept, or were away, and are no longer who we were."""
         self.document.is_ours = False
-        self._ports.log.error("name.taken", holder=holder.text(), then="this unit ends")
+        self.ports.log.error("name.taken", holder=holder.text(), then="this unit ends")
         self.happened(ev.Ousted(f"the name is held {holder.text()}"))
 
     def _hear_local(self, line: bytes, client: Client) -> None:
         """Take a message from somebody on this host; he is answered on his own connection too."""
         if line == HEALTH:
-            client.tell(self._ports.health())
+            client.tell(self.ports.health())
             return
         heard = self.intake.hear_local(line)
         if isinstance(heard, Verdict):
@@ -355,7 +325,7 @@ class Unit:
 
     def hears(self) -> None:
         """The hearing link is up: tell what was missed, if anything was or may have been."""
-        gapped = self.outages.ended(self._ports.wall(), *self.cursor.report())
+        gapped = self.outages.ended(self.ports.wall(), *self.cursor.report())
         if gapped is not None:
             self.happened(gapped)
 
@@ -395,62 +365,10 @@ class Unit:
     def troubles(self) -> list[str]:
         """Return what somebody ought to put right, in words."""
         names, history = self._names, self.publisher.history.trouble
-        found = {names.history: history, names.commands: self._ports.stream_trouble()}
+        found = {names.history: history, names.commands: self.ports.stream_trouble()}
         disk = self.store.file.trouble
         unkept = [f"nothing is kept: {disk}"] if disk else []
         return [*unkept, *(f"{key}: {why}" for key, why in found.items() if why)]
-
-    # ---- the life ----------------------------------------------------------------------------
-
-    async def take_name(self, *, replace: bool) -> None:
-        """Wait until the name is ours in Redis, or the broker doesn't answer.
-
-        Args:
-            replace: an older daemon that holds it is asked to end first.
-
-        Raises:
-            Unavailable: another daemon holds it; nothing was started or said.
-        """
-        found = await self.lease.take_name(self._ports.broker.flush, replace=replace)
-        if isinstance(found, Holder):
-            cure = "end it first, start with --replace, or give this one another name"
-            raise Unavailable(f"a unit named {self.name!r} is alive {found.text()}: {cure}")
-        self.status.rise_above(found)
-
-    async def start(self) -> None:
-        """Begin to live: the name is ours."""
-        self.lease.take()
-        self.document.is_ours = True
-        await self.socket.start()
-        self.submit(ev.Booted(self.supervisor.find_survivor(self.status.worker.run)))
-
-    def stop_hearing(self) -> None:
-        """Nothing comes any more: give the answers that were held back."""
-        self.timers.close()
-        for verdict in self.intake.last_answers():
-            self._answer(verdict)
-        self.socket.close()
-        self.store.is_leaving = True
-
-    async def say_last_words(self) -> None:
-        """Say all that is left, and give the name up."""
-        await self.store.finish()
-        self.document.write(at_once=True)
-        self.lease.leave()
-        self._ports.broker.flush()
-
-    def keep_unsent(self) -> None:
-        """Keep what could not be said: the next start says it."""
-        unsent = self.publisher.outbox.unsent(MOST_UNSENT)
-        if unsent:
-            then = "the next start sends them"
-            self._ports.log.warning("outbox.unsent", lines=len(unsent), then=then)
-        self.store.leave(unsent)
-
-    async def close(self) -> None:
-        """Give everything back."""
-        await self.supervisor.close(lives=self.status.worker.alive, timeout_s=STATE_S)
-        await self.store.close()
 
 
 def _does_something(effects: list[ev.Effect]) -> bool:

@@ -1,0 +1,39 @@
+"""What one unit is made of, before it lives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from statusd.core.status import Status
+from statusd.supervision.supervisor import Means
+from statusd.unit.state_file import StateFile
+from statusd.unit.state_format import Kept
+from statusd.wire.names import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one unit is made of.
+
+    Args:
+        status: what decides.
+        names: what its channels and keys are called.
+        means: what its worker is started with.
+        state_file: what survives it; kept: what its last daemon has left there, and last_boot.
+        socket: where it is spoken to on this host.
+        channels: names and patterns that it hears, beside the namespace's own.
+        lasting_s: so long a durable command is obeyed.
+        fresh: nothing of the last time counts.
+    """
+
+    status: Status
+    names: Names
+    means: Means
+    state_file: StateFile
+    kept: Kept
+    last_boot: int
+    socket: Path
+    channels: tuple[str, ...]
+    lasting_s: float
+    fresh: bool
