@@ -12,7 +12,7 @@ import pytest
 
 from tests.tools import environment
 
-MOST_MOVES = 102
+MOST_MOVES = 70
 """So often a ``pause`` may cross from one file to another; ``python -m tests.tools.walk`` shows
 where it does."""
 

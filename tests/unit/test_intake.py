@@ -82,7 +82,6 @@ def test_a_word_that_is_known_already_is_judged_anew() -> None:
         for now, word in enumerate((b"start", b"pause", b"resume", b"pause")):
             (happened,) = ears.hear(word)
             ears.status.handle(happened, float(now))
-            ears.intake.forget()
 
         assert ears.hear(b"pause") == []
         assert [verdict.kind for verdict in ears.intake.answers()] == ["noop"]
@@ -167,7 +166,6 @@ def test_a_change_makes_every_word_be_looked_at_anew() -> None:
 
     def story(ears: Ears) -> None:
         assert ears.hear(b"pause") == []
-        ears.intake.forget()
         ears.status.handle(ears.hear(b"start")[0], 0.0)
 
         assert len(ears.hear(b"pause")) == 1

@@ -402,7 +402,7 @@ def test_outboxes_take_turns() -> None:
         for _ in range(2):
             box.put((name,))
 
-    assert names(link.take(2) + link.take(2) + link.take(2)) == "a a b b c c"
+    assert names(link.take(2) + link.take(4) + link.take(6)) == "a a b b c c"
 
 
 def test_what_one_outbox_can_not_hold_is_lost_to_nobody_else() -> None:

@@ -66,7 +66,8 @@ class Answers:
             sender = f'"id":{to_json(command.id)},' if command.id else ""
             known = _template(kind, name, word, source, moment.state, reason)
             text = known % (sender, identity.boot, moment.seq, ms)
-            verdict = Verdict(None, reply_to, text, kind, command.key, word, ms)
+            key = command.id and command.key
+            verdict = Verdict(None, reply_to, text, kind, key, word, ms)
         if command.id:
             self._record(command, answer, verdict.text)
         return verdict

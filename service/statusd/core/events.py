@@ -274,6 +274,10 @@ class Event(NamedTuple):
         told = {"event": self.id, "name": name, "boot": boot, "seq": self.seq}
         return {**told, **dict(known), **self.more}
 
+    def told(self, at: str) -> tuple[str, str]:
+        """Return its id, and the text of it, told at the time ``at`` (RFC 3339)."""
+        return self.id, self.text(at)
+
     def text(self, at: str) -> str:
         """Return it as JSON, told at the time ``at`` (RFC 3339)."""
         more = "".join([f',"{key}":{to_json(value)}' for key, value in self.more.items()])

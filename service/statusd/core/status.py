@@ -80,6 +80,8 @@ class Status:
         self.telling = telling or Telling()
         self.table = table or compile_table(lifecycle, self.telling)
         self.seq = 0
+        self.revision = 0
+        """As long as this stays the same, so does the answer to a word that changes nothing."""
         self.last_event = memory.last_event
         self.last: Cause | None = None
         self.last_change = ""
@@ -94,6 +96,7 @@ class Status:
         self._numbered = tuple(self._places.values())
         self._here = self._places[lifecycle.start]
         self._restarts = Restarts(self.policy, draw)
+        self._is_answered = self.telling.is_answered
         self._backoff_over = False
         self._path: tuple[str, ...] = ()
         self._wanted: enum.Enum | None = None
@@ -203,6 +206,7 @@ class Status:
         """
         out: list[ev.Effect] = []
         self._out = out
+        self.revision += 1
         self._moment.now = now
         # What durable commands lead to waits for the disk.
         self._shows_now = self.show_now is not None and not isinstance(happened, ev.Delivered)
@@ -815,7 +819,7 @@ class Status:
             untold = self.show_now(show)
         else:
             self._out.append(show)
-        if not self.telling.is_answered:
+        if not self._is_answered:
             worker.untold = untold or ""
             if not untold:
                 worker.seen = self.seq

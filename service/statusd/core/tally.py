@@ -38,16 +38,16 @@ class Tally:
     """Counts what changes nothing, and says when to answer.
 
     ``slots`` is read on the hot path: channel and payload, one after the other -> slot, valid until
-    `forget`.
+    `forget`. ``untold`` and ``junk_slot`` are what else waits to be told.
     """
 
     slots: dict[bytes, Slot] = field(default_factory=dict)
     junk: int = 0
     _told: int = 0
-    _untold: list[Slot] = field(default_factory=list)
+    untold: list[Slot] = field(default_factory=list)
     _tokens: float = PER_SECOND
     _refilled: float = 0.0
-    _junk_slot: Slot | None = None
+    junk_slot: Slot | None = None
     _junk_told: float = float("-inf")
 
     def count(self, key: bytes, verdict: Verdict, now: float) -> None:
@@ -56,14 +56,14 @@ class Tally:
         if len(self.slots) < MOST_SPELLINGS:
             self.slots[key] = slot
         else:
-            self._untold.append(slot)
+            self.untold.append(slot)
 
     def count_junk(self, make_verdict: Callable[[], Verdict], now: float) -> None:
         """Count a message that is no command; only the first one's verdict is ever made."""
         self.junk += 1
-        if self._junk_slot is None:
-            self._junk_slot = Slot(make_verdict(), 0, now)
-        self._junk_slot.count += 1
+        if self.junk_slot is None:
+            self.junk_slot = Slot(make_verdict(), 0, now)
+        self.junk_slot.count += 1
 
     def forget(self, heard: float) -> None:
         """The state has changed: what was counted is told as it was, later words anew.
@@ -73,7 +73,7 @@ class Tally:
         """
         if not self.slots:
             return
-        self._untold.extend(self._counted(heard))
+        self.untold.extend(self._counted(heard))
         self.slots.clear()
 
     def tell(self, now: float, heard: float) -> list[Verdict]:
@@ -86,26 +86,26 @@ class Tally:
         self._tokens = min(PER_SECOND, self._tokens + (now - self._refilled) * PER_SECOND)
         self._refilled = now
         told: list[Verdict] = []
-        while self._untold and self._tokens >= 1:
-            told.append(self._spend(self._untold.pop(0), now))
+        while self.untold and self._tokens >= 1:
+            told.append(self._spend(self.untold.pop(0), now))
         for slot in self._counted(heard):
             if self._tokens >= 1:
                 told.append(self._spend(slot, now))
-        if self._junk_slot is not None and now - self._junk_told >= 1:
-            told.append(_summed(self._junk_slot, now))
-            self._junk_slot, self._junk_told = None, now
+        if self.junk_slot is not None and now - self._junk_told >= 1:
+            told.append(_summed(self.junk_slot, now))
+            self.junk_slot, self._junk_told = None, now
         self._merge_untold()
         return told
 
     def tell_all(self, now: float, heard: float) -> list[Verdict]:
         """Return every answer that was held back: nobody will ask again."""
         self.forget(heard)
-        if self._junk_slot is not None:
-            self._untold.append(self._junk_slot)
-            self._junk_slot = None
+        if self.junk_slot is not None:
+            self.untold.append(self.junk_slot)
+            self.junk_slot = None
         self._merge_untold()
-        told = [_summed(slot, now) for slot in self._untold]
-        self._untold.clear()
+        told = [_summed(slot, now) for slot in self.untold]
+        self.untold.clear()
         return told
 
     def _counted(self, heard: float) -> Iterator[Slot]:
@@ -120,15 +120,15 @@ class Tally:
     def holds_back(self) -> bool:
         """Tell whether something was counted that has not been answered yet."""
         return (
-            bool(self._untold)
-            or self._junk_slot is not None
+            bool(self.untold)
+            or self.junk_slot is not None
             or any(slot.count for slot in self.slots.values())
         )
 
     @property
     def counted(self) -> int:
         """How many words that change nothing were heard, answered or not."""
-        waiting = (*self._untold, *self.slots.values())
+        waiting = (*self.untold, *self.slots.values())
         return self._told + sum(slot.count for slot in waiting)
 
     def _spend(self, slot: Slot, now: float) -> Verdict:
@@ -140,17 +140,17 @@ class Tally:
 
     def _merge_untold(self) -> None:
         """Bound the memory of what is held back: one slot for each kind of answer and reason."""
-        if len(self._untold) < 2:
+        if len(self.untold) < 2:
             return
         merged: dict[tuple[object, object], Slot] = {}
-        for slot in self._untold:
+        for slot in self.untold:
             key = (slot.verdict.kind, slot.verdict.fields.get("reason"))
             if key in merged:
                 merged[key].count += slot.count
                 merged[key].since = min(merged[key].since, slot.since)
             else:
                 merged[key] = slot
-        self._untold = list(merged.values())
+        self.untold = list(merged.values())
 
 
 def _summed(slot: Slot, now: float) -> Verdict:

@@ -141,7 +141,7 @@ class Daemon:
             log=log,
         )
         unit = Unit(parts, ports, self._guard)
-        self.session.canary.measured = unit.counts.canary.add
+        self.session.canary.measured = unit.reporter.counts.canary.add
         self.router.hears(unit, parts.channels)
         return unit
 
@@ -255,7 +255,8 @@ class Daemon:
         for unit in untidy:
             self._guarded(unit, unit.tidy)
         logs.flush()
-        self.session.settled()
+        if self.session.drained is not None:
+            self.session.settled()
 
     def _guarded(self, unit: Unit, call: Callable[[], object]) -> None:
         """Do something with a unit; a bug in it is no other unit's."""
@@ -279,9 +280,12 @@ class Daemon:
 
     def settle(self) -> None:
         """All that had arrived together has been told."""
-        for unit in self.router.touched():
+        touched = self.router.touched
+        while touched:
+            unit, _ = touched.popitem()
             self._guarded(unit, unit.flush)
-        self.session.settled()
+        if self.session.drained is not None:
+            self.session.settled()
 
     def hears(self) -> None:
         """The hearing link listens again, and has read what it missed."""
@@ -335,6 +339,7 @@ class Daemon:
     def _get_out(self, name: str) -> NoReturn:
         """Leave at once: the third time it was asked for."""
         for unit in self.units.values():
+            unit.note()
             unit.supervisor.kill()
         log.warning("left.at_once", signal=name)
         os._exit(128 + signal.Signals[name])

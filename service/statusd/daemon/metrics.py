@@ -99,7 +99,8 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
     Args:
         now: by the wall clock, in seconds.
     """
-    status, counts, process = unit.status, unit.counts, unit.supervisor.process
+    unit.note()
+    status, counts, process = unit.status, unit.reporter.counts, unit.supervisor.process
     identity, outbox, intake = status.identity, unit.publisher.outbox, unit.intake
     record = process.record() if process is not None else None
     links = {("hears",): session.ear.state.name, ("sends",): session.mouth.state.name}

@@ -40,7 +40,8 @@ class Router:
         self._echoed = echoed
         self._heard: dict[str, _Hearing] = {}
         self._routes: dict[bytes, tuple[Unit, ...]] = {}
-        self._touched: dict[Unit, None] = {}
+        self.touched: dict[Unit, None] = {}
+        """The units that have heard something; whoever looks after them empties it."""
 
     def hears(self, unit: Unit, channels: Sequence[str]) -> None:
         """Let ``unit`` have what is said on ``channels`` from now on, names and patterns."""
@@ -53,19 +54,13 @@ class Router:
         """Take one message."""
         route = self._routes.get(channel)
         for unit in self._find(channel) if route is None else route:
-            self._touched[unit] = None
+            self.touched[unit] = None
             try:
                 unit.intake.hear(channel, payload)
             except Exception as error:  # the safety net: a bug in one unit is no other unit's
                 unit.fail(error)
         if channel == self._canary:
             self._echoed(payload)
-
-    def touched(self) -> tuple[Unit, ...]:
-        """Return the units that have heard something since the last time."""
-        touched = tuple(self._touched)
-        self._touched.clear()
-        return touched
 
     def _find(self, channel: bytes) -> tuple[Unit, ...]:
         units = (heard.unit for heard in self._heard.values() if self._is_for(heard, channel))

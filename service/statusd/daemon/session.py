@@ -85,11 +85,13 @@ class Session:
         self.ear = make_link(self, tuple(channels))
         self.mouth = make_link(self, ())
         self.mouth.proved = self._sends
+        self.flush, self.heard_at = self.mouth.flush, self.ear.heard_at
         self.complaints = Complaints(self._loop.time, log)
         self.outbox = self.open_outbox(self._refused)
         self._prove_at = 0.0
         self._ignored = 0
-        self._drained: asyncio.Future[None] | None = None
+        self.drained: asyncio.Future[None] | None = None
+        """Done when the broker has everything; None as long as nobody waits for that."""
 
     # ---- what units ask ------------------------------------------------------------------------
 
@@ -97,20 +99,12 @@ class Session:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
         return self.mouth.outbox.open(refused)
 
-    def flush(self) -> None:
-        """Send what waits in the outboxes, if the link is up."""
-        self.mouth.flush()
-
     def time(self) -> float:
         """Return the broker's wall clock in seconds; ours, before it has told us."""
         for link in (self.ear, self.mouth):
             if (told := link.broker_time()) is not None:
                 return told
         return self._wall()
-
-    def heard_at(self) -> float:
-        """Return when it said something last (loop's time)."""
-        return self.ear.heard_at()
 
     @property
     def link_state(self) -> str:
@@ -161,8 +155,8 @@ class Session:
             return
         if self.mouth.state is not LinkState.LISTENING:
             self.mouth.hurry()
-        self._drained = self._loop.create_future()
-        await asyncio.wait([self._drained], timeout=timeout_s)
+        self.drained = self._loop.create_future()
+        await asyncio.wait([self.drained], timeout=timeout_s)
 
     def settled(self) -> None:
         """Take note of whether the broker has everything by now."""
@@ -170,8 +164,8 @@ class Session:
             self._stop_draining()
 
     def _stop_draining(self) -> None:
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        if self.drained is not None and not self.drained.done():
+            self.drained.set_result(None)
 
     # ---- what the links tell -------------------------------------------------------------------
 

@@ -56,6 +56,7 @@ class Intake:
         self._known: dict[bytes, tuple[str, str]] = {}
         self._held_back: asyncio.TimerHandle | None = None
         self._decided = 0
+        self._revision = -1
 
     @property
     def commands(self) -> int:
@@ -69,19 +70,25 @@ class Intake:
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message that is meant for us."""
+        if self._revision != self._status.revision:
+            self._forget()
         slot = self._slots.get(channel + payload)
         if slot is not None:
             slot.count += 1
         else:
             self._sort(channel, payload)
 
-    def forget(self) -> None:
-        """The status may have changed: what changes nothing must be found out anew."""
+    def _forget(self) -> None:
+        """The status has decided on something: what changes nothing must be found out anew."""
+        self._revision = self._status.revision
         if self._slots:
             self._tally.forget(self._broker.heard_at())
 
     def answers(self) -> list[Verdict]:
         """Return the answers that are due, and see that the rest is not forgotten."""
+        tally = self._tally
+        if not (self._slots or tally.untold or tally.junk_slot):
+            return []
         told = self._tally.tell(self._loop.time(), self._broker.heard_at())
         if self._tally.holds_back and self._held_back is None:
             self._held_back = self._loop.call_later(HELD_BACK_S, self._due)

@@ -49,6 +49,7 @@ def stop_hearing(unit: Unit) -> None:
 async def say_last_words(unit: Unit) -> None:
     """Say all that is left, and give the name up."""
     await unit.store.finish()
+    unit.note()
     unit.document.write(at_once=True)
     unit.lease.leave()
     unit.ports.broker.flush()
@@ -59,11 +60,12 @@ def keep_unsent(unit: Unit) -> None:
     unsent = unit.publisher.outbox.unsent(MOST_UNSENT)
     if unsent:
         then = "the next start sends them"
-        unit.ports.log.warning("outbox.unsent", lines=len(unsent), then=then)
+        unit.log.warning("outbox.unsent", lines=len(unsent), then=then)
     unit.store.leave(unsent)
 
 
 async def close(unit: Unit) -> None:
     """Give everything back."""
+    unit.note()
     await unit.supervisor.close(lives=unit.status.worker.alive, timeout_s=STATE_S)
     await unit.store.close()

@@ -107,7 +107,8 @@ class LocalSocket:
         self._hear_line = hear
         self._clients: dict[Client, None] = {}
         """In the order in which they were heard last."""
-        self._waiting: dict[str, Client] = {}
+        self.waiting: dict[str, Client] = {}
+        """Who waits for a verdict to which command."""
         self._door: Door | None = None
 
     async def start(self) -> None:
@@ -155,7 +156,7 @@ class LocalSocket:
 
     def _make_room(self, among: Iterable[Client] = ()) -> None:
         """Hang up on the one that has been idle longest: that waits for no verdict."""
-        busy = set(self._waiting.values())
+        busy = set(self.waiting.values())
         idle = next((one for one in among or self._clients if one not in busy), None)
         if idle is not None:
             self._forget(idle)
@@ -169,25 +170,20 @@ class LocalSocket:
 
     def _forget(self, client: Client) -> None:
         self._clients.pop(client, None)
-        for command_id in [key for key, value in self._waiting.items() if value is client]:
-            del self._waiting[command_id]
+        for command_id in [key for key, value in self.waiting.items() if value is client]:
+            del self.waiting[command_id]
 
     def expect(self, command_id: str, client: Client) -> None:
         """Send verdicts to that command to ``client``, until the final one."""
-        self._waiting[command_id] = client
-
-    @property
-    def is_asked(self) -> bool:
-        """Tell whether anybody waits for a verdict."""
-        return bool(self._waiting)
+        self.waiting[command_id] = client
 
     def answer(self, fields: Mapping[str, Any]) -> None:
         """Tell a verdict to who waits for it, if anybody does."""
-        client = self._waiting.get(fields.get("id", ""))
+        client = self.waiting.get(fields.get("id", ""))
         if client is not None:
             client.tell(fields)
             if fields["verdict"] in FINAL:
-                del self._waiting[fields["id"]]
+                del self.waiting[fields["id"]]
 
     def close(self) -> None:
         """Hang up on everybody and take the file away."""

@@ -24,14 +24,16 @@ class Broker(Protocol):
     def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
 
-    def flush(self) -> None:
+    @property
+    def flush(self) -> Callable[[], None]:
         """Send what waits in the outboxes, if the link is up."""
+
+    @property
+    def heard_at(self) -> Callable[[], float]:
+        """Return when it said something last (loop's time)."""
 
     def time(self) -> float:
         """Return the broker's wall clock in seconds; ours, before it has told us."""
-
-    def heard_at(self) -> float:
-        """Return when it said something last (loop's time)."""
 
 
 @dataclass(frozen=True, slots=True)

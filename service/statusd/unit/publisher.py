@@ -63,8 +63,8 @@ class Publisher:
         Returns:
             The line for the history; that it is kept is told if the event is a remark.
         """
-        text = event.text(at)
-        line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event.id, "event", text)
+        event_id, text = event.told(at)
+        line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event_id, "event", text)
         self._keep(line, awaited=event.is_remark)
         self._outbox.put(("PUBLISH", self._events, text))
         return line

@@ -1,10 +1,11 @@
-"""What a unit tells the log of its own troubles, and of the answers that it gives.
+"""What is counted of a unit, and told to the log: its events, its answers, its troubles.
 
 Rule of this file: neither a trouble that goes on nor a flood of commands becomes a flood of lines.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from statusd import logs
@@ -13,6 +14,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Verdict
 from statusd.core.text import shown
 from statusd.scheduler import Scheduler
+from statusd.unit.counts import Counts
 from statusd.unit.state_file import StateFile
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line, Outbox
@@ -33,8 +35,36 @@ _ANSWER_LOGGED = (
 _UNREMARKABLE = ("accepted", "done")
 
 
+class InOrder:
+    """A log whose lines come after what was said before them.
+
+    Args:
+        log: where to.
+        before: called before each line.
+    """
+
+    def __init__(self, log: Any, before: Callable[[], None]) -> None:
+        self._log = log
+        self._before = before
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Log what is as it should be."""
+        self._before()
+        self._log.info(event, **fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log what somebody might want to look at."""
+        self._before()
+        self._log.warning(event, **fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Log what has failed."""
+        self._before()
+        self._log.error(event, **fields)
+
+
 class Reporter:
-    """Tells the log about one unit.
+    """Counts what one unit does, and tells the log about it.
 
     Args:
         log: where to.
@@ -44,13 +74,17 @@ class Reporter:
 
     def __init__(self, log: Any, loop: Scheduler, names: Names) -> None:
         self.complaints = Complaints(loop.time, log)
+        self.counts = Counts()
+        self.unnoted: list[tuple[ev.Event | Verdict, str, float]] = []
+        """What was said, with its time (RFC 3339, and of the wall clock), and isn't noted yet."""
         self._log = log
         self._loop = loop
         self._names = names
         self._disk = ""
         self._dropped = self._lost_lines = 0
-        self._told_drops = (0, 0)
-        """How many lines, and how many of the history, readers know to have been dropped."""
+        self.told_drops = 0
+        """So many lines are known to readers to have been dropped."""
+        self._told_losses = 0
         self._second = self._logged = self._unlogged = 0
 
     # ---- events and answers --------------------------------------------------------------------
@@ -61,7 +95,8 @@ class Reporter:
         self._log.warning(_REMARKS[fields["trigger"]], **told, **fields.get("gap", {}))
 
     def event(self, event: ev.Event, at: str) -> None:
-        """Log a transition, told at the time ``at`` (RFC 3339)."""
+        """Count and log a transition, told at the time ``at`` (RFC 3339)."""
+        self.counts.changed(event.change)
         logs.changed(event.change, event.more, event.seq, at)
 
     def note(self, note: ev.Note) -> None:
@@ -69,7 +104,8 @@ class Reporter:
         self._log.info(note.name, **note.fields)
 
     def answer(self, verdict: Verdict) -> None:
-        """Log an answer that somebody may wonder about; in a flood, only so many a second."""
+        """Count an answer; log one that somebody may wonder about, and only so many a second."""
+        self.counts.answered(verdict)
         if logs.shows("debug"):
             self._log.debug("command.answered", **_shown(verdict))
             return
@@ -143,11 +179,10 @@ class Reporter:
         if outbox.dropped != self._dropped:
             self.complaints.tell("drops", "outbox.dropped", lines=outbox.dropped, kept=outbox.lost)
             self._dropped = outbox.dropped
-        dropped, lost = self._told_drops
-        if dropped == outbox.dropped or outbox.waiting >= outbox.limit // 2:
+        if outbox.waiting >= outbox.limit // 2:
             return None
-        self._told_drops = outbox.dropped, outbox.lost
-        lost, dropped = outbox.lost - lost, outbox.dropped - dropped
+        dropped, lost = outbox.dropped - self.told_drops, outbox.lost - self._told_losses
+        self.told_drops, self._told_losses = outbox.dropped, outbox.lost
         kept = f", {lost} events of the history among them" if lost else ""
         return ev.Dropped(f"{dropped} messages were dropped unsent{kept}: the broker took fewer")
 

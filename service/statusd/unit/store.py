@@ -90,7 +90,8 @@ class Store:
         """Something is to be kept that isn't on its way to the disk yet."""
         self.is_leaving = False
         """Nobody writes later: whatever is kept now is waited for."""
-        self._held: list[Verdict] = []
+        self.held: list[Verdict] = []
+        """Verdicts that wait for the disk."""
         self._commit: _Commit | None = None
         self._patience: asyncio.TimerHandle | None = None
         self._again: asyncio.TimerHandle | None = None
@@ -115,11 +116,6 @@ class Store:
         """Tell whether what is done now would be unknown to a successor."""
         return bool(self._trouble or self._obeyed[1])
 
-    @property
-    def is_urgent(self) -> bool:
-        """Tell whether somebody waits for what is dirty."""
-        return bool(self._held) or self.is_leaving
-
     def commit(self, read: Delivery, effects: list[ev.Effect]) -> None:
         """Have ``effects`` performed when the file has their cause, or the disk is too slow.
 
@@ -136,10 +132,6 @@ class Store:
         self._commit = _Commit(0, effects, durable, owed)
         self._commit = self._commit._replace(number=self._save())
         self._patience = self._loop.call_later(STATE_S, self._go_on)
-
-    def mark(self, _: object = None) -> None:
-        """Something is to be kept, soon."""
-        self.is_dirty = True
 
     def moved(self, read: Delivery) -> None:
         """What was read leads to nothing: only the place is another one."""
@@ -170,7 +162,7 @@ class Store:
         self.is_dirty = True
         if self._trouble:  # a disk in trouble isn't waited for
             return False
-        self._held.append(verdict)
+        self.held.append(verdict)
         return True
 
     def _is_open(self, verdict: Verdict) -> bool:
@@ -178,10 +170,10 @@ class Store:
 
     def _release(self) -> None:
         """Give the verdicts that no successor could give any more; the file has them until sent."""
-        held, self._held = self._held, []
+        held, self.held = self.held, []
         for verdict in held:
             if self._is_open(verdict) and not self._trouble:
-                self._held.append(verdict)
+                self.held.append(verdict)
             else:
                 lines = self._publish(verdict, self.was_sent)
                 self._unsent = (*self._unsent, *lines)[-MOST_UNSENT:]
@@ -255,14 +247,14 @@ class Store:
         if len(lasting) < len(others) and self._again is None:
             self._again = self._loop.call_later(LASTING_S, self._save_again)
         # Their commands aren't open in this file any more; so it has the answers.
-        answers = chain.from_iterable(map(self._lines, (*self._held, *owed)))
+        answers = chain.from_iterable(map(self._lines, (*self.held, *owed)))
         kept = Kept(
             replace(memory, open=(*durable, *lasting)),
             (*self._unsent, *answers),
             self._place,
             self._outages.untold,
         )
-        is_awaited = bool(durable) or self.is_urgent  # a stop waits for it, too
+        is_awaited = bool(durable or self.held) or self.is_leaving  # a stop waits for it, too
         return self.file.save(kept, self._status.identity.boot, now=is_awaited)
 
     def _lasts(self, command: Command) -> bool:
@@ -278,7 +270,7 @@ class Store:
 
     async def finish(self) -> None:
         """Wait for a write that is under way, and do what has waited for it; it is short."""
-        if self._held or self._commit is not None:
+        if self.held or self._commit is not None:
             await self.file.idle(STATE_S)
             self._go_on()
             self._release()

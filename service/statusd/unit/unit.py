@@ -20,7 +20,6 @@ from statusd.core.policy import Policy
 from statusd.core.times import rfc3339
 from statusd.supervision.guard import Guard
 from statusd.supervision.supervisor import Supervisor
-from statusd.unit.counts import Counts
 from statusd.unit.cursor import Cursor, Delivery
 from statusd.unit.document import DocumentWriter
 from statusd.unit.history import History
@@ -31,7 +30,7 @@ from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
 from statusd.unit.presence import Holder, Presence
 from statusd.unit.publisher import Publisher
-from statusd.unit.reporter import Reporter
+from statusd.unit.reporter import InOrder, Reporter
 from statusd.unit.store import Store
 from statusd.unit.timers import Timers
 from statusd.wire.local import HEALTH
@@ -62,10 +61,10 @@ class Unit:
         self._busy = False
         self.handled = 0
         """How many inputs the status has decided on."""
-        self.counts = Counts()
         self.outages = Outages(ports.wall(), parts.kept.deaf)
         self.reporter = Reporter(ports.log, loop, names)
-        self.supervisor = Supervisor(parts.means, self.submit, self.flush, guard, loop, ports.log)
+        self.log = InOrder(ports.log, self.note)
+        self.supervisor = Supervisor(parts.means, self.submit, self.flush, guard, loop, self.log)
         self.publisher = self._make_publisher(names, parts.kept.unsent)
         self.store = self._make_store(parts)
         self.cursor = self._make_cursor(parts)
@@ -146,7 +145,7 @@ class Unit:
             wall=self.ports.wall,
             ousted=self._ousted,
             confirmed=self.publisher.history.confirmed,
-            log=self.ports.log,
+            log=self.log,
         )
 
     # ---- one way in --------------------------------------------------------------------------
@@ -178,7 +177,6 @@ class Unit:
             while self._inbox:
                 happened = self._inbox.popleft()
                 self.handled += 1
-                self.intake.forget()
                 effects = self.status.handle(happened, self.ports.loop.time())
                 if isinstance(happened, Delivery):
                     if _does_something(effects):
@@ -193,7 +191,7 @@ class Unit:
 
     def fail(self, error: Exception) -> None:
         """End by a bug: the worker goes, and nobody else."""
-        self.ports.log.error("bug.caught", exc_info=error)
+        self.log.error("bug.caught", exc_info=error)
         self.ports.ended(EXIT_BUG)
 
     @property
@@ -209,7 +207,7 @@ class Unit:
             ev.Show: self.supervisor.show,
             ev.Event: self._tell,
             ev.Say: self._say,
-            ev.Save: self.store.mark,
+            ev.Save: self._save,
             ev.Arm: self.timers.arm,
             ev.Disarm: self.timers.disarm,
             ev.StartWorker: self.supervisor.start,
@@ -218,21 +216,17 @@ class Unit:
             ev.Leave: lambda leave: self.ports.ended(leave.code),
         }
 
+    def _save(self, _: ev.Save) -> None:
+        self.store.is_dirty = True
+
     def _tell(self, event: ev.Event) -> None:
-        wall, status = self.ports.wall(), self.status
-        line = self.publisher.publish_event(event, rfc3339(wall))
-        if event.is_remark:
-            self.document.is_stale = True
-            if "gap" in event.more:
-                self.outages.telling(line)
-            self.reporter.remark(event.fields)
-            return
-        self.document.changed(wall)
-        self.counts.changed(event.change)
-        if event.change.new == status.lifecycle.start.name:
-            self.counts.restarted(status.death)
-        self.reporter.event(event, rfc3339(wall))
-        self.ports.changed()
+        wall = self.ports.wall()
+        at = rfc3339(wall)
+        line = self.publisher.publish_event(event, at)
+        if "gap" in event.more:
+            self.outages.telling(line)
+        self.reporter.unnoted.append((event, at, wall))
+        self.document.is_stale = True
 
     def _say(self, say: ev.Say) -> None:
         if say.verdict.id or say.document:
@@ -243,7 +237,11 @@ class Unit:
     def answer(self, verdict: Verdict, *, document: bool = False) -> None:
         """Give a verdict; a final one only when no successor could give another."""
         if not self.store.holds_back(verdict):
-            self.release(verdict, None, {"status": self.document.fields()} if document else {})
+            more = {}
+            if document:
+                self.note()
+                more["status"] = self.document.fields()
+            self.release(verdict, None, more)
 
     def release(
         self, verdict: Verdict, on_reply: OnReply | None = None, more: Mapping[str, Any] = MORE
@@ -256,11 +254,10 @@ class Unit:
     def _publish(
         self, verdict: Verdict, more: Mapping[str, Any] = MORE, on_reply: OnReply | None = None
     ) -> tuple[Line, ...]:
-        self.counts.answered(verdict)
         lines = self.publisher.publish_verdict(verdict, more, on_reply)
-        if self.socket.is_asked:
+        if self.socket.waiting:
             self.socket.answer({**verdict.fields, **more})
-        self.reporter.answer(verdict)
+        self.reporter.unnoted.append((verdict, "", 0.0))
         return lines
 
     def flush(self) -> None:
@@ -270,21 +267,44 @@ class Unit:
             self.submit(seen)
         for verdict in self.intake.answers():
             self.answer(verdict)
+        store, outbox = self.store, self.publisher.outbox
+        if outbox.dropped != self.reporter.told_drops:
+            self._tell_drops()
+        self.ports.broker.flush()
+        if store.is_dirty and (store.held or store.is_leaving):
+            store.save()
+        if self.document.is_stale or store.is_dirty or self.reporter.unnoted:
+            self.ports.later()
+
+    def _tell_drops(self) -> None:
         dropped = self.reporter.drops(self.publisher.outbox)
         if dropped is not None:
             self.submit(dropped)
-        self.ports.broker.flush()
-        if self.store.is_dirty and self.store.is_urgent:
-            self.store.save()
-        if self.document.is_stale or self.store.is_dirty:
-            self.ports.later()
 
     def tidy(self) -> None:
-        """Write what nobody waits for: the document, and what must survive."""
+        """Do what nobody waits for: count, log, write the document and what must survive."""
+        self.note()
         if not self.document.write():
             self.ports.later()
         self.store.save()
         self.ports.broker.flush()
+
+    def note(self) -> None:
+        """Count and log what was said since the last time, in its order."""
+        reporter, counts = self.reporter, self.reporter.counts
+        notes, reporter.unnoted = reporter.unnoted, []
+        for said, at, wall in notes:
+            if isinstance(said, Verdict):
+                reporter.answer(said)
+            elif said.is_remark:
+                reporter.remark(said.fields)
+            else:
+                self.document.changed(wall)
+                if said.change.new == self.status.lifecycle.start.name:
+                    counts.restarted(self.status.death)
+                reporter.event(said, at)
+        if notes:
+            self.ports.changed()
 
     # ---- what the others tell ----------------------------------------------------------------
 
@@ -306,7 +326,7 @@ class Unit:
     def _ousted(self, holder: Holder) -> None:
         """Somebody else holds our name: we slept, or were away, and are no longer who we were."""
         self.document.is_ours = False
-        self.ports.log.error("name.taken", holder=holder.text(), then="this unit ends")
+        self.log.error("name.taken", holder=holder.text(), then="this unit ends")
         self.happened(ev.Ousted(f"the name is held {holder.text()}"))
 
     def _hear_local(self, line: bytes, client: Client) -> None:

@@ -378,9 +378,9 @@ class Link:
     def flush(self) -> None:
         """Send what waits in the outbox, if the link is up and not too far ahead of the replies."""
         connection, outbox = self._connection, self.outbox
-        if connection is None or self.state is not _LISTENING or not outbox.waiting:
+        if connection is None or self.state is not _LISTENING:
             return
-        lines = outbox.take(MOST_IN_FLIGHT - outbox.in_flight)
+        lines = outbox.take(MOST_IN_FLIGHT)
         if lines:
             connection.send(lines)
 

@@ -225,9 +225,10 @@ class Outgoing:
         """The line whose reply comes next; there must be one in flight."""
         return self._in_flight[0].oldest
 
-    def take(self, most: int) -> list[Line]:
-        """Hand out up to ``most`` lines; they are in flight until replied."""
+    def take(self, most_in_flight: int) -> list[Line]:
+        """Hand out lines until so many are in flight: they are, until replied."""
         taken: list[Line] = []
+        most = most_in_flight - len(self._in_flight)
         for box in self._boxes:
             lines = box.take(most - len(taken))
             if lines:
