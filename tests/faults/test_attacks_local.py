@@ -24,6 +24,7 @@ from tests.system.commands import statusd
 from tests.system.test_attach import Start, start  # noqa: F401  # `start` is a fixture
 from tests.tools import Broker, Journal, Program, environment, free_port, wait_until
 from tests.tools.http import get
+from tests.tools.unix import connect
 
 MANY = 1100
 """More than the descriptors that a process usually may have (1024)."""
@@ -71,7 +72,7 @@ def test_idle_connections_make_room_for_who_says_something(broker: Broker, run: 
     with held(idle):
         for number in range(MANY):
             idle.append(socket.socket(socket.AF_UNIX))
-            idle[-1].connect(str(socket_of(unit)))
+            connect(idle[-1], socket_of(unit))
             if number % 2:
                 idle[-1].send(b'{"command": "pa')
 
@@ -93,13 +94,13 @@ def test_who_waits_for_a_verdict_keeps_its_place(broker: Broker, run: Run) -> No
     os.kill(unit.worker_pid(), signal.SIGSTOP)  # it won't be seen in the new state yet
     idle: list[socket.socket] = []
     with held(idle), socket.socket(socket.AF_UNIX) as waiting:
-        waiting.connect(str(socket_of(unit)))
+        connect(waiting, socket_of(unit))
         waiting.send(b'{"command": "pause", "id": "mine"}\n')
         told = waiting.makefile("rb")
         assert json.loads(told.readline())["verdict"] == "accepted"
         for _ in range(300):
             idle.append(socket.socket(socket.AF_UNIX))
-            idle[-1].connect(str(socket_of(unit)))
+            connect(idle[-1], socket_of(unit))
         assert at_host(unit, "health").returncode == 0
 
         os.kill(unit.worker_pid(), signal.SIGCONT)
@@ -119,12 +120,12 @@ def test_a_daemon_without_a_descriptor_left_goes_on_and_recovers(broker: Broker,
         http={"listen": str(port)},
     )
     ready(unit)
-    path, limits = str(socket_of(unit)), resource.prlimit(unit.pid, resource.RLIMIT_NOFILE)
+    path, limits = socket_of(unit), resource.prlimit(unit.pid, resource.RLIMIT_NOFILE)
     outside = [socket.socket(socket.AF_UNIX) for _ in range(5)]
     resource.prlimit(unit.pid, resource.RLIMIT_NOFILE, (4, limits[1]))
     with held(outside):
         for one in outside:
-            one.connect(path)
+            connect(one, path)
         with contextlib.suppress(OSError, http.client.HTTPException):
             get(port, "/livez", timeout_s=0.5)
         unit.wait_logged("accept.failed")

@@ -20,6 +20,7 @@ from statusd.core.tally import PER_SECOND
 from tests.conftest import Run
 from tests.tools import Broker, Journal, Program, wait_until
 from tests.tools.journal import Heard
+from tests.tools.unix import connect
 
 pytestmark = pytest.mark.fault("J09")
 
@@ -226,7 +227,7 @@ def line(unit: Program) -> Iterator[Callable[[str], dict[str, Any]]]:
     """Speak with the unit over its socket: a message, the next answer."""
     path = next(Path(unit.directory, "statusd").glob("*.sock"))
     with socket.socket(socket.AF_UNIX) as connected, connected.makefile("r") as answers:
-        connected.connect(str(path))
+        connect(connected, path)
         connected.settimeout(10)
 
         def ask(message: str) -> dict[str, Any]:

@@ -22,7 +22,8 @@ RUN = 7
 TAG = b"run 7 | "
 FLOOD_BYTES = 41 * 2_500_000
 FLOOD = f"yes 0123456789012345678901234567890123456789 | head -c {FLOOD_BYTES}"
-LATE_S = 0.5
+LATE_S = 2.0
+"""A loop that waits for who reads would be later; one that wants for a processor isn't."""
 
 
 async def until(predicate: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:

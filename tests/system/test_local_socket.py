@@ -15,6 +15,7 @@ import pytest
 from tests.conftest import settings
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, free_port, wait_until
+from tests.tools.unix import connect
 
 Start = Callable[..., Program]
 
@@ -106,9 +107,9 @@ def test_the_file_of_a_killed_unit_is_nobody(alone: Start, tmp_path: Path) -> No
 def test_junk_is_answered_and_hurts_nobody(alone: Start, tmp_path: Path) -> None:
     """What is no command gets its verdict; one that never ends is hung up on."""
     unit = alone("a", goal="RUNNING")
-    path = str(next((tmp_path / "statusd").iterdir()))
+    path = next((tmp_path / "statusd").iterdir())
     with socket.socket(socket.AF_UNIX) as line:
-        line.connect(path)
+        connect(line, path)
         line.settimeout(15)
         line.sendall(b'xyzzy\n{"command": 3}\n\n{"verdict": "done"}\npause\n')
         said = b""
@@ -116,7 +117,7 @@ def test_junk_is_answered_and_hurts_nobody(alone: Start, tmp_path: Path) -> None
             said += line.recv(65536)
     verdicts = [json.loads(row)["verdict"] for row in said.splitlines()]
     with socket.socket(socket.AF_UNIX) as endless:
-        endless.connect(path)
+        connect(endless, path)
         endless.settimeout(15)
         endless.sendall(b"x" * 100_000)
         answer = endless.recv(65536)

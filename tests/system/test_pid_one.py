@@ -64,7 +64,7 @@ class Container:
 
     def wait(self, state: str) -> dict[str, Any]:
         """Wait until it has come to ``state``, and return what the log says of it."""
-        wait_until(lambda: state in self.states(), 10, f"{state} in {self.log.read_text()}")
+        wait_until(lambda: state in self.states(), 40, f"{state} in {self.log.read_text()}")
         return self.lines("state.changed")[-1]
 
     @property

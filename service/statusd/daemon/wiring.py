@@ -52,7 +52,7 @@ def build(
     Raises:
         Unavailable: the state directory can't be used, or the name is taken.
     """
-    unit = _unit(settings, file, fresh=fresh)
+    unit = unit_parts(settings, file, fresh=fresh)
     plan = Plan(
         units=(unit,),
         names=unit.names,
@@ -65,7 +65,7 @@ def build(
     return Daemon(adapt(plan))
 
 
-def _unit(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
+def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
     """Return what the unit of ``settings`` is made of; its name on this machine is taken.
 
     Raises:

@@ -1,0 +1,197 @@
+"""Two units in one daemon, over one broker session: what they share, and what they don't.
+
+Their daemon is the one that `statusd run` starts, with one unit more in its plan; broker, workers,
+state files and sockets are real.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from statusd import logs
+from statusd.core import events as ev
+from statusd.core.errors import Unavailable
+from statusd.daemon import wiring
+from statusd.daemon.daemon import Daemon, Plan
+from statusd.settings.load import load
+from tests.tools import Broker
+from tests.tools.toml import to_toml
+
+Story = Callable[["Two"], Awaitable[None]]
+
+
+class Two:
+    """A daemon of the units "one" and "two", and a client of its broker."""
+
+    def __init__(self, daemon: Daemon, client: redis.Redis) -> None:
+        self.daemon = daemon
+        self.client = client
+
+    def document(self, name: str) -> dict[str, Any]:
+        """Return a unit's status document."""
+        return dict(json.loads(self.client.get(f"statusd:status:{{{name}}}") or b"{}"))
+
+    def states(self) -> list[str]:
+        """Return the states of both, as their documents say them."""
+        return [self.document(name).get("state", "") for name in ("one", "two")]
+
+    def triggers(self, name: str) -> list[str]:
+        """Return the triggers in a unit's history, the oldest first."""
+        entries: Any = self.client.xrange(f"statusd:history:{{{name}}}")
+        return [json.loads(fields[b"event"])["trigger"] for _, fields in entries]
+
+    async def until(
+        self, predicate: Callable[[], object], what: str, timeout_s: float = 30
+    ) -> None:
+        """Wait until ``predicate`` holds, while the daemon goes on."""
+        deadline = time.monotonic() + timeout_s
+        while not predicate():
+            assert time.monotonic() < deadline, f"{what}: {self.states()}"
+            await asyncio.sleep(0.01)
+
+
+def settings(folder: Path, url: str, name: str, channels: list[str]) -> Path:
+    """Write the settings of a unit, and return their file."""
+    toml = {
+        "name": name,
+        "state_directory": str(folder),
+        "redis": {"url": url},
+        "control": {"channels": channels},
+        "worker": {"function": "tests.workers:blocked"},
+    }
+    file = folder / f"{name}.toml"
+    file.write_text(to_toml(toml), encoding="utf-8")
+    return file
+
+
+def play(
+    story: Story,
+    folder: Path,
+    one: list[str],
+    two: list[str],
+    broker: Broker,
+) -> int:
+    """Run a daemon with two units through ``story``; return its exit code."""
+    files = [settings(folder, broker.url, name, c) for name, c in (("one", one), ("two", two))]
+    logs.configure("json", "info")
+
+    async def live() -> int:
+        second = wiring.unit_parts(load(files[1]), files[1], fresh=False)
+
+        def with_second(plan: Plan) -> Plan:
+            return replace(plan, units=(*plan.units, second))
+
+        first = load(files[0])
+        daemon = wiring.build(first, files[0], lambda: load(files[0]), adapt=with_second)
+        life = asyncio.create_task(daemon.live(lambda signalled: None))
+        client = broker.client()
+        two_units = Two(daemon, client)
+        try:
+            await two_units.until(lambda: two_units.states() == ["READY", "READY"], "both up")
+            await story(two_units)
+        finally:
+            for name in () if life.done() else ("SIGTERM", "SIGTERM"):
+                daemon._signalled(name)
+            async with asyncio.timeout(20):
+                code = await life
+            client.close()
+        return code
+
+    return asyncio.run(live())
+
+
+def test_each_hears_what_is_meant_for_it_and_answers_for_itself(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """By name, by pattern, by target; each keeps its own document, history, owner and cursor."""
+
+    async def story(two: Two) -> None:
+        two.client.publish("common", "start")
+        await two.until(lambda: two.states() == ["RUNNING", "RUNNING"], "both by one word")
+        two.client.publish("mine.2", "pause")
+        await two.until(lambda: two.states() == ["RUNNING", "PAUSED"], "one by a pattern")
+        told = json.dumps({"command": "pause", "target": {"name": "one"}})
+        two.client.publish("statusd:control", told)
+        await two.until(lambda: two.states() == ["PAUSED", "PAUSED"], "the other by name")
+        two.client.xadd("statusd:commands", {"command": "resume"})
+        await two.until(lambda: two.states() == ["RUNNING", "RUNNING"], "both by the stream")
+
+        for name in ("one", "two"):
+            assert two.triggers(name) == ["ready", "start", "pause", "resume"]
+            owner: Any = two.client.get(f"statusd:owner:{{{name}}}")
+            assert json.loads(owner)["boot"] == two.document(name)["boot"]
+            cursor = f"statusd:cursor:{{{name}}}"
+            await two.until(partial(two.client.get, cursor), "its place")
+        assert two.client.pubsub_numpat() == 1
+        names = [info["name"] for info in two.client.client_list() if "statusd" in info["name"]]
+        assert len(names) == 2  # one session for both
+
+    code = play(story, tmp_path, ["common"], ["common", "mine.*", "mine.2"], broker)
+
+    assert code == 0
+
+
+def test_the_end_of_one_is_not_the_end_of_the_other(broker: Broker, tmp_path: Path) -> None:
+    """The daemon leaves with the last of them."""
+
+    async def story(two: Two) -> None:
+        two.client.publish("one", "end")
+        await two.until(lambda: two.states() == ["END", "READY"], "the end of one")
+        two.client.publish("two", "start")
+        await two.until(lambda: two.states()[1] == "RUNNING", "the other at work")
+        assert not two.daemon.left.done()
+        two.client.publish("two", "end")
+        await two.until(two.daemon.left.done, "the end of both")
+
+    assert play(story, tmp_path, ["one"], ["two"], broker) == 0
+
+
+def test_a_bug_in_one_is_no_end_of_the_other(broker: Broker, tmp_path: Path) -> None:
+    """It is found where the loop calls its parts as well; the exit code tells of it in the end."""
+
+    async def story(two: Two) -> None:
+        def fails(*_: object) -> None:
+            raise RuntimeError("a bug")
+
+        unit = two.daemon.units["one"]
+        unit.timers._passed = fails
+        unit.timers.arm(ev.Arm(ev.Timer.STATE, 0.0))
+        two.client.publish("two", "start")
+        await two.until(lambda: two.states()[1] == "RUNNING", "the other at work")
+        assert not two.daemon.left.done()
+
+    assert play(story, tmp_path, ["one"], ["two"], broker) == 70
+
+
+def test_an_outage_is_told_in_both_histories(broker: Broker, tmp_path: Path) -> None:
+    """One outage, for each of them."""
+
+    async def story(two: Two) -> None:
+        two.client.client_kill_filter(_type="pubsub")
+        await two.until(
+            lambda: all("gap" in two.triggers(name) for name in ("one", "two")), "both gaps"
+        )
+        two.client.publish("one", "start")
+        await two.until(lambda: two.states() == ["RUNNING", "READY"], "one at work")
+
+    assert play(story, tmp_path, ["one"], ["two"], broker) == 0
+
+
+def test_each_holds_its_own_name(broker: Broker, tmp_path: Path) -> None:
+    """Another daemon of the second one's name is refused on this machine, too."""
+
+    async def story(two: Two) -> None:
+        with pytest.raises(Unavailable, match="'two' runs here already"):
+            wiring.unit_parts(load(tmp_path / "two.toml"), tmp_path / "two.toml", fresh=False)
+
+    assert play(story, tmp_path, ["one"], ["two"], broker) == 0
