@@ -135,7 +135,7 @@ def _shown(change: Change) -> dict[str, Any]:
     return {"old": old, "new": new, "trigger": trigger, "source": source}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def _template(change: Change) -> str:
     """Return the line of JSON for what more is said, number and time, as structlog writes it."""
     told = json.dumps(_escape(None, "", _shown(change))).replace("%", "%%")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,12 @@ import pytest
 from tests.tools import environment
 
 MOST_MOVES = 70
-"""So often a ``pause`` may cross from one file to another; ``python -m tests.tools.walk`` shows
-where it does."""
+"""So often a ``pause`` may cross from one file to another until it is shown and answered; ``python
+-m tests.tools.walk`` shows where it does."""
+MOST_LATER = 100
+"""And so often what is left for later: replies, and once for all that came together, the log, the
+document and the state file."""
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +52,20 @@ def test_a_pause_walks_from_the_bytes_to_the_worker_and_the_verdict(traced: Any)
 
 
 def test_a_pause_walks_no_further_than_it_did(traced: Any) -> None:
-    """What the call puts off is walked too, and counts."""
+    """Until it is answered, and what is put off until after that."""
     walk, rest = traced["walk"], traced["rest"]
 
-    assert 0 < walk["moves"] + rest["moves"] <= MOST_MOVES
+    assert 0 < walk["moves"] <= MOST_MOVES
+    assert 0 < rest["moves"] <= MOST_LATER
+
+
+def test_a_pause_walks_as_contributing_shows_it(traced: Any) -> None:
+    """Each step of the picture there is one of the way, in its order."""
+    text = CONTRIBUTING.read_text(encoding="utf-8")
+    _, _, shown = text.partition("<!-- the way of a pause -->")
+    steps = re.findall(r"`(\w+/\w+)\.(\w+)`", shown.partition("<!-- so far -->")[0])
+    calls = [*traced["walk"]["calls"], *traced["rest"]["calls"]]
+    walked = iter((call["file"].removesuffix(".py"), call["function"]) for call in calls)
+
+    assert len(steps) > 10
+    assert [step for step in steps if step not in walked] == []

@@ -43,6 +43,8 @@ COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
 """No calls since Python 3.12."""
 REST_S = 0.15
 """A daemon that has done nothing for so long has nothing left to do of what was before."""
+LATER_S = 0.02
+"""What a call puts off is done within this time: what it leaves to the loop, and to a timer."""
 ENTRY = "buffer_updated"
 """What `asyncio.BufferedProtocol` calls the method that takes what has arrived."""
 
@@ -196,7 +198,7 @@ class Tracer:
         self._way.moves += frame is not self._entry and above != left.file
         if frame is self._entry:
             self._way = self.rest
-            self._loop.call_soon(self.stop)  # behind whatever that call has left to be done
+            self._loop.call_later(LATER_S, self.stop)  # behind whatever it has left to be done
 
 
 def trace(*, with_id: bool = False) -> tuple[Way, Way]:

@@ -148,7 +148,7 @@ class Answers:
             self._recorded.popitem(last=False)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def _template(verdict: str, name: str, command: str, source: str, state: str, reason: str) -> str:
     """Return the JSON of a verdict for its id, boot, number and milliseconds."""
     told = {"command": command, "source": source, "state": state}

@@ -284,7 +284,7 @@ class Event(NamedTuple):
         return _template(self.change) % (self.seq, self.seq, more, at)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=2048)
 def _template(change: Change) -> str:
     """Return the JSON of an event of ``change`` for number, number, what more it says, time."""
     name, boot, *others = change

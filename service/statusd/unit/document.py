@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable, Sequence
@@ -167,6 +168,7 @@ class DocumentWriter:
         self._troubles = troubles
         self._publish = publish
         self._show_at = 0.0
+        self._waiting: asyncio.TimerHandle | None = None
 
     def changed(self, at: float) -> None:
         """The state has changed, ``at`` that time of the wall clock."""
@@ -174,21 +176,23 @@ class DocumentWriter:
         self.since = at
         self._show_at = self._ports.loop.time() + UNSEEN_S
 
-    def write(self, *, at_once: bool = False) -> bool:
-        """Write it if it is stale, once for a transition: with the worker seen, or a little later.
-
-        Returns:
-            False if it has to wait for the worker.
-        """
+    def write(self, *, at_once: bool = False) -> None:
+        """Write it if it is stale, once for a transition: with the worker seen, or a bit later."""
         if not self.is_stale or not self.is_ours:
-            return True
-        status = self._status
+            return
+        status, loop = self._status, self._ports.loop
         is_unseen = status.worker.counts and not status.is_observed
-        if is_unseen and not at_once and self._ports.loop.time() < self._show_at:
-            return False
+        if is_unseen and not at_once and loop.time() < self._show_at:
+            if self._waiting is None:
+                self._waiting = loop.call_at(self._show_at, self._look_again)
+            return
         self.is_stale = False
         self._publish(self.fields(), left=status.state is status.lifecycle.end)
-        return True
+
+    def _look_again(self) -> None:
+        self._waiting = None
+        if self.is_stale:
+            self._ports.later()
 
     def fields(self) -> dict[str, Any]:
         """Return it as it is now."""

@@ -284,8 +284,7 @@ class Unit:
     def tidy(self) -> None:
         """Do what nobody waits for: count, log, write the document and what must survive."""
         self.note()
-        if not self.document.write():
-            self.ports.later()
+        self.document.write()
         self.store.save()
         self.ports.broker.flush()
 
