@@ -7,6 +7,7 @@ from typing import Any, get_args
 from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.unit import Memory
+from statusd.unit.cursor import Delivery
 from statusd.unit.place import Place
 from statusd.unit.presence import Holder
 from statusd.unit.state_format import Kept
@@ -187,17 +188,21 @@ def test_a_disk_in_trouble_keeps_nobody_waiting() -> None:
 
 
 def test_entries_for_others_only_move_the_place() -> None:
-    """That is kept soon, and nobody waits for it."""
-    world = World(WORKING)
+    """That is kept soon, nobody waits for it, and the cursor doesn't say it before it is."""
+    world = World(f"{WORKING} ~pause#d disk [sees] disk +1 disk")
     world.new()
 
-    world.play("~status-of-others")
-    from statusd.unit.cursor import Delivery
-
     world.unit.happened(Delivery((), Place("9-0", 9)))
-    world.play("disk +0.005 disk")
+    world.unit.store.say_place_anew()
+    world.unit.flush()
+    (cursor,) = world.new()
+    assert '"id":"1-0"' in str(cursor[2])
+    world.play("+0.005")
+    assert world.disk.saves[-1][1] is False
+    world.play("disk")
 
     assert world.disk.place.id == "9-0"
+    assert '"id":"9-0"' in str(world.new()[-1][2])
 
 
 # ---- what the last daemon has left ---------------------------------------------------------------
@@ -217,6 +222,19 @@ def test_what_was_left_unsent_goes_first_and_is_kept_until_it_was_sent() -> None
 
     assert world.broker.sent[0] == line
     assert list(world.disk.saves[-1][0].unsent) == []
+
+
+def test_a_verdict_is_kept_until_all_of_it_was_sent() -> None:
+    """It goes to all, and to its sender's own channel: only then has the broker had it."""
+    store = World(WORKING).unit.store
+    lines = (("PUBLISH", "statusd:verdicts", "{}"), ("PUBLISH", "statusd:reply:x", "{}"))
+    store._unsent = lines
+
+    store.was_sent(lines[0], b"OK")
+    assert store._unsent == lines
+    store.was_sent(lines[1], b"OK")
+
+    assert len(store._unsent) == 0
 
 
 def test_open_commands_of_the_last_daemon_are_answered() -> None:
