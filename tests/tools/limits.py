@@ -26,7 +26,6 @@ EXCEPTIONS: dict[str, str] = {
     # The process, and what it makes of a unit: an issue of its own, and these go with it.
     "core/events.py: module": "the inputs and effects that go with the daemon's rooms",
     "logs.py: module": "one seam for all logs, with loop.py",
-    "supervision/function_side.py: class FunctionSide": "supervision's own issue",
     "supervision/process.py: module": "supervision's own issue",
     "supervision/program_side.py: class ProgramSide": "supervision's own issue",
     "supervision/program_side.py: module": "supervision's own issue",
