@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from statusd.core.messages import Scalar
 from statusd.environment_file import environment_of
 from statusd.scheduler import Scheduler
 from statusd.supervision import children, oom, reach
+from statusd.supervision.exits import describe_exit, last_of_traceback
 from statusd.supervision.function_side import FunctionSide
 from statusd.supervision.guard import Guard
 from statusd.supervision.output import Sink
@@ -286,23 +286,3 @@ class Process:
         self._side.close()
         if self._relay is not None:
             self._relay.close()
-
-
-def last_of_traceback(lines: tuple[str, ...]) -> str:
-    """Return what a Python program died of, if its last words are a traceback; else nothing."""
-    said = [line for line in lines if line.strip()]
-    in_traceback = any(line.startswith('  File "') for line in said)
-    if in_traceback and re.match(r"[A-Za-z_][\w.]*(: |$)", said[-1]):
-        return said[-1]
-    return ""
-
-
-def describe_exit(code: int) -> str:
-    """Return how a process ended, in words: ``exit code 3``, ``killed by SIGSEGV``."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"killed by {name}"
