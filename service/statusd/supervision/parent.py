@@ -128,6 +128,7 @@ class Parent(Process):
         self.pid = line.pid
         self._parent = ParentSide(line, self._left, spec, run, take, settle, loop)
         self._side = self._parent
+        self.settle = self._parent.settle
         self._line = line
         self._is_over = False
 

@@ -67,6 +67,9 @@ class Process:
         self._loop = loop
         self._program = ProgramSide(spec, run, take, settle, loop) if spec.command else None
         self._side: Side = self._program or FunctionSide(spec, run, take, settle, loop)
+        self.settle: Callable[[], ev.Input | None] = self._side.settle
+        """To be called when all that came together has been shown; returns what it has led to
+        already, if anything."""
         self._relay = Relay(run, *sinks, loop) if sinks is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
@@ -162,10 +165,6 @@ class Process:
     def objection(self, number: int) -> str:
         """Return why it can't be told a state now; empty if it can. A function always can."""
         return self._program.objection(number) if self._program is not None else ""
-
-    def settle(self) -> ev.Input | None:
-        """All that came together has been shown; return what it has led to already, if anything."""
-        return self._side.settle()
 
     def _wake(self) -> None:
         """Let a worker that somebody stopped see that it is to leave."""
