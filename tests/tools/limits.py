@@ -23,9 +23,6 @@ MOST_FUNCTION_LINES = 50
 """From its ``def`` on, without its docstring: meaning and units may take the room they need."""
 
 EXCEPTIONS: dict[str, str] = {
-    # The process, and what it makes of a unit: an issue of its own, and these go with it.
-    "core/events.py: module": "the inputs and effects that go with the daemon's rooms",
-    # Each an issue of its own.
     "core/status.py: class Status": "commands, supervision and transitions: three in one",
     "core/status.py: function Status.__init__": "as many parts as the class has",
     "core/status.py: module": "as long as its class",
