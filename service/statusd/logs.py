@@ -1,16 +1,13 @@
-"""How log lines look, and that writing them can't hurt.
+"""How log lines look, and which are shown; where they go is `log_output`'s matter.
 
 A terminal gets colour and a short time, the journal ``<N>``-prefixed logfmt (sd-daemon(3)), any
-other reader JSON lines. Texts from outside are escaped and cut; a log that can't be written is
-counted.
+other reader JSON lines. Texts from outside are escaped and cut.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
-import stat
 import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
@@ -18,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from statusd.core.text import SHOWN, shown
+from statusd.log_output import Output
 
 # structlog takes rich for its tracebacks wherever it is installed. We have tracebacks of our own,
 # and it costs a start 40 ms, a fifth, and 3 MiB.
@@ -33,8 +31,6 @@ else:
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 """Of sd-daemon(3), which are those of syslog(3)."""
-AT_ONCE = 4096
-"""Lines that are written at once are so long together at most, in bytes (PIPE_BUF)."""
 MOST_FRAMES = 50
 """So many calls of a traceback are logged, the last ones."""
 MOST_ROW = 2000
@@ -44,48 +40,6 @@ if TYPE_CHECKING:
     from statusd.core.events import Change
 
 Fields = MutableMapping[str, Any]
-
-
-class Output:
-    """Writes lines to a descriptor, and never waits for its reader.
-
-    A line that can't be written, or finds no room, is counted and dropped; nothing is raised.
-
-    Args:
-        fd: standard error, as a rule.
-    """
-
-    def __init__(self, fd: int = 2) -> None:
-        self._write = _writer(fd)
-        self._most = sys.maxsize if _is_file(fd) else AT_ONCE
-        self._held: list[str] = []
-        self.dropped = 0
-
-    def msg(self, line: str) -> None:
-        """Write one line, after those that were held."""
-        self.hold(line)
-        self.flush()
-
-    def hold(self, line: str) -> None:
-        """Keep one line, to be written with those that follow."""
-        self._held.append(line)
-
-    def flush(self) -> None:
-        """Write what was held, as many lines at once as a pipe takes whole (PIPE_BUF, pipe(7))."""
-        held, self._held = self._held, []
-        while held:
-            count, text = len(held), _encoded(held)
-            while len(text) > self._most and count > 1:
-                count = max(1, min(count - 1, count * self._most // len(text)))
-                text = _encoded(held[:count])
-            try:
-                self._write(text)
-            except OSError:
-                self.dropped += count
-            del held[:count]
-
-    debug = info = warning = error = critical = exception = msg
-
 
 _level = LEVELS["info"]
 _output: Output | None = None
@@ -149,42 +103,10 @@ def flush() -> None:
         _output.flush()
 
 
-def _is_file(fd: int) -> bool:
-    """Tell whether ``fd`` is a file, which takes everything at once."""
-    try:
-        return stat.S_ISREG(os.fstat(fd).st_mode)
-    except OSError:
-        return False
-
-
-def _encoded(lines: list[str]) -> bytes:
-    return ("\n".join(lines) + "\n").encode("utf-8", "backslashreplace")
-
-
 def _drop_unimportant(_: Any, method: str, fields: Fields) -> Fields:
     if LEVELS.get(method, 50) < _level:
         raise structlog.DropEvent
     return fields
-
-
-def _writer(fd: int) -> Callable[[bytes], int]:
-    """Return what writes to ``fd`` without waiting.
-
-    ``O_NONBLOCK`` belongs to the open file, which we share with whoever started us: a pipe or a
-    terminal is opened once more, for us alone.
-    """
-    try:
-        kind = os.fstat(fd).st_mode
-        if stat.S_ISSOCK(kind):
-            sock = socket.socket(fileno=os.dup(fd))
-            return lambda line: sock.send(line, socket.MSG_DONTWAIT)
-        if stat.S_ISFIFO(kind) or os.isatty(fd):
-            flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-            ours = os.open(f"/proc/self/fd/{fd}", flags)
-            return lambda line: os.write(ours, line)
-    except OSError:
-        pass  # closed, somebody else's, or no /proc: what we were given has to do
-    return lambda line: os.write(fd, line)
 
 
 def configure(form: str = "auto", level: str = "info") -> None:

@@ -23,16 +23,6 @@ MOST_FUNCTION_LINES = 50
 """From its ``def`` on, without its docstring: meaning and units may take the room they need."""
 
 EXCEPTIONS: dict[str, str] = {
-    # The process, and what it makes of a unit: an issue of its own, and these go with it.
-    "core/events.py: module": "the inputs and effects that go with the daemon's rooms",
-    "logs.py: module": "one seam for all logs, with loop.py",
-    "supervision/function_side.py: class FunctionSide": "supervision's own issue",
-    "supervision/process.py: module": "supervision's own issue",
-    "supervision/program_side.py: class ProgramSide": "supervision's own issue",
-    "supervision/program_side.py: module": "supervision's own issue",
-    "unit/presence.py: module": "goes with loop.py",
-    "unit/state_file.py: module": "what is on disk before it is said, with loop.py",
-    # Each an issue of its own.
     "core/status.py: class Status": "commands, supervision and transitions: three in one",
     "core/status.py: function Status.__init__": "as many parts as the class has",
     "core/status.py: module": "as long as its class",

@@ -89,7 +89,7 @@ def test_threads_only_move_bytes() -> None:
     users = users_of(THREADS)
 
     assert users.keys() <= {
-        *("supervision/output.py", "unit/state_file.py", "threads.py"),
+        *("supervision/output.py", "unit/state_writer.py", "threads.py"),
         *("fleet/async_fleet.py", "wire/link.py", *WITH_LOCKS),
     }
     for file in WITH_LOCKS:

@@ -9,7 +9,7 @@ import pytest
 from statusd.doctor.findings import Level
 from statusd.doctor.local import folder, judge, lives_here, runtime, secrets, service_manager, units
 from statusd.settings.models import Settings
-from statusd.unit.presence import Holder
+from statusd.unit.holder import Holder
 
 SHOWN = """\
 Type=notify-reload

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from statusd.logs import Output
+from statusd.log_output import Output
 from tests.tools.hostile import arrived
 
 PROGRAM = """

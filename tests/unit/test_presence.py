@@ -10,7 +10,8 @@ from hiredis import ReplyError
 
 from statusd import logs
 from statusd.core.unit import Identity
-from statusd.unit.presence import Holder, Presence
+from statusd.unit.holder import Holder
+from statusd.unit.presence import Presence
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line, Outbox
 

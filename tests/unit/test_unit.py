@@ -8,8 +8,8 @@ from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.unit import Memory
 from statusd.unit.cursor import Delivery
+from statusd.unit.holder import Holder
 from statusd.unit.place import Place
-from statusd.unit.presence import Holder
 from statusd.unit.state_format import Kept
 from statusd.unit.unit import EXIT_BUG
 from tests.unit.worlds import Broker, Loop, World, play_out

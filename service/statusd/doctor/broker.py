@@ -17,7 +17,7 @@ from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.doctor.local import lives_here
 from statusd.fleet import records
 from statusd.settings.models import Settings
-from statusd.unit.presence import Holder
+from statusd.unit.holder import Holder
 from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial

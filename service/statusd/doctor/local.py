@@ -17,7 +17,7 @@ from statusd.daemon.wiring import state_directory
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.private import Untrusted, check_private_directory
 from statusd.settings.models import Settings
-from statusd.unit.presence import Holder
+from statusd.unit.holder import Holder
 from statusd.wire.local import places, runtime_directory
 
 LEAST_FREE = 16 * 1024 * 1024

@@ -13,6 +13,7 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
+from statusd.supervision.down_pipe import DownPipe
 from statusd.supervision.sides import Pulse, Spawn, Spec, Take
 from statusd.worker import board as page
 from statusd.worker import launch, notes
@@ -48,9 +49,9 @@ class FunctionSide:
         self._board: page.Board | None = None
         self._fds: list[int] = []
         self._theirs: tuple[int, ...] = ()
-        self._up = self._down = -1
+        self._up = -1
+        self._down: DownPipe | None = None
         self._lines: notes.Lines | None = None
-        self._begun = self._args_line = self._wake_line = b""
         self._woken = self._owes_wake = False
         self._seen = 0
         self._record: page.Record | None = None
@@ -59,14 +60,15 @@ class FunctionSide:
     def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
         """Make board and pipes, with the first state on the board."""
         board_fd = self._own(page.create())
-        down_read, self._down = map(self._own, os.pipe())
+        down_read, down_write = map(self._own, os.pipe())
         self._up, up_write = map(self._own, os.pipe())
-        for fd in (self._down, self._up, up_write):
+        for fd in (down_write, self._up, up_write):
             os.set_blocking(fd, False)
         self._board = page.Board(board_fd)
         self._board.words[page.STATE] = page.pack_word(number, self._run, seq)
+        self._down = DownPipe(down_write, self._loop)
         if args:
-            self._send_down(_line(args))
+            self._down.send_args(args)
         self._theirs = (board_fd, down_read, up_write)
         return Spawn(self._argv(), subprocess.DEVNULL, self._theirs)
 
@@ -100,16 +102,16 @@ class FunctionSide:
 
         Of many states that come together the first wakes it, and the last by `settle`.
         """
-        if self._board is None:
+        if self._board is None or self._down is None:
             return
         if args is not None:
-            self._send_down(_line(args))
+            self._down.send_args(args)
         self._board.words[page.STATE] = page.pack_word(number, self._run, seq)
         if self._woken:
             self._owes_wake = True
         else:
             self._woken = True
-            self._send_down(notes.WAKE)
+            self._down.wake()
 
     def settle(self) -> ev.Input | None:
         """Wake the worker for what was shown since it was woken; return its arrival, if any.
@@ -118,51 +120,14 @@ class FunctionSide:
         arrival is told in the same write.
         """
         woken, self._woken = self._woken, False
+        if self._down is None:
+            return None
         if self._owes_wake:
             self._owes_wake = False
-            self._send_down(notes.WAKE)
-        elif woken and self._board is not None:
+            self._down.wake()
+        elif woken:
             return self._arrival()
         return None
-
-    def _send_down(self, line: bytes) -> None:
-        """Write without waiting: what finds no room is kept, but only the newest of each kind.
-
-        New args take the place of older ones, and one wake-up stands for many: so a worker that
-        never reads costs us a line or two.
-        """
-        if line == notes.WAKE:
-            self._wake_line = line
-        else:
-            self._args_line = line
-        if self._flush_down():
-            self._loop.add_writer(self._down, self._resume_down)
-
-    def _resume_down(self) -> None:
-        if not self._flush_down():
-            self._loop.remove_writer(self._down)
-
-    def _flush_down(self) -> bool:
-        """Write what there is room for; tell whether something waits for room."""
-        try:
-            while self._down != -1 and self._next_down():
-                self._begun = self._begun[os.write(self._down, self._begun) :]
-        except BlockingIOError:
-            # A pipe without room is full of wake-ups already; only args have to wait for room.
-            if self._begun == notes.WAKE:
-                self._begun = b""
-        except BrokenPipeError:
-            self._begun = self._args_line = self._wake_line = b""
-        return bool(self._begun or self._args_line)
-
-    def _next_down(self) -> bytes:
-        """Return what is to be written now: the rest of a line, args, or a wake-up."""
-        if not self._begun:
-            if self._args_line:
-                self._begun, self._args_line = self._args_line, b""
-            else:
-                self._begun, self._wake_line = self._wake_line, b""
-        return self._begun
 
     # ---- up ----------------------------------------------------------------------------------
 
@@ -255,11 +220,12 @@ class FunctionSide:
         """Give back the page, the pipes and the descriptors."""
         if self._up != -1:
             self._loop.remove_reader(self._up)
-        if self._down != -1:
-            self._loop.remove_writer(self._down)
+        if self._down is not None:
+            self._down.close()
+            self._down = None
         while self._fds:
             os.close(self._fds.pop())
-        self._up = self._down = -1
+        self._up = -1
         if self._board is not None:
             self.record()
             self.pulse()
@@ -274,7 +240,3 @@ class FunctionSide:
 def text_of(value: object) -> str:
     """Return ``value`` as text that can be written: half of a surrogate pair can't."""
     return str(value).encode("utf-8", "replace").decode()
-
-
-def _line(args: Mapping[str, Scalar]) -> bytes:
-    return json.dumps(dict(args)).encode() + b"\n"

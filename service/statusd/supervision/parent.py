@@ -15,6 +15,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
 from statusd.supervision import oom
+from statusd.supervision.down_pipe import DownPipe
 from statusd.supervision.function_side import DYING_S, FunctionSide, text_of
 from statusd.supervision.guard import Guard
 from statusd.supervision.process import Process
@@ -80,7 +81,7 @@ class ParentSide(FunctionSide):
     def take_over(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
         """Put the first state on the board and listen."""
         self._board = page.Board(self._line.board)
-        self._down, self._up = self._line.down, self._line.up
+        self._down, self._up = DownPipe(self._line.down, self._loop), self._line.up
         self._lines = notes.Lines(self._up)
         self._loop.add_reader(self._up, self._hear)
         self.show(number, seq, args or None)
@@ -127,6 +128,7 @@ class Parent(Process):
         self.pid = line.pid
         self._parent = ParentSide(line, self._left, spec, run, take, settle, loop)
         self._side = self._parent
+        self.settle = self._parent.settle
         self._line = line
         self._is_over = False
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from statusd.core.messages import Scalar
 from statusd.environment_file import environment_of
 from statusd.scheduler import Scheduler
 from statusd.supervision import children, oom, reach
+from statusd.supervision.exits import describe_exit, last_of_traceback
 from statusd.supervision.function_side import FunctionSide
 from statusd.supervision.guard import Guard
 from statusd.supervision.output import Sink
@@ -67,6 +67,9 @@ class Process:
         self._loop = loop
         self._program = ProgramSide(spec, run, take, settle, loop) if spec.command else None
         self._side: Side = self._program or FunctionSide(spec, run, take, settle, loop)
+        self.settle: Callable[[], ev.Input | None] = self._side.settle
+        """To be called when all that came together has been shown; returns what it has led to
+        already, if anything."""
         self._relay = Relay(run, *sinks, loop) if sinks is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
@@ -162,10 +165,6 @@ class Process:
     def objection(self, number: int) -> str:
         """Return why it can't be told a state now; empty if it can. A function always can."""
         return self._program.objection(number) if self._program is not None else ""
-
-    def settle(self) -> ev.Input | None:
-        """All that came together has been shown; return what it has led to already, if anything."""
-        return self._side.settle()
 
     def _wake(self) -> None:
         """Let a worker that somebody stopped see that it is to leave."""
@@ -286,23 +285,3 @@ class Process:
         self._side.close()
         if self._relay is not None:
             self._relay.close()
-
-
-def last_of_traceback(lines: tuple[str, ...]) -> str:
-    """Return what a Python program died of, if its last words are a traceback; else nothing."""
-    said = [line for line in lines if line.strip()]
-    in_traceback = any(line.startswith('  File "') for line in said)
-    if in_traceback and re.match(r"[A-Za-z_][\w.]*(: |$)", said[-1]):
-        return said[-1]
-    return ""
-
-
-def describe_exit(code: int) -> str:
-    """Return how a process ended, in words: ``exit code 3``, ``killed by SIGSEGV``."""
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    return f"killed by {name}"

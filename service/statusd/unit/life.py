@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
-from statusd.unit.presence import Holder
+from statusd.unit.holder import Holder
 from statusd.unit.store import MOST_UNSENT, STATE_S
 from statusd.unit.unit import Unit
 

@@ -11,15 +11,14 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
-import hiredis
-
-from statusd.core.bounds import MOST_BOOT, MOST_KEPT, MOST_PID, Unreadable, fields, text, whole
+from statusd.core.bounds import MOST_KEPT, Unreadable
 from statusd.core.messages import to_json
 from statusd.core.text import shown
 from statusd.core.times import rfc3339
 from statusd.core.unit import Identity
+from statusd.unit.holder import Holder, boot_of, is_error, is_nothing, is_of_another_type
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line, Outbox
 
@@ -35,37 +34,6 @@ REPLACE_S = 30.0
 """So long ``--replace`` waits for the older daemon to end."""
 
 _HOST = socket.gethostname()
-
-
-class Holder(NamedTuple):
-    """Who holds a name."""
-
-    boot: int
-    host: str
-    pid: int
-
-    @classmethod
-    def parse(cls, value: object) -> Holder | None:
-        """Return the holder that an owner key names; None if it names none."""
-        try:
-            return cls.read(value)
-        except Unreadable:
-            return None
-
-    @classmethod
-    def read(cls, value: object) -> Holder:
-        """Return the holder that an owner key names.
-
-        Raises:
-            Unreadable: it names none.
-        """
-        content = fields(value)
-        boot, pid = whole(content.get("boot"), 2 * MOST_BOOT, 1), content.get("pid")
-        return cls(boot, text(content.get("host")), whole(pid, MOST_PID, 1))
-
-    def text(self) -> str:
-        """Return it for a human."""
-        return f"on {self.host} (pid {self.pid}, boot {self.boot})"
 
 
 class Presence:
@@ -151,7 +119,7 @@ class Presence:
         if self._learn_right(owner):
             return await self._look(flush)
         last = 0
-        if _is_error(length) or (isinstance(length, int) and length <= MOST_KEPT):
+        if is_error(length) or (isinstance(length, int) and length <= MOST_KEPT):
             entries = await self._call(flush, ("HGET", names.roster, names.name))
             last = self._last_boot_of(entries[0]) if entries is not None else 0
         else:
@@ -175,27 +143,27 @@ class Presence:
 
     def _learn_right(self, reply: object) -> bool:
         """Tell whether to ask anew: the rights of an older version lack GETRANGE."""
-        is_refused = self._may_range and _is_error(reply) and str(reply).startswith("NOPERM")
+        is_refused = self._may_range and is_error(reply) and str(reply).startswith("NOPERM")
         self._may_range = self._may_range and not is_refused
         return is_refused
 
     def _holder_of(self, owner: object) -> Holder | None:
         """Return who holds the name; None for nobody, also if what stands there can't be read."""
-        if _is_nothing(owner):
+        if is_nothing(owner):
             return None
         try:
             return Holder.read(owner)
         except Unreadable as error:
-            self._unreadable(self._names.owner, str(owner) if _is_error(owner) else str(error))
+            self._unreadable(self._names.owner, str(owner) if is_error(owner) else str(error))
             return None
 
     def _last_boot_of(self, entry: object) -> int:
         if entry is None:
             return 0
         try:
-            return _boot_of(entry)
+            return boot_of(entry)
         except Unreadable as error:
-            reason = str(entry) if _is_error(entry) else str(error)
+            reason = str(entry) if is_error(entry) else str(error)
             self._unreadable(self._names.roster, reason)
             return 0
 
@@ -275,7 +243,7 @@ class Presence:
                 self._found(reply)
 
     def _registered(self, _: Line, reply: object) -> None:
-        if _is_of_another_type(reply):
+        if is_of_another_type(reply):
             self._unreadable(self._names.roster, str(reply))
             self._outbox.put(("RENAME", self._names.roster, self._names.roster_put_aside))
             self._register()
@@ -291,7 +259,7 @@ class Presence:
             self._claim("XX")
             self._register()
             self._confirmed()
-        elif not _is_nothing(owner) and (not _is_error(owner) or _is_of_another_type(owner)):
+        elif not is_nothing(owner) and (not is_error(owner) or is_of_another_type(owner)):
             self._claim()  # it names nobody: that is nobody's claim
 
     def _claim(self, *condition: str) -> None:
@@ -313,24 +281,3 @@ class Presence:
 
     def _mine(self) -> str:
         return to_json(Holder(self._identity().boot, _HOST, os.getpid())._asdict())
-
-
-def _is_error(reply: object) -> bool:
-    return isinstance(reply, hiredis.ReplyError)
-
-
-def _is_of_another_type(reply: object) -> bool:
-    return _is_error(reply) and str(reply).startswith("WRONGTYPE")
-
-
-def _is_nothing(value: object) -> bool:
-    return value is None or value == b""  # as GETRANGE says it
-
-
-def _boot_of(entry: object) -> int:
-    """Return the boot of an entry in the roster.
-
-    Raises:
-        Unreadable: it has none, or one that leaves no room for later ones.
-    """
-    return whole(fields(entry).get("boot"), MOST_BOOT)

@@ -13,27 +13,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import fcntl
 import os
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-from statusd import threads
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.private import open_own, opened_directory
 from statusd.unit import state_format
+from statusd.unit.name_lock import NameLock
 from statusd.unit.place import NOWHERE, Place
 from statusd.unit.state_format import NOTHING, Kept
+from statusd.unit.state_writer import Done, Job, Writer
 from statusd.wire.names import NAMESPACE, Names
 
-PAUSE_S = 0.05
-"""The shortest time between two writes, in seconds."""
-AGAIN_S = 1.0
-"""A write that has failed is tried again after this time."""
 LATE_S = 0.4
 """What takes longer to be on the disk is a trouble."""
 CLOSE_S = 1.0
@@ -60,7 +54,7 @@ class StateFile:
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with opened_directory(directory, is_shared=True):
-                self._lock = _Lock(directory / f"{name}.lock")
+                self._lock = NameLock(directory / f"{name}.lock")
         except OSError as error:
             hint = "set state_directory, or STATUSD_STATE_DIRECTORY"
             where = error.filename or directory
@@ -80,7 +74,7 @@ class StateFile:
         self._failed = ""
         loop = asyncio.get_running_loop()
         try:
-            self._writer = _Writer(self._write, lambda done: _tell(loop, self._done, done), name)
+            self._writer = Writer(self._write, lambda done: _tell(loop, self._done, done), name)
         except OSError as error:
             self._lock.give_up()
             raise Unavailable(f"state file {self.path}: {error.strerror}") from None
@@ -114,7 +108,7 @@ class StateFile:
         """
         self._saved += 1
         kept = state_format.bounded(kept, self._names)
-        self._writer.put(_Job(self._saved, kept, boot, _ids(kept)), now=now)
+        self._writer.put(Job(self._saved, kept, boot, _ids(kept)), now=now)
         return self._saved
 
     @property
@@ -129,7 +123,7 @@ class StateFile:
         """Tell whether a successor would find that command open, as far as we can know."""
         return key in self._on_disk or self._writer.may_write(key)
 
-    def _write(self, job: _Job) -> None:
+    def _write(self, job: Job) -> None:
         """Bring it to the disk; in the writer's thread.
 
         Raises:
@@ -148,7 +142,7 @@ class StateFile:
         beside.rename(self.path)
         _sync(self.path.parent)  # or a loss of power may bring the old file back
 
-    def _done(self, done: _Done) -> None:
+    def _done(self, done: Done) -> None:
         """Take in, on the loop, what has become of a write."""
         job, self._failed = done.job, done.trouble and f"{self.path}: {done.trouble}"
         self._tried = job.number
@@ -178,163 +172,7 @@ class StateFile:
         self._lock.give_up()
 
 
-class _Job(NamedTuple):
-    """What is to be written, the number of its `save`, and the commands that are open in it."""
-
-    number: int
-    kept: Kept
-    boot: int
-    open: frozenset[str]
-
-
-class _Done(NamedTuple):
-    """What has become of it: no ``trouble``, or the reason."""
-
-    job: _Job
-    trouble: str
-
-
-class _Writer:
-    """The thread that writes, from the start on: one that is to be had later may not be.
-
-    Args:
-        write: brings one to the disk, or raises OSError.
-        tell: gets what has become of each; both are called in the thread.
-
-    Raises:
-        OSError: there is no thread to be had.
-    """
-
-    def __init__(
-        self, write: Callable[[_Job], None], tell: Callable[[_Done], None], name: str
-    ) -> None:
-        self._work, self._tell = write, tell
-        self._changed = threading.Condition()
-        self._next: _Job | None = None
-        self._unreported: list[_Job] = []
-        """What is being written, or was, and the loop hasn't taken that in."""
-        self._since = self._not_before = 0.0
-        self._is_urgent = self._is_closed = False
-        threads.start(self._write_on, f"state of {name}")
-
-    def put(self, job: _Job, *, now: bool) -> None:
-        """Have it written, in the place of an older one that waits still."""
-        with self._changed:
-            self._next = job
-            self._since = self._since or time.monotonic()
-            self._is_urgent |= now
-            self._changed.notify()
-
-    def hurry(self) -> None:
-        """Let what waits be written without a pause."""
-        with self._changed:
-            self._is_urgent = True
-            self._changed.notify()
-
-    def close(self) -> None:
-        """End the thread; one that hangs in a write is left to it, and touches nothing after."""
-        with self._changed:
-            self._is_closed = True
-            self._changed.notify()
-
-    def may_write(self, command_id: str) -> bool:
-        """Tell whether a file that comes, or has just come, to the disk has that command open."""
-        with self._changed:
-            jobs = (*self._unreported, *filter(None, (self._next,)))
-        return any(command_id in job.open for job in jobs)
-
-    def reported(self, job: _Job) -> None:
-        """The loop knows what has become of it."""
-        with self._changed:
-            self._unreported.remove(job)
-
-    def waits_s(self) -> float:
-        """Return for how long something has waited to be on the disk, in seconds; 0: it is."""
-        since = self._since
-        return time.monotonic() - since if since else 0.0
-
-    # ---- the thread --------------------------------------------------------------------------
-
-    def _write_on(self) -> None:
-        while (job := self._wait()) is not None:
-            try:
-                self._work(job)
-                trouble = ""
-            except OSError as error:
-                trouble = error.strerror or type(error).__name__
-            except Unavailable as error:  # somebody else's file is in the way
-                trouble = str(error)
-            self._put_down(job, again=bool(trouble))
-            self._tell(_Done(job, trouble))
-
-    def _wait(self) -> _Job | None:
-        """Wait for the next one that may be written by now; None at the end."""
-        with self._changed:
-            while not self._is_closed:
-                wait_s = 0.0 if self._is_urgent else self._not_before - time.monotonic()
-                if self._next is not None and wait_s <= 0:
-                    self._is_urgent = False
-                    job, self._next = self._next, None
-                    self._unreported.append(job)
-                    return job
-                self._changed.wait(None if self._next is None else wait_s)
-            return None
-
-    def _put_down(self, job: _Job, *, again: bool) -> None:
-        with self._changed:
-            now = time.monotonic()
-            self._not_before = now + (AGAIN_S if again else PAUSE_S)
-            if again and self._next is None:
-                self._next = job
-            self._since = now if self._next is not None else 0.0
-
-
-class _Lock:
-    """The lock of one name on this machine: a file with our pid in it.
-
-    Raises:
-        OSError: it can't be opened.
-        Unavailable: another daemon has it, or the file is none of ours.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._fd = self._take()
-
-    def _take(self) -> int:
-        fd = open_own(self._path, os.O_RDWR | os.O_CREAT)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            pid = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
-            os.close(fd)
-            text = f"a unit named {self._path.stem!r} runs here already"
-            who = f"(pid {pid if pid.isdigit() else 'unknown'})"
-            cure = "end it first, or give this one another name"
-            raise Unavailable(f"{text} {who}: {cure}") from None
-        with contextlib.suppress(
-            OSError
-        ):  # a full disk: the pid is a hint, the lock is what counts
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, str(os.getpid()).encode(), 0)
-        return fd
-
-    def hold(self) -> None:
-        """Take it anew if somebody has removed the file: whoever comes would find it free.
-
-        Raises:
-            OSError, Unavailable: it can't be had.
-        """
-        if os.fstat(self._fd).st_nlink == 0:
-            old, self._fd = self._fd, self._take()
-            os.close(old)
-
-    def give_up(self) -> None:
-        """Let others have the name."""
-        os.close(self._fd)
-
-
-def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[_Done], None], what: _Done) -> None:
+def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[Done], None], what: Done) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is over: nobody waits any more
         loop.call_soon_threadsafe(done, what)
 

@@ -23,12 +23,13 @@ from statusd.supervision.supervisor import Supervisor
 from statusd.unit.cursor import Cursor, Delivery
 from statusd.unit.document import DocumentWriter
 from statusd.unit.history import History
+from statusd.unit.holder import Holder
 from statusd.unit.intake import Intake
 from statusd.unit.local_socket import Client, LocalSocket
 from statusd.unit.outages import Outages
 from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
-from statusd.unit.presence import Holder, Presence
+from statusd.unit.presence import Presence
 from statusd.unit.publisher import Publisher
 from statusd.unit.reporter import InOrder, Reporter
 from statusd.unit.store import Store
