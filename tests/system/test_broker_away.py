@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.conftest import BROKERS, Run
+from tests.system.commands import statusd
 from tests.tools import Broker, Journal, Proxy, check, free_port, wait_until
 
 
@@ -57,21 +61,42 @@ def test_a_broker_that_is_killed_and_comes_back_is_heard_again(broker: Broker, r
 
 def test_what_was_said_during_an_outage_arrives_in_order(broker: Broker, run: Run) -> None:
     """The worker's own transitions while the broker is away are in the history afterwards."""
-    unit = run("tests.workers:pausing_itself", broker.url)
-    unit.wait_logged("link.up", link="hears")
-    unit.wait_state("READY")
-    with Journal(broker.client()) as journal:
-        broker.client().publish("mychannel", "start")
-        unit.wait_state("PAUSED")
-        wait_until(lambda: "PAUSED" in [e["new"] for e in journal.events()], 15, "the pause")
+    unit = run("tests.workers:pausing_itself", broker.url, goal="RUNNING")
+    for link in ("hears", "sends"):
+        unit.wait_logged("link.up", link=link)
+    unit.wait_state("PAUSED")
+    broker.kill()
+    unit.wait_logged("link.lost", link="sends")
+
+    for seq in (5, 7):
+        statusd("send", "resume", "--socket", env={"XDG_RUNTIME_DIR": str(unit.directory)})
+        unit.wait_logged("state.changed", new="PAUSED", source="worker", seq=seq)
+    broker.start()
+
+    told = [(4, "RUNNING"), (5, "PAUSED"), (6, "RUNNING"), (7, "PAUSED"), (8, "PAUSED")]
+    wait_until(lambda: told[-1] in history(broker), 15, "the event that tells of the outage")
+    assert [event for event in history(broker) if event[0] > 3] == told
+
+
+def history(broker: Broker) -> list[tuple[int, str]]:
+    """Return number and new state of the unit's events in the history, in its order."""
+    entries: Any = broker.client().xrange("statusd:history:{unit}")
+    events = [json.loads(fields[b"event"]) for _, fields in entries]
+    return [(event["seq"], event["new"]) for event in events]
+
+
+def test_a_unit_ends_without_its_broker(broker: Broker, run: Run) -> None:
+    """As it would have with it: END, and exit code 0."""
+    unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
+    unit.wait_logged("link.up", link="sends")
+    unit.wait_state("RUNNING")
     broker.kill()
     unit.wait_logged("link.lost", link="sends")
 
     unit.signal(15)
-    unit.wait_state("END")
-    code = unit.wait_exit(15)
 
-    assert code == 0  # without its broker, a unit ends all the same
+    unit.wait_state("END")
+    assert unit.wait_exit(15) == 0
 
 
 @pytest.mark.fault("G07")

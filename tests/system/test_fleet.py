@@ -153,13 +153,22 @@ def test_what_is_no_command_is_not_sent(broker: Broker, fleet: Fleet) -> None:
 def test_a_lost_connection_is_made_anew(broker: Broker, fleet: Fleet, units: Units) -> None:
     """The next call works; a command is never sent twice."""
     units("a", goal="RUNNING")
-    assert names(fleet.send("pause")) == {"done": ["a"]}
+    with broker.client().pubsub() as heard:  # type: ignore[no-untyped-call]  # redis-py has no types
+        heard.subscribe("statusd:control")
+        wait_until(heard.get_message, 15, "the subscription")
+        assert names(fleet.send("pause")) == {"done": ["a"]}
 
-    for client in broker.client().client_list():
-        if client["name"] == "statusd-fleet":
-            broker.client().client_kill_filter(_id=client["id"])
+        for client in broker.client().client_list():
+            if client["name"] == "statusd-fleet":
+                broker.client().client_kill_filter(_id=client["id"])
 
-    assert names(fleet.send("resume")) == {"done": ["a"]}
+        assert names(fleet.send("resume")) == {"done": ["a"]}
+        broker.client().publish("statusd:control", '{"command": "ping"}')
+        sent: list[str] = []
+        while "ping" not in sent:
+            message = wait_until(heard.get_message, 15, "the next command")
+            sent.append(json.loads(message["data"])["command"])
+    assert sent == ["pause", "resume", "ping"]
 
 
 def test_the_asynchronous_fleet(broker: Broker, units: Units) -> None:

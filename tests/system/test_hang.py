@@ -73,5 +73,8 @@ def test_a_step_that_was_said_to_take_long_may_take_long(broker: Broker, run: Ru
     wait_until(passed(1.5), 15, "three times the limit to pass")
     (unit.directory / "release").touch()
 
-    wait_until((unit.directory / "steps").exists, 15, "the next steps")
+    steps = unit.directory / "steps"
+    wait_until(lambda: int(steps.read_text() or 0) > 2, 15, "the next steps")
     assert unit.logged("state.changed", trigger="crash") is None
+    os.kill(unit.worker_pid(), signal.SIGSTOP)
+    assert unit.wait_logged("state.changed", trigger="crash")["reason"].startswith("hung")
