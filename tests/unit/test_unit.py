@@ -295,6 +295,18 @@ def test_what_can_not_be_said_is_kept_for_the_next_start() -> None:
     assert "statusd:status:{unit}" not in kept
 
 
+def test_what_comes_last_is_kept_before_the_unit_leaves() -> None:
+    """Not a few milliseconds later: there is no later."""
+    world = World(WORKING)
+    world.play("end [exits 0] [gone]")
+    assert world.disk.saves[-1][0].memory.goal == "RUNNING"
+
+    play_out(world)
+
+    assert (world.disk.content.memory.goal, world.disk.saves[-1][1]) == ("END", True)
+    assert world.disk.content.memory.last_event == "7-4"
+
+
 def test_a_lost_name_ends_the_unit_which_says_no_more() -> None:
     """The document and the roster are the other's now."""
     world = World(WORKING)

@@ -38,12 +38,13 @@ async def start(unit: Unit) -> None:
 
 
 def stop_hearing(unit: Unit) -> None:
-    """Nothing comes any more: give the answers that were held back."""
+    """Nothing comes any more: give the answers that were held back, and keep what there is."""
     unit.timers.close()
     for verdict in unit.intake.last_answers():
         unit.answer(verdict)
     unit.socket.close()
     unit.store.is_leaving = True
+    unit.store.save()
 
 
 async def say_last_words(unit: Unit) -> None:

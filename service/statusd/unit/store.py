@@ -277,7 +277,7 @@ class Store:
 
     def leave(self, unsent: tuple[Line, ...]) -> None:
         """Keep what could not be said; what the broker has, the next start must not send."""
-        if unsent != self._unsent:
+        if self.is_dirty or unsent != self._unsent:
             self._unsent = unsent
             self._save()
 
