@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from statusd import logs
-
 EVERY_S = 10.0
 """The first wait before the same trouble is logged again, in seconds; then it doubles."""
 MOST_S = 600.0
@@ -33,9 +31,9 @@ class Complaints:
         log: where they are told.
     """
 
-    def __init__(self, clock: Callable[[], float], log: Any = None) -> None:
+    def __init__(self, clock: Callable[[], float], log: Any) -> None:
         self._clock = clock
-        self._log = logs.get() if log is None else log
+        self._log = log
         self._known: dict[str, _Trouble] = {}
 
     def tell(self, what: str, event: str, every_s: float = EVERY_S, **fields: Any) -> None:

@@ -53,8 +53,6 @@ class Output:
                 self.dropped += count
             del held[:count]
 
-    debug = info = warning = error = critical = exception = msg
-
 
 def _writer(fd: int) -> Callable[[bytes], int]:
     """Return what writes to ``fd`` without waiting.

@@ -1,7 +1,9 @@
 """How log lines look, and which are shown; where they go is `log_output`'s matter.
 
 A terminal gets colour and a short time, the journal ``<N>``-prefixed logfmt (sd-daemon(3)), any
-other reader JSON lines. Texts from outside are escaped and cut.
+other reader JSON lines. Texts from outside are escaped and cut. Each module gets its logger here
+(`get`); structlog renders what a human or the journal reads, and is imported for them alone: it
+takes 60 ms, a third of a start, and rich with it.
 """
 
 from __future__ import annotations
@@ -11,22 +13,12 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Mapping, MutableMapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from statusd.core.text import SHOWN, shown
 from statusd.log_output import Output
-
-# structlog takes rich for its tracebacks wherever it is installed. We have tracebacks of our own,
-# and it costs a start 40 ms, a fifth, and 3 MiB.
-_rich = sys.modules.get("rich")
-sys.modules["rich"] = None  # type: ignore[assignment]  # what importlib takes for "not there"
-import structlog  # noqa: E402
-
-if _rich is None:
-    del sys.modules["rich"]
-else:
-    sys.modules["rich"] = _rich
 
 LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
@@ -41,9 +33,13 @@ if TYPE_CHECKING:
 
 Fields = MutableMapping[str, Any]
 
+Render = Callable[[str, Fields], str]
+"""Makes a line of a level and what is to be said."""
+
 _level = LEVELS["info"]
 _output: Output | None = None
 _is_json = False
+_render: Render = lambda level, fields: ""  # noqa: E731  # until `configure`
 
 
 def set_level(level: str) -> None:
@@ -57,9 +53,60 @@ def shows(level: str) -> bool:
     return LEVELS[level] >= _level
 
 
-def get(**fields: Any) -> Any:
+class Logger:
+    """Tells the log what has happened: a dotted name in the past tense, and fields.
+
+    Args:
+        fields: what each of its lines says too.
+    """
+
+    def __init__(self, **fields: Any) -> None:
+        self._fields = fields
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Tell what is of interest to who looks for a fault."""
+        self._tell("debug", event, fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Tell what is as it should be."""
+        self._tell("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Tell what somebody might want to look at."""
+        self._tell("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Tell what has failed."""
+        self._tell("error", event, fields)
+
+    def critical(self, event: str, **fields: Any) -> None:
+        """Tell what ends us."""
+        self._tell("critical", event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """Tell what has failed, with the error that is being handled."""
+        self._tell("error", event, {**fields, "exc_info": True})
+
+    def _tell(self, level: str, event: str, fields: Fields) -> None:
+        if LEVELS.get(level, 50) < _level:
+            return
+        said: Fields = {**self._fields, **fields, "event": event, "level": level}
+        _format_error(said)
+        _escape(said)
+        _written_to().msg(_render(level, said))
+
+
+def _written_to() -> Output:
+    """Return where lines go; whoever has chosen nothing has chosen what fits."""
+    if _output is None:
+        configure()
+    assert _output is not None
+    return _output
+
+
+def get(**fields: Any) -> Logger:
     """Return a logger, each line of which says ``fields`` too."""
-    return structlog.get_logger(**fields)
+    return Logger(**fields)
 
 
 def warn(event: str, **fields: Any) -> None:
@@ -79,7 +126,7 @@ def changed(change: Change, more: Mapping[str, Any], seq: int, at: str) -> None:
         fields = _shown(change) | said | {"run": change.run, "seq": seq}
         get().info("state.changed", **fields)
     elif shows("info"):
-        shown = _escape(None, "", said).items()
+        shown = _escape(said).items()
         text = "".join([f'"{key}": {json.dumps(value)}, ' for key, value in shown])
         _output.hold(_template(change) % (text, seq, at))
 
@@ -91,8 +138,8 @@ def _shown(change: Change) -> dict[str, Any]:
 
 @lru_cache(maxsize=2048)
 def _template(change: Change) -> str:
-    """Return the line of JSON for what more is said, number and time, as structlog writes it."""
-    told = json.dumps(_escape(None, "", _shown(change))).replace("%", "%%")
+    """Return the line of JSON for what more is said, number and time, as `_as_json` writes it."""
+    told = json.dumps(_escape(_shown(change))).replace("%", "%%")
     event = '"event": "state.changed", "level": "info", "at": "%s"'
     return f'{told[:-1]}, %s"run": {change.run}, "seq": %d, {event}}}'
 
@@ -103,12 +150,6 @@ def flush() -> None:
         _output.flush()
 
 
-def _drop_unimportant(_: Any, method: str, fields: Fields) -> Fields:
-    if LEVELS.get(method, 50) < _level:
-        raise structlog.DropEvent
-    return fields
-
-
 def configure(form: str = "auto", level: str = "info") -> None:
     """Set up logging for this process.
 
@@ -116,17 +157,11 @@ def configure(form: str = "auto", level: str = "info") -> None:
         form: ``console``, ``logfmt``, ``json``, or ``auto``: what fits the reader.
         level: the least important one that is shown.
     """
-    global _output, _is_json
+    global _output, _is_json, _render
     form = _fitting() if form == "auto" else form
-    output = _output = Output()
-    _is_json = form == "json"
+    _output, _is_json = Output(), form == "json"
+    _render = _as_json if _is_json else _renderer(form)
     set_level(level)
-    structlog.configure(
-        processors=[_drop_unimportant, *_PROCESSORS, *_renderers(form)],
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS["debug"]),
-        logger_factory=lambda *_: output,
-        cache_logger_on_first_use=True,
-    )
 
 
 def _fitting() -> str:
@@ -144,7 +179,7 @@ def _is_journal() -> bool:
     return os.environ.get("JOURNAL_STREAM") == f"{there.st_dev}:{there.st_ino}"
 
 
-def _escape(_: Any, __: str, fields: Fields) -> Fields:
+def _escape(fields: Fields) -> Fields:
     """Make every text one line of printable ASCII: the log is no place for foreign escapes."""
     for key, value in fields.items():
         if not isinstance(value, _NUMBERS):
@@ -166,14 +201,13 @@ def _harmless(value: Any) -> Any:
     return shown(value, SHOWN, ascii_only=True)
 
 
-def _format_error(_: Any, __: str, fields: Fields) -> Fields:
-    """Take ``exc_info`` as structlog does, and put the lines of its traceback in its place."""
+def _format_error(fields: Fields) -> None:
+    """Take ``exc_info`` as `logging` does, and put the lines of its traceback in its place."""
     info = fields.pop("exc_info", None)
     if info:
         given = info[1] if isinstance(info, tuple) else info
         error = given if isinstance(given, BaseException) else sys.exc_info()[1]
         fields["exception"] = "\n".join(trace(error)) if error is not None else ""
-    return fields
 
 
 def trace(error: BaseException) -> list[str]:
@@ -190,35 +224,28 @@ def trace(error: BaseException) -> list[str]:
     return [shown(row, MOST_ROW, ascii_only=True) for row in rows]
 
 
-def _prefix(render: Callable[[Any, str, Fields], str]) -> Callable[[Any, str, Fields], str]:
-    def renderer(logger: Any, method: str, fields: Fields) -> str:
-        priority = _PRIORITIES.get(str(fields.pop("level", method)), 6)
-        return f"<{priority}>{render(logger, method, fields)}"
-
-    return renderer
+def _as_json(_: str, fields: Fields) -> str:
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return json.dumps({**fields, "at": at})
 
 
-_PROCESSORS: list[Any] = [
-    structlog.processors.add_log_level,
-    _format_error,
-    _escape,
-]
+def _renderer(form: str) -> Render:
+    """Return what makes a line for a human, or for the journal."""
+    import structlog
 
-
-def _renderers(form: str) -> list[Any]:
-    if form == "json":
-        stamp = structlog.processors.TimeStamper(fmt="iso", utc=True, key="at")
-        return [stamp, structlog.processors.JSONRenderer()]
     if form == "logfmt":
         logfmt = structlog.processors.LogfmtRenderer(key_order=["event"], drop_missing=True)
-        return [_one_line_exception, _prefix(logfmt)]
+        return lambda level, fields: _for_journal(level, fields, logfmt)
     wanted = os.isatty(2) or bool(os.environ.get("FORCE_COLOR"))
     colors = wanted and not os.environ.get("NO_COLOR")
     stamp = structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False)
-    return [stamp, structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=18)]
+    console = structlog.dev.ConsoleRenderer(colors=colors, sort_keys=False, pad_event_to=18)
+    return lambda level, fields: str(console(None, level, stamp(None, level, fields)))
 
 
-def _one_line_exception(_: Any, __: str, fields: Fields) -> Fields:
+def _for_journal(level: str, fields: Fields, logfmt: Callable[..., Any]) -> str:
+    """Return one line with its priority, which says the level."""
+    del fields["level"]
     if "exception" in fields:
         fields["exception"] = str(fields["exception"]).replace("\n", " | ")
-    return fields
+    return f"<{_PRIORITIES.get(level, 6)}>{logfmt(None, level, fields)}"

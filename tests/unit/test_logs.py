@@ -14,10 +14,10 @@ from statusd.log_output import Output
 from tests.tools.hostile import arrived
 
 PROGRAM = """
-import sys, structlog
+import sys
 from statusd import logs
 logs.configure(sys.argv[1], "info")
-log = structlog.get_logger()
+log = logs.get()
 log.debug("never.shown")
 log.info("state.changed", old="READY", new="RUNNING")
 foreign = "\\x1b[2J\\nforged line\\u202e\\x9b" + "x" * 1000
@@ -80,12 +80,12 @@ def test_a_terminal_gets_a_short_time() -> None:
 
 
 FOREIGN = """
-import sys, structlog
+import sys
 from pathlib import Path
 from statusd import logs
 from tests.tools.hostile import HOSTILE
 logs.configure(sys.argv[1], "info")
-log = structlog.get_logger()
+log = logs.get()
 class Thing:
     def __str__(self):
         return HOSTILE
@@ -137,7 +137,7 @@ def test_a_log_that_cannot_be_written_is_counted(broken: str) -> None:
 
 
 TRANSITIONS = """
-import sys, structlog
+import sys
 from statusd import logs
 from statusd.core.events import Change
 logs.configure(sys.argv[1], "info")
@@ -147,7 +147,7 @@ for n in range(60):
     logs.changed(change, {}, n, "2026-11-23T12:00:00.123Z")
 logs.changed(change, more, 60, "2026-11-23T12:00:00.123Z")
 print("nothing yet", flush=True)
-log = structlog.get_logger()
+log = logs.get()
 fields = {"old": "READY", "new": "RUNNING", "trigger": "start", "source": "redis:50% \\x1b"}
 log.info("state.changed", **fields, by="ops", id="01JD", run=3, seq=60)
 logs.changed(change, {}, 61, "2026-11-23T12:00:00.123Z")
@@ -162,10 +162,10 @@ def test_a_transition_is_logged_as_any_other_line(form: str) -> None:
         [sys.executable, "-c", TRANSITIONS, form], capture_output=True, text=True, check=True
     )
     told = done.stderr.splitlines()
-    by_structlog, by_us = (re.sub(r'"at": "[^"]*"|^[0-9:]* ', "", told[n]) for n in (61, 60))
+    by_logger, by_us = (re.sub(r'"at": "[^"]*"|^[0-9:]* ', "", told[n]) for n in (61, 60))
 
     assert len(told) == 63
-    assert by_us == by_structlog
+    assert by_us == by_logger
     assert [int(found) for line in told for found in re.findall(r'seq"?[=:] ?(\d+)', line)] == [
         *range(61),
         *(60, 61),
