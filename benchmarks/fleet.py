@@ -10,7 +10,7 @@ import redis
 
 from benchmarks.rounds import Bench, Figures
 from benchmarks.table import Row
-from statusd.fleet.fleet import Fleet
+from statusd import Fleet
 
 DOCUMENTS = 1000
 UNITS = 40

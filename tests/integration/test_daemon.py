@@ -156,6 +156,24 @@ def test_the_end_of_one_is_not_the_end_of_the_other(broker: Broker, tmp_path: Pa
     assert play(story, tmp_path, ["one"], ["two"], broker) == 0
 
 
+def test_a_log_line_says_whose_it_is(
+    broker: Broker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Where there is more than one; a daemon of one unit has nothing to add."""
+
+    async def story(two: Two) -> None:
+        two.client.publish("one", "nonsense")
+        await two.until(lambda: two.states() == ["READY", "READY"], "both up")
+
+    play(story, tmp_path, ["one"], ["two"], broker)
+
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    started = [line["unit"] for line in lines if line["event"] == "worker.started"]
+    assert sorted(started) == ["one", "two"]
+    answered = [line["unit"] for line in lines if line["event"] == "command.answered"]
+    assert answered == ["one"]
+
+
 def test_a_bug_in_one_is_no_end_of_the_other(broker: Broker, tmp_path: Path) -> None:
     """It is found where the loop calls its parts as well; the exit code tells of it in the end."""
 

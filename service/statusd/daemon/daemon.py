@@ -91,6 +91,7 @@ class Daemon:
         self._wall = wall
         self._names = plan.names
         self._manager = plan.service_manager
+        self._are_many = len(plan.units) > 1
         self._codes: dict[str, int] = {}
         """Of the units that have ended."""
         self._untidy: dict[Unit, None] = {}
@@ -138,7 +139,7 @@ class Daemon:
             ended=partial(self._ended, name),
             health=lambda: self._steward.health(self.units[name]),
             stream_trouble=lambda: self._reader.trouble,
-            log=log,
+            log=logs.get(unit=name) if self._are_many else log,
         )
         unit = Unit(parts, ports, self._guard)
         self.session.canary.measured = unit.reporter.counts.canary.add
