@@ -50,20 +50,6 @@ def test_a_stopped_worker_hangs(broker: Broker, run: Run) -> None:
     unit.wait_logged("state.changed", trigger="retry")
 
 
-@pytest.mark.parametrize("worker", ["obedient", "blocked", "deaf"])
-def test_who_waits_or_never_beats_does_not_hang(worker: str, broker: Broker, run: Run) -> None:
-    """PAUSED and acknowledged; READY; or a loop that never says that it beats."""
-    goal = "PAUSED" if worker == "obedient" else "RUNNING" if worker == "blocked" else "READY"
-    unit = run(
-        f"tests.workers:{worker}", broker.url, goal=goal, worker=HANGS | {"hang_timeout_s": 0.1}
-    )
-    unit.wait_state(goal)
-
-    wait_until(passed(1.0), 15, "ten times the limit to pass")
-
-    assert unit.logged("state.changed", trigger="crash") is None
-
-
 def test_a_step_that_was_said_to_take_long_may_take_long(broker: Broker, run: Run) -> None:
     """`expect` holds for one step; after it the usual limit counts again."""
     unit = run("tests.workers:slow_and_patient", broker.url, goal="RUNNING", worker=HANGS)

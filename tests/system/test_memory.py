@@ -28,20 +28,6 @@ def test_a_paused_job_comes_back_paused(how: signal.Signals, broker: Broker, run
     assert moves == ["READY", "PAUSED"]
 
 
-def test_end_does_not_stick(broker: Broker, run: Run) -> None:
-    """Starting the daemon is itself a request: a stored goal END is dropped, with a log line."""
-    unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
-    unit.wait_logged("link.up", link="hears")
-    unit.wait_state("RUNNING")
-    broker.client().publish("mychannel", "END")
-    assert unit.wait_exit(15) == 0
-
-    again = run("tests.workers:obedient", broker.url, goal="RUNNING")
-
-    again.wait_state("RUNNING")
-    again.wait_logged("goal.dropped", goal="END")
-
-
 def test_fresh_forgets_the_goal(broker: Broker, run: Run) -> None:
     """`--fresh` begins with the settings' own goal."""
     unit = run("tests.workers:obedient", broker.url)
@@ -102,23 +88,6 @@ def test_a_command_that_was_answered_is_not_open_any_more(
     broker.client().publish("mychannel", '{"command": "status", "id": "s"}')
     wait_until(lambda: len(journal.finals()) > 1, 15, "the successor's verdict")
     assert [(v["id"], v["verdict"]) for v in journal.finals()] == [("p", "done"), ("s", "done")]
-
-
-def test_the_first_event_of_a_boot_names_its_predecessor(
-    broker: Broker, journal: Journal, run: Run
-) -> None:
-    """History goes on across a restart, with a higher boot."""
-    for _ in range(2):
-        unit = run("tests.workers:finishing", broker.url, goal="RUNNING")
-        assert unit.wait_exit(10) == 0
-    wait_until(lambda: len(journal.events()) == 8, 15, "eight events")
-
-    first, last, again = journal.events()[0], journal.events()[3], journal.events()[4]
-
-    assert "previous" not in first
-    assert again["previous"] == last["event"]
-    assert again["boot"] > last["boot"]
-    assert broker.client().xlen("statusd:history:{unit}") == 8
 
 
 @pytest.mark.fault("C05")

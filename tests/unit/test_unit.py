@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import pytest
+
 from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.unit import Memory
@@ -244,6 +246,64 @@ def test_open_commands_of_the_last_daemon_are_answered() -> None:
 
     assert world.said() == ["pause failed"]
     assert world.workers[-1].run == 4
+
+
+def test_an_end_of_the_last_time_is_over() -> None:
+    """Starting the daemon is itself a request: a stored goal END is dropped, with a log line."""
+    world = World("boot [ready]", left=Kept(Memory(goal="END", run=3)))
+
+    assert (world.state, world.unit.status.goal.name) == ("READY", "READY")
+    assert ("goal.dropped", {"goal": "END", "new": "READY"}) in world.logged
+
+
+def test_the_first_event_of_a_boot_names_its_predecessor() -> None:
+    """History goes on across a restart, with a higher boot; the first of all has none."""
+    first = World("boot [ready]")
+    again = World("boot [ready] start", left=Kept(Memory(last_event="6-9")))
+
+    assert "previous" not in first.events()[0]
+    assert [event.get("previous") for event in again.events()] == ["6-9", None]
+
+
+# ---- a worker that hangs -------------------------------------------------------------------------
+
+
+def looked_after(world: World, *beats: int) -> list[str]:
+    """Let the worker beat so often at each look, a second apart; return the triggers since."""
+    before = len(world.events())
+    for count in beats:
+        world.workers[-1].beats += count
+        world.play("+1")
+        world.unit.look()
+    return [event["trigger"] for event in world.events()[before:]]
+
+
+def test_a_worker_that_beats_no_more_hangs() -> None:
+    """Within the time and the next look; it is asked for its stack and told to go."""
+    world = World(WORKING, hang_timeout_s=2.0)
+
+    assert looked_after(world, 3, 3, 3, 3) == []
+    assert looked_after(world, 0, 0, 0) == ["crash"]
+    assert world.workers[-1].signals[0] == "SIGQUIT"
+
+
+@pytest.mark.parametrize(
+    "history", ["boot [ready] +1", "boot [ready] start [sees] pause [sees] +1"]
+)
+def test_who_waits_because_he_was_told_to_does_not_hang(history: str) -> None:
+    """In READY, or PAUSED and acknowledged, however long it takes."""
+    world = World(history, hang_timeout_s=0.1)
+    if "pause" not in history:
+        world.play("[sees]")
+
+    assert looked_after(world, 1, *20 * [0]) == []
+
+
+def test_who_never_beats_does_not_hang() -> None:
+    """A loop that says nothing of its turns can't be judged by them."""
+    world = World(WORKING, hang_timeout_s=0.1)
+
+    assert looked_after(world, *20 * [0]) == []
 
 
 # ---- outages -------------------------------------------------------------------------------------

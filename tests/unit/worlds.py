@@ -27,9 +27,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Command
+from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.telling import Telling
 from statusd.core.unit import Identity
@@ -262,6 +262,7 @@ class World:
         history: what happens first.
         name: of the unit; broker, loop: shared with other units, if they are given.
         left: what the last daemon has left.
+        policy: fields of `Policy`.
     """
 
     def __init__(
@@ -272,6 +273,7 @@ class World:
         loop: Loop | None = None,
         broker: Broker | None = None,
         left: Kept = NOTHING,
+        **policy: Any,
     ) -> None:
         self.loop = loop or Loop()
         self.broker = broker or Broker(self.loop)
@@ -279,12 +281,19 @@ class World:
         self.disk.content, self.disk.place = left, left.place
         self.workers: list[Worker] = []
         self.codes: list[int] = []
+        self.logged: list[tuple[str, dict[str, Any]]] = []
         self.tidied = 0
         self._is_untidy = False
         self._at = 0
         self._entries = itertools.count(1)
         names = Names("statusd", name)
-        status = Status(Identity(name, boot=7), telling=Telling(), table=TABLE, memory=left.memory)
+        status = Status(
+            Identity(name, boot=7),
+            telling=Telling(),
+            table=TABLE,
+            policy=Policy(**policy),
+            memory=left.memory,
+        )
         parts = Parts(
             status=status,
             names=names,
@@ -306,10 +315,16 @@ class World:
             ended=self.codes.append,
             health=dict,
             stream_trouble=lambda: "",
-            log=logs.get(),
+            log=self,
         )
         self.unit = Unit(parts, ports, cast(Any, None))
         self.play(history)
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Be told a line of the log."""
+        self.logged.append((event, fields))
+
+    warning = error = debug = info
 
     def _make_worker(self, *args: Any) -> Any:
         self.workers.append(Worker(*args))
@@ -419,6 +434,11 @@ class World:
     def said(self) -> list[str]:
         """Return the verdicts so far, as ``pause done``."""
         return [f"{one['command']} {one['verdict']}" for one in self.verdicts()]
+
+    def events(self) -> list[dict[str, Any]]:
+        """Return every event that was published so far."""
+        lines = (line for line in self.broker.sent if line[:2] == ("PUBLISH", "statusd:events"))
+        return [json.loads(str(line[2])) for line in lines]
 
     def documents(self) -> list[dict[str, Any]]:
         """Return every status document that was written so far."""
