@@ -52,7 +52,7 @@ class Complaints:
             wait_s = min(2 * trouble.wait_s, MOST_S) if trouble.untold else every_s
             more = {"count": trouble.untold + 1} if trouble.untold else {}
         self._known[what] = _Trouble(now + wait_s, wait_s)
-        self._log.warning(event, **fields, **more)
+        self._log.warning(event, **{**more, **fields})
 
     def forget(self, what: str) -> bool:
         """The trouble is over: the next one of its kind is new; tell whether there was any."""

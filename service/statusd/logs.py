@@ -61,7 +61,7 @@ class Logger:
     """
 
     def __init__(self, **fields: Any) -> None:
-        self._fields = fields
+        self.fields = fields
 
     def debug(self, event: str, **fields: Any) -> None:
         """Tell what is of interest to who looks for a fault."""
@@ -90,7 +90,7 @@ class Logger:
     def _tell(self, level: str, event: str, fields: Fields) -> None:
         if LEVELS.get(level, 50) < _level:
             return
-        said: Fields = {**self._fields, **fields, "event": event, "level": level}
+        said: Fields = {**self.fields, **fields, "event": event, "level": level}
         _format_error(said)
         _escape(said)
         _written_to().msg(_render(level, said))
@@ -114,17 +114,19 @@ def warn(event: str, **fields: Any) -> None:
     get().warning(event, **fields)
 
 
-def changed(change: Change, more: Mapping[str, Any], seq: int, at: str) -> None:
+def changed(log: Logger, change: Change, more: Mapping[str, Any], seq: int, at: str) -> None:
     """Log ``state.changed``, to be written by `flush`: many lines of a burst in one write.
 
     Args:
+        log: whose line it is.
         change: what was changed, by whom; more: what else the event says.
         seq: its number; at: its time, RFC 3339.
     """
     said = {key: more[key] for key in ("by", "reason", "id") if key in more} if more else {}
+    said |= log.fields
     if _output is None or not _is_json:
         fields = _shown(change) | said | {"run": change.run, "seq": seq}
-        get().info("state.changed", **fields)
+        log.info("state.changed", **fields)
     elif shows("info"):
         shown = _escape(said).items()
         text = "".join([f'"{key}": {json.dumps(value)}, ' for key, value in shown])

@@ -22,7 +22,8 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
 from statusd.daemon import wiring
-from statusd.daemon.daemon import Daemon, Plan
+from statusd.daemon.daemon import Daemon
+from statusd.daemon.plan import Plan
 from statusd.settings.load import load
 from tests.tools import Broker
 from tests.tools.toml import to_toml
@@ -147,6 +148,10 @@ def test_the_end_of_one_is_not_the_end_of_the_other(broker: Broker, tmp_path: Pa
     async def story(two: Two) -> None:
         two.client.publish("one", "end")
         await two.until(lambda: two.states() == ["END", "READY"], "the end of one")
+        await two.until(lambda: not two.client.exists("statusd:owner:{one}"), "its name given up")
+        seen: Any = two.client.hget("statusd:roster", "one")
+        assert json.loads(seen)["left"] is True
+        assert two.client.exists("statusd:owner:{two}")
         two.client.publish("two", "start")
         await two.until(lambda: two.states()[1] == "RUNNING", "the other at work")
         assert not two.daemon.left.done()
@@ -187,6 +192,10 @@ def test_a_bug_in_one_is_no_end_of_the_other(broker: Broker, tmp_path: Path) -> 
         two.client.publish("two", "start")
         await two.until(lambda: two.states()[1] == "RUNNING", "the other at work")
         assert not two.daemon.left.done()
+        assert unit.supervisor.process is not None
+        worker = unit.supervisor.process.pid
+        await two.until(lambda: not Path(f"/proc/{worker}").exists(), "the end of its worker")
+        await two.until(lambda: not two.client.exists("statusd:owner:{one}"), "its name given up")
 
     assert play(story, tmp_path, ["one"], ["two"], broker) == 70
 

@@ -54,3 +54,14 @@ def test_a_trouble_that_was_over_is_new() -> None:
     assert day.complaints.forget("x")
     assert day.complain(101) == [(101, None)]
     assert not day.complaints.forget("y")
+
+
+@pytest.mark.fault("X28")
+def test_a_trouble_may_count_for_itself() -> None:
+    """What it says of its number stands, also when it is told again: it is no reason to end."""
+    day = Day()
+
+    for day.now in (0, 2, 11):
+        day.complaints.tell("x", "x.failed", reason="why", count=7)
+
+    assert day.told == [(0, 7), (11, 7)]

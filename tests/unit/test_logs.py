@@ -144,13 +144,13 @@ logs.configure(sys.argv[1], "info")
 change = Change("counter", 7, 3, "READY", "RUNNING", "start", "redis:50% \\x1b")
 more = {"id": "01JD", "by": "ops", "args": {"n": 1}}
 for n in range(60):
-    logs.changed(change, {}, n, "2026-11-23T12:00:00.123Z")
-logs.changed(change, more, 60, "2026-11-23T12:00:00.123Z")
+    logs.changed(logs.get(), change, {}, n, "2026-11-23T12:00:00.123Z")
+logs.changed(logs.get(), change, more, 60, "2026-11-23T12:00:00.123Z")
 print("nothing yet", flush=True)
 log = logs.get()
 fields = {"old": "READY", "new": "RUNNING", "trigger": "start", "source": "redis:50% \\x1b"}
 log.info("state.changed", **fields, by="ops", id="01JD", run=3, seq=60)
-logs.changed(change, {}, 61, "2026-11-23T12:00:00.123Z")
+logs.changed(logs.get(), change, {}, 61, "2026-11-23T12:00:00.123Z")
 logs.flush()
 """
 

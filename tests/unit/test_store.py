@@ -37,6 +37,7 @@ class Kept:
             go_on=old._continue,
             release=old._publish,
             say_place=old._tell_place,
+            disk=old._mind,
             changed=old._changed,
             loop=Attributed(loop, self.errors.append),
         )

@@ -287,6 +287,22 @@ def test_a_worker_that_beats_no_more_hangs() -> None:
     assert world.workers[-1].signals[0] == "SIGQUIT"
 
 
+@pytest.mark.parametrize("how", ["boot [ready] +1 disk [exits 1]", "boot +1 disk (ready)"])
+def test_nothing_says_that_a_dead_worker_lives(how: str) -> None:
+    """The document goes with the event of its death, not after it: what is read then is true."""
+    before, _, death = how.rpartition(" ")
+    if death == "1]":
+        before, death = before.removesuffix(" [exits"), "[exits 1]"
+    world = World(before)
+    writes = len(world.broker.writes)
+
+    world.play(death)
+
+    (write,) = world.broker.writes[writes:]
+    assert kinds(write) == ["history", "event", "document"]
+    assert world.documents()[-1]["state"] == world.state == "BACKOFF"
+
+
 @pytest.mark.parametrize(
     "history", ["boot [ready] +1", "boot [ready] start [sees] pause [sees] +1"]
 )

@@ -133,9 +133,11 @@ class Broker:
         self.canary_s: float | None = None
         self._loop = loop
 
-    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+    def open_outbox(
+        self, refused: Callable[[Line, str], None], failed: Callable[[Exception], None]
+    ) -> Outbox:
         """Return an outbox."""
-        return self.link.open(refused)
+        return self.link.open(refused, failed)
 
     def flush(self) -> None:
         """Send what waits, and reply."""
@@ -282,6 +284,7 @@ class World:
         self.workers: list[Worker] = []
         self.codes: list[int] = []
         self.logged: list[tuple[str, dict[str, Any]]] = []
+        self.fields: dict[str, Any] = {}
         self.tidied = 0
         self._is_untidy = False
         self._at = 0

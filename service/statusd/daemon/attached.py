@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from statusd.daemon.daemon import Plan
+    from statusd.daemon.plan import Plan
     from statusd.settings.models import Settings
     from statusd.supervision.parent import Line
 

@@ -1,4 +1,4 @@
-"""The unit's proof that it hears: it sings on a channel of its own, and must hear itself.
+"""The daemon's proof that it hears: it sings on a channel of its own, and must hear itself.
 
 A reply to PING would prove that somebody is there, not that our subscriptions are. Pure: the time
 comes in as ``now`` (monotonic seconds).

@@ -10,8 +10,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -21,10 +20,11 @@ from statusd.core.errors import Unavailable
 from statusd.daemon.canary import SING_S, Canary
 from statusd.daemon.endpoint import answers
 from statusd.daemon.http import HttpServer
-from statusd.daemon.reloader import Change, Reloader
+from statusd.daemon.living import Living
+from statusd.daemon.plan import Plan
+from statusd.daemon.reloader import Reloader
 from statusd.daemon.router import Router
-from statusd.daemon.service_manager import ServiceManager
-from statusd.daemon.session import MakeLink, Session
+from statusd.daemon.session import Session
 from statusd.daemon.signals import is_hangup
 from statusd.daemon.steward import Steward
 from statusd.daemon.stream_reader import StreamReader
@@ -38,13 +38,7 @@ from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
 from statusd.unit.publisher import BEAT_S
 from statusd.unit.unit import EXIT_BUG, Unit
-from statusd.wire.listen import Listen
-from statusd.wire.names import Names
 
-EXIT_OUSTED = 78
-"""The name is held by another daemon: starting again won't mend that."""
-WORST = (EXIT_BUG, EXIT_OUSTED, 75, 0)
-"""Of the codes of its units the daemon leaves with the first of these."""
 FLUSH_S = 1.0
 """Redis' share of a stop: so long the last words may take."""
 OUTPUT_S = 0.5
@@ -53,29 +47,6 @@ LATER_S = 0.005
 """So soon after it is new what nobody waits for is written."""
 
 log = logs.get()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a daemon is made of; see `wiring`.
-
-    Args:
-        units: what each of its units is made of.
-        names: of the namespace, and of the daemon's own channel (canary).
-        boot: tells its canary from an older one's.
-        make_link: makes a link to the broker.
-        reload: returns new settings, or raises StatusdError.
-        service_manager: who is told how far we are.
-        listen: where HTTP is answered; None for nowhere.
-    """
-
-    units: Sequence[Parts]
-    names: Names
-    boot: int
-    make_link: MakeLink
-    reload: Callable[[], Change]
-    service_manager: ServiceManager
-    listen: Listen | None = None
 
 
 class Daemon:
@@ -91,9 +62,6 @@ class Daemon:
         self._wall = wall
         self._names = plan.names
         self._manager = plan.service_manager
-        self._are_many = len(plan.units) > 1
-        self._codes: dict[str, int] = {}
-        """Of the units that have ended."""
         self._untidy: dict[Unit, None] = {}
         self._asked_to_end = 0
         self._beat_at = 0.0
@@ -105,7 +73,11 @@ class Daemon:
         self.session = Session(plan.make_link, channels, canary, self, wall, log)
         self._guard = Guard()
         self._sinks = {sink for parts in plan.units for sink in parts.means.sinks or ()}
-        self.units = {parts.names.name: self._make_unit(parts) for parts in plan.units}
+        units = (self._make_unit(parts, are_many=len(plan.units) > 1) for parts in plan.units)
+        self.units = {unit.name: unit for unit in units}
+        self._living = Living(self.units.values())
+        self._retiring: set[asyncio.Task[None]] = set()
+        canary.measured = self._measured
         self._reader = self._make_reader()
         self.session.ear.follower = self._reader
         self._steward = Steward(self._manager, self.units, self.session, self._complain_of_stuck)
@@ -127,7 +99,7 @@ class Daemon:
         ours = (self._names.control, self._names.canary)
         return tuple(dict.fromkeys((*ours, *(channel for some in heard for channel in some))))
 
-    def _make_unit(self, parts: Parts) -> Unit:
+    def _make_unit(self, parts: Parts, *, are_many: bool) -> Unit:
         name = parts.names.name
         loop = Attributed(self._loop, partial(self._failed, name))
         ports = Ports(
@@ -139,10 +111,9 @@ class Daemon:
             ended=partial(self._ended, name),
             health=lambda: self._steward.health(self.units[name]),
             stream_trouble=lambda: self._reader.trouble,
-            log=logs.get(unit=name) if self._are_many else log,
+            log=logs.get(unit=name) if are_many else log,
         )
         unit = Unit(parts, ports, self._guard)
-        self.session.canary.measured = unit.reporter.counts.canary.add
         self.router.hears(unit, parts.channels)
         return unit
 
@@ -150,7 +121,7 @@ class Daemon:
         session, units = self.session, {unit.cursor: unit for unit in self.units.values()}
 
         def noticed(cursor: Cursor) -> None:
-            units[cursor].hears()
+            self._living.guarded(units[cursor], Unit.hears)
 
         return StreamReader(
             self._names,
@@ -189,8 +160,6 @@ class Daemon:
         self._steward.turn()
         code = await self.left
         await self._close(code)
-        if any(unit.lease.holder is not None for unit in self.units.values()):
-            return EXIT_OUSTED
         return code
 
     async def _take_names(self, *, replace: bool) -> None:
@@ -206,23 +175,39 @@ class Daemon:
             raise
 
     async def _close(self, code: int) -> None:
-        units, session = self.units.values(), self.session
+        units = self._living.units
         self._steward.stop(code)
-        await session.ear.close()
-        for unit in units:
-            life.stop_hearing(unit)
+        await self.session.ear.close()
+        self._stop_hearing(units)
         if self._http is not None:
             self._http.close()
         output = asyncio.gather(*(sink.finish(OUTPUT_S) for sink in self._sinks))
-        await asyncio.gather(*map(life.say_last_words, units))
-        await session.drain(FLUSH_S)
-        for unit in units:
-            life.keep_unsent(unit)
-        await session.mouth.close()
-        await output
-        await asyncio.gather(*map(life.close, units))
+        await self._say_last_words(units)
+        await self.session.mouth.close()
+        await asyncio.gather(output, *self._retiring)
+        await self._living.step(life.close, units)
         self._guard.close()
         await self._manager.close()
+        logs.flush()
+
+    async def _retire(self, unit: Unit) -> None:
+        """End one unit's life while others go on; whatever lives of its worker goes first."""
+        unit.supervisor.kill()
+        self._stop_hearing([unit])
+        await self._say_last_words([unit])
+        await self._living.step(life.close, [unit])
+        self.session.close_outbox(unit.publisher.outbox)
+
+    def _stop_hearing(self, units: Iterable[Unit]) -> None:
+        for unit in units:
+            self._living.guarded(unit, life.stop_hearing)
+
+    async def _say_last_words(self, units: Sequence[Unit]) -> None:
+        """Say what is left, and keep what the broker doesn't take."""
+        await self._living.step(life.say_last_words, units)
+        await self.session.drain(FLUSH_S)
+        for unit in units:
+            self._living.guarded(unit, life.keep_unsent)
 
     # ---- shared ticks ------------------------------------------------------------------------
 
@@ -233,17 +218,15 @@ class Daemon:
             return
         self._beat_at = now + BEAT_S - SING_S / 2
         self._complain_of_output()
-        for unit in self.units.values():
-            self._guarded(unit, unit.beat)
+        self._living.each(Unit.beat)
 
     def _look(self) -> None:
         """Let every unit look after its worker, as often as the most impatient one needs it."""
-        patience = [unit.status.policy.hang_timeout_s for unit in self.units.values()]
+        patience = [unit.status.policy.hang_timeout_s for unit in self._living.units]
         turn_s = min(BEAT_S, self._steward.turn_s / 2)
         every_s = min([look_every_s(limit_s) for limit_s in patience if limit_s] or [turn_s])
         self._loop.call_later(every_s, self._look)
-        for unit in self.units.values():
-            self._guarded(unit, unit.look)
+        self._living.each(Unit.look)
 
     def _tidy_later(self, unit: Unit) -> None:
         if not self._untidy:
@@ -254,17 +237,10 @@ class Daemon:
         """Let those units write what nobody waits for, together for what came together."""
         untidy, self._untidy = self._untidy, {}
         for unit in untidy:
-            self._guarded(unit, unit.tidy)
+            self._living.guarded(unit, Unit.tidy)
         logs.flush()
         if self.session.drained is not None:
             self.session.settled()
-
-    def _guarded(self, unit: Unit, call: Callable[[], object]) -> None:
-        """Do something with a unit; a bug in it is no other unit's."""
-        try:
-            call()
-        except Exception as error:  # the safety net
-            unit.fail(error)
 
     def _failed(self, name: str, error: Exception) -> None:
         """A unit's part has raised something where the loop has called it."""
@@ -273,6 +249,10 @@ class Daemon:
     def _changed(self) -> None:
         """A unit has another state."""
         self._steward.tell()
+
+    def _measured(self, seconds: float) -> None:
+        """The canary has come back: that is as long for each unit."""
+        self._living.each(lambda unit: unit.reporter.counts.canary.add(seconds))
 
     # ---- what the session tells --------------------------------------------------------------
 
@@ -284,36 +264,34 @@ class Daemon:
         touched = self.router.touched
         while touched:
             unit, _ = touched.popitem()
-            self._guarded(unit, unit.flush)
+            self._living.guarded(unit, Unit.flush)
+        for unit in self.units.values():
+            if unit.publisher.outbox.dropped != unit.reporter.told_drops:
+                self._living.guarded(unit, Unit.flush)
         if self.session.drained is not None:
             self.session.settled()
 
     def hears(self) -> None:
         """The hearing link listens again, and has read what it missed."""
-        for unit in self.units.values():
-            self._guarded(unit, unit.hears)
+        self._living.each(Unit.hears)
 
     def is_deaf(self, reason: str) -> None:
         """The hearing link is lost, or could not be made."""
-        for unit in self.units.values():
-            self._guarded(unit, partial(unit.is_deaf, reason))
+        self._living.each(lambda unit: unit.is_deaf(reason))
 
     def proved(self) -> None:
         """The hearing link was just proved to hear."""
         now = self._wall()
-        for unit in self.units.values():
-            unit.outages.heard(now)
+        self._living.each(lambda unit: unit.outages.heard(now))
 
     def is_unreachable(self) -> None:
         """An attempt to make the sending link has failed."""
-        for unit in self.units.values():
-            unit.lease.unreachable()
+        self._living.each(lambda unit: unit.lease.unreachable())
 
     def link_changed(self) -> None:
         """A link is up, or lost."""
         self._reloader.maybe_done()
-        for unit in self.units.values():
-            self._guarded(unit, unit.link_changed)
+        self._living.each(Unit.link_changed)
         self._steward.tell()
 
     def link_failed(self) -> None:
@@ -334,8 +312,7 @@ class Daemon:
         self._asked_to_end += 1
         if self._asked_to_end > 2:
             self._get_out(name)
-        for unit in self.units.values():
-            self._guarded(unit, partial(unit.happened, ev.Signalled(name)))
+        self._living.each(lambda unit: unit.happened(ev.Signalled(name)))
 
     def _get_out(self, name: str) -> NoReturn:
         """Leave at once: the third time it was asked for."""
@@ -347,11 +324,15 @@ class Daemon:
 
     def _ended(self, name: str, code: int) -> None:
         """A unit has come to its end; the last one takes the daemon with it."""
-        self._codes.setdefault(name, code)
-        if code == EXIT_BUG:
-            self._codes[name] = code
-        if len(self._codes) == len(self.units):
-            self._leave(min(self._codes.values(), key=WORST.index))
+        unit = self.units[name]
+        if self._living.ended(unit, code):
+            self.router.forget(unit)
+            self._reader.forget(unit.cursor)
+            task = self._loop.create_task(self._retire(unit))
+            self._retiring.add(task)
+            task.add_done_callback(self._retiring.discard)
+        elif self._living.are_over:
+            self._leave(self._living.code)
 
     def _leave(self, code: int) -> None:
         if not self.left.done():

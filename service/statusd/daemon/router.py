@@ -50,6 +50,12 @@ class Router:
         self._heard[unit.name] = _Hearing(unit, names, globs)
         self._routes.clear()
 
+    def forget(self, unit: Unit) -> None:
+        """Let ``unit`` have nothing any more."""
+        self._heard.pop(unit.name, None)
+        self.touched.pop(unit, None)
+        self._routes.clear()
+
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message."""
         route = self._routes.get(channel)

@@ -1,9 +1,10 @@
 """Durable commands: the stream of the namespace, read in order on the hearing link.
 
 First what was missed, then whatever comes, by a blocking read that is asked again every two
-seconds. It is read once for all units, from where the one is that is farthest behind. Every few
-seconds the broker is asked about the stream itself: whether it is still the one that we read, and
-whether something was taken out of it before we could read it.
+seconds. It is read once for all units, from where the last of them is. Every few seconds the broker
+is asked about the stream itself: is it still the one that we read, and was something taken out?
+
+Length: one conversation with the broker, each answer beside its question.
 """
 
 from __future__ import annotations
@@ -49,8 +50,7 @@ class StreamReader:
         cursors: of the units; at least one.
         ask: sends a question on the hearing link.
         caught_up: called when all that was missed is read.
-        noticed: called when the stream turns out to have lost something while we listen, for each
-            unit that it concerns.
+        noticed: called for each unit of which the stream has lost something while we listen.
         complain: told what is wrong with the stream: the name for the log, and words.
         told_time: gets the reply to TIME.
     """
@@ -81,11 +81,13 @@ class StreamReader:
         self._lost_at = ""
         self._facts: Facts | None = None
         self._is_behind = True
-        self._reads = 0
-        self._epoch = 0
+        self._reads = self._epoch = self._empty = 0
         self._reading: Line = ()
         self._read_at = 0.0
-        self._empty = 0
+
+    def forget(self, cursor: Cursor) -> None:
+        """Read for the others only; one at least must be left."""
+        del self._cursors[cursor.key]
 
     @property
     def _place(self) -> str:
@@ -102,10 +104,10 @@ class StreamReader:
             self._losses = 0
             self._give_up("what stands in it can't be read in one piece", PAUSE_S)
             return
-        asking = [cursor for cursor in self._cursors.values() if cursor.asks]
-        for cursor in asking:
-            self._ask(cursor.question())
-        if not asking:
+        asking = [cursor.question() for cursor in self._cursors.values() if cursor.asks]
+        if asking:
+            self._ask(*asking)
+        else:
             self._look()
 
     def lost(self) -> None:
@@ -125,7 +127,7 @@ class StreamReader:
         """
         match line[0]:
             case "GET" | "GETRANGE":
-                self._take_cursor(self._cursors[str(line[1])], reply)
+                self._take_cursor(str(line[1]), reply)
             case "TIME":
                 self._told_time(reply)
             case "XINFO":
@@ -150,8 +152,9 @@ class StreamReader:
         self._reading = ()  # what is on its way was asked before we knew
         self._ask(("TIME",), ("XINFO", "STREAM", self._key))
 
-    def _take_cursor(self, cursor: Cursor, reply: object) -> None:
-        if not cursor.answered(reply):
+    def _take_cursor(self, key: str, reply: object) -> None:
+        cursor = self._cursors.get(key)  # none: its unit has ended
+        if cursor is not None and not cursor.answered(reply):
             self._ask(cursor.question())
         elif not any(other.asks for other in self._cursors.values()):
             self._look()
@@ -244,8 +247,11 @@ class StreamReader:
         if self._is_behind:
             self._is_behind = False
             self._say_caught_up()
-        epoch = self._epoch
-        self._loop.call_later(again_s, lambda: self._look() if epoch == self._epoch else None)
+        self._loop.call_later(again_s, self._look_if_still, self._epoch)
+
+    def _look_if_still(self, epoch: int) -> None:
+        if epoch == self._epoch:
+            self._look()
 
     # ---- the entries ---------------------------------------------------------------------------
 

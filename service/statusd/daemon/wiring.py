@@ -13,7 +13,8 @@ from pathlib import Path
 from statusd.core.errors import Unavailable
 from statusd.core.status import Status
 from statusd.core.unit import Identity
-from statusd.daemon.daemon import Daemon, Plan
+from statusd.daemon.daemon import Daemon
+from statusd.daemon.plan import Plan
 from statusd.daemon.reload import changes, merged
 from statusd.daemon.reloader import Change
 from statusd.daemon.service_manager import ServiceManager

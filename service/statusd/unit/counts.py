@@ -48,7 +48,7 @@ class Histogram:
 
 
 class Counts:
-    """The numbers of one daemon."""
+    """The numbers of one unit."""
 
     def __init__(self) -> None:
         # no Counter: it stores by way of a call

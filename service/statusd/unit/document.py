@@ -161,6 +161,8 @@ class DocumentWriter:
         self.is_stale = True
         self.is_ours = False
         """The name is ours: else the document is somebody else's."""
+        self.is_urgent = False
+        """It must not say for a moment longer what it says."""
         self._status = status
         self._ports = ports
         self._process = process
@@ -178,6 +180,7 @@ class DocumentWriter:
 
     def write(self, *, at_once: bool = False) -> None:
         """Write it if it is stale, once for a transition: with the worker seen, or a bit later."""
+        self.is_urgent = False
         if not self.is_stale or not self.is_ours:
             return
         status, loop = self._status, self._ports.loop

@@ -252,9 +252,7 @@ class Presence:
         """Take note of who holds the name."""
         holder = self._holder_of(owner)
         if holder is not None and holder.boot != self._identity().boot:
-            if self.holder is None:
-                self.holder = holder
-                self._ousted(holder)
+            self._ousted(holder)
         elif holder is not None:
             self._claim("XX")
             self._register()

@@ -67,13 +67,13 @@ class Reporter:
     """Counts what one unit does, and tells the log about it.
 
     Args:
-        log: where to.
+        log: where to; in_order: the same, after what was said before.
         loop: whose time it is.
         names: of the unit.
     """
 
-    def __init__(self, log: Any, loop: Scheduler, names: Names) -> None:
-        self.complaints = Complaints(loop.time, log)
+    def __init__(self, log: Any, in_order: InOrder, loop: Scheduler, names: Names) -> None:
+        self.complaints = Complaints(loop.time, in_order)
         self.counts = Counts()
         self.unnoted: list[tuple[ev.Event | Verdict, str, float]] = []
         """What was said, with its time (RFC 3339, and of the wall clock), and isn't noted yet."""
@@ -97,11 +97,7 @@ class Reporter:
     def event(self, event: ev.Event, at: str) -> None:
         """Count and log a transition, told at the time ``at`` (RFC 3339)."""
         self.counts.changed(event.change)
-        logs.changed(event.change, event.more, event.seq, at)
-
-    def note(self, note: ev.Note) -> None:
-        """Log what is no event."""
-        self._log.info(note.name, **note.fields)
+        logs.changed(self._log, event.change, event.more, event.seq, at)
 
     def answer(self, verdict: Verdict) -> None:
         """Count an answer; log one that somebody may wonder about, and only so many a second."""
@@ -163,6 +159,12 @@ class Reporter:
         is_news = bool(trouble) is not bool(self._disk)
         self._disk = trouble
         return is_news
+
+    def troubles(self, disk: str, history: str, stream: str) -> list[str]:
+        """Return what somebody ought to put right, in words."""
+        found = {self._names.history: history, self._names.commands: stream}
+        unkept = [f"nothing is kept: {disk}"] if disk else []
+        return [*unkept, *(f"{key}: {why}" for key, why in found.items() if why)]
 
     def lost_lines(self, count: int) -> None:
         """So many lines of the worker's output were lost until now."""

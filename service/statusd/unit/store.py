@@ -39,12 +39,14 @@ class _Commit(NamedTuple):
         number: of the write; effects: what is done after it.
         durable: the commands whose effects they are.
         owed: the answers to older commands among them.
+        patience: when it isn't waited for any more.
     """
 
     number: int
     effects: list[ev.Effect]
     durable: tuple[Command, ...]
     owed: tuple[Verdict, ...]
+    patience: asyncio.TimerHandle
 
 
 class Store:
@@ -58,7 +60,8 @@ class Store:
         go_on: performs what had to wait, and then what came after it.
         release: publishes a verdict that had to wait; returns its lines.
         say_place: says in Redis how far the stream is read, and what was obeyed beyond that.
-        changed: called when there is something to be kept or said, or the disk's trouble is new.
+        disk: called when the disk is looked at, for whoever tells of its trouble.
+        changed: called when there is something to be kept or said.
         loop: whose time it is.
     """
 
@@ -73,6 +76,7 @@ class Store:
         go_on: Callable[[list[ev.Effect]], None],
         release: Callable[[Verdict, OnReply], tuple[Line, ...]],
         say_place: Callable[[Place, str], None],
+        disk: Callable[[], None],
         changed: Callable[[], None],
         loop: UnitLoop,
     ) -> None:
@@ -84,6 +88,7 @@ class Store:
         self._continue = go_on
         self._publish = release
         self._tell_place = say_place
+        self._mind = disk
         self._changed = changed
         self._loop = loop
         self.is_dirty = False
@@ -93,7 +98,6 @@ class Store:
         self.held: list[Verdict] = []
         """Verdicts that wait for the disk."""
         self._commit: _Commit | None = None
-        self._patience: asyncio.TimerHandle | None = None
         self._again: asyncio.TimerHandle | None = None
         self._obeyed: tuple[int, str] = (0, "")
         """The last entry of the stream that was obeyed without being kept, and the write that would
@@ -108,8 +112,8 @@ class Store:
     @property
     def is_patient(self) -> bool:
         """Tell whether effects wait for the disk, and may still do so."""
-        patience = self._patience
-        return patience is not None and self._loop.time() < patience.when() + STATE_S
+        commit = self._commit
+        return commit is not None and self._loop.time() < commit.patience.when() + STATE_S
 
     @property
     def is_unsure(self) -> bool:
@@ -129,9 +133,9 @@ class Store:
         read_now = {command.key for command in durable}
         owed = tuple(v for v in verdicts if v.is_final and v.id not in read_now)
         self._place = read.place
-        self._commit = _Commit(0, effects, durable, owed)
+        patience = self._loop.call_later(STATE_S, self._go_on)
+        self._commit = _Commit(0, effects, durable, owed, patience)
         self._commit = self._commit._replace(number=self._save())
-        self._patience = self._loop.call_later(STATE_S, self._go_on)
 
     def moved(self, read: Delivery) -> None:
         """What was read leads to nothing: only the place is another one."""
@@ -142,9 +146,7 @@ class Store:
         commit, self._commit = self._commit, None
         if commit is None:
             return
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+        commit.patience.cancel()
         if self.file.kept < commit.number:
             self._obeyed = commit.number, self._place.id
             self.mind_disk()
@@ -210,9 +212,9 @@ class Store:
         trouble = self.file.trouble
         is_news = bool(trouble) is not bool(self._trouble)
         self._trouble = trouble
+        self._mind()
         if is_news:
             self._release()
-        if is_news or trouble:
             self._changed()
 
     def _written(self, number: int) -> None:
@@ -222,9 +224,10 @@ class Store:
         self.mind_disk()
         if self._commit is not None and number >= self._commit.number:
             self._go_on()
-        self._say_place()
-        self._release()
-        self._changed()
+        if self.held or self.file.place != self._said_place[0] or self._said_place[1]:
+            self._say_place()
+            self._release()
+            self._changed()
 
     def save(self) -> None:
         """Bring what is dirty on its way to the disk."""
@@ -239,7 +242,7 @@ class Store:
         stream is behind them, and nobody would read them again.
         """
         self.is_dirty = False
-        durable, owed = self._commit[2:] if self._commit is not None else ((), ())
+        durable, owed = self._commit[2:4] if self._commit is not None else ((), ())
         known = {command.key for command in durable}
         memory = self._status.memory()
         others = tuple(command for command in memory.open if command.key not in known)
@@ -283,4 +286,5 @@ class Store:
 
     async def close(self) -> None:
         """Let the disk have the last of it, and others the name."""
+        self.save()
         await self.file.close()

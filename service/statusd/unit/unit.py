@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from statusd.core import events as ev
@@ -55,7 +56,7 @@ class Unit:
 
     def __init__(self, parts: Parts, ports: Ports, guard: Guard) -> None:
         names, status, loop = parts.names, parts.status, ports.loop
-        self.name, self._names = names.name, names
+        self.name = names.name
         self.status = status
         self.ports = ports
         self._inbox: deque[ev.Input] = deque()
@@ -63,8 +64,8 @@ class Unit:
         self.handled = 0
         """How many inputs the status has decided on."""
         self.outages = Outages(ports.wall(), parts.kept.deaf)
-        self.reporter = Reporter(ports.log, loop, names)
         self.log = InOrder(ports.log, self.note)
+        self.reporter = Reporter(ports.log, self.log, loop, names)
         self.supervisor = Supervisor(parts.means, self.submit, self.flush, guard, loop, self.log)
         self.publisher = self._make_publisher(names, parts.kept.unsent)
         self.store = self._make_store(parts)
@@ -83,17 +84,17 @@ class Unit:
             process=lambda: self.supervisor.process,
             outages=self.outages,
             channels=parts.channels,
-            troubles=self.troubles,
+            troubles=self._troubles,
             publish=self.publisher.publish_status,
         )
         self.timers = Timers(loop, self.happened)
-        self.socket = LocalSocket(parts.socket, self._hear_local)
+        self.socket = LocalSocket(parts.socket, partial(loop.run, self._hear_local))
         self.lease = self._make_lease(parts)
         self._perform = self._performers()
         status.show_now, status.objection = self.supervisor.show, self.supervisor.objection
 
     def _make_publisher(self, names: Names, unsent: tuple[Line, ...]) -> Publisher:
-        outbox = self.ports.broker.open_outbox(self.reporter.refused)
+        outbox = self.ports.broker.open_outbox(self.reporter.refused, self.fail)
         history = History(
             outbox,
             names,
@@ -121,7 +122,8 @@ class Unit:
             say_place=lambda place, obeyed: self.publisher.outbox.put_latest(
                 "cursor", self.cursor.kept(place, obeyed)
             ),
-            changed=self.changed,
+            disk=self._mind_disk,
+            changed=self.flush,
             loop=self.ports.loop,
         )
 
@@ -131,7 +133,7 @@ class Unit:
             parts.kept.place,
             fresh=parts.fresh,
             lasting_s=parts.lasting_s,
-            deliver=self.happened,
+            deliver=partial(self.ports.loop.run, self.happened),
             broker_time=self.ports.broker.time,
             complain=self.reporter.cursor,
             write_anew=self.store.say_place_anew,
@@ -213,7 +215,7 @@ class Unit:
             ev.Disarm: self.timers.disarm,
             ev.StartWorker: self.supervisor.start,
             ev.StopWorker: self.supervisor.stop,
-            ev.Note: self.reporter.note,
+            ev.Note: lambda note: self.log.info(note.name, **note.fields),
             ev.Leave: lambda leave: self.ports.ended(leave.code),
         }
 
@@ -228,6 +230,10 @@ class Unit:
             self.outages.telling(line)
         self.reporter.unnoted.append((event, at, wall))
         self.document.is_stale = True
+        if not self.status.worker.counts:  # nobody is to be told that it works after that
+            self.document.is_urgent = True
+        if event.change.new == self.status.lifecycle.start.name and not event.is_remark:
+            self.reporter.counts.restarted(self.status.death)
 
     def _say(self, say: ev.Say) -> None:
         if say.verdict.id or say.document:
@@ -269,9 +275,12 @@ class Unit:
         for verdict in self.intake.answers():
             self.answer(verdict)
         store, outbox = self.store, self.publisher.outbox
+        if self.document.is_urgent:
+            self.note()
+            self.document.write(at_once=True)
+        self.ports.broker.flush()
         if outbox.dropped != self.reporter.told_drops:
             self._tell_drops()
-        self.ports.broker.flush()
         if store.is_dirty and (store.held or store.is_leaving):
             store.save()
         if self.document.is_stale or store.is_dirty or self.reporter.unnoted:
@@ -281,6 +290,7 @@ class Unit:
         dropped = self.reporter.drops(self.publisher.outbox)
         if dropped is not None:
             self.submit(dropped)
+            self.ports.broker.flush()
 
     def tidy(self) -> None:
         """Do what nobody waits for: count, log, write the document and what must survive."""
@@ -291,7 +301,7 @@ class Unit:
 
     def note(self) -> None:
         """Count and log what was said since the last time, in its order."""
-        reporter, counts = self.reporter, self.reporter.counts
+        reporter = self.reporter
         notes, reporter.unnoted = reporter.unnoted, []
         for said, at, wall in notes:
             if isinstance(said, Verdict):
@@ -300,23 +310,24 @@ class Unit:
                 reporter.remark(said.fields)
             else:
                 self.document.changed(wall)
-                if said.change.new == self.status.lifecycle.start.name:
-                    counts.restarted(self.status.death)
                 reporter.event(said, at)
         if notes:
             self.ports.changed()
 
     # ---- what the others tell ----------------------------------------------------------------
 
-    def changed(self) -> None:
-        """There is something to be kept, or said, or the disk's trouble is another one."""
+    def _mind_disk(self) -> None:
         if self.reporter.disk(self.store.file):
             self.document.is_stale = True
-        self.flush()
+
+    def _troubles(self) -> list[str]:
+        disk, history = self.store.file.trouble, self.publisher.history.trouble
+        return self.reporter.troubles(disk, history, self.ports.stream_trouble())
 
     def _history_mended(self) -> None:
         self.reporter.history_mended()
         self.document.is_stale = True
+        self.ports.later()
 
     def _kept_in_history(self, line: Line) -> None:
         if self.outages.kept(line):
@@ -325,7 +336,9 @@ class Unit:
 
     def _ousted(self, holder: Holder) -> None:
         """Somebody else holds our name: we slept, or were away, and are no longer who we were."""
-        self.document.is_ours = False
+        if self.lease.holder is not None or self.store.is_leaving:
+            return
+        self.lease.holder, self.document.is_ours = holder, False
         self.log.error("name.taken", holder=holder.text(), then="this unit ends")
         self.happened(ev.Ousted(f"the name is held {holder.text()}"))
 
@@ -381,14 +394,6 @@ class Unit:
         self.status.take_over(policy, tags)
         self.document.channels, self.document.is_stale = channels, True
         self.cursor.lasting_s = lasting_s
-
-    def troubles(self) -> list[str]:
-        """Return what somebody ought to put right, in words."""
-        names, history = self._names, self.publisher.history.trouble
-        found = {names.history: history, names.commands: self.ports.stream_trouble()}
-        disk = self.store.file.trouble
-        unkept = [f"nothing is kept: {disk}"] if disk else []
-        return [*unkept, *(f"{key}: {why}" for key, why in found.items() if why)]
 
 
 def _does_something(effects: list[ev.Effect]) -> bool:

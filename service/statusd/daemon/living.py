@@ -1,0 +1,66 @@
+"""The units of a daemon: all of them, those that live, and what a bug in one costs the others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from statusd.unit.unit import EXIT_BUG, Unit
+
+EXIT_OUSTED = 78
+"""The name is held by another daemon: starting again won't mend that."""
+WORST = (EXIT_BUG, EXIT_OUSTED, 75, 0)
+"""Of the codes of its units a daemon leaves with the first of these."""
+
+
+class Living:
+    """Keeps book of who lives.
+
+    Args:
+        units: all of them.
+    """
+
+    def __init__(self, units: Iterable[Unit]) -> None:
+        self._units = {unit.name: unit for unit in units}
+        self._count = len(self._units)
+        self._codes: dict[str, int] = {}
+
+    @property
+    def units(self) -> list[Unit]:
+        """Those that have not ended yet, as they are now."""
+        return list(self._units.values())
+
+    def guarded(self, unit: Unit, call: Callable[[Unit], object]) -> None:
+        """Do something with a unit; a bug in it is no other unit's."""
+        try:
+            call(unit)
+        except Exception as error:  # the safety net
+            unit.fail(error)
+
+    def each(self, call: Callable[[Unit], object]) -> None:
+        """Do something with each of them."""
+        for unit in self.units:
+            self.guarded(unit, call)
+
+    async def step(self, step: Callable[[Unit], Awaitable[None]], units: Sequence[Unit]) -> None:
+        """Take a step with each of ``units``, all at the same time."""
+        done = await asyncio.gather(*map(step, units), return_exceptions=True)
+        for unit, error in zip(units, done, strict=True):
+            if isinstance(error, Exception):
+                unit.fail(error)
+
+    def ended(self, unit: Unit, code: int) -> bool:
+        """Take note of the code that a unit leaves with; tell whether it has just ended."""
+        code = EXIT_OUSTED if unit.lease.holder is not None else code
+        self._codes[unit.name] = min(code, self._codes.get(unit.name, code), key=WORST.index)
+        return not self.are_over and self._units.pop(unit.name, None) is not None
+
+    @property
+    def are_over(self) -> bool:
+        """Tell whether all have ended; the last stays among those that live, to say so."""
+        return len(self._codes) == self._count
+
+    @property
+    def code(self) -> int:
+        """What the daemon leaves with."""
+        return min(self._codes.values(), key=WORST.index)

@@ -1,0 +1,36 @@
+"""What a daemon is made of, before it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from statusd.daemon.reloader import Change
+from statusd.daemon.service_manager import ServiceManager
+from statusd.daemon.session import MakeLink
+from statusd.unit.parts import Parts
+from statusd.wire.listen import Listen
+from statusd.wire.names import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a daemon is made of; see `wiring`.
+
+    Args:
+        units: what each of its units is made of.
+        names: of the namespace, and of the daemon's own channel (canary).
+        boot: tells its canary from an older one's.
+        make_link: makes a link to the broker.
+        reload: returns new settings, or raises StatusdError.
+        service_manager: who is told how far we are.
+        listen: where HTTP is answered; None for nowhere.
+    """
+
+    units: Sequence[Parts]
+    names: Names
+    boot: int
+    make_link: MakeLink
+    reload: Callable[[], Change]
+    service_manager: ServiceManager
+    listen: Listen | None = None
