@@ -35,11 +35,13 @@ class Ears:
         self.status = Status(Identity("unit", boot=7))
         self.taken: list[ev.Input] = []
         self.behind = False
+        self.begun: list[int] = []
         self.broker = Broker()
         self.intake = Intake(
             self.status,
             submit=self.taken.append,
             is_behind=lambda: self.behind,
+            began=lambda: self.begun.append(len(self.taken)),
             broker=self.broker,  # type: ignore[arg-type]  # as much of it as is asked for
             look_again=lambda: None,
             loop=asyncio.get_running_loop(),
@@ -220,5 +222,21 @@ def test_a_word_that_is_counted_alone_is_as_old_as_what_it_came_with() -> None:
         (told,) = ears.intake.answers()
 
         assert 3000 <= told.fields["ms"] < 4000
+
+    with_ears(story)
+
+
+def test_that_something_was_heard_is_told_once() -> None:
+    """Until whoever looks after it has looked: he need not look at those who have heard nothing."""
+
+    def story(ears: Ears) -> None:
+        assert ears.begun == []
+        ears.hear(b"resume")
+        ears.hear(b"resume")
+        assert len(ears.begun) == 1
+
+        ears.intake.is_quiet = True
+        ears.hear(b"resume")
+        assert len(ears.begun) == 2
 
     with_ears(story)

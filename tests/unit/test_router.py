@@ -15,7 +15,6 @@ class Unit:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.intake = self
         self.heard: list[tuple[bytes, bytes]] = []
         self.errors: list[Exception] = []
         self.bug: Exception | None = None
@@ -81,17 +80,6 @@ def test_the_canary_is_nobodys_command() -> None:
     router.hear(b"statusd:canary:{daemon}", b"7-1")
 
     assert (got(units), echoes) == ({"all": 0}, [b"7-1"])
-
-
-def test_who_has_heard_something_is_known() -> None:
-    """And only he: the others have nothing to say."""
-    router, units, _ = routed(one=("a",), two=("b",))
-
-    router.hear(b"a", b"pause")
-    router.hear(b"a", b"resume")
-
-    assert [unit.name for unit in router.touched] == ["one"]
-    assert units["two"].heard == []
 
 
 def test_other_channels_are_heard_from_the_next_message_on() -> None:

@@ -286,6 +286,7 @@ class World:
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.fields: dict[str, Any] = {}
         self.tidied = 0
+        self.heard: list[str] = []
         self._is_untidy = False
         self._at = 0
         self._entries = itertools.count(1)
@@ -313,6 +314,7 @@ class World:
             loop=self.loop,
             wall=lambda: 1_700_000_000.0 + self.loop.now,
             broker=self.broker,
+            heard=lambda: self.heard.append(self.unit.name),
             later=self._later,
             changed=lambda: None,
             ended=self.codes.append,
@@ -396,7 +398,8 @@ class World:
         word, _, command_id = spelled.partition("#")
         said = json.dumps({"command": word, "id": command_id}) if command_id else word
         for _ in range(int(times or 1)):
-            self.unit.intake.hear(b"mychannel", said.encode())
+            self.unit.hear(b"mychannel", said.encode())
+        self.unit.intake.is_quiet = True
         self.unit.flush()
 
     def _durable(self, token: str) -> None:

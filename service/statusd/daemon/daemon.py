@@ -106,6 +106,7 @@ class Daemon:
             loop=loop,
             wall=self._wall,
             broker=self.session,
+            heard=lambda: self.router.touched.append(self.units[name]),
             later=lambda: self._tidy_later(self.units[name]),
             changed=self._changed,
             ended=partial(self._ended, name),
@@ -261,9 +262,9 @@ class Daemon:
 
     def settle(self) -> None:
         """All that had arrived together has been told."""
-        touched = self.router.touched
-        while touched:
-            unit, _ = touched.popitem()
+        touched, self.router.touched = self.router.touched, []
+        for unit in touched:
+            unit.intake.is_quiet = True
             self._living.guarded(unit, Unit.flush)
         for unit in self.units.values():
             if unit.publisher.outbox.dropped != unit.reporter.told_drops:

@@ -40,8 +40,8 @@ class Router:
         self._echoed = echoed
         self._heard: dict[str, _Hearing] = {}
         self._routes: dict[bytes, tuple[Unit, ...]] = {}
-        self.touched: dict[Unit, None] = {}
-        """The units that have heard something; whoever looks after them empties it."""
+        self.touched: list[Unit] = []
+        """Those that have heard something of what is being read."""
 
     def hears(self, unit: Unit, channels: Sequence[str]) -> None:
         """Let ``unit`` have what is said on ``channels`` from now on, names and patterns."""
@@ -53,26 +53,28 @@ class Router:
     def forget(self, unit: Unit) -> None:
         """Let ``unit`` have nothing any more."""
         self._heard.pop(unit.name, None)
-        self.touched.pop(unit, None)
         self._routes.clear()
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message."""
         route = self._routes.get(channel)
-        for unit in self._find(channel) if route is None else route:
-            self.touched[unit] = None
+        if route is None:
+            route = self._find(channel)
+            if channel == self._canary:
+                self._echoed(payload)
+        for unit in route:
             try:
-                unit.intake.hear(channel, payload)
+                unit.hear(channel, payload)
             except Exception as error:  # the safety net: a bug in one unit is no other unit's
                 unit.fail(error)
-        if channel == self._canary:
-            self._echoed(payload)
 
     def _find(self, channel: bytes) -> tuple[Unit, ...]:
         units = (heard.unit for heard in self._heard.values() if self._is_for(heard, channel))
-        if len(self._routes) >= MOST_ROUTES:
-            self._routes.clear()
-        route = self._routes[channel] = tuple(units)
+        route = tuple(units)
+        if channel != self._canary:  # that is looked at each time
+            if len(self._routes) >= MOST_ROUTES:
+                self._routes.clear()
+            self._routes[channel] = route
         return route
 
     def _is_for(self, heard: _Hearing, channel: bytes) -> bool:

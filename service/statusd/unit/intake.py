@@ -30,6 +30,7 @@ class Intake:
         status: knows which words change nothing now.
         submit: gets every command that may change something.
         is_behind: tells whether something that came earlier has yet to be decided.
+        began: called when something is heard, once until `is_quiet` is set again.
         broker: for the time of what is heard, and of ``expires``.
         look_again: called when answers held back may be due.
         loop: whose time it is.
@@ -41,6 +42,7 @@ class Intake:
         *,
         submit: Callable[[ev.Input], None],
         is_behind: Callable[[], bool],
+        began: Callable[[], None],
         broker: Broker,
         look_again: Callable[[], None],
         loop: Scheduler,
@@ -49,6 +51,9 @@ class Intake:
         self._status = status
         self._submit = submit
         self._is_behind = is_behind
+        self._began = began
+        self.is_quiet = True
+        """Nothing was heard since who looks after us has looked."""
         self._broker = broker
         self._look_again = look_again
         self._tally = Tally()
@@ -70,6 +75,9 @@ class Intake:
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message that is meant for us."""
+        if self.is_quiet:
+            self.is_quiet = False
+            self._began()
         if self._revision != self._status.revision:
             self._forget()
         slot = self._slots.get(channel + payload)

@@ -51,6 +51,7 @@ class Ports:
         loop: whose time it is; what is called through it is known as this unit's.
         wall: the wall clock in seconds; only a label, never a measure.
         broker: what is shared with other units.
+        heard: called when a message has come: `Unit.flush` is wanted after all that came with it.
         later: asks for `Unit.tidy` in a few milliseconds, once for all that comes until then.
         changed: called when state or link may be others, for whoever is told of them.
         ended: called, once, with the exit code that the unit would leave with.
@@ -63,6 +64,7 @@ class Ports:
     loop: UnitLoop
     wall: Callable[[], float]
     broker: Broker
+    heard: Callable[[], None]
     later: Callable[[], None]
     changed: Callable[[], None]
     ended: Callable[[int], None]

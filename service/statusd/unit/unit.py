@@ -5,7 +5,7 @@ touched by `submit` alone; nothing here waits for anything slow; what is urgent 
 (`flush`), the rest a few milliseconds later and together (`tidy`). Nothing here knows how many
 units there are.
 
-Length: the way of what happens through a unit is read here, from above to below, and nowhere else.
+Length: the way of what happens through a unit is read here, and nowhere else.
 """
 
 from __future__ import annotations
@@ -74,10 +74,12 @@ class Unit:
             status,
             submit=self.submit,
             is_behind=lambda: self._busy,
+            began=ports.heard,
             broker=ports.broker,
             look_again=self.flush,
             loop=loop,
         )
+        self.hear = self.intake.hear
         self.document = DocumentWriter(
             status,
             ports,
@@ -287,8 +289,7 @@ class Unit:
             self.ports.later()
 
     def _tell_drops(self) -> None:
-        dropped = self.reporter.drops(self.publisher.outbox)
-        if dropped is not None:
+        if dropped := self.reporter.drops(self.publisher.outbox):
             self.submit(dropped)
             self.ports.broker.flush()
 
@@ -383,8 +384,7 @@ class Unit:
 
     def look(self) -> None:
         """Look whether the worker gets on with its work."""
-        happened = self.supervisor.look(self.status)
-        if happened is not None:
+        if happened := self.supervisor.look(self.status):
             self.happened(happened)
 
     def take_over(
