@@ -418,25 +418,6 @@ def test_what_one_outbox_can_not_hold_is_lost_to_nobody_else() -> None:
     assert sorted(names(link.take(10)).split()) == ["l", "l", "q"]
 
 
-def test_a_bug_of_who_is_told_is_told_to_its_owner() -> None:
-    """It is no fault of the link, nor of another outbox; without an owner it is raised."""
-    link, told = Outgoing(), list[Exception]()
-    one, other = link.open(lambda *_: None, told.append), link.open(lambda *_: None)
-
-    def fails(line: Line, reply: object) -> None:
-        raise RuntimeError(line[0])
-
-    one.put(("a",), fails)
-    other.put(("b",), fails)
-    link.take(10)
-
-    link.replied(OK)
-    assert [str(error) for error in told] == ["a"]
-    with pytest.raises(RuntimeError, match="b"):
-        link.replied(OK)
-    assert link.in_flight == 0
-
-
 def test_a_closed_outbox_is_sent_no_more() -> None:
     """What is in flight still gets its replies."""
     link = Outgoing()

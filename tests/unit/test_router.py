@@ -106,6 +106,20 @@ def test_a_bug_of_one_unit_costs_no_other_its_message() -> None:
     assert (units["one"].errors, units["two"].errors) == ([], [units["two"].bug])
 
 
+@pytest.mark.fault("X20")
+@pytest.mark.parametrize("message", [(b"a", {}), (b"a", 7), (b"a", None), (7, b"x"), ([], b"x")])
+def test_what_is_no_message_is_no_bug_of_a_unit(message: tuple[Any, Any]) -> None:
+    """A broker may push anything: that costs the link, which catches what is raised."""
+    router, units, _ = routed(one=("a", "*"))
+    channel, payload = message
+    units["one"].bug = TypeError("can't concat dict to bytes")
+
+    with pytest.raises((TypeError, AttributeError)):
+        router.hear(channel, payload)
+
+    assert units["one"].errors == []
+
+
 def test_channels_without_number_are_not_remembered_without_end() -> None:
     """Somebody who hears a pattern may be told of ever new ones."""
     router, units, _ = routed(one=("*",))

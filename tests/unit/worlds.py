@@ -133,11 +133,9 @@ class Broker:
         self.canary_s: float | None = None
         self._loop = loop
 
-    def open_outbox(
-        self, refused: Callable[[Line, str], None], failed: Callable[[Exception], None]
-    ) -> Outbox:
+    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
         """Return an outbox."""
-        return self.link.open(refused, failed)
+        return self.link.open(refused)
 
     def flush(self) -> None:
         """Send what waits, and reply."""

@@ -56,7 +56,11 @@ class Router:
         self._routes.clear()
 
     def hear(self, channel: bytes, payload: bytes) -> None:
-        """Take one message."""
+        """Take one message.
+
+        Raises:
+            TypeError: it is none, but something else that a broker has pushed.
+        """
         route = self._routes.get(channel)
         if route is None:
             route = self._find(channel)
@@ -66,6 +70,8 @@ class Router:
             try:
                 unit.hear(channel, payload)
             except Exception as error:  # the safety net: a bug in one unit is no other unit's
+                if type(channel) is not bytes or type(payload) is not bytes:
+                    raise  # no bug: what a broker says that is none, and that costs the link
                 unit.fail(error)
 
     def _find(self, channel: bytes) -> tuple[Unit, ...]:

@@ -95,18 +95,9 @@ class Session:
 
     # ---- what units ask ------------------------------------------------------------------------
 
-    def open_outbox(
-        self,
-        refused: Callable[[Line, str], None],
-        failed: Callable[[Exception], None] | None = None,
-    ) -> Outbox:
-        """Return an outbox on the sending link.
-
-        Args:
-            refused: gets what the broker refuses of it, and why.
-            failed: gets what whoever is told of a reply raises; else that costs the link.
-        """
-        return self.mouth.outbox.open(refused, failed)
+    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+        """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
+        return self.mouth.outbox.open(refused)
 
     def close_outbox(self, outbox: Outbox) -> None:
         """Send nothing of it any more."""

@@ -21,15 +21,8 @@ class Broker(Protocol):
     def canary_s(self) -> float | None:
         """How long the last proof that the link hears took, in seconds; None before the first."""
 
-    def open_outbox(
-        self, refused: Callable[[Line, str], None], failed: Callable[[Exception], None]
-    ) -> Outbox:
-        """Return an outbox on the sending link.
-
-        Args:
-            refused: gets what the broker refuses of it, and why.
-            failed: gets what whoever is told of a reply raises.
-        """
+    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+        """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
 
     @property
     def flush(self) -> Callable[[], None]:

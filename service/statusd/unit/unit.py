@@ -96,7 +96,7 @@ class Unit:
         status.show_now, status.objection = self.supervisor.show, self.supervisor.objection
 
     def _make_publisher(self, names: Names, unsent: tuple[Line, ...]) -> Publisher:
-        outbox = self.ports.broker.open_outbox(self.reporter.refused, self.fail)
+        outbox = self.ports.broker.open_outbox(self.reporter.refused)
         history = History(
             outbox,
             names,

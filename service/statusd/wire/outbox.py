@@ -50,7 +50,6 @@ class Outbox:
 
     Args:
         refused: gets each line that the broker has refused and nobody else takes care of, and why.
-        failed: gets what whoever is told of a reply raises; None to raise it.
         limit: how many lines may wait; beyond it the oldest are dropped and counted: first what is
             only published and nobody waits for, last what is to be kept (a history).
         dropped: how many were.
@@ -59,7 +58,6 @@ class Outbox:
     """
 
     refused: Callable[[Line, str], None] = lambda line, reason: None
-    failed: Callable[[Exception], None] | None = None
     limit: int = 10_000
     dropped: int = 0
     lost: int = 0
@@ -170,14 +168,6 @@ class Outbox:
     def replied(self, reply: object) -> None:
         """Take note of the reply to the oldest line in flight, and tell who is to know."""
         entry = self._in_flight.popleft()
-        try:
-            self._tell(entry, reply)
-        except Exception as error:  # the safety net: a bug of who is told is no fault of the link
-            if self.failed is None:
-                raise
-            self.failed(error)
-
-    def _tell(self, entry: _Entry, reply: object) -> None:
         line, is_settled = _line(entry), False
         if isinstance(entry, _Awaited | _Watched):
             is_settled = bool(entry.on_reply(line, reply))
@@ -211,13 +201,9 @@ class Outgoing:
         self._boxes: list[Outbox] = []
         self._in_flight: deque[Outbox] = deque()
 
-    def open(
-        self,
-        refused: Callable[[Line, str], None],
-        failed: Callable[[Exception], None] | None = None,
-    ) -> Outbox:
-        """Return a new outbox; for ``refused`` and ``failed`` see there."""
-        box = Outbox(refused, failed)
+    def open(self, refused: Callable[[Line, str], None]) -> Outbox:
+        """Return a new outbox; ``refused`` gets what the broker refuses of it, and why."""
+        box = Outbox(refused)
         self._boxes.append(box)
         return box
 
