@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from statusd.worker.wrapper import die_with
@@ -52,6 +53,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--reliability", action="store_true", help="write what came of it to docs/reliability.md"
     )
+
+
+# How long it takes to think of an example says how busy the machine is.
+hypothesis.settings.register_profile(
+    "statusd", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("statusd")
 
 
 @pytest.hookimpl(tryfirst=True)  # before anybody has asked where temporary files are
