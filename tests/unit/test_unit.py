@@ -315,6 +315,15 @@ def test_who_waits_because_he_was_told_to_does_not_hang(history: str) -> None:
     assert looked_after(world, 1, *20 * [0]) == []
 
 
+def test_the_log_tells_things_in_their_order() -> None:
+    """What is logged at once comes after what was said before it, though that is noted later."""
+    world = World("boot [ready] resume [exits 1]")
+
+    names = [name for name, _ in world.logged if name != "state.changed"]
+
+    assert names == ["worker.started", "command.answered", "worker.signalled"]
+
+
 def test_who_never_beats_does_not_hang() -> None:
     """A loop that says nothing of its turns can't be judged by them."""
     world = World(WORKING, hang_timeout_s=0.1)

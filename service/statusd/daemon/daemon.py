@@ -106,7 +106,7 @@ class Daemon:
             loop=loop,
             wall=self._wall,
             broker=self.session,
-            heard=lambda: self.router.touched.append(self.units[name]),
+            heard=partial(self.router.touched.append, name),
             later=lambda: self._tidy_later(self.units[name]),
             changed=self._changed,
             ended=partial(self._ended, name),
@@ -262,8 +262,10 @@ class Daemon:
 
     def settle(self) -> None:
         """All that had arrived together has been told."""
-        touched, self.router.touched = self.router.touched, []
-        for unit in touched:
+        touched = self.router.touched.copy()
+        self.router.touched.clear()
+        for name in touched:
+            unit = self.units[name]
             unit.intake.is_quiet = True
             self._living.guarded(unit, Unit.flush)
         for unit in self.units.values():
@@ -317,9 +319,8 @@ class Daemon:
 
     def _get_out(self, name: str) -> NoReturn:
         """Leave at once: the third time it was asked for."""
-        for unit in self.units.values():
-            unit.note()
-            unit.supervisor.kill()
+        self._living.each(lambda unit: unit.supervisor.kill())
+        self._living.each(Unit.note)
         log.warning("left.at_once", signal=name)
         os._exit(128 + signal.Signals[name])
 

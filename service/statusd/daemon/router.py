@@ -40,8 +40,8 @@ class Router:
         self._echoed = echoed
         self._heard: dict[str, _Hearing] = {}
         self._routes: dict[bytes, tuple[Unit, ...]] = {}
-        self.touched: list[Unit] = []
-        """Those that have heard something of what is being read."""
+        self.touched: list[str] = []
+        """The names of those that have heard something of what is being read."""
 
     def hears(self, unit: Unit, channels: Sequence[str]) -> None:
         """Let ``unit`` have what is said on ``channels`` from now on, names and patterns."""

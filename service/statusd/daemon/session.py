@@ -159,7 +159,8 @@ class Session:
             return
         if self.mouth.state is not LinkState.LISTENING:
             self.mouth.hurry()
-        self.drained = self._loop.create_future()
+        if self.drained is None or self.drained.done():
+            self.drained = self._loop.create_future()
         await asyncio.wait([self.drained], timeout=timeout_s)
 
     def settled(self) -> None:

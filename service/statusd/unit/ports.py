@@ -47,7 +47,7 @@ class Ports:
         heard: called when a message has come: `Unit.flush` is wanted after all that came with it.
         later: asks for `Unit.tidy` in a few milliseconds, once for all that comes until then.
         changed: called when state or link may be others, for whoever is told of them.
-        ended: called, once, with the exit code that the unit would leave with.
+        ended: called with the exit code that the unit leaves with; again, if a bug comes after it.
         health: returns how the daemon is.
         stream_trouble: returns what is wrong with the stream of durable commands, in words; empty
             for nothing.

@@ -30,10 +30,9 @@ class Publisher:
     """
 
     def __init__(self, outbox: Outbox, names: Names, history: History) -> None:
-        self.outbox = self._outbox = outbox
+        self.outbox = outbox
         self.history = history
         self._keep = history.put
-        self._names = names
         self._verdicts, self._events = names.verdicts, names.events
         self._history, self._status = names.history, names.status
 
@@ -46,7 +45,7 @@ class Publisher:
         """Publish a verdict, to its sender's own channel as well; return the lines."""
         lines = self.verdict_lines(verdict, more)
         for line in lines:
-            self._outbox.put(line, on_reply)
+            self.outbox.put(line, on_reply)
         return lines
 
     def verdict_lines(
@@ -66,10 +65,10 @@ class Publisher:
         event_id, text = event.told(at)
         line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event_id, "event", text)
         self._keep(line, awaited=event.is_remark)
-        self._outbox.put(("PUBLISH", self._events, text))
+        self.outbox.put(("PUBLISH", self._events, text))
         return line
 
     def publish_status(self, document: Mapping[str, Any], *, left: bool = False) -> None:
         """Write the status document; an older one that still waits is not sent."""
         ttl_s = LEFT_TTL_S if left else DOCUMENT_TTL_S
-        self._outbox.put_latest("document", ("SET", self._status, to_json(document), "EX", ttl_s))
+        self.outbox.put_latest("document", ("SET", self._status, to_json(document), "EX", ttl_s))
