@@ -31,10 +31,10 @@ from tests.faults.outages import (
     wait_gap,
     wait_listening,
 )
-from tests.integration.test_link import until
 from tests.tools import Broker, Journal, Program, free_port, wait_until
 from tests.tools.liar import RIGHT, XINFO, Liar
 from tests.tools.toml import to_toml
+from tests.tools.waiting import until
 
 STREAM = "statusd:commands"
 HISTORY = "statusd:history:{unit}"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -27,6 +26,7 @@ from statusd.daemon.plan import Plan
 from statusd.settings.load import load
 from tests.tools import Broker
 from tests.tools.toml import to_toml
+from tests.tools.waiting import until
 
 Story = Callable[["Two"], Awaitable[None]]
 
@@ -51,14 +51,9 @@ class Two:
         entries: Any = self.client.xrange(f"statusd:history:{{{name}}}")
         return [json.loads(fields[b"event"])["trigger"] for _, fields in entries]
 
-    async def until(
-        self, predicate: Callable[[], object], what: str, timeout_s: float = 30
-    ) -> None:
+    async def until(self, predicate: Callable[[], object], what: str) -> None:
         """Wait until ``predicate`` holds, while the daemon goes on."""
-        deadline = time.monotonic() + timeout_s
-        while not predicate():
-            assert time.monotonic() < deadline, f"{what}: {self.states()}"
-            await asyncio.sleep(0.01)
+        await until(predicate, what, 30)
 
 
 def settings(folder: Path, url: str, name: str, channels: list[str]) -> Path:

@@ -15,6 +15,7 @@ from statusd.wire.link import FORGIVE_S, Connection, Link, LinkState, backoff_s
 from statusd.wire.outbox import Outbox
 from statusd.wire.patterns import glob
 from tests.tools import Broker, Proxy, free_port
+from tests.tools.waiting import until
 
 HELLO = b"%2\r\n$6\r\nserver\r\n$5\r\nredis\r\n$5\r\nproto\r\n:3\r\n"
 
@@ -87,14 +88,6 @@ def play(story: Story, port: int, *channels: str, draw: float = 0.0) -> Told:
 
     asyncio.run(live())
     return told
-
-
-async def until(predicate: Callable[[], object], what: str, timeout_s: float = 8.0) -> None:
-    """Wait on the loop until ``predicate`` holds."""
-    deadline = asyncio.get_running_loop().time() + timeout_s
-    while not predicate():
-        assert asyncio.get_running_loop().time() < deadline, what
-        await asyncio.sleep(0.002)
 
 
 async def listening(link: Link, told: Told) -> None:

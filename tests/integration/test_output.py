@@ -17,6 +17,7 @@ import pytest
 
 from statusd.supervision.output import MAX_WAITING, Sink, pieces
 from statusd.supervision.relay import LONGEST_LINE, Relay
+from tests.tools.waiting import until
 
 RUN = 7
 TAG = b"run 7 | "
@@ -24,14 +25,6 @@ FLOOD_BYTES = 41 * 2_500_000
 FLOOD = f"yes 0123456789012345678901234567890123456789 | head -c {FLOOD_BYTES}"
 LATE_S = 2.0
 """A loop that waits for who reads would be later; one that wants for a processor isn't."""
-
-
-async def until(predicate: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
-    """Wait on the loop until ``predicate`` holds."""
-    deadline = asyncio.get_running_loop().time() + timeout_s
-    while not predicate():
-        assert asyncio.get_running_loop().time() < deadline, what
-        await asyncio.sleep(0.002)
 
 
 class Reader:

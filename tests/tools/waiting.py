@@ -5,6 +5,7 @@ Nothing here may wait without a limit.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -38,3 +39,15 @@ def wait_until(predicate: Callable[[], T | None], timeout_s: float, what: str) -
             waited = time.monotonic() - began
             raise AssertionError(f"waited {waited:.2f} s for {what}; the last value was {value!r}")
         time.sleep(POLL_S)
+
+
+async def until(predicate: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
+    """Wait on the loop, which goes on meanwhile, until ``predicate`` holds.
+
+    Raises:
+        AssertionError: it hasn't within ``timeout_s`` seconds; says ``what`` was waited for.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not predicate():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(POLL_S)

@@ -16,6 +16,7 @@ from statusd.unit.cursor import Delivery
 from statusd.unit.place import Place
 from statusd.unit.state_file import StateFile
 from statusd.unit.store import Store
+from tests.tools.waiting import until
 from tests.unit.worlds import World
 
 
@@ -55,13 +56,6 @@ class Kept:
         command = Command(word, f"stream:{number}-0", self.world.loop.now, id=f"d{number}")
         place = Place(f"{number}-0", number)
         self.world.unit.happened(Delivery((ev.Commanded(command),), place))
-
-
-async def until(predicate: Callable[[], object], what: str) -> None:
-    """Wait on the loop until ``predicate`` holds."""
-    async with asyncio.timeout(20):
-        while not predicate():
-            await asyncio.sleep(0.001)
 
 
 def play(story: Callable[[Kept], Awaitable[None]], folder: Path) -> None:
