@@ -58,6 +58,19 @@ def document(client: redis.Redis) -> dict[str, Any]:
     return dict(json.loads(client.get("statusd:status:{unit}") or b"{}"))
 
 
+def denying(broker: Broker, right: str) -> str:
+    """Return the url of a user who may do all but one thing: ``-rename``."""
+    broker.client().acl_setuser(
+        "statusd",
+        enabled=True,
+        nopass=True,
+        keys=["*"],
+        channels=["*"],
+        commands=["+@all", right],
+    )
+    return broker.url.replace("redis://", "redis://statusd:x@")
+
+
 def assert_well(unit: Program, broker: Broker) -> None:
     """Assert that the unit is the same, and obeys; nothing was a bug."""
     client = broker.client()
@@ -365,15 +378,7 @@ def test_an_entry_far_ahead_ends_no_history(
 def test_without_the_right_to_mend_it_the_history_is_told_of(broker: Broker, run: Run) -> None:
     """In log and document, with the cure; that done, all that waited is there."""
     client = broker.client()
-    client.acl_setuser(
-        "statusd",
-        enabled=True,
-        nopass=True,
-        keys=["*"],
-        channels=["*"],
-        commands=["+@all", "-rename"],
-    )
-    url = broker.url.replace("redis://", "redis://statusd:x@")
+    url = denying(broker, "-rename")
     client.xadd(HISTORY, {"event": "{}"}, id=LAST)
 
     unit = up(run, url)
@@ -822,15 +827,7 @@ def test_a_reload_is_done_when_its_channels_are_heard(broker: Broker, run: Run) 
 def test_without_the_right_to_unblock_it_is_done_a_little_later(broker: Broker, run: Run) -> None:
     """When the read of the stream has ended by itself; nothing is lost then either."""
     client = broker.client()
-    client.acl_setuser(
-        "statusd",
-        enabled=True,
-        nopass=True,
-        keys=["*"],
-        channels=["*"],
-        commands=["+@all", "-client|unblock"],
-    )
-    url = broker.url.replace("redis://", "redis://statusd:x@")
+    url = denying(broker, "-client|unblock")
     unit = up(run, url)
     for n in range(3):
         rewrite(unit, broker, ["mychannel", f"new{n}"], redis={"url": url})
