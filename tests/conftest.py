@@ -18,6 +18,7 @@ from tests.tools import (
     SESSION,
     Broker,
     Journal,
+    Process,
     Program,
     available_brokers,
     processes_with_marker,
@@ -141,7 +142,8 @@ def _nothing_left() -> Iterator[None]:
     """Fail the session if a process that a test started still lives at its end."""
     yield
     left = processes_with_marker
-    wait_until(lambda: not left(), 5, f"the processes {left()} to be gone")  # some just heard of it
+    lines = [Process(pid, 0).command_line() for pid in left()]
+    wait_until(lambda: not left(), 20, f"{lines} to be gone")  # some just heard of it
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import environment, killing, wait_until
+from tests.tools import Process, environment, killing, wait_until
 
 DAEMON = """\
 import asyncio, subprocess, sys
@@ -32,11 +32,8 @@ asyncio.run(live())
 
 def lives(pid: int) -> bool:
     """Tell whether that process lives, and isn't only waiting to be buried."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in ("Z", "X")
+    process = Process.of(pid)
+    return process is not None and process.is_alive()
 
 
 @pytest.mark.parametrize(("what", "left"), [("watches", 0), ("forgets", 1), ("is killed", 0)])

@@ -67,6 +67,10 @@ class Process:
         fields = self._stat()
         return int(fields[2]) if fields else 0
 
+    def command_line(self) -> str:
+        """Return what it was called with; empty once it is gone."""
+        return self._read("cmdline").replace(b"\0", b" ").decode(errors="replace").rstrip()
+
     def is_marked(self, value: str) -> bool:
         """Tell whether it was started with the marker ``value``, or one below it (``value/...``).
 

@@ -3,7 +3,7 @@
 It is told which groups to watch, a line whenever they are others, and does its work at the end of
 file, which the kernel brings about however the daemon ends. Rules of this file: a group is
 forgotten as soon as nothing of it lives, for its number may be somebody else's then; a guard that
-dies is replaced.
+dies is replaced; the groups are in its pipe before it lives.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Guard:
         self._groups: dict[int, None] = {}
         self._shell: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
+        self._pipe = -1
 
     def watch(self, group: int) -> None:
         """Let it kill the process group ``group`` too if we die."""
@@ -49,25 +50,31 @@ class Guard:
         """End it."""
         self._drop()
         if self._shell is not None:
-            assert self._shell.stdin is not None
-            self._shell.stdin.close()
-            self._shell.wait()
-            self._shell = None
+            self._bury()
 
     def _tell(self) -> None:
         if self._shell is None:
             self._start()
-        shell = self._shell
-        if shell is not None and shell.stdin is not None:
-            # It is dead, and `_died` will see to that; or somebody has stopped it: no waiting here.
-            with contextlib.suppress(BrokenPipeError, BlockingIOError):
-                os.write(shell.stdin.fileno(), f"{' '.join(map(str, self._groups))}\n".encode())
+        else:
+            self._write()
+
+    def _write(self) -> None:
+        # It is dead, and `_died` will see to that; or somebody has stopped it: no waiting here.
+        with contextlib.suppress(BrokenPipeError, BlockingIOError):
+            os.write(self._pipe, f"{' '.join(map(str, self._groups))}\n".encode())
 
     def _start(self) -> None:
         try:
+            reading, self._pipe = os.pipe()
+        except OSError as error:
+            log.warning("guard.not_started", reason=error.strerror)
+            return
+        os.set_blocking(self._pipe, False)
+        self._write()
+        try:
             self._shell = subprocess.Popen(
                 ["sh", "-c", _SCRIPT, "statusd-guard"],
-                stdin=subprocess.PIPE,
+                stdin=reading,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
@@ -75,29 +82,25 @@ class Guard:
             self._pidfd = os.pidfd_open(self._shell.pid)
         except OSError as error:
             log.warning("guard.not_started", reason=error.strerror)
-            self._take_back()
+            self._bury()
             return
-        assert self._shell.stdin is not None
-        os.set_blocking(self._shell.stdin.fileno(), False)
+        finally:
+            os.close(reading)
         children.ours.add(self._shell.pid)
         self._loop.add_reader(self._pidfd, self._died)
 
-    def _take_back(self) -> None:
-        """There was no descriptor to watch it by: the next group brings another one."""
+    def _bury(self) -> None:
+        """Close the pipe, and wait for the shell that read it, if one did."""
+        os.close(self._pipe)
         shell, self._shell = self._shell, None
-        if shell is not None and shell.stdin is not None:
-            shell.stdin.close()
+        if shell is not None:
             shell.wait()
+            children.buried(shell.pid)
 
     def _died(self) -> None:
         """Somebody killed it: another one takes its place."""
-        assert self._shell is not None
         self._drop()
-        assert self._shell.stdin is not None
-        self._shell.stdin.close()
-        self._shell.wait()
-        children.buried(self._shell.pid)
-        self._shell = None
+        self._bury()
         log.warning("guard.died")
         self._tell()
 
