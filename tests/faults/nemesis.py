@@ -1,7 +1,8 @@
 """The nemesis: faults at random, while publishers work and units write down what they make of it.
 
-The journal of a unit is its log at level debug, which has every answer and loses none, however the
-broker fares. Everything that chance decides comes from one `random.Random`, so that a seed plays a
+The journal of a unit is its log at level debug, which has every answer, however the broker fares;
+but for the last milliseconds of a daemon that is killed, whose answers the broker or the state file
+has. Everything that chance decides comes from one `random.Random`, so that a seed plays a
 run again, as far as clocks allow.
 """
 

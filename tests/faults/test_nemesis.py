@@ -22,7 +22,7 @@ from statusd.core.lifecycle import BUILT_IN
 from tests.conftest import BROKERS
 from tests.faults.nemesis import DURABLE_FROM, Nemesis, Victim, toml, victim, words
 from tests.faults.outages import history
-from tests.tools import Broker, Program, Publisher, Sent, wait_until
+from tests.tools import Broker, Journal, Program, Publisher, Sent, wait_until
 
 pytestmark = pytest.mark.timeout(7200)  # of many rounds; each wait in them has its own limit
 
@@ -45,6 +45,7 @@ def test_nothing_durable_is_lost_and_nothing_is_obeyed_twice(rounds: int, tmp_pa
         victims = [victim(name, broker, tmp_path, new) for name in ("a", "b", "c")]
         for one in victims:
             stack.callback(one.close)
+        journal = stack.enter_context(Journal(broker.client()))
         nemesis = Nemesis(chance, broker, victims, again)
         nemesis.rest()
         durable = Publisher(broker.client(), "statusd:commands", "d", durable=True)
@@ -56,10 +57,12 @@ def test_nothing_durable_is_lost_and_nothing_is_obeyed_twice(rounds: int, tmp_pa
             nemesis.strike()
         sent = durable.stop(30), live.stop(30)
         nemesis.rest()
-        wait_until(lambda: all(has_read(one, broker) for one in victims), 60, "all to be read")
+        wait_until(
+            lambda: all(has_read(one, broker, journal) for one in victims), 60, "all to be read"
+        )
         took_s = time.monotonic() - began
 
-        wrong = [text for one in victims for text in judge(one, broker, *sent)]
+        wrong = [text for one in victims for text in judge(one, broker, journal, *sent)]
         entries = len(entries_of(broker))
 
     print(f"{took_s:.0f} s; faults: {dict(sorted(nemesis.done.items()))}")
@@ -87,38 +90,44 @@ def entries_of(broker: Broker) -> list[str]:
     return [entry_id.decode() for entry_id, _ in found]
 
 
-def answers(one: Victim) -> dict[str, list[Line]]:
+def answers(one: Victim, journal: Journal) -> dict[str, list[Line]]:
     """Return id -> final answers that the unit gave, but for repeated ones.
 
     What one daemon decides and the next one tells has no line in the log: the state file had it.
+    What one said right before it was killed may have none either: whoever listened has heard it.
     """
     found: defaultdict[str, list[Line]] = defaultdict(list)
-    left = [answer for answer in one.inherited if answer["verdict"] in FINAL]
+    left = {answer["id"]: answer for answer in one.inherited if answer["verdict"] in FINAL}
+    heard = {
+        said["id"]: said for said in journal.finals() if "id" in said and said["name"] == one.name
+    }
     for line in one.journal():
         is_final = line["event"] == "command.answered" and line.get("verdict") in FINAL
         if is_final and "id" in line and not line.get("repeat"):
             found[line["id"]].append(line)
-    for answer in left:
-        if answer["id"] not in found:
-            found[answer["id"]].append(answer)
+    for command_id, answer in (heard | left).items():
+        if command_id not in found:
+            found[command_id].append(answer)
     return found
 
 
-def has_read(one: Victim, broker: Broker) -> bool:
+def has_read(one: Victim, broker: Broker, journal: Journal) -> bool:
     """Tell whether the unit has answered the last durable command, and told all its events."""
     last = entries_of(broker)[-1]
     told = [line["seq"] for line in one.program.log() if line["event"] in EVENTS]
     known = history(broker.client(), one.name)[-1]["seq"]
     return (not told or known == told[-1]) and any(
-        line["source"] == f"stream:{last}" for lines in answers(one).values() for line in lines
+        line["source"] == f"stream:{last}"
+        for lines in answers(one, journal).values()
+        for line in lines
     )
 
 
 def judge(
-    one: Victim, broker: Broker, durable: Sequence[Sent], live: Sequence[Sent]
+    one: Victim, broker: Broker, journal: Journal, durable: Sequence[Sent], live: Sequence[Sent]
 ) -> Iterator[str]:
     """Yield what is wrong, a sentence each."""
-    told = answers(one)
+    told = answers(one, journal)
     events = history(broker.client(), one.name)
     yield from _durable(one, entries_of(broker), told, events)
     yield from _live(one, live, told, events)
