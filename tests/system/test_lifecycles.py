@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from statusd.core.status import Status
-from statusd.core.unit import Identity
+from statusd.core.goals import Goals
+from statusd.core.telling import Telling
 from statusd.settings.load import load, load_lifecycle
 from tests.conftest import Run
 from tests.system.commands import statusd
@@ -224,7 +224,7 @@ def test_the_ready_made_ones_run_to_end(file: Path, broker: Broker, run: Run) ->
 
 def load_goals(file: Path) -> list[Any]:
     """Return the states of a lifecycle that can be taken up by themselves."""
-    return Status(Identity("x"), lifecycle=load_lifecycle(file)).possible_goals()
+    return Goals(load_lifecycle(file), Telling()).possible()
 
 
 def test_a_deadline_passes(broker: Broker, journal: Journal, run: Run) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from statusd.cli import VERBS
+from statusd.core.answers import Answer
 from statusd.core.lifecycle import BUILT_IN, Who
-from statusd.core.messages import Answer
 from statusd.settings.models import Settings
 from statusd.wire.names import Names
 from statusd.worker.api import Worker

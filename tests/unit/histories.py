@@ -91,7 +91,14 @@ class Story:
             memory=memory,
             default_goal=goal,
             draw=draw,
+            objection=self._objection,
         )
+        self.asked: list[str] = []
+        """The states of which the status has asked whether their signals would arrive."""
+        self.barred: dict[str, str] = {}
+        """State -> why its signal wouldn't."""
+        self.untold = ""
+        """Why a program can't be told a state, though it seemed so; empty while it can."""
         self.now = 1000.0
         self.effects: list[ev.Effect] = []
         self.armed: dict[ev.Timer, float] = {}
@@ -156,7 +163,21 @@ class Story:
         for effect in effects:
             self._observe(effect)
         self.effects += effects
-        return effects
+        if self.status.telling.is_answered:
+            return effects
+        told = [self._told(show) for show in only(effects, ev.Show)]
+        return effects + [effect for one in told for effect in self.happen(one)]
+
+    def _objection(self, number: int) -> str:
+        name = self.status.lifecycle.members()[number].name
+        self.asked.append(name)
+        return self.barred.get(name, "")
+
+    def _told(self, show: ev.Show) -> ev.Input:
+        """Return what becomes of it that a program was told a state: it says nothing itself."""
+        if self.untold:
+            return ev.WorkerUntold(show.run, show.seq, self.untold)
+        return ev.WorkerAcknowledged(show.run, show.seq, show.number)
 
     def _message(self, word: str, command_id: str = "") -> ev.Input:
         if word == "{}":

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statusd.core.answers import REMEMBERED_IDS, Answers, Moment
+from statusd.core.answers import REMEMBERED_IDS, Answer, Answers, Moment, Verdict
 from statusd.core.errors import BadMessage
-from statusd.core.messages import Answer, Command, Verdict, to_json
+from statusd.core.messages import Command, to_json
 from statusd.core.unit import Identity
 
 ME = Identity("counter", boot=7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +81,8 @@ def test_a_hang_is_an_event_and_no_more() -> None:
 
     began = story.play("[hangs] [hangs]")
     text = story.status.worker.hung
-    story.status.policy = story.status.policy.__class__(attached=True, hang_timeout_s=60.0)
+    patient = replace(story.status.policy, hang_timeout_s=60.0)
+    story.status.take_over(patient, story.status.identity.tags)
     over = story.play("[hangs] [hangs]")
 
     assert steps(began) == ["RUNNING hang RUNNING"]

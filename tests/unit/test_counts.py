@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from statusd.core.messages import Verdict, to_json
+from statusd.core.answers import Verdict
+from statusd.core.messages import to_json
 from statusd.core.unit import Death, Fate
 from statusd.unit.counts import CAUSES, Counts, Histogram
 

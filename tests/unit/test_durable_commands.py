@@ -105,7 +105,7 @@ def test_a_gap_is_an_event_of_its_own_and_changes_no_state() -> None:
     gapped = Gapped("2026-01-01T00:00:00Z", "2026-01-01T00:00:09Z", "deaf for 9.0 s", 2, None)
     for state in STATES:
         story = Story(WAYS[state])
-        before, last = story.status.seq, story.status.last
+        before, last = story.status.seq, story.status.transitions.last
 
         effects = story.status.handle(gapped, 2000.0)
 
@@ -122,4 +122,4 @@ def test_a_gap_is_an_event_of_its_own_and_changes_no_state() -> None:
         }
         assert (event.fields["old"], event.fields["new"]) == (state, state)
         assert event.fields["seq"] == story.status.seq == before + 1
-        assert (story.state, story.status.last) == (state, last)
+        assert (story.state, story.status.transitions.last) == (state, last)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,13 +36,11 @@ class Ears:
     def __init__(self) -> None:
         self.status = Status(Identity("unit", boot=7))
         self.taken: list[ev.Input] = []
-        self.behind = False
         self.begun: list[int] = []
         self.broker = Broker()
         self.intake = Intake(
             self.status,
             submit=self.taken.append,
-            is_behind=lambda: self.behind,
             began=lambda: self.begun.append(len(self.taken)),
             broker=self.broker,  # type: ignore[arg-type]  # as much of it as is asked for
             look_again=lambda: None,
@@ -183,7 +183,7 @@ def test_while_something_waits_to_be_decided_no_word_is_judged_before_it() -> No
     def story(ears: Ears) -> None:
         assert ears.hear(b"resume") == []
 
-        ears.behind = True
+        ears.intake.is_behind = True
 
         assert len(ears.hear(b"RESUME")) == 1
 
@@ -238,5 +238,44 @@ def test_that_something_was_heard_is_told_once() -> None:
         ears.intake.is_quiet = True
         ears.hear(b"resume")
         assert len(ears.begun) == 2
+
+    with_ears(story)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        *({"id": "a"}, {"target": {"name": "other"}}, {"reply_to": "mychannel"}),
+        *({"expires": "2026-11-23T12:00:00Z"}, {"boot": 6}, {"run": 0}, {"args": {"n": 3}}),
+    ],
+    ids=lambda more: str(*more),
+)
+@pytest.mark.parametrize("word", ["resume", "xyzzy"])
+def test_what_is_more_than_a_word_is_never_only_counted(word: str, more: dict[str, Any]) -> None:
+    """Who says for whom it is, until when, or whom to tell, is judged in full, also by strangers'
+    channels; the word alone changes nothing, or is none.
+    """
+
+    def story(ears: Ears) -> None:
+        assert ears.hear(word.encode()) == []
+
+        (happened,) = ears.hear(json.dumps({"command": word, **more}).encode())
+
+        assert isinstance(happened, ev.Commanded)
+        assert (happened.command.word, happened.meant) == (word, None)
+
+    with_ears(story)
+
+
+def test_what_a_word_means_is_looked_up_once_unless_something_comes_before_it() -> None:
+    """Then it may mean something else."""
+
+    def story(ears: Ears) -> None:
+        for _ in ("read", "known already"):
+            (happened,) = ears.hear(b"start")
+            assert isinstance(happened, ev.Commanded)
+            assert happened.meant is ears.status.commands.look_up("start")
+        ears.intake.is_behind = True
+        assert [one.meant for one in ears.hear(b"start") if isinstance(one, ev.Commanded)] == [None]
 
     with_ears(story)

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from statusd.core.answers import Answer
 from statusd.core.errors import SHOWN_BYTES, BadMessage
 from statusd.core.messages import (
     EVERYBODY,
     MAX_BYTES,
-    Answer,
     Command,
     Target,
     nearest,

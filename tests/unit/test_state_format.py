@@ -15,9 +15,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from statusd.core import events as ev
+from statusd.core.answers import Answer, Verdict
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
-from statusd.core.messages import Answer, Command, Verdict
+from statusd.core.messages import Command
 from statusd.core.unit import Memory
 from statusd.supervision.worker_file import WorkerFile
 from statusd.unit import state_format

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from statusd.core.answers import Verdict
 from statusd.core.errors import BadMessage
 from statusd.core.events import (
     Arm,
     Change,
     Commanded,
-    Delivered,
     Disarm,
     Effect,
     Event,
@@ -34,7 +34,9 @@ from statusd.core.events import (
 from statusd.core.lifecycle import BUILT_IN
 from statusd.core.messages import Command, Target, to_json
 from statusd.core.policy import Policy, Restart
+from statusd.core.status import Status
 from statusd.core.unit import Memory, Stop
+from statusd.unit.publisher import event_text
 from tests.unit.histories import (
     STATES,
     WAYS,
@@ -232,9 +234,9 @@ def test_what_is_answered_without_an_input_is_answered_at_once() -> None:
     status = Story("boot [ready] +5 [sees]").status
 
     told = [
-        status.quiet(Command("READY", "redis:c", 2000.0)),
-        status.unknown(Command("xyzzy", "redis:c", 3000.0)),
-        status.invalid(BadMessage("no command", b"?"), "redis:c", 4000.0),
+        quiet(status, Command("READY", "redis:c", 2000.0)),
+        status.commands.unknown(Command("xyzzy", "redis:c", 3000.0)),
+        status.commands.invalid(BadMessage("no command", b"?"), "redis:c", 4000.0),
     ]
 
     assert [verdict and verdict.ms for verdict in told] == [0.0, 0.0, 0.0]
@@ -640,7 +642,7 @@ def test_a_bad_message_is_shown_safely() -> None:
     """Forty bytes of it at most; as JSON it is one line of printable ASCII."""
     error = BadMessage("no", b"\x1b[2J\xff\n" + 100 * b"a")
 
-    verdict = Story("boot").status.invalid(error, "redis:c", 0.0)
+    verdict = Story("boot").status.commands.invalid(error, "redis:c", 0.0)
 
     assert verdict.fields["command"] == "\x1b[2J\\xff\n" + 34 * "a"
     assert to_json(verdict.fields).isprintable()
@@ -667,6 +669,12 @@ def test_a_bad_message_cannot_close_somebody_elses_command() -> None:
 # ---- quiet words ---------------------------------------------------------------------------------
 
 
+def quiet(status: Status, command: Command) -> Verdict | None:
+    """Return the verdict to a word that changes nothing now, else None."""
+    meant = status.commands.look_up(command.word)
+    return status.commands.quiet(command, meant) if meant is not None else None
+
+
 def test_a_quiet_word_is_one_that_changes_nothing() -> None:
     """What it would be answered is what it is answered in full; all others are not quiet."""
     for state in STATES:
@@ -675,15 +683,15 @@ def test_a_quiet_word_is_one_that_changes_nothing() -> None:
             command = Command(word, "redis:mychannel", story.now)
             before = story.snapshot()
 
-            quiet = story.status.quiet(command)
+            verdict = quiet(story.status, command)
 
             assert story.snapshot() == before
             meaning = WRITTEN[state, word]
-            if quiet is None:
+            if verdict is None:
                 assert meaning not in ("no",), word
             else:
                 assert meaning in ("no", "same"), word
-                assert story.happen(Commanded(command)) == [Say(quiet)]
+                assert story.happen(Commanded(command)) == [Say(verdict)]
                 assert story.snapshot() == before
 
 
@@ -691,41 +699,10 @@ def test_a_no_op_that_sets_the_goal_is_not_quiet() -> None:
     """It changes something."""
     story = Story("boot [ready] start [sees] [asks pause] [sees]")
 
-    assert story.status.quiet(Command("pause", "redis:c")) is None
-    assert story.status.quiet(Command("PAUSED", "redis:c")) is None
+    assert quiet(story.status, Command("pause", "redis:c")) is None
+    assert quiet(story.status, Command("PAUSED", "redis:c")) is None
     story.play("pause")
-    assert story.status.quiet(Command("pause", "redis:c")) is not None
-
-
-NOT_PLAIN: list[dict[str, Any]] = [
-    {"id": "a"},
-    {"target": Target(name=("other",))},
-    {"reply_to": "mychannel"},
-    {"expires": "2026-11-23T12:00:00Z"},
-    {"boot": 6},
-    {"run": 0},
-    {"args": {"n": 3}},
-]
-"""What makes a command more than a word: it needs a closer look."""
-
-
-def test_only_a_plain_word_is_quiet() -> None:
-    """Whatever says for whom it is, until when, or whom to tell, goes the whole way."""
-    for more in NOT_PLAIN:
-        status = Story("boot [ready]").status
-
-        assert status.quiet(Command("resume", "redis:c")) is not None
-        assert status.quiet(Command("resume", "redis:c", **more)) is None, more
-
-
-def test_only_a_plain_word_is_counted_as_unknown() -> None:
-    """For somebody else it is not ours to judge, and a foreign channel gets no complaint."""
-    for more in NOT_PLAIN:
-        status = Story("boot [ready]").status
-
-        assert status.is_unknown(Command("xyzzy", "redis:c"))
-        assert not status.is_unknown(Command("resume", "redis:c"))
-        assert not status.is_unknown(Command("xyzzy", "redis:c", **more)), more
+    assert quiet(story.status, Command("pause", "redis:c")) is not None
 
 
 # ---- the end -------------------------------------------------------------------------------------
@@ -1985,13 +1962,13 @@ def test_the_stages_of_an_end_are_told() -> None:
     story = Story("boot [ready] end", stop_timeout_s=5, kill_timeout_s=2)
     began = story.now
 
-    assert story.status.stop == Stop("END said", "SIGTERM", began + 5)
+    assert story.status.supervision.stop == Stop("END said", "SIGTERM", began + 5)
     story.play("(stop)")
-    assert story.status.stop == Stop("SIGTERM sent", "SIGKILL", began + 7)
+    assert story.status.supervision.stop == Stop("SIGTERM sent", "SIGKILL", began + 7)
     story.play("(kill)")
-    assert story.status.stop == Stop("SIGKILL sent")
+    assert story.status.supervision.stop == Stop("SIGKILL sent")
     story.play("[exits -9] [gone]")
-    assert story.status.stop is None
+    assert story.status.supervision.stop is None
 
 
 @pytest.mark.parametrize("state", ["BACKOFF", "FAILED"])
@@ -2042,31 +2019,6 @@ def test_reset_while_the_old_worker_lives_waits_for_it() -> None:
 # ---- the hot path --------------------------------------------------------------------------------
 
 
-def test_a_state_can_be_shown_before_the_rest_is_told() -> None:
-    """Then it is no effect; all else is as it would have been."""
-    shown: list[Show] = []
-    story, other = Story("boot [ready]"), Story("boot [ready]")
-    story.status.show_now = shown.append
-
-    effects = story.play("start")
-
-    assert shown == [Show(1, number("RUNNING"), 2)]
-    assert effects == [e for e in other.play("start") if not isinstance(e, Show)]
-
-
-def test_what_a_durable_command_shows_waits_for_the_disk() -> None:
-    """Whatever it leads to must not be done before its place in the stream is kept."""
-    shown: list[Show] = []
-    story = Story("boot [ready]")
-    story.status.show_now = shown.append
-    command = Command("start", "stream:1-1", story.now, id="1-1")
-
-    effects = story.happen(Delivered((Commanded(command),)))
-
-    assert shown == []
-    assert only(effects, Show) == [Show(1, number("RUNNING"), 2)]
-
-
 @settings(deadline=None)
 @given(*5 * [st.text(max_size=8)], st.integers(0, 2**40))
 def test_an_events_text_is_that_of_its_fields(
@@ -2078,4 +2030,4 @@ def test_an_events_text_is_that_of_its_fields(
 
     for more in ({}, {"by": by, "args": {"n": 1.5}, "reason": reason}):
         event = Event(change, seq, more)
-        assert event.text(at) == to_json({**event.fields, "at": at})
+        assert event_text(event, at) == to_json({**event.fields, "at": at})

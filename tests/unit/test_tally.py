@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from statusd.core.messages import Verdict
+from statusd.core.answers import Verdict
 from statusd.core.tally import MOST_SPELLINGS, PER_SECOND, Tally
 
 NOW = 1000.0

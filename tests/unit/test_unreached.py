@@ -19,29 +19,10 @@ STOPPABLE = Telling(frozenset({"PAUSED", "RUNNING", "ENDING"}))
 HOMELY = Telling(frozenset({"READY", "RUNNING", "PAUSED"}))
 
 
-class Daemon:
-    """What the status asks, and is answered: whether a signal for a state would arrive.
-
-    Args:
-        barred: the states whose signals wouldn't.
-    """
-
-    def __init__(self, story: Story, *barred: str) -> None:
-        self.asked: list[str] = []
-        self._story = story
-        self.barred = barred
-        story.status.objection = self._objection
-
-    def _objection(self, number: int) -> str:
-        name = self._story.status.lifecycle.members()[number].name
-        self.asked.append(name)
-        return WHY if name in self.barred else ""
-
-
 def unreached(history: str, *barred: str, telling: Telling = STOPPABLE, **more: Any) -> Story:
     """Return a story of a program in which the signals of ``barred`` don't arrive."""
     story = Story(telling=telling, **more)
-    Daemon(story, *barred)
+    story.barred = dict.fromkeys(barred, WHY)
     story.play(history)
     return story
 
@@ -96,15 +77,10 @@ def test_a_refusal_after_a_guard_has_agreed_changes_nothing() -> None:
 
 def test_only_a_living_worker_is_asked_for_and_only_before_its_own_signals() -> None:
     """Not for END, which waits for it; not for a function, which has the board."""
-    story = Story(telling=STOPPABLE)
-    daemon = Daemon(story)
-    story.play("boot [ready] pause resume end")
-    assert daemon.asked == ["RUNNING", "PAUSED", "RUNNING"]
-
-    function = Story()
-    of_function = Daemon(function)
-    function.play("boot [ready] start pause")
-    assert of_function.asked == []
+    assert Story("boot [ready] pause resume end", telling=STOPPABLE).asked == [
+        *("RUNNING", "PAUSED", "RUNNING")
+    ]
+    assert Story("boot [ready] start pause").asked == []
 
 
 def test_a_wish_of_the_worker_is_refused_and_noted() -> None:
@@ -156,18 +132,16 @@ def test_a_state_that_can_not_be_left_by_its_deadline_lasts() -> None:
         lambda name: name,
     )
     telling = Telling(frozenset({"PAUSED", "BUSY"}))
-    story = Story(telling=telling, lifecycle=lifecycle)
-    daemon = Daemon(story)
-    story.play("boot [ready] pause")
+    story = Story("boot [ready] pause", telling=telling, lifecycle=lifecycle)
     assert story.state == "PAUSED"
-    daemon.barred = ("BUSY",)
+    story.barred = {"BUSY": WHY}
 
     effects = story.play("(state)")
 
     told = {"state": "PAUSED", "trigger": "abort", "reason": WHY}
     assert only(effects, ev.Note) == [ev.Note("deadline.refused", told)]
     assert story.state == "PAUSED"
-    daemon.barred = ()
+    story.barred = {}
     assert steps(story.play("(state)")) == ["PAUSED abort BUSY"]
 
 
@@ -182,13 +156,15 @@ def test_who_can_not_be_told_to_wait_is_not_ready() -> None:
     assert crash["reason"].startswith(f"not ready within 30 s: {WHY}")
 
 
-def test_a_signal_that_fails_in_the_last_moment_has_failed() -> None:
+@pytest.mark.parametrize("way", ["bare", "durable"])
+def test_a_signal_that_fails_in_the_last_moment_has_failed(way: str) -> None:
     """Between the look and the signal the worker may become somebody else."""
     story = Story("boot [ready]", telling=STOPPABLE)
-    story.status.show_now = lambda _: WHY
+    story.untold = WHY
+    pause = ev.Commanded(Command("pause", "stream:1-1", story.now, id="a"))
 
-    answered = answers(story.play("pause#a"))
-    story.status.show_now = lambda _: None
+    answered = answers(story.happen(pause if way == "bare" else ev.Delivered((pause,))))
+    story.untold = ""
     again = said(story.play("resume#b"))
 
     assert [(a["verdict"], a.get("reason")) for a in answered][1:] == [("failed", WHY)]
@@ -204,8 +180,9 @@ def test_an_end_that_is_refused_waits_and_says_for_whom() -> None:
     story = Story("boot [ready] start [sees] end#a (stop)")
 
     first = story.play("[unreached SIGTERM]")
-    assert story.status.stop is not None
-    assert (story.status.stop.stage, story.status.stop.next) == (EPERM, "SIGKILL")
+    stop = story.status.supervision.stop
+    assert stop is not None
+    assert (stop.stage, stop.next) == (EPERM, "SIGKILL")
     assert (story.status.worker.awaited, said(first)) == (AWAITED, [])
     assert [(e["trigger"], e["old"], e["reason"]) for e in events(first)] == [
         ("unreached", "ENDING", AWAITED)
@@ -215,7 +192,9 @@ def test_an_end_that_is_refused_waits_and_says_for_whom() -> None:
         ("end", "failed", AWAITED)
     ]
     assert (events(second), story.state) == ([], "ENDING")
-    assert story.status.stop.stage == EPERM
+    stop = story.status.supervision.stop
+    assert stop is not None
+    assert stop.stage == EPERM
     assert story.status.memory().open == ()
     last = story.play("[exits 0] [gone]")
     assert (steps(last), only(last, ev.Leave)) == (["ENDING exited END"], [ev.Leave(0)])
@@ -262,7 +241,7 @@ def test_what_is_told_of_the_dead_is_no_news() -> None:
     story = Story("boot [ready] start [sees] [exits 1] [gone]")
 
     assert story.play("[unreached SIGKILL]") == []
-    assert story.status.stop is None
+    assert story.status.supervision.stop is None
 
 
 # ---- never two at once ---------------------------------------------------------------------------
@@ -283,7 +262,7 @@ def test_what_has_outlived_its_daemon_is_ended_before_another_one_begins() -> No
 
     effects = story.play("[gone]")
     assert [started.run for started in only(effects, ev.StartWorker)] == [8]
-    assert (story.status.stop, story.status.restarts) == (None, 0)
+    assert (story.status.supervision.stop, story.status.supervision.restarts) == (None, 0)
     assert said(story.play("[ready] [sees]")) == ["pause done"]
     assert not story.overlapped
 

@@ -31,7 +31,6 @@ from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.policy import Policy
 from statusd.core.status import Status
-from statusd.core.telling import Telling
 from statusd.core.unit import Identity
 from statusd.supervision.sides import Pulse, Spec
 from statusd.supervision.supervisor import Means
@@ -217,9 +216,9 @@ class Worker:
         """Be started in a state."""
         self.shown.append((number, seq))
 
-    def show(self, number: int, seq: int, args: Any) -> None:
+    def show(self, show: ev.Show) -> None:
         """Be told a state."""
-        self.shown.append((number, seq))
+        self.shown.append((show.number, show.seq))
 
     def objection(self, number: int) -> str:
         """Have none."""
@@ -289,15 +288,16 @@ class World:
         self._at = 0
         self._entries = itertools.count(1)
         names = Names("statusd", name)
-        status = Status(
-            Identity(name, boot=7),
-            telling=Telling(),
-            table=TABLE,
-            policy=Policy(**policy),
-            memory=left.memory,
-        )
+        identity = Identity(name, boot=7)
         parts = Parts(
-            status=status,
+            identity=identity,
+            make_status=lambda memory, objection: Status(
+                identity,
+                table=TABLE,
+                policy=Policy(**policy),
+                memory=memory,
+                objection=objection,
+            ),
             names=names,
             means=Means(SPEC, make_process=self._make_worker),
             state_file=cast(Any, self.disk),

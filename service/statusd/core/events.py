@@ -11,11 +11,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple
 
+from statusd.core.answers import Verdict
 from statusd.core.errors import BadMessage
-from statusd.core.messages import Command, Scalar, Verdict, as_template, to_json
+from statusd.core.messages import Command, Scalar
+from statusd.core.words import Decision
 
 # ---- inputs ----------------------------------------------------------------------------------
 
@@ -37,11 +38,13 @@ class Commanded(NamedTuple):
     Args:
         expired: its ``expires`` lies in the past, by the broker's clock.
         again: the last daemon has obeyed it already, but its disk doesn't have what came of it.
+        meant: what its word means, if that was looked up and nothing was decided since.
     """
 
     command: Command
     expired: bool = False
     again: bool = False
+    meant: Decision | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +89,14 @@ class Gapped:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """More was to be said than the broker took: some of it was dropped.
-
-    Args:
-        reason: how much of what.
-    """
+    """More was to be said than the broker took: the ``reason`` is how much of what was dropped."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Ousted:
-    """Another daemon holds the unit's name: this one has to end.
-
-    Args:
-        reason: who it is.
-    """
+    """Another daemon holds the unit's name: this one has to end; the ``reason`` is who it is."""
 
     reason: str
 
@@ -121,11 +116,23 @@ class WorkerReady:
 
 
 class WorkerAcknowledged(NamedTuple):
-    """The worker of ``run`` was seen to have taken in state ``number``, of event ``seq``."""
+    """The worker of ``run`` was seen to have taken in state ``number``, of event ``seq``.
+
+    Or it was told it, if it is a program, which can't say what it has taken in.
+    """
 
     run: int
     seq: int
     number: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerUntold:
+    """The worker of ``run`` could not be told the state of event ``seq``, and why."""
+
+    run: int
+    seq: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +220,7 @@ class Passed:
 
 WorkerInput = (
     WorkerReady
+    | WorkerUntold
     | WorkerTriggered
     | WorkerExited
     | WorkerUnreached
@@ -275,24 +283,6 @@ class Event(NamedTuple):
         known = zip(Change._fields[2:], others, strict=True)
         told = {"event": self.id, "name": name, "boot": boot, "seq": self.seq}
         return {**told, **dict(known), **self.more}
-
-    def told(self, at: str) -> tuple[str, str]:
-        """Return its id, and the text of it, told at the time ``at`` (RFC 3339)."""
-        return self.id, self.text(at)
-
-    def text(self, at: str) -> str:
-        """Return it as JSON, told at the time ``at`` (RFC 3339)."""
-        more = "".join([f',"{key}":{to_json(value)}' for key, value in self.more.items()])
-        return _template(self.change) % (self.seq, self.seq, more, at)
-
-
-@lru_cache(maxsize=2048)
-def _template(change: Change) -> str:
-    """Return the JSON of an event of ``change`` for number, number, what more it says, time."""
-    name, boot, *others = change
-    head = as_template({"name": name, "boot": boot})
-    middle = as_template(dict(zip(Change._fields[2:], others, strict=True)))
-    return f'{{"event":"{boot}-%d",{head},"seq":%d,{middle}%s,"at":"%s"}}'
 
 
 class Say(NamedTuple):

@@ -6,7 +6,6 @@ another unit (never answer an answer), or raises `BadMessage`, and nothing else;
 
 from __future__ import annotations
 
-import enum
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -187,108 +186,6 @@ def nearest(word: str, known: tuple[str, ...]) -> str:
     spelt = {name.lower(): name for name in known}
     found = get_close_matches(word.lower(), spelt, n=1, cutoff=0.6)
     return spelt[found[0]] if found else ""
-
-
-class Answer(enum.Enum):
-    """The kinds of verdict; the values stand on the wire."""
-
-    ACCEPTED = "accepted"
-    POSTPONED = "postponed"
-    DONE = "done"
-    NOOP = "noop"
-    REFUSED = "refused"
-    INVALID = "invalid"
-    EXPIRED = "expired"
-    FAILED = "failed"
-
-    @property
-    def is_final(self) -> bool:
-        """Tell whether no other verdict follows for the same command."""
-        return self not in (Answer.ACCEPTED, Answer.POSTPONED)
-
-
-_MS = ',"ms":'
-
-FINAL = frozenset(answer.value for answer in Answer if answer.is_final)
-"""The verdicts after which none follows, as they stand on the wire."""
-
-
-class Verdict:
-    """The answer of one unit to one command; never changed.
-
-    Made of its fields or of its text, whichever is at hand; the other is made when it is asked for.
-
-    Args:
-        fields: what stands on the wire, in order; see design section 4.
-        reply_to: a channel that gets it beside the namespace's verdicts; empty for none.
-        text: ``fields`` as JSON.
-        kind, id, word, ms: some of them, given with a text alone; ``word`` in lower case, and
-            ``id`` as it is kept in the book (`Command.key`).
-    """
-
-    __slots__ = ("_fields", "_text", "id", "kind", "ms", "reply_to", "word")
-
-    def __init__(
-        self,
-        fields: Mapping[str, Any] | None,
-        reply_to: str = "",
-        text: str = "",
-        kind: str = "",
-        id: str = "",
-        word: str = "",
-        ms: float = 0.0,
-    ) -> None:
-        self._fields, self.reply_to, self._text = fields, reply_to, text
-        if fields is not None:
-            kind, id = fields.get("verdict", ""), fields.get("id", "")
-            id = key_of(id, fields.get("source", "")) if id else ""
-            word, ms = fields.get("command", ""), fields.get("ms", 0.0)
-        self.kind, self.id, self.word, self.ms = kind, id, word.lower(), ms
-
-    @property
-    def fields(self) -> Mapping[str, Any]:
-        """What stands on the wire, in order."""
-        if self._fields is None:
-            self._fields = json.loads(self._text)
-        return self._fields
-
-    @property
-    def text(self) -> str:
-        """The same as JSON."""
-        return self._text or to_json(self._fields)
-
-    def timed(self, ms: float) -> Verdict:
-        """Return the same, as given so many milliseconds after its command was heard."""
-        if self._fields is not None:
-            return Verdict({**self._fields, "ms": ms}, self.reply_to)
-        head = self._text.rpartition(_MS)[0]  # in a text that was made as such, it stands last
-        text = f"{head}{_MS}{ms!r}}}"
-        return Verdict(None, self.reply_to, text, self.kind, self.id, self.word, ms)
-
-    @property
-    def count(self) -> int:
-        """How many commands it answers."""
-        return 1 if self._fields is None else int(self._fields.get("count", 1))
-
-    @property
-    def is_repeat(self) -> bool:
-        """Tell whether it was given before."""
-        return self._fields is not None and "repeat" in self._fields
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Verdict):
-            return NotImplemented
-        return (self.fields, self.reply_to) == (other.fields, other.reply_to)
-
-    __hash__ = None  # type: ignore[assignment]  # as of any other that holds a dict
-
-    def __repr__(self) -> str:
-        return f"Verdict({self.fields!r}, {self.reply_to!r})"
-
-    @property
-    def is_final(self) -> bool:
-        """Tell whether its command gets no other one."""
-        return self.kind in FINAL
 
 
 to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

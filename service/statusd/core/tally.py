@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from statusd.core.messages import Answer, Verdict
+from statusd.core.answers import Answer, Verdict
 
 PER_SECOND = 20
 """So many answers a second are sent for words that are no-ops or refused; the rest is summed."""

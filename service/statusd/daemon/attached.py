@@ -98,11 +98,12 @@ async def _live(
 
     def adapt(plan: Plan) -> Plan:
         (unit,) = plan.units
+        kept = unit.kept
         if first.get("goal"):  # what the program says now is newer than what anybody said before
-            unit.status.goal = unit.status.lifecycle.states[first["goal"]]
+            kept = kept._replace(memory=replace(kept.memory, goal=first["goal"]))
         # Nobody starts it a second time: it needs no output of ours, and leaves nobody behind.
         means = Means(unit.means.spec, make_process=partial(Parent, line))
-        own = replace(unit, means=means)
+        own = replace(unit, means=means, kept=kept)
         return replace(plan, units=(own,), service_manager=Announcer(line))
 
     daemon = wiring.build(settings, file, load_again, fresh=bool(first.get("fresh")), adapt=adapt)

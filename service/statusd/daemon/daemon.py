@@ -267,7 +267,10 @@ class Daemon:
         for name in touched:
             unit = self.units[name]
             unit.intake.is_quiet = True
-            self._living.guarded(unit, Unit.flush)
+            try:
+                unit.flush()
+            except Exception as error:  # the safety net, as in `Living.guarded`
+                unit.fail(error)
         for unit in self.units.values():
             if unit.publisher.outbox.dropped != unit.reporter.told_drops:
                 self._living.guarded(unit, Unit.flush)

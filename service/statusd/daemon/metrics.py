@@ -12,8 +12,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from statusd.core.answers import Answer
 from statusd.core.errors import ConfigError
-from statusd.core.messages import Answer
 from statusd.daemon.session import Session
 from statusd.unit.counts import CAUSES, Histogram
 from statusd.unit.unit import Unit

@@ -137,7 +137,8 @@ class Steward:
             s.state in s.lifecycle.postponing for s in self._statuses()
         )
         is_waiting = manager.is_stopping and any(
-            s.stop is not None and bool(s.stop.next) for s in self._statuses()
+            stop is not None and bool(stop.next)
+            for stop in (status.supervision.stop for status in self._statuses())
         )
         if is_starting or is_waiting:
             manager.extend(MORE_S)

@@ -57,7 +57,7 @@ def build(
     plan = Plan(
         units=(unit,),
         names=unit.names,
-        boot=unit.status.identity.boot,
+        boot=unit.identity.boot,
         make_link=partial(_link, settings.address(), settings.name),
         reload=_reload(settings, load_again),
         service_manager=ServiceManager.from_environment(),
@@ -82,19 +82,20 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
         boot=max(int(time.time() * 1000), last_boot + 1),
         namespace=names.namespace,
     )
-    status = Status(
-        identity,
-        lifecycle=settings.states(),
-        telling=settings.telling(),
-        policy=settings.policy(),
-        memory=kept.memory,
-        default_goal=settings.goal,
-        draw=random.random,
-    )
     worker_file = WorkerFile(directory.absolute(), names.name)
     spec = replace(_spec(settings, file), worker_file=str(worker_file.path))
     return Parts(
-        status=status,
+        identity=identity,
+        make_status=lambda memory, objection: Status(
+            identity,
+            lifecycle=settings.states(),
+            telling=settings.telling(),
+            policy=settings.policy(),
+            memory=memory,
+            default_goal=settings.goal,
+            draw=random.random,
+            objection=objection,
+        ),
         names=names,
         means=Means(spec, _sinks(settings, file), worker_file),
         state_file=state_file,

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from statusd.core.answers import FINAL, Answer
 from statusd.core.bounds import Unreadable
-from statusd.core.messages import FINAL, Answer, Target
+from statusd.core.messages import Target
 from statusd.fleet import records
 
 EXIT_DONE, EXIT_REFUSED, EXIT_SILENT, EXIT_NOBODY = 0, 3, 4, 5

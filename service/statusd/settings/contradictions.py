@@ -6,11 +6,10 @@ import contextlib
 from collections.abc import Iterator, Mapping
 
 from statusd.core.errors import ConfigError
+from statusd.core.goals import Goals
 from statusd.core.lifecycle import Part
 from statusd.core.messages import nearest
-from statusd.core.status import Status
 from statusd.core.telling import cure
-from statusd.core.unit import Identity
 from statusd.environment_file import environment_of
 from statusd.lifecycles.load import Source
 from statusd.reading import Unfit, opened
@@ -115,9 +114,9 @@ def _signal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
 
 def _goal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
     lifecycle, telling = settings.states(), settings.telling()
-    status = Status(Identity(settings.name), lifecycle=lifecycle, telling=telling)
-    goals = status.possible_goals()
-    names = [goal.name for goal in goals]
+    goals = Goals(lifecycle, telling)
+    possible = goals.possible()
+    names = [goal.name for goal in possible]
     home = lifecycle.home
     if settings.goal and settings.goal not in names:
         near = nearest(settings.goal, tuple(names))
@@ -129,6 +128,6 @@ def _goal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
         )
         why = untold or f"it can't be taken up by itself from {home.name}; {known}"
         yield f"{source.place(('goal',))}: {settings.goal}: {why}"
-    elif status.goal not in goals:
+    elif goals.first() not in possible:
         text = f"this program works from its start, and {home.name} asks it to wait"
         yield f"{source.place(('worker', 'command'))}: {text}: {cure(home)}"

@@ -13,11 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from statusd.core.goals import Goals
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.policy import Policy, Restart
-from statusd.core.status import Status
 from statusd.core.telling import Telling
-from statusd.core.unit import Identity
 from statusd.settings.values import (
     Arguments,
     Channel,
@@ -227,9 +226,7 @@ class Settings(BaseSettings):
 
     def first_goal(self) -> str:
         """Return where the unit goes by itself when there is no older goal."""
-        identity, goal = Identity(self.name), self.goal
-        lifecycle, telling = self.states(), self.telling()
-        return Status(identity, lifecycle=lifecycle, telling=telling, default_goal=goal).goal.name
+        return Goals(self.states(), self.telling()).first(default=self.goal).name
 
     def policy(self) -> Policy:
         """Return how patient the unit is, for the core."""

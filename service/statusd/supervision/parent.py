@@ -139,9 +139,10 @@ class Parent(Process):
         self._loop.add_reader(self._pidfd, self._died)
         self._take(ev.WorkerReady(self.run))
 
-    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str | None:
+    def show(self, show: ev.Show) -> None:
         """Tell it its state; who has stopped it may let it go on."""
-        return self._side.show(number, seq, args)
+        _, number, seq, args = show
+        self._side.show(number, seq, args)
 
     def stop(self, force: ev.Force) -> bool:
         """Do nothing, and say so."""

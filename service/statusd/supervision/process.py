@@ -149,18 +149,14 @@ class Process:
 
     # ---- what it is told, and says -----------------------------------------------------------
 
-    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str | None:
-        """Tell the worker its state; ``args``, if there are new ones, before that.
-
-        Returns:
-            Why it couldn't be told, if so; then nothing has become of it.
-        """
+    def show(self, show: ev.Show) -> None:
+        """Tell the worker its state; args, if there are new ones, before that."""
+        _, number, seq, args = show
         why = self._side.show(number, seq, args)
         if self._spec.parts[number] == "e":
             if why:
                 self._tell_unreached(self._rest(), ev.Force.TERMINATE)
             self._wake()
-        return why
 
     def objection(self, number: int) -> str:
         """Return why it can't be told a state now; empty if it can. A function always can."""

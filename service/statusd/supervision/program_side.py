@@ -105,7 +105,12 @@ class ProgramSide:
         self._stdin.say(name, args)
         fallback = "" if self._spec.lines or name != "ENDING" else "SIGTERM"
         chosen = self._spec.signals.get(name, fallback)
-        return self._signal(chosen) if chosen and not self._knows(number) else ""
+        why = self._signal(chosen) if chosen and not self._knows(number) else ""
+        if why:
+            self._take(ev.WorkerUntold(self._run, seq, why))
+        else:
+            self._take(ev.WorkerAcknowledged(self._run, seq, number))
+        return why
 
     def objection(self, number: int) -> str:
         """Return why the signal for a state would not reach the program; empty if it would.

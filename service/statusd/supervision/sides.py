@@ -111,8 +111,10 @@ class Side(Protocol):
     def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str | None:
         """Tell it a state; ``args``, if there are new ones, before that. Never waits.
 
+        Of a worker that won't say itself what it has taken in, it is an input whether it was told.
+
         Returns:
-            Why it couldn't be told, if so.
+            Why it couldn't be told, if so; then nothing has become of it.
         """
 
     def settle(self) -> ev.Input | None:

@@ -61,6 +61,11 @@ class Supervisor:
     ) -> None:
         self.process: Process | None = None
         """The present one, or the last one that there was."""
+        self.show: Callable[[ev.Show], object] = lambda _: None
+        """Tells the worker its state; whether a program could be told is an input."""
+        self.settle: Callable[[], ev.Input | None] = lambda: None
+        """All that came together has been shown; returns what it has led to already, if anything.
+        """
         self.looks = 0
         """How often the worker was looked at."""
         self._means = means
@@ -84,18 +89,12 @@ class Supervisor:
         except (OSError, StatusdError) as error:
             self._take(ev.WorkerNotStarted(effect.run, f"can't be started: {_words(error)}"))
             return
-        self.process = process
+        self._be(process)
         self._log.info("worker.started", run=effect.run, pid=process.pid, what=spec.what)
 
-    def show(self, show: ev.Show) -> str | None:
-        """Tell the worker its state.
-
-        Returns:
-            Why it couldn't be told, if so; then nothing has become of it.
-        """
-        if self.process is None:
-            return None
-        return self.process.show(show.number, show.seq, show.args)
+    def _be(self, process: Process) -> None:
+        self.process = process
+        self.show, self.settle = process.show, process.settle
 
     def objection(self, number: int) -> str:
         """Return why it can't be told the state of that number now; empty if it can."""
@@ -105,10 +104,6 @@ class Supervisor:
         """Signal what lives of it."""
         if self.process is not None and self.process.stop(effect.force):
             self._log.info("worker.signalled", run=effect.run, signal=effect.force.value)
-
-    def settle(self) -> ev.Input | None:
-        """All that came together has been shown; return what it has led to already, if anything."""
-        return self.process.settle() if self.process is not None else None
 
     # ---- what is looked at ---------------------------------------------------------------------
 
@@ -126,8 +121,8 @@ class Supervisor:
         if left is None or not left.members():
             return 0
         run = max(left.run, run)
-        self.process = Survivor(
-            left, self._means.spec, run, self._take, self._settle, self._guard, self._loop
+        self._be(
+            Survivor(left, self._means.spec, run, self._take, self._settle, self._guard, self._loop)
         )
         return run
 

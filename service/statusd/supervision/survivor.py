@@ -7,11 +7,10 @@ is known to be the one that our daemon has started.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from statusd import logs
 from statusd.core import events as ev
-from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
 from statusd.supervision import reach
 from statusd.supervision.guard import Guard
@@ -56,7 +55,7 @@ class Survivor(Process):
         )
         self._loop.call_later(LOOK_S, self._look_for_rest, LOOK_S)
 
-    def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
+    def show(self, show: ev.Show) -> None:
         """Tell it nothing: it has no ears for us."""
 
     def stop(self, force: ev.Force) -> bool:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 
+from statusd.core.answers import Answer, Verdict
 from statusd.core.events import Change
-from statusd.core.messages import Answer, Verdict
 from statusd.core.unit import Death, Fate
 from statusd.core.words import RESERVED, Kind
 

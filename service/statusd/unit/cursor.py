@@ -7,7 +7,7 @@ an entry is delivered once, with the place behind it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import NamedTuple
 
 import hiredis
@@ -37,14 +37,14 @@ class Entry(NamedTuple):
     said: Command | ev.Misspoken | None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery(ev.Delivered):
+class Delivery(NamedTuple):
     """What was read, and up to where.
 
     Args:
-        place: how far the stream has been read with it.
+        messages: of `ev.Delivered`; place: how far the stream has been read with them.
     """
 
+    messages: tuple[ev.Commanded | ev.Misspoken, ...]
     place: Place
 
 

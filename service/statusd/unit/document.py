@@ -86,7 +86,7 @@ def document(
 
 def _stop(status: Status, now: float) -> dict[str, Any] | None:
     """Return how far the worker's end has come, and what comes next in how many seconds."""
-    stop = status.stop
+    stop = status.supervision.stop
     if stop is None:
         return None
     if not stop.next:
@@ -99,32 +99,31 @@ def _worker(status: Status, process: Process | None) -> dict[str, Any]:
     worker: dict[str, Any] = {
         "pid": process.pid if process is not None and status.worker.alive else None,
         "beats": process.pulse().beats if process is not None else 0,
-        "restarts": status.restarts,
+        "restarts": status.supervision.restarts,
     }
-    if status.death is not None:
-        death = status.death
+    death = status.supervision.death
+    if death is not None:
         worker["death"] = {"run": death.run, "reason": death.reason, "stderr": list(death.stderr)}
     return worker
 
 
 def _text(status: Status, process: Process | None, said: str) -> str:
     """Return the worker's own text, or what is being waited for."""
-    worker = status.worker
-    lifecycle = status.lifecycle
+    worker, lifecycle, last = status.worker, status.lifecycle, status.transitions.last
     if worker.alive and worker.awaited:
         return worker.awaited
     if process is not None and worker.alive and (worker.exited or worker.doomed):
         return f"waiting for the processes of pid {process.pid} to die"
-    if status.state in (lifecycle.backoff, lifecycle.failed) and status.last is not None:
-        return status.last.reason
+    if status.state in (lifecycle.backoff, lifecycle.failed) and last is not None:
+        return last.reason
     return worker.hung or said
 
 
 def _last(status: Status) -> dict[str, Any] | None:
-    cause = status.last
+    cause = status.transitions.last
     if cause is None:
         return None
-    last = {"event": status.last_change, "source": cause.source, "reason": cause.reason}
+    last = {"event": status.transitions.last_change, "source": cause.source, "reason": cause.reason}
     if cause.command is not None:
         command = cause.command
         last |= {"command": command.word, "by": command.by, "id": command.id}
@@ -163,6 +162,10 @@ class DocumentWriter:
         """The name is ours: else the document is somebody else's."""
         self.is_urgent = False
         """It must not say for a moment longer what it says."""
+        lifecycle = status.lifecycle
+        dead = (lifecycle.backoff, lifecycle.failed, lifecycle.end)
+        self.urgent_in = frozenset(state.name for state in dead)
+        """The states whose worker is dead: nobody is to be told that it works after that."""
         self._status = status
         self._ports = ports
         self._process = process

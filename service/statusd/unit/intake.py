@@ -11,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from statusd.core import events as ev
+from statusd.core.answers import Verdict
 from statusd.core.errors import BadMessage
-from statusd.core.messages import Command, Verdict, parse
+from statusd.core.messages import Command, parse
 from statusd.core.status import Status
 from statusd.core.tally import MOST_SPELLINGS, Tally
 from statusd.core.times import has_passed
+from statusd.core.words import Kind
 from statusd.scheduler import Scheduler
 from statusd.unit.ports import Broker
 
@@ -29,7 +31,6 @@ class Intake:
     Args:
         status: knows which words change nothing now.
         submit: gets every command that may change something.
-        is_behind: tells whether something that came earlier has yet to be decided.
         began: called when something is heard, once until `is_quiet` is set again.
         broker: for the time of what is heard, and of ``expires``.
         look_again: called when answers held back may be due.
@@ -41,7 +42,6 @@ class Intake:
         status: Status,
         *,
         submit: Callable[[ev.Input], None],
-        is_behind: Callable[[], bool],
         began: Callable[[], None],
         broker: Broker,
         look_again: Callable[[], None],
@@ -49,8 +49,10 @@ class Intake:
     ) -> None:
         self._loop = loop
         self._status = status
+        self._commands = status.commands
         self._submit = submit
-        self._is_behind = is_behind
+        self.is_behind = False
+        """Something that came earlier has yet to be done: what a word means now isn't said."""
         self._began = began
         self.is_quiet = True
         """Nothing was heard since who looks after us has looked."""
@@ -113,7 +115,7 @@ class Intake:
         try:
             command = parse(line, "socket", now)
         except BadMessage as error:
-            return self._status.invalid(error, "socket", now)
+            return self._commands.invalid(error, "socket", now)
         if command is None:
             return None
         if not command.id:
@@ -129,34 +131,45 @@ class Intake:
         self._look_again()
 
     def _sort(self, channel: bytes, payload: bytes) -> None:
-        known = self._known.get(channel + payload)
-        if known is not None and self._status.obeys(known[0]):
-            self._decided += 1
-            self._submit(ev.Commanded(Command(*known, self._loop.time())))
+        key = channel + payload
+        known = self._known.get(key)
+        if known is not None:
+            command = Command(*known, self._loop.time())
+        else:
+            read = self._read(channel, payload)
+            if read is None:
+                return
+            command = read
+        meant = self._commands.look_up(command.word)
+        if meant is None:
+            self._tally.count_junk(lambda: self._commands.unknown(command), command.received)
             return
+        if self.is_behind:
+            meant = None  # what comes first may change it
+        elif meant.kind is not Kind.FIRE:
+            quiet = self._commands.quiet(command, meant)
+            if quiet is not None:
+                self._tally.count(key, quiet, command.received)
+                return
+        if not command.by and len(self._known) < MOST_SPELLINGS:
+            # It is read once, however often it comes; what it means is found out anew.
+            self._known[key] = command.word, command.source
+        self._decided += 1
+        self._submit(ev.Commanded(command, meant=meant))
+
+    def _read(self, channel: bytes, payload: bytes) -> Command | None:
+        """Return the plain word in a message; what is more, or less, is seen to here."""
         source = f"redis:{channel.decode('ascii', 'backslashreplace')}"
         try:
             command = parse(payload, source, self._loop.time())
         except BadMessage as error:
             self._take_bad(error, source)
-            return
-        if command is None:
-            return
-        if not command.is_plain:
-            self._decided += 1
-            self._submit(ev.Commanded(command, has_passed(command.expires, self._broker.time())))
-            return
-        quiet = None if self._is_behind() else self._status.quiet(command)
-        if quiet is not None:
-            self._tally.count(channel + payload, quiet, command.received)
-        elif self._status.is_unknown(command):
-            self._tally.count_junk(lambda: self._status.unknown(command), command.received)
-        else:
-            self._decided += 1
-            if not command.by and len(self._known) < MOST_SPELLINGS:
-                # It is read once, however often it comes; what it means is found out anew.
-                self._known[channel + payload] = command.word, command.source
-            self._submit(ev.Commanded(command))
+            return None
+        if command is None or command.is_plain:
+            return command
+        self._decided += 1
+        self._submit(ev.Commanded(command, has_passed(command.expires, self._broker.time())))
+        return None
 
     def _take_bad(self, error: BadMessage, source: str) -> None:
         now = self._loop.time()
@@ -164,4 +177,4 @@ class Intake:
             self._tally.junk += 1
             self._submit(ev.Misspoken(error, source, now))
         else:
-            self._tally.count_junk(lambda: self._status.invalid(error, source, now), now)
+            self._tally.count_junk(lambda: self._commands.invalid(error, source, now), now)

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from statusd import logs
+from statusd.core.answers import FINAL
 from statusd.core.errors import Unavailable
-from statusd.core.messages import FINAL, MAX_BYTES, to_json
+from statusd.core.messages import MAX_BYTES, to_json
 from statusd.private import Untrusted, make_private_directory, opened_directory
 from statusd.unit.door import Door
 from statusd.wire.local import Local, peer_of, places, reached_by

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from statusd.core.status import Status
+from statusd.core.unit import Identity, Memory
 from statusd.supervision.supervisor import Means
 from statusd.unit.state_file import StateFile
 from statusd.unit.state_format import Kept
@@ -17,7 +19,9 @@ class Parts:
     """What one unit is made of.
 
     Args:
-        status: what decides.
+        identity: who it is.
+        make_status: makes what decides, of what the last daemon remembered, and of what tells why
+            the worker can't be told a state (see `Status`).
         names: what its channels and keys are called.
         means: what its worker is started with.
         state_file: what survives it; kept: what its last daemon has left there, and last_boot.
@@ -27,7 +31,8 @@ class Parts:
         fresh: nothing of the last time counts.
     """
 
-    status: Status
+    identity: Identity
+    make_status: Callable[[Memory, Callable[[int], str]], Status]
     names: Names
     means: Means
     state_file: StateFile

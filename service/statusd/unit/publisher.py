@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
-from statusd.core.events import Event
-from statusd.core.messages import Verdict, to_json
+from statusd.core.answers import Verdict
+from statusd.core.events import Change, Event
+from statusd.core.messages import as_template, to_json
 from statusd.unit.history import History
 from statusd.unit.said import HISTORY_LENGTH
 from statusd.wire.names import Names
@@ -32,7 +34,6 @@ class Publisher:
     def __init__(self, outbox: Outbox, names: Names, history: History) -> None:
         self.outbox = outbox
         self.history = history
-        self._keep = history.put
         self._verdicts, self._events = names.verdicts, names.events
         self._history, self._status = names.history, names.status
 
@@ -62,9 +63,12 @@ class Publisher:
         Returns:
             The line for the history; that it is kept is told if the event is a remark.
         """
-        event_id, text = event.told(at)
+        event_id, text = f"{event.change.boot}-{event.seq}", event_text(event, at)
         line = ("XADD", self._history, "MAXLEN", "~", HISTORY_LENGTH, event_id, "event", text)
-        self._keep(line, awaited=event.is_remark)
+        if self.history.trouble or event.is_remark:
+            self.history.put(line, awaited=event.is_remark)
+        else:
+            self.outbox.put_watched(line, self.history.replied)
         self.outbox.put(("PUBLISH", self._events, text))
         return line
 
@@ -72,3 +76,18 @@ class Publisher:
         """Write the status document; an older one that still waits is not sent."""
         ttl_s = LEFT_TTL_S if left else DOCUMENT_TTL_S
         self.outbox.put_latest("document", ("SET", self._status, to_json(document), "EX", ttl_s))
+
+
+def event_text(event: Event, at: str) -> str:
+    """Return an event as JSON, told at the time ``at`` (RFC 3339)."""
+    more = "".join([f',"{key}":{to_json(value)}' for key, value in event.more.items()])
+    return _template(event.change) % (event.seq, event.seq, more, at)
+
+
+@lru_cache(maxsize=2048)
+def _template(change: Change) -> str:
+    """Return the JSON of an event of ``change`` for number, number, what more it says, time."""
+    name, boot, *others = change
+    head = as_template({"name": name, "boot": boot})
+    middle = as_template(dict(zip(Change._fields[2:], others, strict=True)))
+    return f'{{"event":"{boot}-%d",{head},"seq":%d,{middle}%s,"at":"%s"}}'

@@ -11,7 +11,7 @@ from typing import Any
 from statusd import logs
 from statusd.complaints import Complaints
 from statusd.core import events as ev
-from statusd.core.messages import Verdict
+from statusd.core.answers import Verdict
 from statusd.core.text import shown
 from statusd.scheduler import Scheduler
 from statusd.unit.counts import Counts

@@ -14,7 +14,8 @@ from itertools import chain
 from typing import NamedTuple
 
 from statusd.core import events as ev
-from statusd.core.messages import Command, Verdict
+from statusd.core.answers import Verdict
+from statusd.core.messages import Command
 from statusd.core.status import Status
 from statusd.scheduler import UnitLoop
 from statusd.unit.cursor import Delivery
@@ -120,7 +121,19 @@ class Store:
         """Tell whether what is done now would be unknown to a successor."""
         return bool(self._trouble or self._obeyed[1])
 
-    def commit(self, read: Delivery, effects: list[ev.Effect]) -> None:
+    def takes(self, read: Delivery, effects: list[ev.Effect]) -> bool:
+        """Keep how far the stream was read, and tell whether what that led to waits for the disk.
+
+        Then it is done when the file has its cause, or the disk is too slow.
+        """
+        self._place = read.place
+        if all(isinstance(effect, ev.Save | ev.Note) for effect in effects):
+            self.is_dirty = True  # it leads to nothing: only the place is another one
+            return False
+        self._wait_for_disk(read, effects)
+        return True
+
+    def _wait_for_disk(self, read: Delivery, effects: list[ev.Effect]) -> None:
         """Have ``effects`` performed when the file has their cause, or the disk is too slow.
 
         Also what is answered at once is open in the file, until it was: nobody reads it again. What
@@ -132,15 +145,9 @@ class Store:
         durable = tuple(command for command in commands if command.key in told)
         read_now = {command.key for command in durable}
         owed = tuple(v for v in verdicts if v.is_final and v.id not in read_now)
-        self._place = read.place
         patience = self._loop.call_later(STATE_S, self._go_on)
         self._commit = _Commit(0, effects, durable, owed, patience)
         self._commit = self._commit._replace(number=self._save())
-
-    def moved(self, read: Delivery) -> None:
-        """What was read leads to nothing: only the place is another one."""
-        self._place = read.place
-        self.is_dirty = True
 
     def _go_on(self) -> None:
         commit, self._commit = self._commit, None

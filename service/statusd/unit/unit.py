@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from statusd.core import events as ev
-from statusd.core.messages import Verdict
+from statusd.core.answers import Verdict
 from statusd.core.policy import Policy
 from statusd.core.times import rfc3339
 from statusd.supervision.guard import Guard
@@ -55,11 +55,10 @@ class Unit:
     """
 
     def __init__(self, parts: Parts, ports: Ports, guard: Guard) -> None:
-        names, status, loop = parts.names, parts.status, ports.loop
+        names, loop = parts.names, ports.loop
         self.name = names.name
-        self.status = status
         self.ports = ports
-        self._inbox: deque[ev.Input] = deque()
+        self._inbox: deque[ev.Input | Delivery] = deque()
         self._busy = False
         self.handled = 0
         """How many inputs the status has decided on."""
@@ -67,13 +66,13 @@ class Unit:
         self.log = InOrder(ports.log, self.note)
         self.reporter = Reporter(ports.log, self.log, loop, names)
         self.supervisor = Supervisor(parts.means, self.submit, self.flush, guard, loop, self.log)
+        status = self.status = parts.make_status(parts.kept.memory, self.supervisor.objection)
         self.publisher = self._make_publisher(names, parts.kept.unsent)
         self.store = self._make_store(parts)
         self.cursor = self._make_cursor(parts)
         self.intake = Intake(
             status,
             submit=self.submit,
-            is_behind=lambda: self._busy,
             began=ports.heard,
             broker=ports.broker,
             look_again=self.flush,
@@ -93,7 +92,6 @@ class Unit:
         self.socket = LocalSocket(parts.socket, partial(loop.run, self._hear_local))
         self.lease = self._make_lease(parts)
         self._perform = self._performers()
-        status.show_now, status.objection = self.supervisor.show, self.supervisor.objection
 
     def _make_publisher(self, names: Names, unsent: tuple[Line, ...]) -> Publisher:
         outbox = self.ports.broker.open_outbox(self.reporter.refused)
@@ -155,7 +153,7 @@ class Unit:
 
     # ---- one way in --------------------------------------------------------------------------
 
-    def submit(self, happened: ev.Input) -> None:
+    def submit(self, happened: ev.Input | Delivery) -> None:
         """Feed one input into the status and perform its effects, in order.
 
         What an effect causes waits its turn. Nothing raised in here is anybody's fault but ours.
@@ -164,7 +162,7 @@ class Unit:
         if not self._busy:
             self.go_on(())
 
-    def happened(self, happened: ev.Input) -> None:
+    def happened(self, happened: ev.Input | Delivery) -> None:
         """Take one input that came alone, and say what is left to say."""
         self.submit(happened)
         self.flush()
@@ -181,18 +179,19 @@ class Unit:
                 perform[type(effect)](effect)
             while self._inbox:
                 happened = self._inbox.popleft()
+                read = None
+                if isinstance(happened, Delivery):
+                    read, happened = happened, ev.Delivered(happened.messages)
                 self.handled += 1
                 effects = self.status.handle(happened, self.ports.loop.time())
-                if isinstance(happened, Delivery):
-                    if _does_something(effects):
-                        self.store.commit(happened, effects)
-                        return
-                    self.store.moved(happened)
+                if read is not None and self.store.takes(read, effects):
+                    self.intake.is_behind = True
+                    return
                 for effect in effects:
                     perform[type(effect)](effect)
         except Exception as error:  # the safety net: a bug must not leave a worker without a daemon
             self.fail(error)
-        self._busy = False
+        self._busy = self.intake.is_behind = False
 
     def fail(self, error: Exception) -> None:
         """End by a bug: the worker goes, and nobody else."""
@@ -209,7 +208,7 @@ class Unit:
     def _performers(self) -> dict[type[Any], Callable[[Any], object]]:
         """Return how each effect is performed: a look-up instead of ten questions of what it is."""
         return {
-            ev.Show: self.supervisor.show,
+            ev.Show: self._show,
             ev.Event: self._tell,
             ev.Say: self._say,
             ev.Save: self._save,
@@ -220,6 +219,9 @@ class Unit:
             ev.Note: lambda note: self.log.info(note.name, **note.fields),
             ev.Leave: lambda leave: self.ports.ended(leave.code),
         }
+
+    def _show(self, show: ev.Show) -> None:
+        self.supervisor.show(show)  # it is another one for each process
 
     def _save(self, _: ev.Save) -> None:
         self.store.is_dirty = True
@@ -232,10 +234,10 @@ class Unit:
             self.outages.telling(line)
         self.reporter.unnoted.append((event, at, wall))
         self.document.is_stale = True
-        if not self.status.worker.counts:  # nobody is to be told that it works after that
+        if event.change.new in self.document.urgent_in:
             self.document.is_urgent = True
         if event.change.new == self.status.lifecycle.start.name and not event.is_remark:
-            self.reporter.counts.restarted(self.status.death)
+            self.reporter.counts.restarted(self.status.supervision.death)
 
     def _say(self, say: ev.Say) -> None:
         if say.verdict.id or say.document:
@@ -394,7 +396,3 @@ class Unit:
         self.status.take_over(policy, tags)
         self.document.channels, self.document.is_stale = channels, True
         self.cursor.lasting_s = lasting_s
-
-
-def _does_something(effects: list[ev.Effect]) -> bool:
-    return any(not isinstance(effect, ev.Save | ev.Note) for effect in effects)
