@@ -11,9 +11,9 @@ import pytest
 from statusd.cli import EXIT_CONFIG
 from statusd.cli.health import TIMEOUT_S
 from statusd.daemon.daemon import FLUSH_S
-from statusd.daemon.heartbeat import FEEDS
 from statusd.daemon.living import EXIT_OUSTED
 from statusd.daemon.steward import MORE_S, TURN_S
+from statusd.daemon.watchdog import FEEDS
 from statusd.settings.models import Worker
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
 from statusd.wire.link import CONNECT_S, REPLY_S

@@ -1,84 +1,45 @@
-"""Tests of `statusd.supervision.watchdog`: what is silence, and whose fault it is."""
+"""Tests of `statusd.daemon.watchdog`: who has turned, and who may wait."""
 
 from __future__ import annotations
 
 import pytest
 
-from statusd.supervision.sides import Pulse
-from statusd.supervision.watchdog import Watchdog, look_every_s
-
-EVERY_S = 0.5
+from statusd.daemon.watchdog import Turn, Watchdog
 
 
-class Looks:
-    """A watchdog that looks every half second."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-        self.watchdog = Watchdog()
-
-    def __call__(self, pulse: Pulse, *, waits: bool = False, after_s: float = EVERY_S) -> float:
-        self.now += after_s
-        return self.watchdog.silent_s(pulse, self.now, is_waiting=waits, interval_s=EVERY_S)
+def test_the_first_look_is_a_beat() -> None:
+    """Nobody could have turned before."""
+    assert Watchdog().stuck({"link": Turn(0), "inbox": Turn(0)}) == []
 
 
-def test_a_beat_is_a_sign_of_life() -> None:
-    """From the first look on, silence is counted since the last one."""
-    look = Looks()
+@pytest.mark.fault("G09")
+@pytest.mark.parametrize("part", ["link", "inbox", "supervisor"])
+def test_one_part_that_stands_still_is_enough(part: str) -> None:
+    """However the others turn, for as long as it stands; then it beats again."""
+    watchdog = Watchdog()
+    parts = ("link", "inbox", "supervisor")
+    watchdog.stuck(dict.fromkeys(parts, Turn(0)))
 
-    assert [look(Pulse(1)), look(Pulse(1)), look(Pulse(1)), look(Pulse(2)), look(Pulse(2))] == [
-        *(0, 0.5, 1.0),
-        *(0, 0.5),
-    ]
+    for number in range(1, 4):
+        turns = {name: Turn(0 if name == part else number) for name in parts}
+        assert watchdog.stuck(turns) == [part]
 
-
-def test_taking_in_a_state_is_one_too() -> None:
-    """A worker that acknowledges hasn't hung."""
-    look = Looks()
-    look(Pulse(1, seen=1))
-    look(Pulse(1, seen=1))
-
-    assert look(Pulse(1, seen=2)) == 0
+    assert watchdog.stuck(dict.fromkeys(parts, Turn(4))) == []
 
 
-def test_who_never_beats_is_never_silent() -> None:
-    """It doesn't use the loop that beats."""
-    look = Looks()
+@pytest.mark.fault("G11")
+def test_who_has_nothing_to_do_is_not_stuck() -> None:
+    """An empty inbox, a link that stands, a broker that takes its time."""
+    watchdog = Watchdog()
 
-    assert [look(Pulse(0, seen=3)) for _ in range(5)] == [0] * 5
-
-
-def test_who_waits_is_never_silent() -> None:
-    """It was told to; when it is to work again, the time begins anew."""
-    look = Looks()
-
-    assert [look(Pulse(1), waits=True) for _ in range(5)] == [0] * 5
-    assert look(Pulse(1)) == 0.5
+    assert [watchdog.stuck({"link": Turn(1, may_wait=True)}) for _ in range(9)] == [[]] * 9
+    assert watchdog.stuck({"link": Turn(1)}) == ["link"]
 
 
-def test_patience_that_was_asked_for_is_given() -> None:
-    """Until the moment that the worker named; silence is counted from there."""
-    look = Looks()
-    look(Pulse(1))
-    patient = Pulse(1, patience_until=look.now + 2)
-    look(patient)
+def test_a_turn_counts_since_the_last_beat() -> None:
+    """Not since the last look: who was late once is not late for ever."""
+    watchdog = Watchdog()
+    watchdog.stuck({"a": Turn(0), "b": Turn(0)})
+    assert watchdog.stuck({"a": Turn(1), "b": Turn(0)}) == ["b"]
 
-    silent = [look(patient) for _ in range(5)]
-
-    assert silent == [-1.0, -0.5, 0, 0.5, 1.0]
-
-
-@pytest.mark.fault("R03", "R07")
-def test_our_own_sleep_is_not_its_fault() -> None:
-    """The machine was suspended, or we were stopped: both begin anew."""
-    look = Looks()
-    look(Pulse(1))
-
-    assert look(Pulse(1), after_s=3600) == 0
-    assert look(Pulse(1)) == 0.5
-
-
-@pytest.mark.parametrize("limit_s", [0.01, 0.5, 1, 10, 3600])
-def test_a_hang_is_noticed_within_a_second_of_its_time(limit_s: float) -> None:
-    """Whatever the limit is."""
-    assert 0 < look_every_s(limit_s) < 1
+    assert watchdog.stuck({"a": Turn(1), "b": Turn(1)}) == []

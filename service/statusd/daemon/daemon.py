@@ -31,7 +31,7 @@ from statusd.daemon.stream_reader import StreamReader
 from statusd.scheduler import Attributed
 from statusd.supervision import children
 from statusd.supervision.guard import Guard
-from statusd.supervision.watchdog import look_every_s
+from statusd.supervision.hang_detector import look_every_s
 from statusd.unit import life
 from statusd.unit.cursor import Cursor
 from statusd.unit.parts import Parts

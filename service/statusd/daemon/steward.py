@@ -13,9 +13,9 @@ from typing import Any
 
 from statusd.core.status import Status
 from statusd.core.text import shown
-from statusd.daemon.heartbeat import FEEDS, Heartbeat, Turn
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import Session
+from statusd.daemon.watchdog import FEEDS, Turn, Watchdog
 from statusd.unit.unit import Unit
 from statusd.wire.link import LinkState
 from statusd.worker.board import Record
@@ -50,7 +50,7 @@ class Steward:
         self._links = {"hearing link": session.ear, "sending link": session.mouth}
         self._ear = session.ear
         self._complain = complain
-        self._heartbeat = Heartbeat()
+        self._watchdog = Watchdog()
         self._stuck: list[str] = []
         self._missed = 0
         self._turned_at = 0.0
@@ -63,7 +63,7 @@ class Steward:
         loop = asyncio.get_running_loop()
         loop.call_later(self.turn_s, self.turn)
         now = self._turned_at = loop.time()
-        self._stuck = self._heartbeat.stuck(dict(self._turns(now)))
+        self._stuck = self._watchdog.stuck(dict(self._turns(now)))
         self._missed = self._missed + 1 if self._stuck else 0
         if not self._stuck:
             self._manager.alive()

@@ -14,11 +14,11 @@ from statusd.core.errors import StatusdError
 from statusd.core.status import Status
 from statusd.scheduler import Scheduler
 from statusd.supervision.guard import Guard
+from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
 from statusd.supervision.process import Process
 from statusd.supervision.sides import Spec, Take
 from statusd.supervision.survivor import Survivor
-from statusd.supervision.watchdog import Watchdog, look_every_s
 from statusd.supervision.worker_file import WorkerFile
 
 
@@ -74,7 +74,7 @@ class Supervisor:
         self._guard = guard
         self._loop = loop
         self._log = log
-        self._watchdog = Watchdog()
+        self._hang_detector = HangDetector()
 
     # ---- what the status asks for --------------------------------------------------------------
 
@@ -134,9 +134,9 @@ class Supervisor:
         if file is not None and worker.counts and status.state is not status.lifecycle.start:
             file.look_for(worker.run)
         if not limit_s or self.process is None or not worker.counts:
-            self._watchdog = Watchdog()
+            self._hang_detector = HangDetector()
             return None
-        silent_s = self._watchdog.silent_s(
+        silent_s = self._hang_detector.silent_s(
             self.process.pulse(),
             self._loop.time(),
             is_waiting=status.is_waiting,

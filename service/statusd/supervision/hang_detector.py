@@ -17,7 +17,7 @@ def look_every_s(hang_timeout_s: float) -> float:
 
 
 @dataclass(slots=True)
-class Watchdog:
+class HangDetector:
     """The memory of one run's signs of life.
 
     Its first look counts as a sign of life.

@@ -25,7 +25,7 @@ class Turn(NamedTuple):
     may_wait: bool = False
 
 
-class Heartbeat:
+class Watchdog:
     """Remembers where each part stood at the last beat."""
 
     def __init__(self) -> None:
