@@ -84,9 +84,9 @@ def _sampled(py_spy: str, seconds: int, burst: int) -> tuple[int, list[str]]:
         what = ("--pid", str(unit.pid), "--duration", str(seconds), "--rate", str(RATE_HZ))
         looking = guard.start([py_spy, "record", *what, "--format", "raw", "--output", str(file)])
         commands = 0
-        with Wire(broker.port) as wire, Wire(broker.port, REPLIES) as ear:
+        with Wire(broker.port) as wire, Wire(broker.port, REPLIES) as subscriber:
             while looking.poll() is None:
-                _send(wire, ear, commands, burst)
+                _send(wire, subscriber, commands, burst)
                 commands += burst
         if looking.returncode:
             raise ChildProcessError(f"py-spy: exit code {looking.returncode}")
@@ -94,7 +94,7 @@ def _sampled(py_spy: str, seconds: int, burst: int) -> tuple[int, list[str]]:
     return commands, [line for line in lines if MAIN in line]
 
 
-def _send(wire: Wire, ear: Wire, number: int, burst: int) -> None:
+def _send(wire: Wire, subscriber: Wire, number: int, burst: int) -> None:
     """Send pause, resume ... as commands with ids, and wait for the last one's verdict."""
     ids = [f"{time.monotonic_ns()}-{number + n}" for n in range(burst)]
     messages = [
@@ -104,7 +104,7 @@ def _send(wire: Wire, ear: Wire, number: int, burst: int) -> None:
     wire.send(b"".join(pack("PUBLISH", CHANNEL, message) for message in messages))
     for _ in ids:
         wire.take()
-    wait_done(ear, ids[-1])
+    wait_done(subscriber, ids[-1])
 
 
 if __name__ == "__main__":

@@ -100,13 +100,13 @@ def run(
 ) -> Iterator[Sample]:
     """Send ``messages`` to ``unit``, kill its worker ``restarts`` times, and yield what it uses."""
     mix, size, began_s = Mix(random.Random(seed)), messages // restarts, time.monotonic()
-    with Wire(broker.port) as wire, Wire(broker.port, REPLIES) as ear:
+    with Wire(broker.port) as wire, Wire(broker.port, REPLIES) as subscriber:
         for number in range(1, restarts + 1):
             wire.send(b"".join(pack("PUBLISH", CHANNEL, text) for text in mix.block(size)))
             for _ in range(size):
                 if wire.take() != 1:
                     raise ConnectionError("the daemon doesn't listen any more")
-            _dealt_with(wire, ear, number, mix.state)
+            _dealt_with(wire, subscriber, number, mix.state)
             _restart(unit, wire, mix.state)
             if not number % 50:
                 os.truncate(unit.folder / "log", 0)
@@ -122,11 +122,11 @@ def run(
             )
 
 
-def _dealt_with(wire: Wire, ear: Wire, number: int, state: str) -> None:
+def _dealt_with(wire: Wire, subscriber: Wire, number: int, state: str) -> None:
     """Return when the unit has answered a question that came after all else, from ``state``."""
     ping = {"command": "ping", "id": f"after-{number}", "reply_to": REPLIES}
     wire.call("PUBLISH", CHANNEL, json.dumps(ping))
-    answer = answer_to(ear, f"after-{number}")
+    answer = answer_to(subscriber, f"after-{number}")
     if answer["state"] != state:
         raise ValueError(f"after block {number}: {answer['state']} instead of {state}")
 

@@ -56,12 +56,12 @@ def _seed_words(bench: Bench) -> Figures:
 def unit_words(bench: Bench) -> Figures:
     """Flood a unit with a word that changes nothing, and return what that cost its daemon."""
     port = bench.broker.port
-    with bench.unit("bare") as unit, Wire(port) as wire, Wire(port, REPLIES) as ear:
+    with bench.unit("bare") as unit, Wire(port) as wire, Wire(port, REPLIES) as subscriber:
 
         def processed() -> None:
             ping = {"command": "ping", "id": "after", "reply_to": REPLIES}
             wire.call("PUBLISH", CHANNEL, json.dumps(ping))
-            wait_done(ear, "after")
+            wait_done(subscriber, "after")
 
         return _flood(bench, unit, unit.pid, wire, TRIGGERS[1], processed)
 
@@ -129,14 +129,14 @@ def unit_transitions(bench: Bench, burst: int, total: int, *, level: str = "info
     with (
         bench.unit("bare", level=level) as unit,
         Wire(port) as wire,
-        Wire(port, "statusd:events") as ear,
+        Wire(port, "statusd:events") as subscriber,
     ):
         heard = 0
 
         def processed(number: int) -> None:
             nonlocal heard
             while heard < number:
-                ear.take()
+                subscriber.take()
                 heard += 1
 
         return _alternate(unit.pid, wire, burst, total, processed)

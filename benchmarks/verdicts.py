@@ -47,7 +47,7 @@ def measure(bench: Bench) -> list[Row]:
 def round_of(bench: Bench, words: tuple[str, str] = TRIGGERS) -> Figures:
     """Command a unit by turns, and return the quantiles of how long its final verdicts took."""
     port = bench.broker.port
-    with bench.unit("bare"), Wire(port) as sender, Wire(port, REPLIES) as ear:
+    with bench.unit("bare"), Wire(port) as sender, Wire(port, REPLIES) as subscriber:
         taken = []
         for number in range(WARM_UP + bench.size(COMMANDS)):
             command = {"command": words[number & 1], "id": str(number), "reply_to": REPLIES}
@@ -55,41 +55,41 @@ def round_of(bench: Bench, words: tuple[str, str] = TRIGGERS) -> Figures:
             time.sleep(random.uniform(*GAP_S))
             sent = time.monotonic_ns()
             sender.send(message)
-            wait_done(ear, str(number))
+            wait_done(subscriber, str(number))
             taken.append((time.monotonic_ns() - sent) / 1000)
             sender.take()
     return Latencies(taken[WARM_UP:])
 
 
-def answer_to(ear: Wire, wanted: str) -> dict[str, Any]:
+def answer_to(subscriber: Wire, wanted: str) -> dict[str, Any]:
     """Return the final verdict on the command of that id."""
     while True:
-        verdict: dict[str, Any] = json.loads(ear.take()[2])
+        verdict: dict[str, Any] = json.loads(subscriber.take()[2])
         if verdict["id"] == wanted and verdict["verdict"] != "accepted":
             return verdict
 
 
-def wait_done(ear: Wire, wanted: str) -> None:
+def wait_done(subscriber: Wire, wanted: str) -> None:
     """Return when the command of that id is done.
 
     Raises:
         ValueError: it got another final verdict.
     """
-    verdict = answer_to(ear, wanted)
+    verdict = answer_to(subscriber, wanted)
     if verdict["verdict"] != "done":
         raise ValueError(f"command {wanted}: {verdict}")
 
 
 def _limit(bench: Bench) -> Figures:
     port = bench.broker.port
-    with bench.limit("ack"), Wire(port) as sender, Wire(port, ACKS) as ear:
+    with bench.limit("ack"), Wire(port) as sender, Wire(port, ACKS) as subscriber:
         taken = []
         for number in range(WARM_UP + bench.size(COMMANDS)):
             message = pack("PUBLISH", CHANNEL, NAMES[number & 1])
             time.sleep(random.uniform(*GAP_S))
             sent = time.monotonic_ns()
             sender.send(message)
-            ear.take()
+            subscriber.take()
             taken.append((time.monotonic_ns() - sent) / 1000)
             sender.take()
     return Latencies(taken[WARM_UP:])
@@ -101,10 +101,10 @@ def by_redis_py(bench: Bench) -> Figures:
     with (
         bench.seed("ack"),
         redis.Redis(port=bench.broker.port) as client,
-        client.pubsub() as ear,
+        client.pubsub() as subscriber,
     ):
-        ear.subscribe(ACKS)
-        heard = ear.listen()
+        subscriber.subscribe(ACKS)
+        heard = subscriber.listen()
         next(heard)
         for number in range(WARM_UP + bench.size(COMMANDS)):
             time.sleep(random.uniform(*GAP_S))

@@ -461,14 +461,14 @@ def test_the_brokers_clock_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -
         with Liar(free_port()) as liar:
             monkeypatch.setitem(RIGHT, b"TIME", clock % 4_000_000_000)
             liar.wrong = partial(answer, b"XREAD", entry)  # it is looked at every few reads
-            ear = Ear(liar.port, NOWHERE)
-            ear.link.start()
-            await until(lambda: ear.link.state is LinkState.LISTENING, "a link")
-            assert (ear.link.broker_time() or 0.0) > 3.9e9
+            subscriber = Subscriber(liar.port, NOWHERE)
+            subscriber.link.start()
+            await until(lambda: subscriber.link.state is LinkState.LISTENING, "a link")
+            assert (subscriber.link.broker_time() or 0.0) > 3.9e9
             monkeypatch.setitem(RIGHT, b"TIME", clock % 1_795_000_000)
-            await until(lambda: (ear.link.broker_time() or 0.0) < 1.8e9, "the right time")
+            await until(lambda: (subscriber.link.broker_time() or 0.0) < 1.8e9, "the right time")
             assert liar.count(b"HELLO") == 1
-            await ear.link.close()
+            await subscriber.link.close()
 
     asyncio.run(live())
 
@@ -568,7 +568,7 @@ def chance() -> random.Random:
     return random.Random(seed)
 
 
-class Ear:
+class Subscriber:
     """What a daemon hears with, without the daemon: a link and its reader of the stream."""
 
     def __init__(self, port: int, place: Place) -> None:
@@ -630,12 +630,12 @@ def test_whatever_a_broker_says_costs_the_link_at_most(
             for said in told:
                 before = liar.lied
                 liar.wrong = partial(answer, asked, said)
-                ear = Ear(liar.port, READ if asked == b"XREVRANGE" else NOWHERE)
-                ear.link.start()
+                subscriber = Subscriber(liar.port, READ if asked == b"XREVRANGE" else NOWHERE)
+                subscriber.link.start()
                 await until(lambda before=before: liar.lied > before, f"a lie: {said!r}")  # type: ignore[misc]  # bound now
                 await asyncio.sleep(0.002)
-                assert (troubles, ear.link.is_overdue(loop.time())) == ([], False), said
-                await ear.link.close()
+                assert (troubles, subscriber.link.is_overdue(loop.time())) == ([], False), said
+                await subscriber.link.close()
             await heard_again(liar)
         assert troubles == []
 
@@ -652,13 +652,13 @@ def answer(asked: bytes, said: bytes) -> tuple[bytes, bytes]:
 
 async def heard_again(liar: Liar) -> None:
     """Answer a link rightly that was lied to."""
-    ear = Ear(liar.port, NOWHERE)
-    ear.link.start()
+    subscriber = Subscriber(liar.port, NOWHERE)
+    subscriber.link.start()
     await until(lambda: liar.lied, "a lie")
     liar.wrong = partial(answer, b"", b"")
-    ear.link.doubt("it was lied to")
-    await until(lambda: ear.link.state is LinkState.LISTENING, "a link")
-    await ear.link.close()
+    subscriber.link.doubt("it was lied to")
+    await until(lambda: subscriber.link.state is LinkState.LISTENING, "a link")
+    await subscriber.link.close()
 
 
 @pytest.mark.timeout(3600)  # of many rounds; each wait in them has its own limit
@@ -710,10 +710,10 @@ def test_a_start_at_a_hostile_broker_is_a_start(said: bytes, asked: bytes) -> No
         loop.set_exception_handler(lambda _, context: troubles.append(str(context)))
         with Liar(free_port()) as liar:
             liar.wrong = lambda: (asked, said)
-            mouth = Mouth(liar.port)
-            mouth.link.start()
-            holder = await mouth.presence.take_name(mouth.link.flush, replace=False)
-            await mouth.link.close()
+            sender = Sender(liar.port)
+            sender.link.start()
+            holder = await sender.presence.take_name(sender.link.flush, replace=False)
+            await sender.link.close()
         assert troubles == []
 
     asyncio.run(live())
@@ -721,7 +721,7 @@ def test_a_start_at_a_hostile_broker_is_a_start(said: bytes, asked: bytes) -> No
     assert holder == 0
 
 
-class Mouth(Ear):
+class Sender(Subscriber):
     """What a daemon takes its name with."""
 
     def __init__(self, port: int) -> None:

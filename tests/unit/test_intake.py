@@ -30,7 +30,7 @@ class Broker:
         return self.arrived
 
 
-class Ears:
+class Rig:
     """An intake with a real Status in READY, and a list of what it has passed on."""
 
     def __init__(self) -> None:
@@ -56,11 +56,11 @@ class Ears:
         return self.taken[before:]
 
 
-def with_ears(test: Callable[[Ears], None]) -> None:
+def with_intake(test: Callable[[Rig], None]) -> None:
     """Run a test on a loop: an intake has a clock."""
 
     async def live() -> None:
-        test(Ears())
+        test(Rig())
 
     asyncio.run(live())
 
@@ -68,126 +68,126 @@ def with_ears(test: Callable[[Ears], None]) -> None:
 def test_a_word_that_may_change_something_is_a_command() -> None:
     """With its channel as its source."""
 
-    def story(ears: Ears) -> None:
-        (happened,) = ears.hear(b"START")
+    def story(rig: Rig) -> None:
+        (happened,) = rig.hear(b"START")
 
         assert isinstance(happened, ev.Commanded)
         assert (happened.command.word, happened.command.source) == ("START", "redis:mychannel")
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_a_word_that_is_known_already_is_judged_anew() -> None:
     """It is read once; what it means, the state of the moment says."""
 
-    def story(ears: Ears) -> None:
+    def story(rig: Rig) -> None:
         for now, word in enumerate((b"start", b"pause", b"resume", b"pause")):
-            (happened,) = ears.hear(word)
-            ears.status.handle(happened, float(now))
+            (happened,) = rig.hear(word)
+            rig.status.handle(happened, float(now))
 
-        assert ears.hear(b"pause") == []
-        assert [verdict.kind for verdict in ears.intake.answers()] == ["noop"]
-        assert ears.hear(b"resume")[0] != ears.hear(b"resume", b"other")[0]
+        assert rig.hear(b"pause") == []
+        assert [verdict.kind for verdict in rig.intake.answers()] == ["noop"]
+        assert rig.hear(b"resume")[0] != rig.hear(b"resume", b"other")[0]
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_words_that_change_nothing_are_counted() -> None:
     """Each spelling and channel apart, told once with how often it was heard."""
 
-    def story(ears: Ears) -> None:
+    def story(rig: Rig) -> None:
         for _ in range(3):
-            assert ears.hear(b"resume") == []
-        assert ears.hear(b"resume", b"other") == []
+            assert rig.hear(b"resume") == []
+        assert rig.hear(b"resume", b"other") == []
 
-        told = [(v.fields["source"], v.fields.get("count", 1)) for v in ears.intake.answers()]
+        told = [(v.fields["source"], v.fields.get("count", 1)) for v in rig.intake.answers()]
 
         assert told == [("redis:mychannel", 3), ("redis:other", 1)]
-        assert ears.intake.answers() == []
+        assert rig.intake.answers() == []
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_answers_from_elsewhere_are_dropped() -> None:
     """Another namespace's verdict is no junk either."""
 
-    def story(ears: Ears) -> None:
-        assert ears.hear(b'{"verdict": "done"}') == []
-        assert ears.hear(b'{"event": "1-1"}') == []
-        assert ears.intake.answers() == []
+    def story(rig: Rig) -> None:
+        assert rig.hear(b'{"verdict": "done"}') == []
+        assert rig.hear(b'{"event": "1-1"}') == []
+        assert rig.intake.answers() == []
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_junk_is_answered_in_sum_and_with_an_id_singly() -> None:
     """The first one's reason, and how many more."""
 
-    def story(ears: Ears) -> None:
+    def story(rig: Rig) -> None:
         for payload in (b"\xff", b"xyzzy", b"{"):
-            assert ears.hear(payload) == []
-        (summed,) = ears.intake.answers()
-        (single,) = ears.hear(b'{"command": 7, "id": "a"}')
+            assert rig.hear(payload) == []
+        (summed,) = rig.intake.answers()
+        (single,) = rig.hear(b'{"command": 7, "id": "a"}')
 
         assert (summed.fields["verdict"], summed.fields["count"]) == ("invalid", 3)
         assert isinstance(single, ev.Misspoken)
         assert single.error.fields == {"id": "a"}
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_at_the_end_all_that_was_held_back_is_answered() -> None:
     """Junk is answered once a second; nobody will ask again."""
 
-    def test(ears: Ears) -> None:
+    def test(rig: Rig) -> None:
         for _ in range(4):
-            ears.intake.hear(b"mychannel", b"xyzzy")
-            ears.intake.answers()
+            rig.intake.hear(b"mychannel", b"xyzzy")
+            rig.intake.answers()
 
-        (rest,) = ears.intake.last_answers()
+        (rest,) = rig.intake.last_answers()
 
         assert rest.fields["count"] == 3
-        assert ears.intake.answers() == []
+        assert rig.intake.answers() == []
 
-    with_ears(test)
+    with_intake(test)
 
 
 def test_expires_is_compared_with_the_brokers_clock() -> None:
     """2027-01-15T08:00:00Z, by the fake of it."""
 
-    def story(ears: Ears) -> None:
-        late = ears.hear(b'{"command": "start", "expires": "2027-01-15T07:59:59Z"}')
-        early = ears.hear(b'{"command": "start", "expires": "2027-01-15T09:00:01+01:00"}')
+    def story(rig: Rig) -> None:
+        late = rig.hear(b'{"command": "start", "expires": "2027-01-15T07:59:59Z"}')
+        early = rig.hear(b'{"command": "start", "expires": "2027-01-15T09:00:01+01:00"}')
 
         assert [x.expired for x in late + early if isinstance(x, ev.Commanded)] == [True, False]
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_a_change_makes_every_word_be_looked_at_anew() -> None:
     """What was quiet in READY may be a command in RUNNING."""
 
-    def story(ears: Ears) -> None:
-        assert ears.hear(b"pause") == []
-        ears.status.handle(ears.hear(b"start")[0], 0.0)
+    def story(rig: Rig) -> None:
+        assert rig.hear(b"pause") == []
+        rig.status.handle(rig.hear(b"start")[0], 0.0)
 
-        assert len(ears.hear(b"pause")) == 1
-        (refused,) = ears.intake.answers()
+        assert len(rig.hear(b"pause")) == 1
+        (refused,) = rig.intake.answers()
         assert (refused.fields["verdict"], refused.fields["state"]) == ("refused", "READY")
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_while_something_waits_to_be_decided_no_word_is_judged_before_it() -> None:
     """What changes nothing now may change something after it."""
 
-    def story(ears: Ears) -> None:
-        assert ears.hear(b"resume") == []
+    def story(rig: Rig) -> None:
+        assert rig.hear(b"resume") == []
 
-        ears.intake.is_behind = True
+        rig.intake.is_behind = True
 
-        assert len(ears.hear(b"RESUME")) == 1
+        assert len(rig.hear(b"RESUME")) == 1
 
-    with_ears(story)
+    with_intake(story)
 
 
 @pytest.mark.fault("J09")
@@ -195,51 +195,51 @@ def test_while_something_waits_to_be_decided_no_word_is_judged_before_it() -> No
 def test_an_answer_is_never_older_than_its_word(word: bytes) -> None:
     """What changes nothing is judged without an input: the status last heard the time long ago."""
 
-    def story(ears: Ears) -> None:
+    def story(rig: Rig) -> None:
         began = asyncio.get_running_loop().time()
-        ears.broker.arrived = began
-        ears.hear(word)
-        ears.hear(word)
+        rig.broker.arrived = began
+        rig.hear(word)
+        rig.hear(word)
 
-        (told,) = ears.intake.answers()
+        (told,) = rig.intake.answers()
 
         most = (asyncio.get_running_loop().time() - began) * 1000
         assert 0 <= told.fields["ms"] <= most + 0.1
 
-    with_ears(story)
+    with_intake(story)
 
 
 @pytest.mark.fault("J09")
 def test_a_word_that_is_counted_alone_is_as_old_as_what_it_came_with() -> None:
     """The hot path doesn't ask for the time; whoever reads from the broker knows it."""
 
-    def story(ears: Ears) -> None:
-        ears.hear(b"resume")
-        ears.intake.answers()
-        ears.hear(b"resume")
-        ears.broker.arrived -= 3.0
+    def story(rig: Rig) -> None:
+        rig.hear(b"resume")
+        rig.intake.answers()
+        rig.hear(b"resume")
+        rig.broker.arrived -= 3.0
 
-        (told,) = ears.intake.answers()
+        (told,) = rig.intake.answers()
 
         assert 3000 <= told.fields["ms"] < 4000
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_that_something_was_heard_is_told_once() -> None:
     """Until whoever looks after it has looked: he need not look at those who have heard nothing."""
 
-    def story(ears: Ears) -> None:
-        assert ears.begun == []
-        ears.hear(b"resume")
-        ears.hear(b"resume")
-        assert len(ears.begun) == 1
+    def story(rig: Rig) -> None:
+        assert rig.begun == []
+        rig.hear(b"resume")
+        rig.hear(b"resume")
+        assert len(rig.begun) == 1
 
-        ears.intake.is_quiet = True
-        ears.hear(b"resume")
-        assert len(ears.begun) == 2
+        rig.intake.is_quiet = True
+        rig.hear(b"resume")
+        assert len(rig.begun) == 2
 
-    with_ears(story)
+    with_intake(story)
 
 
 @pytest.mark.parametrize(
@@ -256,26 +256,26 @@ def test_what_is_more_than_a_word_is_never_only_counted(word: str, more: dict[st
     channels; the word alone changes nothing, or is none.
     """
 
-    def story(ears: Ears) -> None:
-        assert ears.hear(word.encode()) == []
+    def story(rig: Rig) -> None:
+        assert rig.hear(word.encode()) == []
 
-        (happened,) = ears.hear(json.dumps({"command": word, **more}).encode())
+        (happened,) = rig.hear(json.dumps({"command": word, **more}).encode())
 
         assert isinstance(happened, ev.Commanded)
         assert (happened.command.word, happened.meant) == (word, None)
 
-    with_ears(story)
+    with_intake(story)
 
 
 def test_what_a_word_means_is_looked_up_once_unless_something_comes_before_it() -> None:
     """Then it may mean something else."""
 
-    def story(ears: Ears) -> None:
+    def story(rig: Rig) -> None:
         for _ in ("read", "known already"):
-            (happened,) = ears.hear(b"start")
+            (happened,) = rig.hear(b"start")
             assert isinstance(happened, ev.Commanded)
-            assert happened.meant is ears.status.commands.look_up("start")
-        ears.intake.is_behind = True
-        assert [one.meant for one in ears.hear(b"start") if isinstance(one, ev.Commanded)] == [None]
+            assert happened.meant is rig.status.commands.look_up("start")
+        rig.intake.is_behind = True
+        assert [one.meant for one in rig.hear(b"start") if isinstance(one, ev.Commanded)] == [None]
 
-    with_ears(story)
+    with_intake(story)

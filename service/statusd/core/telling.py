@@ -69,4 +69,4 @@ def cure(state: enum.Enum) -> str:
 ARGS_OBJECTION = (
     'args don\'t reach this program while it runs: worker.input = "states" would allow it'
 )
-"""Why a command with args is refused to a program that has no ears for them."""
+"""Why a command with args is refused to a program that can't hear them."""

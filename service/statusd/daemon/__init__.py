@@ -1,1 +1,1 @@
-"""The daemon: the pure core's hands and ears."""
+"""The daemon: the pure core's shell."""

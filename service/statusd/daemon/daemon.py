@@ -79,7 +79,7 @@ class Daemon:
         self._retiring: set[asyncio.Task[None]] = set()
         canary.measured = self._measured
         self._reader = self._make_reader()
-        self.session.ear.follower = self._reader
+        self.session.subscriber_link.follower = self._reader
         self._steward = Steward(self._manager, self.units, self.session, self._complain_of_stuck)
         self._reloader = Reloader(
             plan.reload,
@@ -127,11 +127,11 @@ class Daemon:
         return StreamReader(
             self._names,
             tuple(units),
-            ask=session.ear.ask,
-            caught_up=session.ear.caught_up,
+            ask=session.subscriber_link.ask,
+            caught_up=session.subscriber_link.caught_up,
             noticed=noticed,
             complain=self._complain_of_stream,
-            told_time=session.ear.take_time,
+            told_time=session.subscriber_link.take_time,
         )
 
     # ---- the life ----------------------------------------------------------------------------
@@ -150,12 +150,12 @@ class Daemon:
         """
         self._loop.set_exception_handler(self._loop_failed)
         early(self._signalled)
-        self.session.mouth.start()
+        self.session.publisher_link.start()
         await self._take_names(replace=replace)
         for unit in self.units.values():
             await life.start(unit)
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
-        self.session.ear.start()
+        self.session.subscriber_link.start()
         self._look()
         self.session.prove()
         self._steward.turn()
@@ -170,7 +170,7 @@ class Daemon:
             if self._http is not None:  # only now: an older daemon may have had the port
                 await self._http.start()
         except Unavailable:  # leave before anything was started or said
-            await self.session.mouth.close()
+            await self.session.publisher_link.close()
             for unit in self.units.values():
                 await unit.store.close()
             raise
@@ -178,13 +178,13 @@ class Daemon:
     async def _close(self, code: int) -> None:
         units = self._living.units
         self._steward.stop(code)
-        await self.session.ear.close()
+        await self.session.subscriber_link.close()
         self._stop_hearing(units)
         if self._http is not None:
             self._http.close()
         output = asyncio.gather(*(sink.finish(OUTPUT_S) for sink in self._sinks))
         await self._say_last_words(units)
-        await self.session.mouth.close()
+        await self.session.publisher_link.close()
         await asyncio.gather(output, *self._retiring)
         await self._living.step(life.close, units)
         self._guard.close()

@@ -29,7 +29,9 @@ def answers(
         return say(HTTPStatus.OK, "ok")
 
     def ready(_: str) -> Reply:
-        why = "; ".join(filter(None, (_why_not(unit, session.ear) for unit in units.values())))
+        why = "; ".join(
+            filter(None, (_why_not(unit, session.subscriber_link) for unit in units.values()))
+        )
         return say(HTTPStatus.SERVICE_UNAVAILABLE, why) if why else say(HTTPStatus.OK, "ok")
 
     def metrics(accept: str) -> Reply:
@@ -38,17 +40,17 @@ def answers(
     return {"/livez": live, "/readyz": ready, "/metrics": metrics}
 
 
-def _why_not(unit: Unit, ear: Link) -> str:
+def _why_not(unit: Unit, link: Link) -> str:
     trouble = unit.store.file.trouble
-    return unready(unit.status, ear) or (trouble and f"nothing is kept: {trouble}")
+    return unready(unit.status, link) or (trouble and f"nothing is kept: {trouble}")
 
 
-def unready(status: Status, ear: Link) -> str:
+def unready(status: Status, link: Link) -> str:
     """Return why the unit can't be commanded to work now, in one line; nothing if it can."""
     lifecycle = status.lifecycle
-    if ear.state is not LinkState.LISTENING:
-        trouble = f": {ear.trouble}" if ear.trouble else ""
-        return shown(f"the link to the broker is {ear.state.value}{trouble}")
+    if link.state is not LinkState.LISTENING:
+        trouble = f": {link.trouble}" if link.trouble else ""
+        return shown(f"the link to the broker is {link.state.value}{trouble}")
     no_work = {lifecycle.start, lifecycle.backoff, lifecycle.failed, lifecycle.ending}
     if status.state in no_work or not status.worker.counts:
         return f"the worker isn't up: the unit is in {status.state.name}"

@@ -103,7 +103,10 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
     status, counts, process = unit.status, unit.reporter.counts, unit.supervisor.process
     identity, outbox, intake = status.identity, unit.publisher.outbox, unit.intake
     record = process.record() if process is not None else None
-    links = {("hears",): session.ear.state.name, ("sends",): session.mouth.state.name}
+    links = {
+        ("hears",): session.subscriber_link.state.name,
+        ("sends",): session.publisher_link.state.name,
+    }
     return {
         "statusd_build": {(version("statusd"), platform.python_version()): 1},
         "statusd_unit": {(identity.namespace,): 1},

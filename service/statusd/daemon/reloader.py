@@ -65,7 +65,7 @@ class Reloader:
         self._log = log
         self._waiting: tuple[Change, ...] = ()
         """Those that are done when each channel is confirmed."""
-        session.ear.heard_all = self.maybe_done
+        session.subscriber_link.heard_all = self.maybe_done
 
     def reload(self) -> None:
         """Take over new settings, all that can be or none."""
@@ -83,8 +83,8 @@ class Reloader:
         unit, session = self._units[change.name], self._session
         unit.take_over(change.policy, change.tags, change.channels, change.lasting_s)
         self._router.hears(unit, change.channels)
-        session.ear.listen_to(self._heard())
-        session.ear.address = session.mouth.address = change.address
+        session.subscriber_link.listen_to(self._heard())
+        session.subscriber_link.address = session.publisher_link.address = change.address
         logs.set_level(change.level)
         self._waiting = (*self._waiting, change)
         self.maybe_done()
@@ -93,10 +93,10 @@ class Reloader:
 
     def maybe_done(self) -> None:
         """Tell that a reload is done if nothing that is said on its channels can be missed now."""
-        ear, more = self._session.ear, {}
-        if ear.state in (LinkState.DOWN, LinkState.CONNECTING):
+        link, more = self._session.subscriber_link, {}
+        if link.state in (LinkState.DOWN, LinkState.CONNECTING):
             more["then"] = "its channels are heard when the broker is there"
-        elif not ear.hears_all:
+        elif not link.hears_all:
             return
         done, self._waiting = self._waiting, ()
         for change in done:
@@ -110,9 +110,9 @@ class Reloader:
 
         Without the right to do so it ends by itself, within two seconds.
         """
-        ear = self._session.ear
-        if self._waiting and ear.client_id and ear.state is LinkState.LISTENING:
-            line: Line = ("CLIENT", "UNBLOCK", ear.client_id)
+        link = self._session.subscriber_link
+        if self._waiting and link.client_id and link.state is LinkState.LISTENING:
+            line: Line = ("CLIENT", "UNBLOCK", link.client_id)
             self._session.outbox.put_latest("unblock", line, self._unblocked)
             self._session.flush()
 

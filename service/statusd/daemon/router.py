@@ -18,7 +18,7 @@ MOST_ROUTES = 16_384
 """So many channels are remembered with who hears them."""
 
 
-class _Hearing(NamedTuple):
+class _Subscriptions(NamedTuple):
     """What one unit hears: names, and patterns."""
 
     unit: Unit
@@ -38,7 +38,7 @@ class Router:
         self._prefix = f"{names.namespace}:".encode()
         self._control, self._canary = names.control.encode(), names.canary.encode()
         self._echoed = echoed
-        self._heard: dict[str, _Hearing] = {}
+        self._heard: dict[str, _Subscriptions] = {}
         self._routes: dict[bytes, tuple[Unit, ...]] = {}
         self.touched: list[str] = []
         """The names of those that have heard something of what is being read."""
@@ -47,7 +47,7 @@ class Router:
         """Let ``unit`` have what is said on ``channels`` from now on, names and patterns."""
         names = frozenset(c.encode() for c in channels if not is_pattern(c))
         globs = tuple(glob(c.encode()) for c in channels if is_pattern(c))
-        self._heard[unit.name] = _Hearing(unit, names, globs)
+        self._heard[unit.name] = _Subscriptions(unit, names, globs)
         self._routes.clear()
 
     def forget(self, unit: Unit) -> None:
@@ -83,7 +83,7 @@ class Router:
             self._routes[channel] = route
         return route
 
-    def _is_for(self, heard: _Hearing, channel: bytes) -> bool:
+    def _is_for(self, heard: _Subscriptions, channel: bytes) -> bool:
         if channel.startswith(self._prefix):
             return channel == self._control
         return channel in heard.names or any(known.fits(channel) for known in heard.globs)

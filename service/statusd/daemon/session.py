@@ -82,10 +82,10 @@ class Session:
         self._log = log
         self.canary = canary
         self.hear, self.settle = sharers.hear, sharers.settle
-        self.ear = make_link(self, tuple(channels))
-        self.mouth = make_link(self, ())
-        self.mouth.proved = self._sends
-        self.flush, self.heard_at = self.mouth.flush, self.ear.heard_at
+        self.subscriber_link = make_link(self, tuple(channels))
+        self.publisher_link = make_link(self, ())
+        self.publisher_link.proved = self._sends
+        self.flush, self.heard_at = self.publisher_link.flush, self.subscriber_link.heard_at
         self.complaints = Complaints(self._loop.time, log)
         self.outbox = self.open_outbox(self._refused)
         self._prove_at = 0.0
@@ -97,15 +97,15 @@ class Session:
 
     def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
-        return self.mouth.outbox.open(refused)
+        return self.publisher_link.outbox.open(refused)
 
     def close_outbox(self, outbox: Outbox) -> None:
         """Send nothing of it any more."""
-        self.mouth.outbox.close(outbox)
+        self.publisher_link.outbox.close(outbox)
 
     def time(self) -> float:
         """Return the broker's wall clock in seconds; ours, before it has told us."""
-        for link in (self.ear, self.mouth):
+        for link in (self.subscriber_link, self.publisher_link):
             if (told := link.broker_time()) is not None:
                 return told
         return self._wall()
@@ -113,7 +113,7 @@ class Session:
     @property
     def link_state(self) -> str:
         """How far the hearing link is, as the document says it."""
-        return self.ear.state.value
+        return self.subscriber_link.state.value
 
     @property
     def canary_s(self) -> float | None:
@@ -130,12 +130,15 @@ class Session:
         self._loop.call_at(self._prove_at, self.prove)
         if is_late:  # we were stopped or starved: what has arrived meanwhile is yet to be read
             self.canary.forgive()
-        elif min(self.canary.silent_s(now), self.ear.unheard_s(now)) >= DEAF_S - SING_S / 2:
-            self.ear.doubt(f"it doesn't hear its own canary any more, for {DEAF_S:g} s")
-        if LinkState.LISTENING is self.ear.state is self.mouth.state:
+        elif (
+            min(self.canary.silent_s(now), self.subscriber_link.unheard_s(now))
+            >= DEAF_S - SING_S / 2
+        ):
+            self.subscriber_link.doubt(f"it doesn't hear its own canary any more, for {DEAF_S:g} s")
+        if LinkState.LISTENING is self.subscriber_link.state is self.publisher_link.state:
             self.outbox.put_latest("canary", self.canary.sing(now), self._sung)
-        if self.ear.ignored != self._ignored:
-            self._ignored = self.ear.ignored
+        if self.subscriber_link.ignored != self._ignored:
+            self._ignored = self.subscriber_link.ignored
             reason = f"the name of their channel is longer than {MOST_BYTES} bytes"
             self.complaints.tell("names", "message.ignored", count=self._ignored, reason=reason)
         self._sharers.sang()
@@ -155,17 +158,17 @@ class Session:
         Only from here on can that be told: before, more last words may come, however empty the
         outboxes are.
         """
-        if not self.mouth.outbox:
+        if not self.publisher_link.outbox:
             return
-        if self.mouth.state is not LinkState.LISTENING:
-            self.mouth.hurry()
+        if self.publisher_link.state is not LinkState.LISTENING:
+            self.publisher_link.hurry()
         if self.drained is None or self.drained.done():
             self.drained = self._loop.create_future()
         await asyncio.wait([self.drained], timeout=timeout_s)
 
     def settled(self) -> None:
         """Take note of whether the broker has everything by now."""
-        if not self.mouth.outbox:
+        if not self.publisher_link.outbox:
             self._stop_draining()
 
     def _stop_draining(self) -> None:
@@ -186,7 +189,7 @@ class Session:
                 self.complaints.tell(f"{which}: refused", "link.lost", LINK_S, **fields)
             else:
                 self._log.warning("link.lost", **fields)
-        if link is self.ear:
+        if link is self.subscriber_link:
             self.canary.forgive()
             if link.state is LinkState.LISTENING:
                 self._sharers.hears()
@@ -195,7 +198,7 @@ class Session:
         self._sharers.link_changed()
 
     def _which(self, link: Link) -> str:
-        return "hears" if link is self.ear else "sends"
+        return "hears" if link is self.subscriber_link else "sends"
 
     def _log_up(self, link: Link, which: str) -> None:
         server = f"{link.server.software} {link.server.version}".strip()
@@ -205,11 +208,11 @@ class Session:
     def _sends(self) -> None:
         """The sending link has written something: whatever refused that before is over."""
         if self.complaints.forget("sends: refused"):
-            self._log_up(self.mouth, "sends")
+            self._log_up(self.publisher_link, "sends")
 
     def link_failed(self, link: Link) -> None:
         """Log that another attempt has failed, unless that is no news."""
-        if link is self.ear:
+        if link is self.subscriber_link:
             self._sharers.is_deaf(link.trouble)
         else:
             self._sharers.is_unreachable()

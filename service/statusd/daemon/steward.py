@@ -47,8 +47,11 @@ class Steward:
     ) -> None:
         self._manager = manager
         self._units = units
-        self._links = {"hearing link": session.ear, "sending link": session.mouth}
-        self._ear = session.ear
+        self._links = {
+            "hearing link": session.subscriber_link,
+            "sending link": session.publisher_link,
+        }
+        self._subscribed = session.subscriber_link
         self._complain = complain
         self._watchdog = Watchdog()
         self._stuck: list[str] = []
@@ -93,14 +96,14 @@ class Steward:
             "boot": identity.boot,
             "pid": os.getpid(),
             "state": unit.status.state.name,
-            "link": self._ear.state.value,
+            "link": self._subscribed.state.value,
             "stuck": stuck,
             "trouble": unit.store.file.trouble,
         }
 
     def tell(self) -> None:
         """Tell state, link and progress, and which stage of its life the daemon is in."""
-        manager, link = self._manager, self._ear
+        manager, link = self._manager, self._subscribed
         if not manager.listens:
             return
         manager.status("; ".join(self._lines()))
@@ -121,7 +124,7 @@ class Steward:
             record = process.record() if alive and process is not None else None
             whose = f"{unit.name}: " if len(self._units) > 1 else ""
             state = unit.status.state.name
-            yield whose + in_a_line(state, self._ear.state, self._ear.trouble, record)
+            yield whose + in_a_line(state, self._subscribed.state, self._subscribed.trouble, record)
 
     def stop(self, code: int) -> None:
         """Tell that the end has begun; whose work was done before anything was tried was ready."""

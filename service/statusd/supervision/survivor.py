@@ -56,7 +56,7 @@ class Survivor(Process):
         self._loop.call_later(LOOK_S, self._look_for_rest, LOOK_S)
 
     def show(self, show: ev.Show) -> None:
-        """Tell it nothing: it has no ears for us."""
+        """Tell it nothing: it can't hear us."""
 
     def stop(self, force: ev.Force) -> bool:
         """Signal its group, if that is known to be its own; False if not."""
