@@ -84,14 +84,14 @@ def assert_well(unit: Program, broker: Broker) -> None:
 
 
 @pytest.mark.fault("X14")
-@pytest.mark.parametrize("song", ["9" * 5000, "9" * 25, "1e5", "-1", "\u0661", "", "1_0", " 1"])
-def test_a_song_of_somebody_else_ends_nobody(song: str, broker: Broker, run: Run) -> None:
-    """Whoever may publish may sing on the canary's channel, with the boot that all can read."""
+@pytest.mark.parametrize("probe", ["9" * 5000, "9" * 25, "1e5", "-1", "\u0661", "", "1_0", " 1"])
+def test_a_probe_of_somebody_else_ends_nobody(probe: str, broker: Broker, run: Run) -> None:
+    """Anybody may publish on the canary's channel, with the boot that all can read."""
     unit = up(run, broker.url)
     client = broker.client()
     boot = document(client)["boot"]
 
-    assert client.publish("statusd:canary:{unit}", f"{boot}-{song}") == 1
+    assert client.publish("statusd:canary:{unit}", f"{boot}-{probe}") == 1
 
     assert_well(unit, broker)
     assert unit.logged("link.lost") is None

@@ -36,7 +36,7 @@ def test_an_outage_lasts_from_the_last_proof_to_listening_again() -> None:
 
 
 def test_what_is_heard_while_catching_up_does_not_shorten_the_outage() -> None:
-    """The echo of an old song comes with the first messages of the new link."""
+    """An old probe comes with the first messages of the new link."""
     outages = Outages(0.0)
     outages.ended(0.1, *NOTHING)
     outages.heard(10.0)

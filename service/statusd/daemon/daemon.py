@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
-from statusd.daemon.canary import SING_S, Canary
+from statusd.daemon.canary import PROBE_S, Canary
 from statusd.daemon.endpoint import answers
 from statusd.daemon.http import HttpServer
 from statusd.daemon.living import Living
@@ -67,7 +67,7 @@ class Daemon:
         self._beat_at = 0.0
         self.left: asyncio.Future[int] = self._loop.create_future()
         canary = Canary(plan.names.canary, plan.boot)
-        self.router = Router(plan.names, self._echoed)
+        self.router = Router(plan.names, self._probed)
         self.hear = self.router.hear
         channels = self._channels(*(parts.channels for parts in plan.units))
         self.session = Session(plan.make_link, channels, canary, self, wall, log)
@@ -213,11 +213,11 @@ class Daemon:
     # ---- shared ticks ------------------------------------------------------------------------
 
     def sang(self) -> None:
-        """Let every unit show that it lives, with every third song of the canary."""
+        """Let every unit show that it lives, with every third probe."""
         now = self._loop.time()
         if now < self._beat_at or self.left.done():
             return
-        self._beat_at = now + BEAT_S - SING_S / 2
+        self._beat_at = now + BEAT_S - PROBE_S / 2
         self._complain_of_output()
         self._living.each(Unit.beat)
 
@@ -257,8 +257,8 @@ class Daemon:
 
     # ---- what the session tells --------------------------------------------------------------
 
-    def _echoed(self, payload: bytes) -> None:
-        self.session.echoed(payload)
+    def _probed(self, payload: bytes) -> None:
+        self.session.probed(payload)
 
     def settle(self) -> None:
         """All that had arrived together has been told."""

@@ -31,13 +31,13 @@ class Router:
 
     Args:
         names: of the namespace, and of the canary.
-        echoed: gets what is heard on the canary's channel.
+        probed: gets what is heard on the canary's channel.
     """
 
-    def __init__(self, names: Names, echoed: Callable[[bytes], None]) -> None:
+    def __init__(self, names: Names, probed: Callable[[bytes], None]) -> None:
         self._prefix = f"{names.namespace}:".encode()
         self._control, self._canary = names.control.encode(), names.canary.encode()
-        self._echoed = echoed
+        self._probed = probed
         self._heard: dict[str, _Subscriptions] = {}
         self._routes: dict[bytes, tuple[Unit, ...]] = {}
         self.touched: list[str] = []
@@ -65,7 +65,7 @@ class Router:
         if route is None:
             route = self._find(channel)
             if channel == self._canary:
-                self._echoed(payload)
+                self._probed(payload)
         for unit in route:
             try:
                 unit.hear(channel, payload)

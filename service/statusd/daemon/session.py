@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from statusd.complaints import Complaints
 from statusd.core.text import shown
-from statusd.daemon.canary import DEAF_S, LATE_S, SING_S, Canary
+from statusd.daemon.canary import DEAF_S, LATE_S, PROBE_S, Canary
 from statusd.wire.link import Link, LinkState
 from statusd.wire.outbox import Line, Outbox
 from statusd.wire.patterns import MOST_BYTES
@@ -123,20 +123,20 @@ class Session:
     # ---- the life ------------------------------------------------------------------------------
 
     def prove(self) -> None:
-        """Sing once a second, and doubt a hearing link that doesn't bring the song back."""
+        """Send a probe once a second, and doubt a hearing link that doesn't bring it back."""
         now = self._loop.time()
         is_late = self._prove_at and now - self._prove_at > LATE_S
-        self._prove_at = now + SING_S
+        self._prove_at = now + PROBE_S
         self._loop.call_at(self._prove_at, self.prove)
         if is_late:  # we were stopped or starved: what has arrived meanwhile is yet to be read
-            self.canary.forgive()
+            self.canary.reset()
         elif (
             min(self.canary.silent_s(now), self.subscriber_link.unheard_s(now))
-            >= DEAF_S - SING_S / 2
+            >= DEAF_S - PROBE_S / 2
         ):
             self.subscriber_link.doubt(f"it doesn't hear its own canary any more, for {DEAF_S:g} s")
         if LinkState.LISTENING is self.subscriber_link.state is self.publisher_link.state:
-            self.outbox.put_latest("canary", self.canary.sing(now), self._sung)
+            self.outbox.put_latest("canary", self.canary.probe(now), self._probe_accepted)
         if self.subscriber_link.ignored != self._ignored:
             self._ignored = self.subscriber_link.ignored
             reason = f"the name of their channel is longer than {MOST_BYTES} bytes"
@@ -144,12 +144,12 @@ class Session:
         self._sharers.sang()
         self.flush()
 
-    def _sung(self, song: Line, _: object) -> None:
-        self.canary.taken(song, self._loop.time())
+    def _probe_accepted(self, probe: Line, _: object) -> None:
+        self.canary.accepted(probe, self._loop.time())
 
-    def echoed(self, payload: bytes) -> None:
+    def probed(self, payload: bytes) -> None:
         """Take what was heard on the canary's channel."""
-        if self.canary.echoed(payload, self._loop.time()):
+        if self.canary.received(payload, self._loop.time()):
             self._sharers.proved()
 
     async def drain(self, timeout_s: float) -> None:
@@ -190,7 +190,7 @@ class Session:
             else:
                 self._log.warning("link.lost", **fields)
         if link is self.subscriber_link:
-            self.canary.forgive()
+            self.canary.reset()
             if link.state is LinkState.LISTENING:
                 self._sharers.hears()
             else:

@@ -28,7 +28,7 @@ class Proof(NamedTuple):
 
     Args:
         outages: how many there were since its daemon started, the present one included.
-        canary_ms: from its last song to the echo, in ms; None before the first.
+        canary_ms: from its last probe to the hearing of it, in ms; None before the first.
     """
 
     outages: int
