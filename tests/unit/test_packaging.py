@@ -11,8 +11,8 @@ import pytest
 from statusd.cli import EXIT_CONFIG
 from statusd.cli.health import TIMEOUT_S
 from statusd.daemon.daemon import FLUSH_S
+from statusd.daemon.health import MORE_S, TICK_S
 from statusd.daemon.living import EXIT_OUSTED
-from statusd.daemon.steward import MORE_S, TURN_S
 from statusd.daemon.watchdog import FEEDS
 from statusd.settings.models import Worker
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
@@ -76,9 +76,9 @@ def test_the_watchdog_is_patient_enough(name: str) -> None:
     seconds = {key: value.removesuffix("s") for key, value in unit_file(name).items()}
 
     assert float(seconds["WatchdogSec"]) > 3 * (CONNECT_S + REPLY_S)
-    assert float(seconds["WatchdogSec"]) / FEEDS > TURN_S
+    assert float(seconds["WatchdogSec"]) / FEEDS > TICK_S
     assert float(seconds["TimeoutAbortSec"]) > longest_stop_s()
-    assert MORE_S > 2 * TURN_S
+    assert MORE_S > 2 * TICK_S
 
 
 @pytest.mark.parametrize("name", UNITS)

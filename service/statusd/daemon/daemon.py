@@ -19,6 +19,7 @@ from statusd.core import events as ev
 from statusd.core.errors import Unavailable
 from statusd.daemon.canary import PROBE_S, Canary
 from statusd.daemon.endpoint import answers
+from statusd.daemon.health import Health
 from statusd.daemon.http import HttpServer
 from statusd.daemon.living import Living
 from statusd.daemon.plan import Plan
@@ -26,7 +27,6 @@ from statusd.daemon.reloader import Reloader
 from statusd.daemon.router import Router
 from statusd.daemon.session import Session
 from statusd.daemon.signals import is_hangup
-from statusd.daemon.steward import Steward
 from statusd.daemon.stream_reader import StreamReader
 from statusd.scheduler import Attributed
 from statusd.supervision import children
@@ -80,7 +80,7 @@ class Daemon:
         canary.measured = self._measured
         self._reader = self._make_reader()
         self.session.subscriber_link.follower = self._reader
-        self._steward = Steward(self._manager, self.units, self.session, self._complain_of_stuck)
+        self._health = Health(self._manager, self.units, self.session, self._complain_of_stuck)
         self._reloader = Reloader(
             plan.reload,
             self.units,
@@ -110,7 +110,7 @@ class Daemon:
             later=lambda: self._tidy_later(self.units[name]),
             changed=self._changed,
             ended=partial(self._ended, name),
-            health=lambda: self._steward.health(self.units[name]),
+            health=lambda: self._health.health(self.units[name]),
             stream_trouble=lambda: self._reader.trouble,
             log=logs.get(unit=name) if are_many else log,
         )
@@ -158,7 +158,7 @@ class Daemon:
         self.session.subscriber_link.start()
         self._look()
         self.session.prove()
-        self._steward.turn()
+        self._health.tick()
         code = await self.left
         await self._close(code)
         return code
@@ -177,7 +177,7 @@ class Daemon:
 
     async def _close(self, code: int) -> None:
         units = self._living.units
-        self._steward.stop(code)
+        self._health.stop(code)
         await self.session.subscriber_link.close()
         self._stop_hearing(units)
         if self._http is not None:
@@ -224,8 +224,8 @@ class Daemon:
     def _look(self) -> None:
         """Let every unit look after its worker, as often as the most impatient one needs it."""
         patience = [unit.status.policy.hang_timeout_s for unit in self._living.units]
-        turn_s = min(BEAT_S, self._steward.turn_s / 2)
-        every_s = min([look_every_s(limit_s) for limit_s in patience if limit_s] or [turn_s])
+        tick_s = min(BEAT_S, self._health.tick_s / 2)
+        every_s = min([look_every_s(limit_s) for limit_s in patience if limit_s] or [tick_s])
         self._loop.call_later(every_s, self._look)
         self._living.each(Unit.look)
 
@@ -249,7 +249,7 @@ class Daemon:
 
     def _changed(self) -> None:
         """A unit has another state."""
-        self._steward.tell()
+        self._health.tell()
 
     def _measured(self, seconds: float) -> None:
         """The canary has come back: that is as long for each unit."""
@@ -298,12 +298,12 @@ class Daemon:
         """A link is up, or lost."""
         self._reloader.maybe_done()
         self._living.each(Unit.link_changed)
-        self._steward.tell()
+        self._health.tell()
 
     def link_failed(self) -> None:
         """Another attempt to make a link has failed."""
         self._reloader.maybe_done()
-        self._steward.tell()
+        self._health.tell()
 
     # ---- the end -----------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ FEEDS = 4
 """So often within the watchdog's time it is fed: twice would leave no second chance."""
 
 
-class Turn(NamedTuple):
+class Tick(NamedTuple):
     """How far one part has come.
 
     Args:
@@ -31,7 +31,7 @@ class Watchdog:
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
-    def stuck(self, turns: Mapping[str, Turn]) -> list[str]:
+    def stuck(self, turns: Mapping[str, Tick]) -> list[str]:
         """Return the parts that have not turned since the last beat; nobody: this is a beat."""
         stuck = [
             name

@@ -178,7 +178,7 @@ class Link:
         self._draw = draw
         self.failures = 0
         """How many were lost or failed since one was up for a while."""
-        self.turns = 0
+        self.ticks = 0
         """How many connections were tried."""
         self._due = 0.0
         self._up_at = 0.0
@@ -268,7 +268,7 @@ class Link:
         """Live through one connection after the other; the only place that reconnects."""
         loop = asyncio.get_running_loop()
         while True:
-            self.turns += 1
+            self.ticks += 1
             self._due = loop.time() + CONNECT_S + LATE_S
             connection = Connection(self)
             try:

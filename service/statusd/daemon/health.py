@@ -15,20 +15,20 @@ from statusd.core.status import Status
 from statusd.core.text import shown
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import Session
-from statusd.daemon.watchdog import FEEDS, Turn, Watchdog
+from statusd.daemon.watchdog import FEEDS, Tick, Watchdog
 from statusd.unit.unit import Unit
 from statusd.wire.link import LinkState
 from statusd.worker.board import Record
 
-TURN_S = 5.0
+TICK_S = 5.0
 """So often the service manager is told how things are, if that is news, and the watchdog is fed."""
 MORE_S = 20.0
-"""So much time is asked for at each turn while a start or a stop goes on."""
+"""So much time is asked for at each tick while a start or a stop goes on."""
 MOST_SHOWN = 120
 """So many characters of the worker's own text are shown."""
 
 
-class Steward:
+class Health:
     """Speaks with the service manager, and with whoever asks how the daemon is.
 
     Args:
@@ -56,17 +56,17 @@ class Steward:
         self._watchdog = Watchdog()
         self._stuck: list[str] = []
         self._missed = 0
-        self._turned_at = 0.0
+        self._ticked_at = 0.0
         watchdog_s = manager.watchdog_s
-        self.turn_s = min(TURN_S, watchdog_s / FEEDS) if watchdog_s else TURN_S
+        self.tick_s = min(TICK_S, watchdog_s / FEEDS) if watchdog_s else TICK_S
         """How often every part has to turn, in seconds."""
 
-    def turn(self) -> None:
+    def tick(self) -> None:
         """Feed the watchdog if every part has turned since the last time; and so on for ever."""
         loop = asyncio.get_running_loop()
-        loop.call_later(self.turn_s, self.turn)
-        now = self._turned_at = loop.time()
-        self._stuck = self._watchdog.stuck(dict(self._turns(now)))
+        loop.call_later(self.tick_s, self.tick)
+        now = self._ticked_at = loop.time()
+        self._stuck = self._watchdog.stuck(dict(self._ticks(now)))
         self._missed = self._missed + 1 if self._stuck else 0
         if not self._stuck:
             self._manager.alive()
@@ -75,21 +75,21 @@ class Steward:
         self.tell()
         self._ask_for_time()
 
-    def _turns(self, now: float) -> Iterator[tuple[str, Turn]]:
+    def _ticks(self, now: float) -> Iterator[tuple[str, Tick]]:
         """Yield how far each part of the loop has come; an empty inbox has nothing to do."""
         for name, link in self._links.items():
-            yield name, Turn(link.turns, may_wait=not link.is_overdue(now))
+            yield name, Tick(link.ticks, may_wait=not link.is_overdue(now))
         for unit in self._units.values():
             whose = f" of {unit.name}" if len(self._units) > 1 else ""
-            yield f"inbox{whose}", Turn(unit.handled, unit.is_waiting)
-            yield f"supervisor{whose}", Turn(unit.supervisor.looks)
+            yield f"inbox{whose}", Tick(unit.handled, unit.is_waiting)
+            yield f"supervisor{whose}", Tick(unit.supervisor.looks)
 
     def health(self, unit: Unit) -> dict[str, Any]:
         """Return what `statusd health` is told; that it is told anything is most of it."""
         identity = unit.status.identity
-        late_s = asyncio.get_running_loop().time() - self._turned_at
+        late_s = asyncio.get_running_loop().time() - self._ticked_at
         stuck = list(self._stuck) if self._missed > 1 else []
-        if self._turned_at and late_s > 3 * self.turn_s:
+        if self._ticked_at and late_s > 3 * self.tick_s:
             stuck.append("steward")
         return {
             "name": identity.name,

@@ -1,10 +1,10 @@
-"""Tests of `statusd.daemon.steward`: the line that an operator reads."""
+"""Tests of `statusd.daemon.health`: the line that an operator reads."""
 
 from __future__ import annotations
 
 import pytest
 
-from statusd.daemon.steward import MOST_SHOWN, in_a_line
+from statusd.daemon.health import MOST_SHOWN, in_a_line
 from statusd.wire.link import LinkState
 from statusd.worker.board import Record
 from tests.tools.hostile import HOSTILE, arrived
