@@ -17,8 +17,8 @@ from statusd import logs
 from statusd.core.unit import Identity
 from statusd.daemon.stream_reader import StreamReader
 from statusd.unit.cursor import Cursor
+from statusd.unit.name_lease import NameLease
 from statusd.unit.place import NOWHERE, Place
-from statusd.unit.presence import Presence
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import Names
@@ -712,7 +712,7 @@ def test_a_start_at_a_hostile_broker_is_a_start(said: bytes, asked: bytes) -> No
             liar.wrong = lambda: (asked, said)
             sender = Sender(liar.port)
             sender.link.start()
-            holder = await sender.presence.take_name(sender.link.flush, replace=False)
+            holder = await sender.lease.take_name(sender.link.flush, replace=False)
             await sender.link.close()
         assert troubles == []
 
@@ -728,13 +728,13 @@ class Sender(Subscriber):
         self.link = Link(
             *(Address(port=port), "test", self), draw=lambda: 0.0, clock=time.monotonic
         )
-        self.presence = Presence(
+        self.lease = NameLease(
             self.link.outbox.open(lambda line, reason: None),
             Names("statusd", "unit"),
             lambda: Identity("unit", boot=7),
             last_boot=0,
             wall=time.time,
-            ousted=lambda holder: None,
+            lost=lambda holder: None,
             confirmed=lambda: None,
             log=logs.get(),
         )

@@ -366,15 +366,15 @@ def test_a_unit_that_was_suspended_registers_again(broker: Broker, run: Run) -> 
     wait_listening(unit)
     unit.wait_state("RUNNING")
     client, keys = broker.client(), ("statusd:owner:{unit}", "statusd:status:{unit}")
-    wait_until(lambda: client.exists(*keys) == 2, 10, "the presence")
+    wait_until(lambda: client.exists(*keys) == 2, 10, "the lease")
 
     unit.signal(signal.SIGSTOP)
-    wait_until(lambda: client.exists(*keys) == 0, 15, "the presence to expire")
+    wait_until(lambda: client.exists(*keys) == 0, 15, "the lease to expire")
     assert client.publish("mychannel", "pause") == 1
     unit.signal(signal.SIGCONT)
 
     unit.wait_state("PAUSED")
-    wait_until(lambda: client.exists(*keys) == 2, 10, "the presence again")
+    wait_until(lambda: client.exists(*keys) == 2, 10, "the lease again")
     wait_until(lambda: b"PAUSED" in (client.get(keys[1]) or b""), 10, "the new document")
     assert unit.logged("link.lost") is None
     assert len(lines(unit, "worker.started")) == 1

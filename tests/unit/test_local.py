@@ -9,7 +9,7 @@ import pytest
 from statusd.doctor.findings import Level
 from statusd.doctor.local import folder, judge, lives_here, runtime, secrets, service_manager, units
 from statusd.settings.models import Settings
-from statusd.unit.holder import Holder
+from statusd.unit.lease_holder import LeaseHolder
 
 SHOWN = """\
 Type=notify-reload
@@ -90,7 +90,7 @@ def test_systemd_is_asked_where_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_daemon_of_another_machine_does_not_live_here() -> None:
     """Whatever its number."""
-    assert not lives_here(Holder(1, "somewhere-else.invalid", 1))
+    assert not lives_here(LeaseHolder(1, "somewhere-else.invalid", 1))
 
 
 def test_a_place_that_others_have_taken_is_told(

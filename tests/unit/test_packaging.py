@@ -12,7 +12,7 @@ from statusd.cli import EXIT_CONFIG
 from statusd.cli.health import TIMEOUT_S
 from statusd.daemon.daemon import FLUSH_S
 from statusd.daemon.health import MORE_S, TICK_S
-from statusd.daemon.living import EXIT_OUSTED
+from statusd.daemon.living import EXIT_LEASE_LOST
 from statusd.daemon.watchdog import FEEDS
 from statusd.settings.models import Worker
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
@@ -86,7 +86,7 @@ def test_what_trying_again_does_not_mend_is_not_tried_again(name: str) -> None:
     """Wrong settings, and a daemon that can't stay up."""
     directives = unit_file(name)
 
-    assert directives["RestartPreventExitStatus"] == str(EXIT_CONFIG) == str(EXIT_OUSTED)
+    assert directives["RestartPreventExitStatus"] == str(EXIT_CONFIG) == str(EXIT_LEASE_LOST)
     spacing_s = float(directives["RestartSec"].removesuffix("s"))
     burst, within_s = (int(directives[f"StartLimit{key}"]) for key in ("Burst", "IntervalSec"))
     assert burst * spacing_s < within_s  # else the limit would never be reached

@@ -10,7 +10,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.unit import Memory
 from statusd.unit.cursor import Delivery
-from statusd.unit.holder import Holder
+from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.place import Place
 from statusd.unit.state_format import Kept
 from statusd.unit.unit import EXIT_BUG
@@ -397,8 +397,8 @@ def test_a_lost_name_ends_the_unit_which_says_no_more() -> None:
     world = World(WORKING)
     documents = len(world.documents())
 
-    world.unit._ousted(Holder(9, "elsewhere", 1))
-    world.unit.lease.holder = Holder(9, "elsewhere", 1)
+    world.unit._lease_lost(LeaseHolder(9, "elsewhere", 1))
+    world.unit.lease.holder = LeaseHolder(9, "elsewhere", 1)
     world.play("[exits 0] [gone] +1")
     play_out(world)
 

@@ -95,7 +95,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Ousted:
+class LeaseLost:
     """Another daemon holds the unit's name: this one has to end; the ``reason`` is who it is."""
 
     reason: str
@@ -230,7 +230,7 @@ WorkerInput = (
 )
 Input = (
     Booted
-    | Ousted
+    | LeaseLost
     | Commanded
     | Misspoken
     | Delivered

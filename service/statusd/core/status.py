@@ -99,7 +99,7 @@ class Status:
             ev.Passed: self._passed,
             ev.Booted: self._booted,
             ev.Signalled: self._signalled,
-            ev.Ousted: self._ousted,
+            ev.LeaseLost: self._lease_lost,
             ev.Gapped: self._gapped,
             ev.Dropped: self._dropped,
         }
@@ -250,7 +250,7 @@ class Status:
         elif self.state is not self.lifecycle.end:
             self.transitions.fire("end", Cause(source))
 
-    def _ousted(self, happened: ev.Ousted) -> None:
+    def _lease_lost(self, happened: ev.LeaseLost) -> None:
         if self.state not in (self.lifecycle.ending, self.lifecycle.end):
             self.transitions.fire("end", Cause(DAEMON, happened.reason))
 

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from statusd.unit.unit import EXIT_BUG, Unit
 
-EXIT_OUSTED = 78
+EXIT_LEASE_LOST = 78
 """The name is held by another daemon: starting again won't mend that."""
-WORST = (EXIT_BUG, EXIT_OUSTED, 75, 0)
+WORST = (EXIT_BUG, EXIT_LEASE_LOST, 75, 0)
 """Of the codes of its units a daemon leaves with the first of these."""
 
 
@@ -51,7 +51,7 @@ class Living:
 
     def ended(self, unit: Unit, code: int) -> bool:
         """Take note of the code that a unit leaves with; tell whether it has just ended."""
-        code = EXIT_OUSTED if unit.lease.holder is not None else code
+        code = EXIT_LEASE_LOST if unit.lease.holder is not None else code
         self._codes[unit.name] = min(code, self._codes.get(unit.name, code), key=WORST.index)
         return not self.are_over and self._units.pop(unit.name, None) is not None
 

@@ -17,7 +17,7 @@ from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.doctor.local import lives_here
 from statusd.fleet import records
 from statusd.settings.models import Settings
-from statusd.unit.holder import Holder
+from statusd.unit.lease_holder import LeaseHolder
 from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial
@@ -204,7 +204,7 @@ def _owner(dial: Dial, names: Names) -> Iterator[Finding]:
         yield error("name", f"{names.name} is taken: a unit lives {holder.text()}", cure)
 
 
-def _holder(reply: object) -> Holder | None:
+def _holder(reply: object) -> LeaseHolder | None:
     """Return who holds the name; None if nobody does.
 
     Raises:
@@ -213,7 +213,7 @@ def _holder(reply: object) -> Holder | None:
     if reply is None:
         return None
     records.decode(reply)
-    holder = Holder.parse(reply)
+    holder = LeaseHolder.parse(reply)
     if holder is None:
         raise Unreadable("it names no holder")
     return holder

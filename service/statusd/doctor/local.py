@@ -17,7 +17,7 @@ from statusd.daemon.wiring import state_directory
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.private import Untrusted, check_private_directory
 from statusd.settings.models import Settings
-from statusd.unit.holder import Holder
+from statusd.unit.lease_holder import LeaseHolder
 from statusd.wire.local import places, runtime_directory
 
 LEAST_FREE = 16 * 1024 * 1024
@@ -56,7 +56,7 @@ def runtime() -> Finding:
     return found
 
 
-def lives_here(holder: Holder) -> bool:
+def lives_here(holder: LeaseHolder) -> bool:
     """Tell whether that daemon is one of this machine, and alive."""
     return holder.host == socket.gethostname() and Path(f"/proc/{holder.pid}").exists()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
-from statusd.unit.holder import Holder
+from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.store import MOST_UNSENT, STATE_S
 from statusd.unit.unit import Unit
 
@@ -23,7 +23,7 @@ async def take_name(unit: Unit, *, replace: bool) -> None:
         Unavailable: another daemon holds it; nothing was started or said.
     """
     found = await unit.lease.take_name(unit.ports.broker.flush, replace=replace)
-    if isinstance(found, Holder):
+    if isinstance(found, LeaseHolder):
         cure = "end it first, start with --replace, or give this one another name"
         raise Unavailable(f"a unit named {unit.name!r} is alive {found.text()}: {cure}")
     unit.status.rise_above(found)

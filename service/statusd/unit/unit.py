@@ -24,13 +24,13 @@ from statusd.supervision.supervisor import Supervisor
 from statusd.unit.cursor import Cursor, Delivery
 from statusd.unit.document import DocumentWriter
 from statusd.unit.history import History
-from statusd.unit.holder import Holder
 from statusd.unit.intake import Intake
+from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.local_socket import Client, LocalSocket
+from statusd.unit.name_lease import NameLease
 from statusd.unit.outages import Outages
 from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
-from statusd.unit.presence import Presence
 from statusd.unit.publisher import Publisher
 from statusd.unit.reporter import InOrder, Reporter
 from statusd.unit.store import Store
@@ -139,14 +139,14 @@ class Unit:
             write_anew=self.store.say_place_anew,
         )
 
-    def _make_lease(self, parts: Parts) -> Presence:
-        return Presence(
+    def _make_lease(self, parts: Parts) -> NameLease:
+        return NameLease(
             self.publisher.outbox,
             parts.names,
             lambda: self.status.identity,
             last_boot=parts.last_boot,
             wall=self.ports.wall,
-            ousted=self._ousted,
+            lost=self._lease_lost,
             confirmed=self.publisher.history.confirmed,
             log=self.log,
         )
@@ -337,13 +337,13 @@ class Unit:
             self.store.is_dirty = True
             self.ports.later()
 
-    def _ousted(self, holder: Holder) -> None:
+    def _lease_lost(self, holder: LeaseHolder) -> None:
         """Somebody else holds our name: we slept, or were away, and are no longer who we were."""
         if self.lease.holder is not None or self.store.is_leaving:
             return
         self.lease.holder, self.document.is_ours = holder, False
         self.log.error("name.taken", holder=holder.text(), then="this unit ends")
-        self.happened(ev.Ousted(f"the name is held {holder.text()}"))
+        self.happened(ev.LeaseLost(f"the name is held {holder.text()}"))
 
     def _hear_local(self, line: bytes, client: Client) -> None:
         """Take a message from somebody on this host; he is answered on his own connection too."""

@@ -12,7 +12,7 @@ import hiredis
 from statusd.core.bounds import MOST_BOOT, MOST_PID, Unreadable, fields, text, whole
 
 
-class Holder(NamedTuple):
+class LeaseHolder(NamedTuple):
     """Who holds a name."""
 
     boot: int
@@ -20,7 +20,7 @@ class Holder(NamedTuple):
     pid: int
 
     @classmethod
-    def parse(cls, value: object) -> Holder | None:
+    def parse(cls, value: object) -> LeaseHolder | None:
         """Return the holder that an owner key names; None if it names none."""
         try:
             return cls.read(value)
@@ -28,7 +28,7 @@ class Holder(NamedTuple):
             return None
 
     @classmethod
-    def read(cls, value: object) -> Holder:
+    def read(cls, value: object) -> LeaseHolder:
         """Return the holder that an owner key names.
 
         Raises:

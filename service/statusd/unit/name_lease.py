@@ -18,7 +18,7 @@ from statusd.core.messages import to_json
 from statusd.core.text import shown
 from statusd.core.times import rfc3339
 from statusd.core.unit import Identity
-from statusd.unit.holder import Holder, boot_of, is_error, is_nothing, is_of_another_type
+from statusd.unit.lease_holder import LeaseHolder, boot_of, is_error, is_nothing, is_of_another_type
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line, Outbox
 
@@ -36,7 +36,7 @@ REPLACE_S = 30.0
 _HOST = socket.gethostname()
 
 
-class Presence:
+class NameLease:
     """Takes and keeps the name of one unit.
 
     Args:
@@ -45,7 +45,7 @@ class Presence:
         identity: returns who it is now.
         last_boot: of the last daemon with our state file; that one is dead, for we hold its lock.
         wall: the wall clock in seconds.
-        ousted: called when somebody else turns out to hold the name.
+        lost: called when somebody else turns out to hold the name.
         confirmed: called whenever the broker says that it is ours.
         log: where it tells of what it finds.
     """
@@ -58,7 +58,7 @@ class Presence:
         *,
         last_boot: int,
         wall: Callable[[], float],
-        ousted: Callable[[Holder], None],
+        lost: Callable[[LeaseHolder], None],
         confirmed: Callable[[], None],
         log: Any,
     ) -> None:
@@ -67,19 +67,19 @@ class Presence:
         self._identity = identity
         self._last_boot = last_boot
         self._wall = wall
-        self._ousted = ousted
+        self._lease_lost = lost
         self._confirmed = confirmed
         self._log = log
         self._may_range = True
         self._told: set[str] = set()
         self._looking: Line | None = None
-        self.holder: Holder | None = None
+        self.holder: LeaseHolder | None = None
         """Who else turned out to hold the name; None as long as it is ours."""
         self._gone = asyncio.Event()
 
     # ---- the start -----------------------------------------------------------------------------
 
-    async def take_name(self, flush: Callable[[], None], *, replace: bool) -> int | Holder:
+    async def take_name(self, flush: Callable[[], None], *, replace: bool) -> int | LeaseHolder:
         """Wait until the name is ours, and return the highest boot that it was ever held with.
 
         A broker that doesn't answer is not waited for: the beats will tell.
@@ -108,7 +108,7 @@ class Presence:
             ttl_ms = left_ms
             await asyncio.sleep(LOOK_S)
 
-    async def _look(self, flush: Callable[[], None]) -> tuple[Holder | None, int, int] | None:
+    async def _look(self, flush: Callable[[], None]) -> tuple[LeaseHolder | None, int, int] | None:
         """Return holder, last boot and time left of the key in ms; None without an answer."""
         names = self._names
         size = ("HSTRLEN", names.roster, names.name)
@@ -147,12 +147,12 @@ class Presence:
         self._may_range = self._may_range and not is_refused
         return is_refused
 
-    def _holder_of(self, owner: object) -> Holder | None:
+    def _holder_of(self, owner: object) -> LeaseHolder | None:
         """Return who holds the name; None for nobody, also if what stands there can't be read."""
         if is_nothing(owner):
             return None
         try:
-            return Holder.read(owner)
+            return LeaseHolder.read(owner)
         except Unreadable as error:
             self._unreadable(self._names.owner, str(owner) if is_error(owner) else str(error))
             return None
@@ -197,7 +197,7 @@ class Presence:
         """An attempt to reach the broker has failed: the start needn't wait for it."""
         self._gone.set()
 
-    def _is_dead(self, holder: Holder) -> bool:
+    def _is_dead(self, holder: LeaseHolder) -> bool:
         if holder.boot == self._last_boot:
             return True
         if holder.host != _HOST:
@@ -210,7 +210,7 @@ class Presence:
             pass
         return False
 
-    def _ask_to_end(self, holder: Holder) -> None:
+    def _ask_to_end(self, holder: LeaseHolder) -> None:
         self._log.warning("name.replacing", holder=holder.text())
         command = {
             "command": "end",
@@ -252,7 +252,7 @@ class Presence:
         """Take note of who holds the name."""
         holder = self._holder_of(owner)
         if holder is not None and holder.boot != self._identity().boot:
-            self._ousted(holder)
+            self._lease_lost(holder)
         elif holder is not None:
             self._claim("XX")
             self._register()
@@ -278,4 +278,4 @@ class Presence:
         self._outbox.put_latest("roster", line, self._registered)
 
     def _mine(self) -> str:
-        return to_json(Holder(self._identity().boot, _HOST, os.getpid())._asdict())
+        return to_json(LeaseHolder(self._identity().boot, _HOST, os.getpid())._asdict())

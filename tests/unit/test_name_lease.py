@@ -1,4 +1,4 @@
-"""Tests of `statusd.unit.presence`: claims, without a broker."""
+"""Tests of `statusd.unit.name_lease`: claims, without a broker."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hiredis import ReplyError
 
 from statusd import logs
 from statusd.core.unit import Identity
-from statusd.unit.holder import Holder
-from statusd.unit.presence import Presence
+from statusd.unit.lease_holder import LeaseHolder
+from statusd.unit.name_lease import NameLease
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line, Outbox
 
@@ -19,18 +19,18 @@ ME = Identity("a", boot=7)
 
 
 class Held:
-    """A presence with a broker that is played by the test."""
+    """A lease with a broker that is played by the test."""
 
     def __init__(self, last_boot: int = 0) -> None:
         self.outbox = Outbox()
-        self.ousted: list[Holder] = []
-        self.presence = Presence(
+        self.lost: list[LeaseHolder] = []
+        self.lease = NameLease(
             self.outbox,
             Names("statusd", "a"),
             lambda: ME,
             last_boot=last_boot,
             wall=lambda: 0.0,
-            ousted=self.ousted.append,
+            lost=self.lost.append,
             confirmed=lambda: None,
             log=logs.get(),
         )
@@ -41,7 +41,7 @@ class Held:
 
     def look(self, reply: Any) -> None:
         """Beat, and let the broker say who holds the name."""
-        self.presence.beat()
+        self.lease.beat()
         for line in self.taken():
             self.outbox.replied(reply if line[0] == "GETRANGE" else b"OK")
 
@@ -54,7 +54,7 @@ def owner(boot: int) -> bytes:
 def test_a_beat_claims_a_free_name_and_looks_who_has_it() -> None:
     """Only if it is free; nothing goes into the roster before that is known."""
     held = Held()
-    held.presence.beat()
+    held.lease.beat()
 
     claim, look = held.taken()
     assert claim[:2] == ("SET", "statusd:owner:{a}")
@@ -71,7 +71,7 @@ def test_a_name_that_is_ours_is_renewed_and_registered() -> None:
     assert renewal[3:] == ("XX", "EX", 10)
     assert entry[:3] == ("HSET", "statusd:roster", "a")
     assert '"boot":7,"left":false' in str(entry[3])
-    assert held.ousted == []
+    assert held.lost == []
 
 
 def test_a_name_that_is_another_s_is_told() -> None:
@@ -79,7 +79,7 @@ def test_a_name_that_is_another_s_is_told() -> None:
     held = Held()
     held.look(owner(8))
 
-    assert held.ousted == [Holder(8, "elsewhere", 1)]
+    assert held.lost == [LeaseHolder(8, "elsewhere", 1)]
     assert held.taken() == []
 
 
@@ -87,11 +87,11 @@ def test_a_name_that_is_another_s_is_told() -> None:
 def test_what_tells_no_owner_changes_nothing(reply: Any) -> None:
     """The next beat looks again."""
     held = Held()
-    held.presence.beat()
+    held.lease.beat()
     held.taken()
     held.look(reply)
 
-    assert (held.ousted, held.taken()) == ([], [])
+    assert (held.lost, held.taken()) == ([], [])
 
 
 POISON = [
@@ -125,14 +125,14 @@ def test_an_owner_that_is_nobody_is_written_over(reply: Any) -> None:
 
     (claim,) = held.taken()
     assert (claim[:2], claim[3:]) == (("SET", "statusd:owner:{a}"), ("EX", 10))
-    assert held.ousted == []
+    assert held.lost == []
 
 
 def test_rights_of_an_older_version_will_do() -> None:
     """They lack GETRANGE: asked so no more, and the beat after knows."""
     held = Held()
     held.look(ReplyError("NOPERM this user has no permissions to run the 'getrange' command"))
-    held.presence.beat()
+    held.lease.beat()
 
     assert held.taken()[1] == ("GET", "statusd:owner:{a}")
 
@@ -140,14 +140,14 @@ def test_rights_of_an_older_version_will_do() -> None:
 def test_leaving_gives_the_name_up_and_says_so() -> None:
     """The roster keeps the unit, as one that has left."""
     held = Held()
-    held.presence.leave()
+    held.lease.leave()
 
     gone, entry = held.taken()
     assert gone == ("DEL", "statusd:owner:{a}")
     assert '"left":true' in str(entry[3])
 
 
-async def start(held: Held, *answers: tuple[Any, Any, Any]) -> int | Holder:
+async def start(held: Held, *answers: tuple[Any, Any, Any]) -> int | LeaseHolder:
     """Let the broker answer each look in turn: owner, entry in the roster, time left in ms."""
     left = iter(answers)
     entry: Any = None
@@ -164,7 +164,7 @@ async def start(held: Held, *answers: tuple[Any, Any, Any]) -> int | Holder:
         for reply in replies:
             held.outbox.replied(reply)
 
-    return await held.presence.take_name(flush, replace=False)
+    return await held.lease.take_name(flush, replace=False)
 
 
 def test_the_start_takes_a_free_name() -> None:
@@ -183,7 +183,7 @@ def test_the_start_is_refused_by_a_holder_that_renews() -> None:
     alive = [(owner(5), None, 6000), (owner(5), None, 5750), (owner(5), None, 10000)]
     dead = [(owner(5), None, 600), (owner(5), None, 350), (None, b'{"boot": 5}', -2)]
 
-    assert asyncio.run(start(Held(), *alive)) == Holder(5, "elsewhere", 1)
+    assert asyncio.run(start(Held(), *alive)) == LeaseHolder(5, "elsewhere", 1)
     assert asyncio.run(start(Held(), *dead)) == 5
 
 
@@ -209,6 +209,6 @@ def test_an_entry_of_the_roster_that_leaves_no_room_is_none() -> None:
 def test_the_start_does_not_wait_for_a_broker_that_is_away() -> None:
     """The beats will tell."""
     held = Held()
-    held.presence.unreachable()
+    held.lease.unreachable()
 
-    assert asyncio.run(held.presence.take_name(lambda: None, replace=False)) == 0
+    assert asyncio.run(held.lease.take_name(lambda: None, replace=False)) == 0
