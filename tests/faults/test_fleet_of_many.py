@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from statusd.fleet.ballot import Report
 from statusd.fleet.fleet import Fleet
+from statusd.fleet.response_collector import Report
 from tests.conftest import settings
 from tests.tools import Broker, Journal, Program, Publisher, check, wait_until
 

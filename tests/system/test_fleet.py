@@ -20,8 +20,8 @@ import pytest
 
 from statusd.core.errors import ConfigError
 from statusd.fleet.async_fleet import AsyncFleet
-from statusd.fleet.ballot import Report
 from statusd.fleet.fleet import Fleet
+from statusd.fleet.response_collector import Report
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, Proxy, environment, wait_until

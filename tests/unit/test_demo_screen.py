@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from statusd.cli.demo_screen import HELP, View, draw
-from statusd.fleet.ballot import Unit
+from statusd.fleet.response_collector import Unit
 
 NAMES = ("camera", "laser", "stage")
 

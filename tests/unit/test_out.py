@@ -16,7 +16,7 @@ import statusd
 from statusd.cli import complain, history, out
 from statusd.cli.demo_screen import View, draw
 from statusd.cli.status_view import FACTS, NUMBERS, facts, table_of
-from statusd.fleet.ballot import Unit
+from statusd.fleet.response_collector import Unit
 from tests.tools.hostile import HOSTILE, arrived
 
 ROOT = Path(statusd.__file__).parent

@@ -8,7 +8,7 @@ import pytest
 
 from statusd.cli.out import Cell
 from statusd.cli.status_view import ago, fitting, progress_bar, style_of
-from statusd.fleet.ballot import Unit
+from statusd.fleet.response_collector import Unit
 
 NOW = 1_795_436_000.0
 """2026-11-23T12:13:20Z."""

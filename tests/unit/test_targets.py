@@ -8,7 +8,7 @@ import pytest
 
 from statusd.core.errors import ConfigError
 from statusd.core.messages import EVERYBODY, Target
-from statusd.fleet.ballot import Unit
+from statusd.fleet.response_collector import Unit
 from statusd.fleet.targets import Globs, hears, message_to
 
 

@@ -22,7 +22,7 @@ from statusd.cli import EXIT_USAGE, VERBS, complain, out, parser
 if TYPE_CHECKING:
     from shtab import CompleteType
 
-    from statusd.fleet.ballot import Unit
+    from statusd.fleet.response_collector import Unit
 
 SHELLS = ("bash", "zsh", "tcsh")
 TIMEOUT_S = 0.5

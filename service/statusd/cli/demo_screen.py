@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from statusd.fleet.ballot import Unit
+    from statusd.fleet.response_collector import Unit
 
 WORDS = {"s": "start", "p": "pause", "r": "resume", "t": "stop", "e": "end", "x": "reset"}
 HELP = (

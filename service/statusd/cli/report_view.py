@@ -10,7 +10,7 @@ from statusd.cli import complain, out
 from statusd.core.text import shown
 
 if TYPE_CHECKING:
-    from statusd.fleet.ballot import Outcome, Report
+    from statusd.fleet.response_collector import Outcome, Report
 
 MOST = 1000
 """How much of a reason is shown, and of what is allowed instead, in characters."""

@@ -17,8 +17,8 @@ from statusd.core.errors import Unavailable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from statusd.fleet.ballot import Unit
     from statusd.fleet.fleet import Fleet
+    from statusd.fleet.response_collector import Unit
 
 REFRESH_S = 1.0
 """How often ``--watch`` looks again."""

@@ -15,7 +15,7 @@ from statusd.cli.out import Cell, Row, cell
 from statusd.core.text import shown
 
 if TYPE_CHECKING:
-    from statusd.fleet.ballot import Unit
+    from statusd.fleet.response_collector import Unit
 
 MOST = 5000
 """How much of arguments and of lists is shown in full, in characters."""

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from statusd.fleet.ballot import Report, Unit
 from statusd.fleet.fleet import Fleet
 from statusd.fleet.history import MOST_EVENTS, Event
+from statusd.fleet.response_collector import Report, Unit
 from statusd.fleet.targets import Globs
 from statusd.wire.address import Address
 

@@ -19,9 +19,16 @@ from typing import Self, TypeVar
 
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target, to_json
-from statusd.fleet.ballot import Ballot, Outcome, Report, Unit, asked, read_fleet
 from statusd.fleet.history import MOST_EVENTS, Event, event_of, is_id
 from statusd.fleet.records import as_text
+from statusd.fleet.response_collector import (
+    Outcome,
+    Report,
+    ResponseCollector,
+    Unit,
+    asked,
+    read_fleet,
+)
 from statusd.fleet.targets import Globs, hears, is_there, message_to, texts
 from statusd.fleet.watcher import Watcher
 from statusd.wire import shapes
@@ -173,18 +180,18 @@ class Fleet:
         dial = self._subscribed()
         try:
             began = time.monotonic()
-            ballot = Ballot(message["id"], alive, lost, began)
+            collector = ResponseCollector(message["id"], alive, lost, began)
             payload = to_json(message)
             entry = b""
             if durable:
                 entry = dial.ask(shapes.data, *kept(self._names, payload))
             else:
                 dial.ask(shapes.number, "PUBLISH", channel or self._names.control, payload)
-            self._collect(dial, ballot, began + timeout_s, heard)
+            self._collect(dial, collector, began + timeout_s, heard)
         except Unavailable:
             self.close()
             raise
-        return replace(ballot.report(), entry=as_text(entry))
+        return replace(collector.report(), entry=as_text(entry))
 
     def expected(
         self, target: Target = EVERYBODY, channel: str = ""
@@ -208,17 +215,17 @@ class Fleet:
     def _collect(
         self,
         dial: Dial,
-        ballot: Ballot,
+        collector: ResponseCollector,
         deadline: float,
         heard: Callable[[Outcome], None] | None,
     ) -> None:
-        while not ballot.is_complete:
+        while not collector.is_complete:
             left_s = deadline - time.monotonic()
             push = dial.push(left_s) if left_s > 0 else None
             if push is None:
                 return
             if push[0] == b"message":
-                outcome = ballot.take(push[2], time.monotonic())
+                outcome = collector.take(push[2], time.monotonic())
                 if outcome is not None and heard is not None:
                     heard(outcome)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from statusd.core.errors import Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target
-from statusd.fleet.ballot import Ballot, Outcome, Report, Unit
+from statusd.fleet.response_collector import Outcome, Report, ResponseCollector, Unit
 from statusd.private import Untrusted
 from statusd.wire.local import Local, sockets
 from statusd.wire.me import whoami
@@ -84,31 +84,33 @@ class Host:
         if args:
             message["args"] = args
         began = time.monotonic()
-        ballot = Ballot(message["id"], units, [], began)
+        collector = ResponseCollector(message["id"], units, [], began)
         calls = []
         for unit in units:
             with contextlib.suppress(Unavailable):  # it has just ended: silent
                 calls.append(Local(self._paths[unit.name], timeout_s))
                 calls[-1].send(message)
         open_calls = list(calls)
-        while open_calls and not ballot.is_complete:
+        while open_calls and not collector.is_complete:
             left_s = began + timeout_s - time.monotonic()
             ready = select.select(open_calls, [], [], left_s)[0] if left_s > 0 else []
             if not ready:
                 break
             for call in ready:
-                if not _take_lines(call, ballot, heard):
+                if not _take_lines(call, collector, heard):
                     open_calls.remove(call)
         for call in calls:
             call.close()
-        return ballot.report()
+        return collector.report()
 
 
-def _take_lines(call: Local, ballot: Ballot, heard: Callable[[Outcome], None] | None) -> bool:
+def _take_lines(
+    call: Local, collector: ResponseCollector, heard: Callable[[Outcome], None] | None
+) -> bool:
     """Take in what has come on ``call``; False at its end."""
     lines = call.read()
     for line in lines or ():
-        outcome = ballot.take(line, time.monotonic())
+        outcome = collector.take(line, time.monotonic())
         if outcome is not None and heard is not None:
             heard(outcome)
     return lines is not None

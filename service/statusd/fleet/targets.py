@@ -9,7 +9,7 @@ from typing import Any
 
 from statusd.core.errors import BadMessage, ConfigError
 from statusd.core.messages import Scalar, Target, parse
-from statusd.fleet.ballot import Unit
+from statusd.fleet.response_collector import Unit
 from statusd.wire.me import whoami
 from statusd.wire.names import is_pattern
 from statusd.wire.patterns import MOST_BYTES, glob

@@ -164,7 +164,7 @@ class Report:
         return EXIT_DONE if self.done else EXIT_NOBODY
 
 
-class Ballot:
+class ResponseCollector:
     """Collects the verdicts to one command.
 
     Args:

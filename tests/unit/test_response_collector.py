@@ -1,4 +1,4 @@
-"""Tests of `statusd.fleet.ballot`: who was there, who has answered, who is silent or lost."""
+"""Tests of `statusd.fleet.response_collector`: who was there, who has answered, who is silent or lost."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from statusd.core.messages import EVERYBODY, Target
-from statusd.fleet.ballot import (
+from statusd.fleet.response_collector import (
     LOST,
     SILENT,
     UNREADABLE,
-    Ballot,
     Outcome,
     Report,
+    ResponseCollector,
     Unit,
     asked,
     read_fleet,
@@ -116,14 +116,14 @@ def test_who_does_not_hear_the_channel_is_not_asked() -> None:
 # ---- the verdicts -------------------------------------------------------------------------------
 
 
-def ballot(*names: str, lost: tuple[str, ...] = ()) -> Ballot:
-    """Return a ballot over those units, sent at 100 s."""
-    return Ballot("x", map(unit, names), map(gone, lost), 100.0)
+def collector(*names: str, lost: tuple[str, ...] = ()) -> ResponseCollector:
+    """Return a collector over those units, sent at 100 s."""
+    return ResponseCollector("x", map(unit, names), map(gone, lost), 100.0)
 
 
 def test_it_is_complete_with_the_last_final_verdict() -> None:
     """`accepted` isn't one."""
-    votes = ballot("a", "b")
+    votes = collector("a", "b")
 
     assert votes.take(verdict("a"), 100.001) == Outcome(
         "a", "done", "RUNNING", "PAUSED", 1.0, "", json.loads(verdict("a"))
@@ -137,8 +137,8 @@ def test_it_is_complete_with_the_last_final_verdict() -> None:
 
 def test_nobody_expected_is_complete() -> None:
     """There is nothing to wait for."""
-    assert ballot(lost=("a",)).is_complete
-    assert ballot(lost=("a",)).report().exit_code == 5
+    assert collector(lost=("a",)).is_complete
+    assert collector(lost=("a",)).report().exit_code == 5
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_nobody_expected_is_complete() -> None:
 )
 def test_what_is_no_verdict_of_ours_is_passed_over(message: str) -> None:
     """Another command's, an older boot's, junk."""
-    votes = ballot("a")
+    votes = collector("a")
 
     assert votes.take(message, 101) is None
     assert not votes.is_complete
@@ -163,7 +163,7 @@ def test_what_is_no_verdict_of_ours_is_passed_over(message: str) -> None:
 
 def test_a_second_verdict_changes_nothing() -> None:
     """The first final one counts."""
-    votes = ballot("a")
+    votes = collector("a")
     votes.take(verdict("a"), 100.001)
 
     assert votes.take(verdict("a", "failed"), 100.002) is None
@@ -172,7 +172,7 @@ def test_a_second_verdict_changes_nothing() -> None:
 
 def test_who_was_not_expected_is_reported_too() -> None:
     """It has come since the roster was read."""
-    votes = ballot("a")
+    votes = collector("a")
     votes.take(verdict("new"), 100.001)
 
     report = votes.report()
@@ -182,7 +182,7 @@ def test_who_was_not_expected_is_reported_too() -> None:
 
 def test_the_silent_and_the_lost_are_named() -> None:
     """With what is known of them."""
-    votes = ballot("a", "b", lost=("c",))
+    votes = collector("a", "b", lost=("c",))
     votes.take(verdict("b", "accepted"), 100.001)
 
     outcomes = {o.name: o for o in votes.report().outcomes}
