@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from statusd.core.tally import PER_SECOND
+from statusd.core.coalescer import PER_SECOND
 from tests.conftest import Run
 from tests.tools import Broker, Journal, Program, wait_until
 from tests.tools.journal import Heard

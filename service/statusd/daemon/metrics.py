@@ -115,7 +115,7 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
         "statusd_state_start_time_seconds": {(): unit.document.since},
         "statusd_transitions": counts.transitions,
         "statusd_verdicts": {(kind.value,): counts.verdicts[kind.value] for kind in Answer},
-        "statusd_messages": {("command",): intake.commands, ("junk",): intake.junk},
+        "statusd_messages": {("command",): intake.commands, ("junk",): intake.invalid},
         "statusd_command_done_seconds": {(): counts.done},
         "statusd_link_state": links,
         "statusd_link_outages": {(): unit.outages.count},

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from statusd.core import events as ev
 from statusd.core.answers import Verdict
+from statusd.core.coalescer import MOST_SPELLINGS, Coalescer
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, parse
 from statusd.core.status import Status
-from statusd.core.tally import MOST_SPELLINGS, Tally
 from statusd.core.times import has_passed
 from statusd.core.words import Kind
 from statusd.scheduler import Scheduler
@@ -58,8 +58,8 @@ class Intake:
         """Nothing was heard since who looks after us has looked."""
         self._broker = broker
         self._look_again = look_again
-        self._tally = Tally()
-        self._slots = self._tally.slots
+        self._coalescer = Coalescer()
+        self._slots = self._coalescer.slots
         self._known: dict[bytes, tuple[str, str]] = {}
         self._held_back: asyncio.TimerHandle | None = None
         self._decided = 0
@@ -68,12 +68,12 @@ class Intake:
     @property
     def commands(self) -> int:
         """How many commands were heard on the channels, whatever became of them."""
-        return self._decided + self._tally.counted
+        return self._decided + self._coalescer.counted
 
     @property
-    def junk(self) -> int:
+    def invalid(self) -> int:
         """How many messages were heard that are no command."""
-        return self._tally.junk
+        return self._coalescer.invalid
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message that is meant for us."""
@@ -92,15 +92,15 @@ class Intake:
         """The status has decided on something: what changes nothing must be found out anew."""
         self._revision = self._status.revision
         if self._slots:
-            self._tally.forget(self._broker.heard_at())
+            self._coalescer.forget(self._broker.heard_at())
 
     def answers(self) -> list[Verdict]:
         """Return the answers that are due, and see that the rest is not forgotten."""
-        tally = self._tally
-        if not (self._slots or tally.untold or tally.junk_slot):
+        coalescer = self._coalescer
+        if not (self._slots or coalescer.untold or coalescer.invalid_slot):
             return []
-        told = self._tally.tell(self._loop.time(), self._broker.heard_at())
-        if self._tally.holds_back and self._held_back is None:
+        told = self._coalescer.due(self._loop.time(), self._broker.heard_at())
+        if self._coalescer.holds_back and self._held_back is None:
             self._held_back = self._loop.call_later(HELD_BACK_S, self._due)
         return told
 
@@ -124,7 +124,7 @@ class Intake:
 
     def last_answers(self) -> list[Verdict]:
         """Return every answer that was held back: nothing is heard any more."""
-        return self._tally.tell_all(self._loop.time(), self._broker.heard_at())
+        return self._coalescer.drain(self._loop.time(), self._broker.heard_at())
 
     def _due(self) -> None:
         self._held_back = None
@@ -142,14 +142,14 @@ class Intake:
             command = read
         meant = self._commands.look_up(command.word)
         if meant is None:
-            self._tally.count_junk(lambda: self._commands.unknown(command), command.received)
+            self._coalescer.count_invalid(lambda: self._commands.unknown(command), command.received)
             return
         if self.is_behind:
             meant = None  # what comes first may change it
         elif meant.kind is not Kind.FIRE:
             quiet = self._commands.quiet(command, meant)
             if quiet is not None:
-                self._tally.count(key, quiet, command.received)
+                self._coalescer.count(key, quiet, command.received)
                 return
         if not command.by and len(self._known) < MOST_SPELLINGS:
             # It is read once, however often it comes; what it means is found out anew.
@@ -174,7 +174,7 @@ class Intake:
     def _take_bad(self, error: BadMessage, source: str) -> None:
         now = self._loop.time()
         if error.fields.get("id"):
-            self._tally.junk += 1
+            self._coalescer.invalid += 1
             self._submit(ev.Misspoken(error, source, now))
         else:
-            self._tally.count_junk(lambda: self._commands.invalid(error, source, now), now)
+            self._coalescer.count_invalid(lambda: self._commands.invalid(error, source, now), now)

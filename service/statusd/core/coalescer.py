@@ -21,7 +21,7 @@ UNKNOWN = float("inf")
 
 
 @dataclass(slots=True)
-class Slot:
+class Repeated:
     """One message that changes nothing, and how often it was heard since it was last answered.
 
     Args:
@@ -34,49 +34,49 @@ class Slot:
 
 
 @dataclass(slots=True)
-class Tally:
+class Coalescer:
     """Counts what changes nothing, and says when to answer.
 
     ``slots`` is read on the hot path: channel and payload, one after the other -> slot, valid until
-    `forget`. ``untold`` and ``junk_slot`` are what else waits to be told.
+    `forget`. ``untold`` and ``invalid_slot`` are what else waits to be told.
     """
 
-    slots: dict[bytes, Slot] = field(default_factory=dict)
-    junk: int = 0
+    slots: dict[bytes, Repeated] = field(default_factory=dict)
+    invalid: int = 0
     _told: int = 0
-    untold: list[Slot] = field(default_factory=list)
+    untold: list[Repeated] = field(default_factory=list)
     _tokens: float = PER_SECOND
     _refilled: float = 0.0
-    junk_slot: Slot | None = None
-    _junk_told: float = float("-inf")
+    invalid_slot: Repeated | None = None
+    _invalid_told: float = float("-inf")
 
     def count(self, key: bytes, verdict: Verdict, now: float) -> None:
         """Count a message answered by ``verdict``; the next one like it is found in `slots`."""
-        slot = Slot(verdict, 1, now)
+        slot = Repeated(verdict, 1, now)
         if len(self.slots) < MOST_SPELLINGS:
             self.slots[key] = slot
         else:
             self.untold.append(slot)
 
-    def count_junk(self, make_verdict: Callable[[], Verdict], now: float) -> None:
+    def count_invalid(self, make_verdict: Callable[[], Verdict], now: float) -> None:
         """Count a message that is no command; only the first one's verdict is ever made."""
-        self.junk += 1
-        if self.junk_slot is None:
-            self.junk_slot = Slot(make_verdict(), 0, now)
-        self.junk_slot.count += 1
+        self.invalid += 1
+        if self.invalid_slot is None:
+            self.invalid_slot = Repeated(make_verdict(), 0, now)
+        self.invalid_slot.count += 1
 
     def forget(self, heard: float) -> None:
         """The state has changed: what was counted is told as it was, later words anew.
 
         Args:
-            heard: when what was counted since `tell` was heard.
+            heard: when what was counted since `due` was heard.
         """
         if not self.slots:
             return
         self.untold.extend(self._counted(heard))
         self.slots.clear()
 
-    def tell(self, now: float, heard: float) -> list[Verdict]:
+    def due(self, now: float, heard: float) -> list[Verdict]:
         """Return the answers that are due; what is held back is due again in a second at most.
 
         Args:
@@ -91,24 +91,24 @@ class Tally:
         for slot in self._counted(heard):
             if self._tokens >= 1:
                 told.append(self._spend(slot, now))
-        if self.junk_slot is not None and now - self._junk_told >= 1:
-            told.append(_summed(self.junk_slot, now))
-            self.junk_slot, self._junk_told = None, now
+        if self.invalid_slot is not None and now - self._invalid_told >= 1:
+            told.append(_summed(self.invalid_slot, now))
+            self.invalid_slot, self._invalid_told = None, now
         self._merge_untold()
         return told
 
-    def tell_all(self, now: float, heard: float) -> list[Verdict]:
+    def drain(self, now: float, heard: float) -> list[Verdict]:
         """Return every answer that was held back: nobody will ask again."""
         self.forget(heard)
-        if self.junk_slot is not None:
-            self.untold.append(self.junk_slot)
-            self.junk_slot = None
+        if self.invalid_slot is not None:
+            self.untold.append(self.invalid_slot)
+            self.invalid_slot = None
         self._merge_untold()
         told = [_summed(slot, now) for slot in self.untold]
         self.untold.clear()
         return told
 
-    def _counted(self, heard: float) -> Iterator[Slot]:
+    def _counted(self, heard: float) -> Iterator[Repeated]:
         """Yield the slots that wait to be told, each with the time from which on it waits."""
         for slot in self.slots.values():
             if slot.count:
@@ -121,7 +121,7 @@ class Tally:
         """Tell whether something was counted that has not been answered yet."""
         return (
             bool(self.untold)
-            or self.junk_slot is not None
+            or self.invalid_slot is not None
             or any(slot.count for slot in self.slots.values())
         )
 
@@ -131,7 +131,7 @@ class Tally:
         waiting = (*self.untold, *self.slots.values())
         return self._told + sum(slot.count for slot in waiting)
 
-    def _spend(self, slot: Slot, now: float) -> Verdict:
+    def _spend(self, slot: Repeated, now: float) -> Verdict:
         self._tokens -= 1
         self._told += slot.count
         verdict = _summed(slot, now)
@@ -142,7 +142,7 @@ class Tally:
         """Bound the memory of what is held back: one slot for each kind of answer and reason."""
         if len(self.untold) < 2:
             return
-        merged: dict[tuple[object, object], Slot] = {}
+        merged: dict[tuple[object, object], Repeated] = {}
         for slot in self.untold:
             key = (slot.verdict.kind, slot.verdict.fields.get("reason"))
             if key in merged:
@@ -153,7 +153,7 @@ class Tally:
         self.untold = list(merged.values())
 
 
-def _summed(slot: Slot, now: float) -> Verdict:
+def _summed(slot: Repeated, now: float) -> Verdict:
     verdict = slot.verdict.timed(round((now - slot.since) * 1000, 1))
     if slot.count == 1:
         return verdict
