@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from statusd.core.capabilities import Capabilities
 from statusd.core.goals import Goals
-from statusd.core.telling import Telling
 from statusd.settings.load import load, load_lifecycle
 from tests.conftest import Run
 from tests.system.commands import statusd
@@ -224,7 +224,7 @@ def test_the_ready_made_ones_run_to_end(file: Path, broker: Broker, run: Run) ->
 
 def load_goals(file: Path) -> list[Any]:
     """Return the states of a lifecycle that can be taken up by themselves."""
-    return Goals(load_lifecycle(file), Telling()).possible()
+    return Goals(load_lifecycle(file), Capabilities()).possible()
 
 
 def test_a_deadline_passes(broker: Broker, journal: Journal, run: Run) -> None:

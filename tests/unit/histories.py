@@ -23,12 +23,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from statusd.core import events as ev
+from statusd.core.capabilities import Capabilities
 from statusd.core.errors import BadMessage
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.messages import Command
 from statusd.core.policy import Policy
 from statusd.core.status import Status
-from statusd.core.telling import Telling
 from statusd.core.unit import Identity, Memory
 from statusd.core.words import compile_table
 
@@ -66,7 +66,7 @@ class Story:
         memory: what the last daemon left.
         goal: the default one.
         draw: chance.
-        lifecycle, telling: the user's, instead of the built-in one and a function.
+        lifecycle, capabilities: the user's, instead of the built-in one and a function.
         policy: fields of `Policy`.
     """
 
@@ -78,14 +78,14 @@ class Story:
         goal: str = "",
         draw: Callable[[], float] = lambda: 0.5,
         lifecycle: Lifecycle = BUILT_IN,
-        telling: Telling | None = None,
+        capabilities: Capabilities | None = None,
         **policy: Any,
     ) -> None:
-        own = lifecycle is not BUILT_IN or telling is not None
+        own = lifecycle is not BUILT_IN or capabilities is not None
         self.status = Status(
             ME,
             lifecycle=lifecycle,
-            telling=telling,
+            capabilities=capabilities,
             table=None if own else TABLE,
             policy=Policy(**policy),
             memory=memory,
@@ -163,7 +163,7 @@ class Story:
         for effect in effects:
             self._observe(effect)
         self.effects += effects
-        if self.status.telling.is_answered:
+        if self.status.capabilities.is_answered:
             return effects
         told = [self._told(show) for show in only(effects, ev.Show)]
         return effects + [effect for one in told for effect in self.happen(one)]

@@ -82,7 +82,7 @@ def test_an_outage_is_untold_until_the_history_has_it() -> None:
     assert outages.untold == Deaf(10.0, "closed")
     outages.ended(20.0, *NOTHING)
     assert outages.untold == Deaf(10.0, "closed")
-    outages.telling("line")
+    outages.reported("line")
     assert not outages.kept("another")
     assert outages.untold == Deaf(10.0, "closed")
     assert outages.kept("line")
@@ -98,7 +98,7 @@ def test_of_two_untold_outages_the_first_beginning_counts() -> None:
 
     assert not outages.began("closed again")
     assert outages.untold == Deaf(10.0, "closed")
-    outages.telling("line")
+    outages.reported("line")
     assert outages.kept("line")
     assert outages.untold == Deaf(20.0, "closed again")
 

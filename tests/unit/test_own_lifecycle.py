@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from statusd.core import events as ev
+from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Lifecycle, Request
-from statusd.core.telling import Telling
 from statusd.core.unit import Memory
 from statusd.core.words import Kind, compile_table
 from statusd.lifecycles.definition import define
@@ -403,20 +403,20 @@ def test_a_goal_that_the_lifecycle_no_longer_has_is_dropped_and_told() -> None:
 
 # ---- programs that can't be told everything -----------------------------------------------------
 
-DUMB = Telling(frozenset())
-PAUSABLE = Telling(frozenset({"PAUSED", "RUNNING"}))
-READING = Telling(frozenset(), lines=True)
+DUMB = Capabilities(frozenset())
+PAUSABLE = Capabilities(frozenset({"PAUSED", "RUNNING"}))
+READING = Capabilities(frozenset(), lines=True)
 
 
 def test_a_program_goes_on_to_its_work() -> None:
     """It works from its start, and can't be told to wait in READY."""
-    story = Story("boot [ready]", telling=PAUSABLE)
+    story = Story("boot [ready]", capabilities=PAUSABLE)
 
     assert story.states == ["INIT", "READY", "RUNNING"]
 
 
 @pytest.mark.parametrize(
-    ("telling", "word", "reason"),
+    ("capabilities", "word", "reason"),
     [
         (
             DUMB,
@@ -433,10 +433,10 @@ def test_a_program_goes_on_to_its_work() -> None:
     ],
 )
 def test_what_it_cannot_be_told_is_refused_with_the_cure(
-    telling: Telling, word: str, reason: str
+    capabilities: Capabilities, word: str, reason: str
 ) -> None:
     """By the setting that would allow it; and nothing has changed."""
-    story = Story("boot [ready]", telling=telling)
+    story = Story("boot [ready]", capabilities=capabilities)
     before = story.snapshot()
 
     effects = story.play(word)
@@ -447,14 +447,14 @@ def test_what_it_cannot_be_told_is_refused_with_the_cure(
 
 def test_end_can_always_be_told() -> None:
     """It is SIGTERM, if nothing else is named."""
-    for telling in (DUMB, PAUSABLE, READING):
-        story = Story("boot [ready]", telling=telling)
+    for capabilities in (DUMB, PAUSABLE, READING):
+        story = Story("boot [ready]", capabilities=capabilities)
         assert said(story.play("end [exits 0] [gone]")) == ["end accepted", "end done"]
 
 
 def test_done_says_that_nobody_was_seen() -> None:
     """A program can't acknowledge."""
-    story = Story("boot [ready]", telling=PAUSABLE)
+    story = Story("boot [ready]", capabilities=PAUSABLE)
 
     final = answers(story.play("pause#a"))[-1]
 
@@ -463,11 +463,11 @@ def test_done_says_that_nobody_was_seen() -> None:
 
 def test_args_are_refused_where_they_would_be_lost() -> None:
     """A program without `input = "states"` can't be told them while it runs."""
-    story = Story("boot [ready]", telling=PAUSABLE)
+    story = Story("boot [ready]", capabilities=PAUSABLE)
     before = story.snapshot()
 
     refused = answers(story.send("pause", args={"n": 1}))
-    by_lines = Story("boot [ready]", telling=READING).send("start", args={"n": 1})
+    by_lines = Story("boot [ready]", capabilities=READING).send("start", args={"n": 1})
 
     assert refused[-1]["reason"].startswith("args don't reach this program while it runs")
     assert story.snapshot() == before

@@ -7,21 +7,23 @@ from typing import Any
 import pytest
 
 from statusd.core import events as ev
+from statusd.core.capabilities import Capabilities
 from statusd.core.messages import Command
-from statusd.core.telling import Telling
 from statusd.core.unit import Memory
 from statusd.lifecycles.definition import define
 from tests.unit.histories import EPERM, SUDO, Story, answers, events, only, said, steps
 
 WHY = f"{SUDO} {EPERM}"
 AWAITED = f"waiting for {SUDO} to end: {EPERM}"
-STOPPABLE = Telling(frozenset({"PAUSED", "RUNNING", "ENDING"}))
-HOMELY = Telling(frozenset({"READY", "RUNNING", "PAUSED"}))
+STOPPABLE = Capabilities(frozenset({"PAUSED", "RUNNING", "ENDING"}))
+HOMELY = Capabilities(frozenset({"READY", "RUNNING", "PAUSED"}))
 
 
-def unreached(history: str, *barred: str, telling: Telling = STOPPABLE, **more: Any) -> Story:
+def unreached(
+    history: str, *barred: str, capabilities: Capabilities = STOPPABLE, **more: Any
+) -> Story:
     """Return a story of a program in which the signals of ``barred`` don't arrive."""
-    story = Story(telling=telling, **more)
+    story = Story(capabilities=capabilities, **more)
     story.barred = dict.fromkeys(barred, WHY)
     story.play(history)
     return story
@@ -77,7 +79,7 @@ def test_a_refusal_after_a_guard_has_agreed_changes_nothing() -> None:
 
 def test_only_a_living_worker_is_asked_for_and_only_before_its_own_signals() -> None:
     """Not for END, which waits for it; not for a function, which has the board."""
-    assert Story("boot [ready] pause resume end", telling=STOPPABLE).asked == [
+    assert Story("boot [ready] pause resume end", capabilities=STOPPABLE).asked == [
         *("RUNNING", "PAUSED", "RUNNING")
     ]
     assert Story("boot [ready] start pause").asked == []
@@ -131,8 +133,8 @@ def test_a_state_that_can_not_be_left_by_its_deadline_lasts() -> None:
         ],
         lambda name: name,
     )
-    telling = Telling(frozenset({"PAUSED", "BUSY"}))
-    story = Story("boot [ready] pause", telling=telling, lifecycle=lifecycle)
+    capabilities = Capabilities(frozenset({"PAUSED", "BUSY"}))
+    story = Story("boot [ready] pause", capabilities=capabilities, lifecycle=lifecycle)
     assert story.state == "PAUSED"
     story.barred = {"BUSY": WHY}
 
@@ -147,7 +149,7 @@ def test_a_state_that_can_not_be_left_by_its_deadline_lasts() -> None:
 
 def test_who_can_not_be_told_to_wait_is_not_ready() -> None:
     """INIT goes on, with its deadline, which then names the reason."""
-    story = unreached("boot [ready]", "READY", telling=HOMELY)
+    story = unreached("boot [ready]", "READY", capabilities=HOMELY)
     assert story.state == "INIT"
     assert ev.Timer.READY in story.armed
 
@@ -159,7 +161,7 @@ def test_who_can_not_be_told_to_wait_is_not_ready() -> None:
 @pytest.mark.parametrize("way", ["bare", "durable"])
 def test_a_signal_that_fails_in_the_last_moment_has_failed(way: str) -> None:
     """Between the look and the signal the worker may become somebody else."""
-    story = Story("boot [ready]", telling=STOPPABLE)
+    story = Story("boot [ready]", capabilities=STOPPABLE)
     story.untold = WHY
     pause = ev.Commanded(Command("pause", "stream:1-1", story.now, id="a"))
 
@@ -230,8 +232,8 @@ def test_a_dead_worker_whose_rest_can_not_be_killed_is_awaited(death: str) -> No
 
 def test_who_is_being_killed_needs_not_be_told() -> None:
     """A new worker is asked for while the old one, which nobody reaches, has still to end."""
-    telling = Telling(frozenset({"INIT", "PAUSED", "RUNNING"}))
-    story = unreached("boot [ready] [hangs]", "INIT", telling=telling)
+    capabilities = Capabilities(frozenset({"INIT", "PAUSED", "RUNNING"}))
+    story = unreached("boot [ready] [hangs]", "INIT", capabilities=capabilities)
 
     assert steps(story.play("reset")) == ["BACKOFF reset INIT"]
 

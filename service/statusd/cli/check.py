@@ -84,12 +84,12 @@ def _told(settings: Settings) -> str:
         ways.insert(0, "every state by a line on its standard input")
     elif not worker.signals.keys() & {"END", "ENDING"}:
         ways.append("END by SIGTERM")
-    telling = settings.telling()
+    capabilities = settings.capabilities()
     untold = [
         state.name
         for state in lifecycle.members()
         if lifecycle.parts[state] is not Part.ENDS
-        and telling.objection(lifecycle, lifecycle.home, state)
+        and capabilities.objection(lifecycle, lifecycle.home, state)
     ]
     rest = f"; words that lead to {', '.join(untold)} are refused" if untold else ""
     return ", ".join(ways) + rest

@@ -117,7 +117,7 @@ def _what_to_type(settings: Settings, port: int) -> list[str]:
 def _words_to_try(settings: Settings) -> list[str]:
     """Return a few words that lead on, one after the other: triggers and names of states."""
     lifecycle = settings.states()
-    table = compile_table(lifecycle, settings.telling())
+    table = compile_table(lifecycle, settings.capabilities())
     state = lifecycle.states[settings.first_goal()]
     words: list[str] = []
     for _ in range(3):

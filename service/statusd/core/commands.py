@@ -23,12 +23,12 @@ from typing import Any
 
 from statusd.core import events as ev
 from statusd.core.answers import Answer, Verdict
+from statusd.core.capabilities import ARGS_OBJECTION
 from statusd.core.context import SAVE, WORKER, Context
 from statusd.core.errors import BadMessage
 from statusd.core.lifecycle import Part, Who
 from statusd.core.messages import EVERYBODY, Command, key_of, nearest
 from statusd.core.supervision import Supervision
-from statusd.core.telling import ARGS_OBJECTION
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause
 from statusd.core.words import Decision, Kind, Refused
@@ -175,9 +175,9 @@ class Commands:
 
     def _try(self, command: Command, decision: Decision, dest: enum.Enum) -> str:
         """Fire what ``command`` asks for; return why that is refused, or an empty text."""
-        lifecycle, telling = self._context.lifecycle, self._context.telling
+        lifecycle, capabilities = self._context.lifecycle, self._context.capabilities
         needs_none = dest is lifecycle.start or lifecycle.parts[dest] is Part.ENDS
-        if command.args and not telling.takes_args and not needs_none:
+        if command.args and not capabilities.takes_args and not needs_none:
             return ARGS_OBJECTION  # they wouldn't reach the worker
         cause = Cause(command.source, "", command)
         try:
@@ -188,7 +188,7 @@ class Commands:
 
     def _postpone(self, command: Command, decision: Decision) -> None:
         context, answers = self._context, self._context.answers
-        if command.args and not context.telling.takes_args:
+        if command.args and not context.capabilities.takes_args:
             context.say(self._refuse(command, ARGS_OBJECTION))
             return
         context.say(*answers.displace(Answer.REFUSED, f"superseded by {command.word}"))

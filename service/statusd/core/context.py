@@ -10,9 +10,9 @@ from typing import Any
 
 from statusd.core import events as ev
 from statusd.core.answers import Answers, Moment, Verdict
+from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Lifecycle
 from statusd.core.policy import Policy
-from statusd.core.telling import Telling
 from statusd.core.unit import Cause, Identity, Memory, WorkerView
 from statusd.core.words import Here, Table
 
@@ -28,7 +28,7 @@ class Context:
 
     Args:
         identity: who the unit is; policy: how patient. A reload changes both.
-        lifecycle, telling, table: what it can be, and be told; these stay.
+        lifecycle, capabilities, table: what it can be, and be told; these stay.
         here: the state that it is in; goal: the one that it is to be in. `Transitions` alone
             changes them, and ``args``, which commands told the worker.
         memory: what the unit's last daemon left behind.
@@ -38,7 +38,7 @@ class Context:
         self,
         identity: Identity,
         lifecycle: Lifecycle,
-        telling: Telling,
+        capabilities: Capabilities,
         table: Table,
         policy: Policy,
         here: Here,
@@ -47,7 +47,7 @@ class Context:
     ) -> None:
         self.identity = identity
         self.lifecycle = lifecycle
-        self.telling = telling
+        self.capabilities = capabilities
         self.table = table
         self.policy = policy
         self.here = here
@@ -65,7 +65,7 @@ class Context:
     def is_observed(self) -> bool:
         """Tell whether the worker was seen in the present state."""
         worker = self.worker
-        return worker.alive and worker.seen >= worker.shown and self.telling.is_answered
+        return worker.alive and worker.seen >= worker.shown and self.capabilities.is_answered
 
     def say(self, *verdicts: Verdict) -> None:
         """Let verdicts be told."""

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import enum
 
+from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Lifecycle, Part
-from statusd.core.telling import Telling
 from statusd.core.words import Table, compile_table
 
 
 class Goals:
-    """The goals of one lifecycle, for a worker that can be told what ``telling`` says.
+    """The goals of one lifecycle, for a worker that can be told what ``capabilities`` says.
 
     Args:
         table: of both, if it is compiled already.
     """
 
-    def __init__(self, lifecycle: Lifecycle, telling: Telling, table: Table | None = None) -> None:
+    def __init__(
+        self, lifecycle: Lifecycle, capabilities: Capabilities, table: Table | None = None
+    ) -> None:
         self._lifecycle = lifecycle
-        self._telling = telling
-        self._restore = (table or compile_table(lifecycle, telling)).restore
+        self._capabilities = capabilities
+        self._restore = (table or compile_table(lifecycle, capabilities)).restore
 
     def possible(self) -> list[enum.Enum]:
         """Return the states that can be taken up after a start, in the lifecycle's order."""
@@ -49,5 +51,5 @@ class Goals:
     def _is_possible(self, goal: enum.Enum) -> bool:
         home, start = self._lifecycle.home, self._lifecycle.start
         if goal is home:
-            return not self._telling.objection(self._lifecycle, start, home)
+            return not self._capabilities.objection(self._lifecycle, start, home)
         return goal in self._restore

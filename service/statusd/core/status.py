@@ -16,6 +16,7 @@ from typing import Any
 
 from statusd.core import events as ev
 from statusd.core.answers import Answer
+from statusd.core.capabilities import Capabilities
 from statusd.core.commands import Commands
 from statusd.core.context import DAEMON, Context
 from statusd.core.goals import Goals
@@ -23,7 +24,6 @@ from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part
 from statusd.core.messages import Scalar
 from statusd.core.policy import Policy, Restarts
 from statusd.core.supervision import Firing, Supervision
-from statusd.core.telling import Telling
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause, Identity, Memory, WorkerView
 from statusd.core.words import Table, compile_table, places
@@ -40,7 +40,7 @@ class Status:
     Args:
         identity: who the unit is.
         lifecycle: its states and transitions.
-        telling: what its worker can be told.
+        capabilities: what its worker can be told.
         table: of both, if it is compiled already.
         policy: how patient it is.
         memory: what the unit's last daemon left behind.
@@ -57,7 +57,7 @@ class Status:
         identity: Identity,
         *,
         lifecycle: Lifecycle = BUILT_IN,
-        telling: Telling | None = None,
+        capabilities: Capabilities | None = None,
         table: Table | None = None,
         policy: Policy | None = None,
         memory: Memory | None = None,
@@ -65,14 +65,18 @@ class Status:
         draw: Callable[[], float] = lambda: 0.5,
         objection: Callable[[int], str] = anything,
     ) -> None:
-        memory, policy, telling = memory or Memory(), policy or Policy(), telling or Telling()
-        table = table or compile_table(lifecycle, telling)
-        known, goals = places(lifecycle, table), Goals(lifecycle, telling, table)
+        memory, policy, capabilities = (
+            memory or Memory(),
+            policy or Policy(),
+            capabilities or Capabilities(),
+        )
+        table = table or compile_table(lifecycle, capabilities)
+        known, goals = places(lifecycle, table), Goals(lifecycle, capabilities, table)
         goal = goals.first(memory.goal, default_goal)
         here = known[lifecycle.start]
-        context = Context(identity, lifecycle, telling, table, policy, here, goal, memory)
+        context = Context(identity, lifecycle, capabilities, table, policy, here, goal, memory)
         self.lifecycle = lifecycle
-        self.telling = telling
+        self.capabilities = capabilities
         self.table = table
         self.revision = 0
         """As long as this stays the same, so does the answer to a word that changes nothing."""

@@ -50,7 +50,7 @@ class Transitions:
         goals: Goals,
         objection: Callable[[int], str],
     ) -> None:
-        lifecycle, telling = context.lifecycle, context.telling
+        lifecycle, capabilities = context.lifecycle, context.capabilities
         self.last: Cause | None = None
         """Why the last transition was made."""
         self.last_change = ""
@@ -62,11 +62,11 @@ class Transitions:
         self._numbered = tuple(places.values())
         self._objection = objection
         self._model = Model(lifecycle)
-        self._is_answered = telling.is_answered
+        self._is_answered = capabilities.is_answered
         self._by_signal = frozenset(
             state.name
             for state in lifecycle.members()
-            if state.name in (telling.signals or ())
+            if state.name in (capabilities.signals or ())
             and lifecycle.parts[state] is not Part.ENDS  # leaving is asked for all the same
         )
         self._path: tuple[str, ...] = ()

@@ -19,8 +19,8 @@ from typing import NamedTuple
 
 from transitions import Machine
 
+from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Row, Who
-from statusd.core.telling import Telling
 
 
 class Kind(enum.Enum):
@@ -215,13 +215,13 @@ def build_machine(lifecycle: Lifecycle, model: Model) -> Machine:
     )
 
 
-def compile_table(lifecycle: Lifecycle, telling: Telling | None = None) -> Table:
+def compile_table(lifecycle: Lifecycle, capabilities: Capabilities | None = None) -> Table:
     """Return the table of ``lifecycle``: one decision for every state and every word.
 
     Args:
-        telling: what the worker can be told; everything, if it isn't given.
+        capabilities: what the worker can be told; everything, if it isn't given.
     """
-    compiler = _Compiler(lifecycle, telling or Telling())
+    compiler = _Compiler(lifecycle, capabilities or Capabilities())
     states = lifecycle.members()
     return Table(
         decisions={state: compiler.row(state) for state in states},
@@ -241,9 +241,9 @@ def _group(rows: Iterable[Row]) -> dict[tuple[str, enum.Enum], list[Who]]:
 
 
 class _Compiler:
-    def __init__(self, lifecycle: Lifecycle, telling: Telling) -> None:
+    def __init__(self, lifecycle: Lifecycle, capabilities: Capabilities) -> None:
         self._lifecycle = lifecycle
-        self._telling = telling
+        self._capabilities = capabilities
         self._machine = Model(lifecycle).machine
         self._who = _group(lifecycle.rows)
         self._legal: dict[tuple[enum.Enum, Who], dict[str, enum.Enum]] = {}
@@ -270,7 +270,7 @@ class _Compiler:
         return tuple(trigger for trigger, dest in legal.items() if not self._untold(state, dest))
 
     def _untold(self, state: enum.Enum, dest: enum.Enum) -> str:
-        return self._telling.objection(self._lifecycle, state, dest)
+        return self._capabilities.objection(self._lifecycle, state, dest)
 
     def public_targets(self, trigger: str) -> set[enum.Enum]:
         """Return every state that anyone can reach by ``trigger`` from anywhere."""

@@ -89,7 +89,7 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
         make_status=lambda memory, objection: Status(
             identity,
             lifecycle=settings.states(),
-            telling=settings.telling(),
+            capabilities=settings.capabilities(),
             policy=settings.policy(),
             memory=memory,
             default_goal=settings.goal,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 
+from statusd.core.capabilities import cure
 from statusd.core.errors import ConfigError
 from statusd.core.goals import Goals
 from statusd.core.lifecycle import Part
 from statusd.core.messages import nearest
-from statusd.core.telling import cure
 from statusd.environment_file import environment_of
 from statusd.lifecycles.load import Source
 from statusd.reading import Unfit, opened
@@ -113,8 +113,8 @@ def _signal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
 
 
 def _goal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
-    lifecycle, telling = settings.states(), settings.telling()
-    goals = Goals(lifecycle, telling)
+    lifecycle, capabilities = settings.states(), settings.capabilities()
+    goals = Goals(lifecycle, capabilities)
     possible = goals.possible()
     names = [goal.name for goal in possible]
     home = lifecycle.home
@@ -122,7 +122,7 @@ def _goal_mistakes(settings: Settings, source: Source) -> Iterator[str]:
         near = nearest(settings.goal, tuple(names))
         known = f"did you mean {near}?" if near else f"there are {', '.join(names) or 'none'}"
         untold = (
-            telling.objection(lifecycle, lifecycle.start, home)
+            capabilities.objection(lifecycle, lifecycle.start, home)
             if settings.goal == home.name
             else ""
         )

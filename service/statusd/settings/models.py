@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from statusd.core.capabilities import Capabilities
 from statusd.core.goals import Goals
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.policy import Policy, Restart
-from statusd.core.telling import Telling
 from statusd.settings.values import (
     Arguments,
     Channel,
@@ -216,17 +216,17 @@ class Settings(BaseSettings):
         """Return the lifecycle: the user's own, or the built-in one."""
         return self._lifecycle
 
-    def telling(self) -> Telling:
+    def capabilities(self) -> Capabilities:
         """Return what the worker can be told, for the core."""
         worker = self.worker
         if not worker.command:
-            return Telling()
+            return Capabilities()
         names = frozenset("ENDING" if name == "END" else name for name in worker.signals)
-        return Telling(names, lines=worker.input == "states")
+        return Capabilities(names, lines=worker.input == "states")
 
     def first_goal(self) -> str:
         """Return where the unit goes by itself when there is no older goal."""
-        return Goals(self.states(), self.telling()).first(default=self.goal).name
+        return Goals(self.states(), self.capabilities()).first(default=self.goal).name
 
     def policy(self) -> Policy:
         """Return how patient the unit is, for the core."""

@@ -67,7 +67,7 @@ class Outages:
         self.untold = self.untold or Deaf(self._heard_at, self._reason)
         return self.untold is not before
 
-    def telling(self, line: object) -> None:
+    def reported(self, line: object) -> None:
         """The last outage that has ended is on its way to the history in ``line``."""
         self._on_its_way = line
 

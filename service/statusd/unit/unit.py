@@ -231,7 +231,7 @@ class Unit:
         at = rfc3339(wall)
         line = self.publisher.publish_event(event, at)
         if "gap" in event.more:
-            self.outages.telling(line)
+            self.outages.reported(line)
         self.reporter.unnoted.append((event, at, wall))
         self.document.is_stale = True
         if event.change.new in self.document.urgent_in:

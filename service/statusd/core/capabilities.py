@@ -14,7 +14,7 @@ from statusd.core.lifecycle import Lifecycle, Part
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class Capabilities:
     """How a worker learns of its state.
 
     Args:
