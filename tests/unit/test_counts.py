@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from statusd.core.answers import Verdict
 from statusd.core.messages import to_json
-from statusd.core.unit import Death, Fate
+from statusd.core.unit import Death, ExitKind
 from statusd.unit.counts import CAUSES, Counts, Histogram
 
 
@@ -48,7 +48,7 @@ def test_a_restart_has_a_cause() -> None:
     """The death before it, or somebody who asked for it."""
     counts = Counts()
 
-    counts.restarted(Death(1, Fate.HUNG, "hung: no progress for 3 s"))
+    counts.restarted(Death(1, ExitKind.HUNG, "hung: no progress for 3 s"))
     counts.restarted(None)
 
     assert counts.restarts == {"hang": 1, "reset": 1}

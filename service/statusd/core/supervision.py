@@ -25,7 +25,7 @@ from statusd.core.answers import Answer
 from statusd.core.context import DAEMON, SAVE, WORKER, Context
 from statusd.core.lifecycle import Part
 from statusd.core.policy import Restart, Restarts
-from statusd.core.unit import Cause, Death, Fate, Stop, WorkerView
+from statusd.core.unit import Cause, Death, ExitKind, Stop, WorkerView
 
 EXIT_OK = 0
 EXIT_FAILED = 75
@@ -127,8 +127,8 @@ class Supervision:
         finished = happened.code == 0 and (has_worked or attached)
         if finished and context.policy.restart is not Restart.ALWAYS:
             return Firing("end", Cause(WORKER, reason if attached else "the worker finished"))
-        fate = Fate.KILLED if happened.code < 0 else Fate.EXITED
-        return self._die(fate, reason, happened.stderr)
+        kind = ExitKind.KILLED if happened.code < 0 else ExitKind.EXITED
+        return self._die(kind, reason, happened.stderr)
 
     def _hung(self, happened: ev.WorkerHung) -> Firing | None:
         """It shows no progress, or does so again if it was silent within the limit."""
@@ -137,7 +137,7 @@ class Supervision:
         if not worker.counts or context.here.state is context.lifecycle.ending:
             return None
         if not context.policy.attached:
-            return self._die(Fate.HUNG, reason)
+            return self._die(ExitKind.HUNG, reason)
         is_late = happened.silent_s > context.policy.hang_timeout_s
         if is_late is not bool(worker.hung):
             worker.hung = reason if is_late else ""
@@ -148,13 +148,13 @@ class Supervision:
         worker = self._context.worker
         worker.alive, worker.exited, worker.end = False, True, happened.reason
         if self._context.here.state is self._context.lifecycle.start:
-            return self._die(Fate.NOT_STARTED, happened.reason)
+            return self._die(ExitKind.NOT_STARTED, happened.reason)
         return self._gone()
 
-    def _die(self, fate: Fate, reason: str, stderr: tuple[str, ...] = ()) -> Firing:
+    def _die(self, kind: ExitKind, reason: str, stderr: tuple[str, ...] = ()) -> Firing:
         """The worker is dead or will be killed: try again later, or give up."""
         context, answers = self._context, self._context.answers
-        self.death = Death(context.worker.run, fate, reason, stderr)
+        self.death = Death(context.worker.run, kind, reason, stderr)
         wait_s = self._restarts.after_death(context.moment.now)
         context.say(*answers.close_following(Answer.FAILED, f"the worker died: {reason}"))
         if wait_s is None:
@@ -207,7 +207,7 @@ class Supervision:
             return None
         why = f": {worker.untold}" if worker.untold else ""
         within = f"not ready within {context.policy.ready_timeout_s:g} s"
-        return self._die(Fate.NOT_READY, f"{within}{why}")
+        return self._die(ExitKind.NOT_READY, f"{within}{why}")
 
     def _backed_off(self) -> Firing | None:
         if self._context.here.state is not self._context.lifecycle.backoff:

@@ -69,8 +69,8 @@ class Stop:
     at: float = 0.0
 
 
-class Fate(enum.Enum):
-    """What kind of death it was: few words, to count by."""
+class ExitKind(enum.Enum):
+    """How a worker's run came to an end: few words, to count by."""
 
     EXITED = "exit"
     KILLED = "signal"
@@ -85,12 +85,12 @@ class Death:
 
     Args:
         run: its generation.
-        fate: the kind; reason: in words.
+        kind: of exit; reason: in words.
         stderr: the last lines of its standard error.
     """
 
     run: int
-    fate: Fate
+    kind: ExitKind
     reason: str
     stderr: tuple[str, ...] = ()
 

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from statusd.core.answers import Answer, Verdict
 from statusd.core.events import Change
-from statusd.core.unit import Death, Fate
+from statusd.core.unit import Death, ExitKind
 from statusd.core.words import RESERVED, Kind
 
 CANARY_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
@@ -21,7 +21,7 @@ DONE_S = (0.001, 0.005, 0.02, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 
 
 RESET = "reset"
 """Nothing had died: somebody asked for it."""
-CAUSES = (*(fate.value for fate in Fate), RESET)
+CAUSES = (*(kind.value for kind in ExitKind), RESET)
 """What a worker is restarted for."""
 QUESTIONS = frozenset(word for word, kind in RESERVED.items() if kind is Kind.ASK)
 """Words that are ``done`` by being answered."""
@@ -56,7 +56,7 @@ class Counts:
         """Of each (trigger, old state, new state)."""
         self.verdicts: defaultdict[str, int] = defaultdict(int)
         self.restarts: defaultdict[str, int] = defaultdict(int)
-        """Of the worker, by what it had died of (`Fate`), or ``reset``."""
+        """Of the worker, by what it had died of (`ExitKind`), or ``reset``."""
         self.canary = Histogram(CANARY_S)
         self.done = Histogram(DONE_S)
 
@@ -66,7 +66,7 @@ class Counts:
 
     def restarted(self, death: Death | None) -> None:
         """Another worker is to be started, after the ``death`` of the last one."""
-        self.restarts[RESET if death is None else death.fate.value] += 1
+        self.restarts[RESET if death is None else death.kind.value] += 1
 
     def answered(self, verdict: Verdict) -> None:
         """A verdict was given; one may stand for many."""
