@@ -182,7 +182,7 @@ class Story:
     def _message(self, word: str, command_id: str = "") -> ev.Input:
         if word == "{}":
             error = BadMessage("no command", b"{}", {"id": command_id})
-            return ev.Misspoken(error, "redis:mychannel", self.now)
+            return ev.InvalidMessage(error, "redis:mychannel", self.now)
         return ev.Commanded(Command(word, "redis:mychannel", self.now, id=command_id))
 
     def _deadline(self, timer: ev.Timer) -> ev.Passed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statusd.core.errors import BadMessage
-from statusd.core.events import Commanded, Delivered, Event, Gapped, Misspoken, Save, Say
+from statusd.core.events import Commanded, Delivered, Event, Gapped, InvalidMessage, Save, Say
 from statusd.core.messages import Command
 from tests.unit.histories import STATES, WAYS, Story, events, only, said
 
@@ -63,7 +63,7 @@ def test_an_entry_that_is_no_command_is_answered_by_its_id() -> None:
     story = Story("boot [ready]")
     error = BadMessage("not valid JSON", b"{", {"id": "50-2"})
 
-    effects = story.status.handle(Delivered((Misspoken(error, "stream:50-2"),)), 1000.0)
+    effects = story.status.handle(Delivered((InvalidMessage(error, "stream:50-2"),)), 1000.0)
 
     (say,) = only(effects, Say)
     assert (say.verdict.fields["verdict"], say.verdict.fields["id"]) == ("invalid", "50-2")
@@ -82,13 +82,13 @@ def test_the_same_id_by_another_path_is_obeyed_once() -> None:
 
 
 @pytest.mark.fault("X32")
-@pytest.mark.parametrize("used_by", [Commanded, Misspoken])
+@pytest.mark.parametrize("used_by", [Commanded, InvalidMessage])
 def test_nobody_can_use_up_the_id_of_an_entry_beforehand(used_by: type) -> None:
     """It is known before the entry is there; the entry is obeyed, and its own repeat isn't."""
     story = Story("boot [ready]")
-    taken: Commanded | Misspoken = Commanded(Command("ping", "redis:c", 900.0, id="50-2"))
-    if used_by is Misspoken:
-        taken = Misspoken(BadMessage("no word", b"{", {"id": "50-2"}), "redis:c", 900.0)
+    taken: Commanded | InvalidMessage = Commanded(Command("ping", "redis:c", 900.0, id="50-2"))
+    if used_by is InvalidMessage:
+        taken = InvalidMessage(BadMessage("no word", b"{", {"id": "50-2"}), "redis:c", 900.0)
     story.status.handle(taken, 900.0)
     entry = Delivered((Commanded(Command("start", "stream:50-2", 1000.0, id="50-2")),))
 

@@ -129,7 +129,7 @@ def test_junk_is_answered_in_sum_and_with_an_id_singly() -> None:
         (single,) = rig.hear(b'{"command": 7, "id": "a"}')
 
         assert (summed.fields["verdict"], summed.fields["count"]) == ("invalid", 3)
-        assert isinstance(single, ev.Misspoken)
+        assert isinstance(single, ev.InvalidMessage)
         assert single.error.fields == {"id": "a"}
 
     with_intake(story)

@@ -19,8 +19,8 @@ from statusd.core.events import (
     Effect,
     Event,
     Force,
+    InvalidMessage,
     Leave,
-    Misspoken,
     Note,
     Passed,
     Save,
@@ -619,7 +619,7 @@ def test_a_bad_message_with_an_id_is_answered_singly() -> None:
         'unknown key "wort"', b"{}", {"id": "a", "command": "end", "reply_to": "statusd:reply:1"}
     )
 
-    effects = story.happen(Misspoken(error, "redis:mychannel", story.now))
+    effects = story.happen(InvalidMessage(error, "redis:mychannel", story.now))
 
     assert said(effects) == ["end invalid"]
     assert answers(effects)[0]["id"] == "a"
@@ -633,7 +633,7 @@ def test_a_bad_message_cannot_choose_a_foreign_reply_channel() -> None:
     """It is answered on the namespace's channel only."""
     error = BadMessage("no", b"{}", {"id": "a", "reply_to": "mychannel"})
 
-    effects = Story("boot").happen(Misspoken(error, "redis:mychannel"))
+    effects = Story("boot").happen(InvalidMessage(error, "redis:mychannel"))
 
     assert [say.verdict.reply_to for say in only(effects, Say)] == [""]
 
@@ -654,7 +654,7 @@ def test_a_bad_message_cannot_close_somebody_elses_command() -> None:
     story = Story("boot [ready] start#a")
     error = BadMessage("no", b"{}", {"id": "a", "command": "start"})
 
-    story.happen(Misspoken(error, "redis:mychannel", story.now))
+    story.happen(InvalidMessage(error, "redis:mychannel", story.now))
 
     assert [command.id for command in story.status.memory().open] == ["a"]
     story.play("[sees]")

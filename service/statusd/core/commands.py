@@ -136,10 +136,10 @@ class Commands:
             if isinstance(message, ev.Commanded):
                 self.take(message)
             else:
-                self.misspoken(message)
+                self.answer_invalid(message)
         self._context.out.append(SAVE)
 
-    def misspoken(self, happened: ev.Misspoken) -> None:
+    def answer_invalid(self, happened: ev.InvalidMessage) -> None:
         """Answer a message with an id that is no command."""
         error, source = happened.error, happened.source
         again = self._context.answers.again(key_of(error.fields.get("id", ""), source))

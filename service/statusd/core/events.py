@@ -48,7 +48,7 @@ class Commanded(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Misspoken:
+class InvalidMessage:
     """A message with an id arrived that is no command; its sender is answered singly."""
 
     error: BadMessage
@@ -66,7 +66,7 @@ class Delivered:
         messages: what they say; fewer than entries, if some were for nobody to obey.
     """
 
-    messages: tuple[Commanded | Misspoken, ...]
+    messages: tuple[Commanded | InvalidMessage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ Input = (
     Booted
     | LeaseLost
     | Commanded
-    | Misspoken
+    | InvalidMessage
     | Delivered
     | Gapped
     | Dropped

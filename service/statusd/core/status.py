@@ -94,7 +94,7 @@ class Status:
         return {
             ev.Commanded: commands.take,
             ev.Delivered: commands.deliver,
-            ev.Misspoken: commands.misspoken,
+            ev.InvalidMessage: commands.answer_invalid,
             ev.WorkerAcknowledged: transitions.acknowledged,
             ev.WorkerUntold: self._of_this_run(transitions.untold),
             ev.WorkerReady: self._of_this_run(commands.ready),

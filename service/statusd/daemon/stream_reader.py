@@ -286,7 +286,7 @@ class StreamReader:
             for cursor in self._cursors.values():
                 cursor.skip_to(self._facts.last)
 
-    def _said(self, entry_id: str, said: dict[bytes, bytes]) -> Command | ev.Misspoken | None:
+    def _said(self, entry_id: str, said: dict[bytes, bytes]) -> Command | ev.InvalidMessage | None:
         """Return what an entry says; None if nobody is to obey it."""
         source, now = f"stream:{entry_id}", self._loop.time()
         payload = said.get(b"command")
@@ -296,7 +296,7 @@ class StreamReader:
             return parse(payload, source, now)
         except BadMessage as error:
             named = {"id": entry_id, **error.fields}
-            return ev.Misspoken(BadMessage(error.reason, error.raw, named), source, now)
+            return ev.InvalidMessage(BadMessage(error.reason, error.raw, named), source, now)
 
 
 def _order(entry_id: str) -> tuple[int, int]:

@@ -34,7 +34,7 @@ class Entry(NamedTuple):
     """
 
     id: str
-    said: Command | ev.Misspoken | None
+    said: Command | ev.InvalidMessage | None
 
 
 class Delivery(NamedTuple):
@@ -44,7 +44,7 @@ class Delivery(NamedTuple):
         messages: of `ev.Delivered`; place: how far the stream has been read with them.
     """
 
-    messages: tuple[ev.Commanded | ev.Misspoken, ...]
+    messages: tuple[ev.Commanded | ev.InvalidMessage, ...]
     place: Place
 
 
@@ -211,7 +211,7 @@ class Cursor:
         messages = (self._message(entry) for entry in entries)
         self._deliver(Delivery(tuple(m for m in messages if m is not None), self.place))
 
-    def _message(self, entry: Entry) -> ev.Commanded | ev.Misspoken | None:
+    def _message(self, entry: Entry) -> ev.Commanded | ev.InvalidMessage | None:
         if not isinstance(entry.said, Command):
             return entry.said
         command = replace(

@@ -175,6 +175,6 @@ class Intake:
         now = self._loop.time()
         if error.fields.get("id"):
             self._coalescer.invalid += 1
-            self._submit(ev.Misspoken(error, source, now))
+            self._submit(ev.InvalidMessage(error, source, now))
         else:
             self._coalescer.count_invalid(lambda: self._commands.invalid(error, source, now), now)
