@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from statusd.supervision.hang_detector import HangDetector, look_every_s
-from statusd.supervision.sides import Pulse
+from statusd.supervision.worker_channel import Pulse
 
 EVERY_S = 0.5
 

@@ -8,7 +8,7 @@ import socket
 
 from statusd.core import events as ev
 from statusd.supervision.notify_socket import MAX_DATAGRAM, NotifySocket
-from statusd.supervision.sides import Pulse
+from statusd.supervision.worker_channel import Pulse
 from statusd.worker.board import Record
 
 

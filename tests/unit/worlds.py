@@ -32,8 +32,8 @@ from statusd.core.messages import Command
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity
-from statusd.supervision.sides import Pulse, Spec
 from statusd.supervision.supervisor import Means
+from statusd.supervision.worker_channel import Pulse, Spec
 from statusd.unit import life
 from statusd.unit.cursor import Delivery
 from statusd.unit.parts import Parts

@@ -21,8 +21,8 @@ from statusd.daemon.service_manager import ServiceManager
 from statusd.lifecycles.load import module_places
 from statusd.settings.models import Settings
 from statusd.supervision.output import Sink
-from statusd.supervision.sides import Spec
 from statusd.supervision.supervisor import Means
+from statusd.supervision.worker_channel import Spec
 from statusd.supervision.worker_file import WorkerFile
 from statusd.unit.parts import Parts
 from statusd.unit.state_file import StateFile

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from statusd.supervision.sides import Pulse
+from statusd.supervision.worker_channel import Pulse
 
 
 def look_every_s(hang_timeout_s: float) -> float:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from statusd import logs
 from statusd.core import events as ev
 from statusd.scheduler import Scheduler
-from statusd.supervision.sides import Pulse, Take
+from statusd.supervision.worker_channel import Pulse, Take
 from statusd.worker.board import MAX_TEXT, Record, in_range
 
 MAX_DATAGRAM = 4096

@@ -16,10 +16,10 @@ from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
 from statusd.supervision import oom
 from statusd.supervision.down_pipe import DownPipe
-from statusd.supervision.function_side import DYING_S, FunctionSide, text_of
+from statusd.supervision.function_channel import DYING_S, FunctionChannel, text_of
 from statusd.supervision.guard import Guard
 from statusd.supervision.process import Process
-from statusd.supervision.sides import Spec, Take
+from statusd.supervision.worker_channel import Spec, Take
 from statusd.worker import board as page
 from statusd.worker import child, notes
 
@@ -61,7 +61,7 @@ class Line:
         notes.send(self.down, child.MARK + text.encode() + b"\n")
 
 
-class ParentSide(FunctionSide):
+class ParentChannel(FunctionChannel):
     """The daemon's end of a board and pipes that the program has made."""
 
     def __init__(
@@ -126,8 +126,8 @@ class Parent(Process):
     ) -> None:
         super().__init__(spec, run, take, settle, guard, None, loop)
         self.pid = line.pid
-        self._parent = ParentSide(line, self._left, spec, run, take, settle, loop)
-        self._side = self._parent
+        self._parent = ParentChannel(line, self._left, spec, run, take, settle, loop)
+        self._channel = self._parent
         self.settle = self._parent.settle
         self._line = line
         self._is_over = False
@@ -142,7 +142,7 @@ class Parent(Process):
     def show(self, show: ev.Show) -> None:
         """Tell it its state; who has stopped it may let it go on."""
         _, number, seq, args = show
-        self._side.show(number, seq, args)
+        self._channel.show(number, seq, args)
 
     def stop(self, force: ev.Force) -> bool:
         """Do nothing, and say so."""
@@ -150,7 +150,7 @@ class Parent(Process):
 
     def _died(self) -> None:
         self._loop.remove_reader(self._pidfd)
-        self._side.drain()  # it may have said goodbye
+        self._channel.drain()  # it may have said goodbye
         killed = oom.kills() > self._oom_kills
         why = ": killed by the kernel, probably out of memory" if killed else ""
         self._left(1, f"process died{why}")

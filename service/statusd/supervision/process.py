@@ -1,7 +1,7 @@
 """The worker as a process: started, told the state, signalled, and seen gone.
 
 Everything that it does comes back as an input. Rules of this file: spawned from the main thread;
-waited for by its own pid, never by ``waitpid(-1)``; each run has its own side, all its own.
+waited for by its own pid, never by ``waitpid(-1)``; each run has a channel of its own.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from statusd.environment_file import environment_of
 from statusd.scheduler import Scheduler
 from statusd.supervision import children, oom, reach
 from statusd.supervision.exits import describe_exit, last_of_traceback
-from statusd.supervision.function_side import FunctionSide
+from statusd.supervision.function_channel import FunctionChannel
 from statusd.supervision.guard import Guard
 from statusd.supervision.output import Sink
 from statusd.supervision.proc import Member
-from statusd.supervision.program_side import ProgramSide
+from statusd.supervision.program_channel import ProgramChannel
 from statusd.supervision.relay import Relay
-from statusd.supervision.sides import Pulse, Side, Spawn, Spec, Take
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Take, WorkerChannel
 from statusd.worker import wrapper
 from statusd.worker.board import Record
 
@@ -65,9 +65,11 @@ class Process:
         self._settle = settle
         self._guard = guard
         self._loop = loop
-        self._program = ProgramSide(spec, run, take, settle, loop) if spec.command else None
-        self._side: Side = self._program or FunctionSide(spec, run, take, settle, loop)
-        self.settle: Callable[[], ev.Input | None] = self._side.settle
+        self._program = ProgramChannel(spec, run, take, settle, loop) if spec.command else None
+        self._channel: WorkerChannel = self._program or FunctionChannel(
+            spec, run, take, settle, loop
+        )
+        self.settle: Callable[[], ev.Input | None] = self._channel.settle
         """To be called when all that came together has been shown; returns what it has led to
         already, if anything."""
         self._relay = Relay(run, *sinks, loop) if sinks is not None else None
@@ -89,7 +91,7 @@ class Process:
             In both cases nothing is left behind.
         """
         try:
-            self._start(self._side.prepare(number, seq, args))
+            self._start(self._channel.prepare(number, seq, args))
         except (OSError, StatusdError):
             self.close()
             raise
@@ -119,7 +121,7 @@ class Process:
         self._loop.add_reader(self._pidfd, self._exited)
         if self._relay is not None:
             self._relay.started()
-        self._side.started(self.pid)
+        self._channel.started(self.pid)
         if spec.nice:
             self._be_nice(spec.nice)
 
@@ -152,7 +154,7 @@ class Process:
     def show(self, show: ev.Show) -> None:
         """Tell the worker its state; args, if there are new ones, before that."""
         _, number, seq, args = show
-        why = self._side.show(number, seq, args)
+        why = self._channel.show(number, seq, args)
         if self._spec.parts[number] == "e":
             if why:
                 self._tell_unreached(self._rest(), ev.Force.TERMINATE)
@@ -169,7 +171,7 @@ class Process:
 
     def record(self) -> Record | None:
         """Return what the worker said of its work last, if anything; also when it is gone."""
-        return self._side.record()
+        return self._channel.record()
 
     def lost_lines(self) -> int:
         """Return how many lines of its output nobody took."""
@@ -177,7 +179,7 @@ class Process:
 
     def pulse(self) -> Pulse:
         """Return its signs of life."""
-        return self._side.pulse()
+        return self._channel.pulse()
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -222,26 +224,26 @@ class Process:
     def _exited(self) -> None:
         assert self._popen is not None
         self._loop.remove_reader(self._pidfd)
-        self._side.drain()
+        self._channel.drain()
         # The unreaped process still holds its group's number: nobody else can be hit. Whom this
         # doesn't reach is told when it is looked for.
         reach.send(self.pid, signal.SIGKILL, group=True)
         code = self._popen.wait()
         children.buried(self.pid)
         stderr = self._last_lines()
-        reason, returned = self._reason(code, stderr), self._side.has_returned
+        reason, returned = self._reason(code, stderr), self._channel.has_returned
         self._take(ev.WorkerExited(self.run, code, reason, stderr, returned))
         self._look_for_rest(LOOK_S)
 
     def _reason(self, code: int, stderr: tuple[str, ...]) -> str:
-        if code == wrapper.FAILED and self._side.error:
-            return self._side.error
+        if code == wrapper.FAILED and self._channel.error:
+            return self._channel.error
         if code == -signal.SIGKILL and not self._killed:
             if oom.kills() > self._oom_kills:
                 return "killed by the kernel, probably out of memory"
             return "killed by SIGKILL, not by us: by somebody, or the kernel for want of memory"
         traceback = last_of_traceback(stderr) if code else ""
-        why = self._side.error or traceback or self._side.severed
+        why = self._channel.error or traceback or self._channel.severed
         return describe_exit(code) + (f": {why}" if why else "")
 
     def _last_lines(self) -> tuple[str, ...]:
@@ -278,6 +280,6 @@ class Process:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
-        self._side.close()
+        self._channel.close()
         if self._relay is not None:
             self._relay.close()

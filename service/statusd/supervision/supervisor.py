@@ -17,8 +17,8 @@ from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
 from statusd.supervision.process import Process
-from statusd.supervision.sides import Spec, Take
 from statusd.supervision.survivor import Survivor
+from statusd.supervision.worker_channel import Spec, Take
 from statusd.supervision.worker_file import WorkerFile
 
 

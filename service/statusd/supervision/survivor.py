@@ -16,7 +16,7 @@ from statusd.supervision import reach
 from statusd.supervision.guard import Guard
 from statusd.supervision.proc import Member
 from statusd.supervision.process import LOOK_S, Process
-from statusd.supervision.sides import Spec, Take
+from statusd.supervision.worker_channel import Spec, Take
 from statusd.supervision.worker_file import Left
 
 LEADERLESS = "can't be signalled: the process that it belonged to is gone, so it may be a stranger"

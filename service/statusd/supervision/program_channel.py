@@ -21,8 +21,8 @@ from statusd.scheduler import Scheduler
 from statusd.supervision import proc, reach
 from statusd.supervision.exec_report import ExecReport
 from statusd.supervision.notify_socket import NotifySocket
-from statusd.supervision.sides import Pulse, Spawn, Spec, Take
 from statusd.supervision.standard_input import StandardInput
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Take
 from statusd.worker import wrapper
 from statusd.worker.board import Record
 
@@ -33,7 +33,7 @@ a child that doesn't expect a SIGUSR1 dies of it."""
 log = logs.get()
 
 
-class ProgramSide:
+class ProgramChannel:
     """The daemon's end of what a program is told by, and says itself, for one run.
 
     Args:

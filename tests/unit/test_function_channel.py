@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from statusd.core import events as ev
-from statusd.supervision.function_side import FunctionSide
-from statusd.supervision.sides import Spec
+from statusd.supervision.function_channel import FunctionChannel
+from statusd.supervision.worker_channel import Spec
 from statusd.worker.board import SEEN, STATE, Board
 
 STATES = ("INIT", "READY", "RUNNING", "PAUSED")
 
 
 class Worker:
-    """A side, and the worker's ends of what it has made."""
+    """A channel, and the worker's ends of what it has made."""
 
     def __init__(self) -> None:
         self.taken: list[ev.Input] = []
         spec = Spec(STATES, "wwrw", "started", function="a:b", paths=())
         loop = asyncio.get_running_loop()
-        self.side = FunctionSide(spec, 1, self.taken.append, lambda: None, loop)
-        board, self._down, _ = self.side.prepare(0, 0, {}).fds
+        self.channel = FunctionChannel(spec, 1, self.taken.append, lambda: None, loop)
+        board, self._down, _ = self.channel.prepare(0, 0, {}).fds
         os.set_blocking(self._down, False)
         self._board = Board(board)
 
@@ -42,7 +42,7 @@ class Worker:
     def close(self) -> None:
         """Give everything back."""
         self._board.close()
-        self.side.close()
+        self.channel.close()
 
 
 @contextmanager
@@ -55,7 +55,7 @@ def _worker() -> Iterator[Worker]:
 
 
 def with_worker(test: Callable[[Worker], None]) -> None:
-    """Run a test on a loop, which a side listens by."""
+    """Run a test on a loop, which a channel listens by."""
 
     async def live() -> None:
         with _worker() as worker:
@@ -68,16 +68,16 @@ def test_of_states_that_come_together_the_first_and_the_last_wake() -> None:
     """The worker is never left asleep before a state that it hasn't seen."""
 
     def story(worker: Worker) -> None:
-        worker.side.show(2, 1, None)
+        worker.channel.show(2, 1, None)
         assert worker.wakes() == 1
-        worker.side.show(3, 2, None)
-        worker.side.show(2, 3, None)
+        worker.channel.show(3, 2, None)
+        worker.channel.show(2, 3, None)
         assert worker.wakes() == 0
 
-        worker.side.settle()
+        worker.channel.settle()
 
         assert (worker.wakes(), worker.sees()) == (1, 3)
-        worker.side.settle()
+        worker.channel.settle()
         assert worker.wakes() == 0
 
     with_worker(story)
@@ -87,11 +87,11 @@ def test_a_worker_that_was_faster_is_seen_at_once() -> None:
     """What it took in meanwhile is told with the rest; later its note says it."""
 
     def story(worker: Worker) -> None:
-        worker.side.show(2, 1, None)
+        worker.channel.show(2, 1, None)
         worker.sees()
 
-        assert worker.side.settle() == ev.WorkerAcknowledged(1, 1, 2)
-        assert worker.side.settle() is None
+        assert worker.channel.settle() == ev.WorkerAcknowledged(1, 1, 2)
+        assert worker.channel.settle() is None
         assert worker.taken == []
 
     with_worker(story)

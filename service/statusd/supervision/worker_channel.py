@@ -1,4 +1,4 @@
-"""What the two kinds of worker have in common, seen from the daemon: a `Side` to talk to."""
+"""What the two kinds of worker have in common, seen from the daemon: a `WorkerChannel`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Spec:
 
 @dataclass(frozen=True, slots=True)
 class Spawn:
-    """How a side wants its process to be started.
+    """How a channel wants its process to be started.
 
     Args:
         argv: the command line; stdin: a descriptor for its standard input.
@@ -88,7 +88,7 @@ class Pulse(NamedTuple):
     patience_until: float = 0.0
 
 
-class Side(Protocol):
+class WorkerChannel(Protocol):
     """How the daemon talks with one run's process."""
 
     error: str

@@ -14,7 +14,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
 from statusd.supervision.down_pipe import DownPipe
-from statusd.supervision.sides import Pulse, Spawn, Spec, Take
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Take
 from statusd.worker import board as page
 from statusd.worker import launch, notes
 
@@ -25,7 +25,7 @@ SEVERED = "it has closed the descriptors that statusd gave it: it acknowledges n
 log = logs.get()
 
 
-class FunctionSide:
+class FunctionChannel:
     """The daemon's end of board and pipes, for one run.
 
     Args:
