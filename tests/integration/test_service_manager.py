@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from statusd.daemon.notices import WITHIN_S
+from statusd.daemon.notify_queue import WITHIN_S
 from statusd.daemon.service_manager import ServiceManager
 from tests.tools.notify import NotifySocket
 

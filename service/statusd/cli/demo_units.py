@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from statusd.supervision import children
+from statusd.supervision import reaper
 
 COMMON = "mychannel"
 """The channel that all of them hear, beside one of their own name."""
@@ -79,7 +79,7 @@ class Daemon:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C is for us, and we end them in order
         )
-        children.ours.add(self._guard.pid)
+        reaper.ours.add(self._guard.pid)
 
     def crash(self, document: Mapping[str, Any]) -> int:
         """Kill the worker that ``document`` tells of; return its pid, 0 if it has none."""

@@ -29,7 +29,7 @@ from statusd.daemon.session import Session
 from statusd.daemon.signals import is_hangup
 from statusd.daemon.stream_reader import StreamReader
 from statusd.scheduler import Attributed
-from statusd.supervision import children
+from statusd.supervision import reaper
 from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import look_every_s
 from statusd.unit import life
@@ -309,7 +309,7 @@ class Daemon:
 
     def _signalled(self, name: str) -> None:
         if name == "SIGCHLD":
-            children.bury_strangers()
+            reaper.reap_orphans()
             return
         log.info("signal.received", signal=name)
         if name == "SIGHUP" and not is_hangup():

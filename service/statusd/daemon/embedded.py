@@ -17,7 +17,7 @@ from pathlib import Path
 
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.private import make_private_directory, opened_directory, read_own, write_own
-from statusd.supervision import children
+from statusd.supervision import reaper
 from statusd.wire import own_broker
 from statusd.wire.address import Address
 from statusd.wire.dial import Dial
@@ -96,7 +96,7 @@ class Embedded:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # a Ctrl-C is for the daemon; the broker goes last
         )
-        children.ours.add(shell.pid)
+        reaper.ours.add(shell.pid)
         return shell
 
     def _wait(self) -> bool:

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Mapping
 
-from statusd.daemon.notices import WITHIN_S, Notices
+from statusd.daemon.notify_queue import WITHIN_S, NotifyQueue
 
 
 class ServiceManager:
@@ -24,7 +24,7 @@ class ServiceManager:
         self.watchdog_s = watchdog_s if address else 0.0
         self.is_ready = self.is_stopping = False
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._notices = Notices()
+        self._queue = NotifyQueue()
         self._soon: asyncio.Handle | None = None
         self._later: asyncio.TimerHandle | None = None
 
@@ -38,7 +38,7 @@ class ServiceManager:
     def status(self, text: str) -> None:
         """Say in a line how things are."""
         if self._address:
-            self._notices.put_status(text)
+            self._queue.put_status(text)
             self._send_soon()
 
     def ready(self) -> None:
@@ -67,26 +67,26 @@ class ServiceManager:
     def alive(self) -> None:
         """Feed the watchdog."""
         if self.watchdog_s:
-            self._notices.put(WATCHDOG="1")
+            self._queue.put(WATCHDOG="1")
             self._send_soon()
 
     def extend(self, more_s: float) -> None:
         """Ask for more time to start or to stop: so much from now, in seconds."""
         if self._address:
-            self._notices.put(EXTEND_TIMEOUT_USEC=str(int(more_s * 1e6)))
+            self._queue.put(EXTEND_TIMEOUT_USEC=str(int(more_s * 1e6)))
             self._send_soon()
 
     async def close(self) -> None:
         """Say what may be said; a stage is waited for: without READY, this was a failed start."""
         self._send()
         until = time.monotonic() + 2 * WITHIN_S
-        while self._notices.owes_stage and time.monotonic() < until:
-            await asyncio.sleep(self._notices.wait_s(time.monotonic()) or 0.0)
+        while self._queue.owes_stage and time.monotonic() < until:
+            await asyncio.sleep(self._queue.wait_s(time.monotonic()) or 0.0)
             self._send()
         self._forget_plans()
 
     def _stage(self, **fields: str) -> None:
-        self._notices.put_stage(**fields)
+        self._queue.put_stage(**fields)
         self._send_soon()
 
     def _send_soon(self) -> None:
@@ -96,11 +96,11 @@ class ServiceManager:
 
     def _send(self) -> None:
         """Send what may go now, and the rest when it may."""
-        while note := self._notices.take(time.monotonic()):
+        while note := self._queue.take(time.monotonic()):
             if not self._tell(note):
-                self._notices.give_back(note)
+                self._queue.give_back(note)
         self._forget_plans()
-        wait_s = self._notices.wait_s(time.monotonic())
+        wait_s = self._queue.wait_s(time.monotonic())
         if wait_s is not None:
             self._later = asyncio.get_running_loop().call_later(wait_s, self._send)
 

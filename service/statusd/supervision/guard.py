@@ -14,7 +14,7 @@ import os
 import subprocess
 
 from statusd import logs
-from statusd.supervision import children
+from statusd.supervision import reaper
 
 _SCRIPT = """\
 trap '' HUP INT TERM
@@ -86,7 +86,7 @@ class Guard:
             return
         finally:
             os.close(reading)
-        children.ours.add(self._shell.pid)
+        reaper.ours.add(self._shell.pid)
         self._loop.add_reader(self._pidfd, self._died)
 
     def _bury(self) -> None:
@@ -95,7 +95,7 @@ class Guard:
         shell, self._shell = self._shell, None
         if shell is not None:
             shell.wait()
-            children.buried(shell.pid)
+            reaper.reaped(shell.pid)
 
     def _died(self) -> None:
         """Somebody killed it: another one takes its place."""

@@ -18,7 +18,7 @@ from statusd.core.errors import StatusdError
 from statusd.core.messages import Scalar
 from statusd.environment_file import environment_of
 from statusd.scheduler import Scheduler
-from statusd.supervision import children, oom, reach
+from statusd.supervision import oom, reach, reaper
 from statusd.supervision.exits import describe_exit, last_of_traceback
 from statusd.supervision.function_channel import FunctionChannel
 from statusd.supervision.guard import Guard
@@ -111,7 +111,7 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
-        children.ours.add(self.pid)
+        reaper.ours.add(self.pid)
         self._guard.watch(self.pid)
         try:
             self._pidfd = os.pidfd_open(self.pid)
@@ -129,7 +129,7 @@ class Process:
         """End what was started a moment ago and can't be watched."""
         os.killpg(popen.pid, signal.SIGKILL)  # unburied, it still holds the number
         popen.wait()
-        children.buried(popen.pid)
+        reaper.reaped(popen.pid)
         self._guard.forget(popen.pid)
         self._popen = None
 
@@ -229,7 +229,7 @@ class Process:
         # doesn't reach is told when it is looked for.
         reach.send(self.pid, signal.SIGKILL, group=True)
         code = self._popen.wait()
-        children.buried(self.pid)
+        reaper.reaped(self.pid)
         stderr = self._last_lines()
         reason, returned = self._reason(code, stderr), self._channel.has_returned
         self._take(ev.WorkerExited(self.run, code, reason, stderr, returned))

@@ -20,7 +20,7 @@ _REMEMBERED = ("STATUS", "READY")
 """What is no news when it was told before."""
 
 
-class Notices:
+class NotifyQueue:
     """Merges what is news into as few notes as possible, in order.
 
     A later value takes the place of an unsent one. Only a stage (ready, reloading, stopping) that

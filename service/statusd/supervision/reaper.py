@@ -12,13 +12,13 @@ ours: set[int] = set()
 """The processes that we have started and not waited for yet."""
 
 
-def buried(pid: int) -> None:
+def reaped(pid: int) -> None:
     """Note that our child ``pid`` was waited for; whoever waits behind it is buried now."""
     ours.discard(pid)
-    bury_strangers()
+    reap_orphans()
 
 
-def bury_strangers() -> int:
+def reap_orphans() -> int:
     """Reap the dead that fell to us, and return how many they were. Only for process 1.
 
     ``WNOWAIT`` leaves the status of each where it is until we know whose it is (waitid(2)).
