@@ -1,4 +1,4 @@
-"""Tests of `statusd.fleet.response_collector`: who was there, who has answered, who is silent or lost."""
+"""Tests of `statusd.fleet.response_collector`: who has answered, who is silent or lost."""
 
 from __future__ import annotations
 
