@@ -18,7 +18,7 @@ from statusd.core.unit import Identity
 from statusd.daemon.stream_reader import StreamReader
 from statusd.unit.cursor import Cursor
 from statusd.unit.name_lease import NameLease
-from statusd.unit.place import NOWHERE, Place
+from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import Names
@@ -571,7 +571,7 @@ def chance() -> random.Random:
 class Subscriber:
     """What a daemon hears with, without the daemon: a link and its reader of the stream."""
 
-    def __init__(self, port: int, place: Place) -> None:
+    def __init__(self, port: int, place: StreamPosition) -> None:
         self.link = Link(
             *(Address(port=port), "test", self),
             draw=lambda: 0.0,
@@ -642,7 +642,7 @@ def test_whatever_a_broker_says_costs_the_link_at_most(
     asyncio.run(live())
 
 
-READ = Place("5-5", 5, ("5-5",))
+READ = StreamPosition("5-5", 5, ("5-5",))
 
 
 def answer(asked: bytes, said: bytes) -> tuple[bytes, bytes]:

@@ -24,11 +24,11 @@ from statusd.supervision.worker_file import WorkerFile
 from statusd.unit import state_format
 from statusd.unit.history import History
 from statusd.unit.outages import Deaf
-from statusd.unit.place import Place
 from statusd.unit.publisher import Publisher
 from statusd.unit.said import as_said
 from statusd.unit.state_file import StateFile
 from statusd.unit.state_format import Kept
+from statusd.unit.stream_position import StreamPosition
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox
 from statusd.worker import wrapper
@@ -52,7 +52,7 @@ FULL = Kept(
         open=(Command("pause", "stream:5-1", 0.25, id="a", by="me", reply_to="statusd:reply:x"),),
     ),
     unsent=LINES,
-    place=Place("5-1", 3, ("4-0", "5-1")),
+    place=StreamPosition("5-1", 3, ("4-0", "5-1")),
     deaf=Deaf(1795400000.25, "closed by the broker"),
 )
 CONTENT: dict[str, Any] = json.loads(state_format.encode(FULL, BOOT, NAMES))
@@ -301,7 +301,7 @@ def test_another_namespace_has_its_own_stream_and_history() -> None:
     )
 
     assert (memory.memory.goal, memory.memory.run, boot) == ("PAUSED", 7, BOOT)
-    assert (memory.unsent, memory.place, memory.deaf) == ((), Place(), None)
+    assert (memory.unsent, memory.place, memory.deaf) == ((), StreamPosition(), None)
 
 
 def test_a_flood_is_kept_in_part() -> None:

@@ -13,9 +13,9 @@ from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.scheduler import Attributed
 from statusd.unit.cursor import Delivery
-from statusd.unit.place import Place
 from statusd.unit.state_file import StateFile
 from statusd.unit.store import Store
+from statusd.unit.stream_position import StreamPosition
 from tests.tools.waiting import until
 from tests.unit.worlds import World
 
@@ -54,7 +54,7 @@ class Kept:
     def read(self, word: str, number: int) -> None:
         """Let an entry of the stream come."""
         command = Command(word, f"stream:{number}-0", self.world.loop.now, id=f"d{number}")
-        place = Place(f"{number}-0", number)
+        place = StreamPosition(f"{number}-0", number)
         self.world.unit.happened(Delivery((ev.Commanded(command),), place))
 
 

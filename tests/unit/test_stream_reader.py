@@ -11,7 +11,7 @@ from hiredis import ReplyError
 from statusd.core import events as ev
 from statusd.daemon.stream_reader import StreamReader
 from statusd.unit.cursor import Cursor, Delivery
-from statusd.unit.place import Place
+from statusd.unit.stream_position import StreamPosition
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line
 
@@ -56,7 +56,7 @@ class Reading:
 
         return Cursor(
             Names("statusd", name),
-            Place(f"{at}-0", at),
+            StreamPosition(f"{at}-0", at),
             fresh=False,
             lasting_s=1e9,
             deliver=deliver,

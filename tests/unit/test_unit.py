@@ -11,8 +11,8 @@ from statusd.core.messages import Command
 from statusd.core.unit import Memory
 from statusd.unit.cursor import Delivery
 from statusd.unit.lease_holder import LeaseHolder
-from statusd.unit.place import Place
 from statusd.unit.state_format import Kept
+from statusd.unit.stream_position import StreamPosition
 from statusd.unit.unit import EXIT_BUG
 from tests.unit.worlds import Broker, Loop, World, play_out
 
@@ -194,7 +194,7 @@ def test_entries_for_others_only_move_the_place() -> None:
     world = World(f"{WORKING} ~pause#d disk [sees] disk +1 disk")
     world.new()
 
-    world.unit.happened(Delivery((), Place("9-0", 9)))
+    world.unit.happened(Delivery((), StreamPosition("9-0", 9)))
     world.unit.store.say_place_anew()
     world.unit.flush()
     (cursor,) = world.new()

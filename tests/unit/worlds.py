@@ -37,9 +37,9 @@ from statusd.supervision.worker_channel import Pulse, Spec
 from statusd.unit import life
 from statusd.unit.cursor import Delivery
 from statusd.unit.parts import Parts
-from statusd.unit.place import NOWHERE, Place
 from statusd.unit.ports import Ports
 from statusd.unit.state_format import NOTHING, Kept
+from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line, Outbox, Outgoing
@@ -161,7 +161,7 @@ class Disk:
     def __init__(self) -> None:
         self.path = Path("unit.json")
         self.kept = self._saved = 0
-        self.place: Place = NOWHERE
+        self.place: StreamPosition = NOWHERE
         self.trouble = ""
         self.failures = 0
         self.written: Callable[[int], None] = lambda _: None
@@ -404,7 +404,9 @@ class World:
         word, _, command_id = token.partition("#")
         number = next(self._entries)
         command = Command(word, f"stream:{number}-0", self.loop.now, id=command_id)
-        self.unit.happened(Delivery((ev.Commanded(command),), Place(f"{number}-0", number)))
+        self.unit.happened(
+            Delivery((ev.Commanded(command),), StreamPosition(f"{number}-0", number))
+        )
 
     async def leave(self) -> None:
         """Let the unit come to its end, as its daemon does."""

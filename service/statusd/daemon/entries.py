@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from statusd.core.bounds import Unreadable
-from statusd.unit.place import as_id
+from statusd.unit.stream_position import as_id
 
 
 def streams(reply: object) -> Iterator[object]:

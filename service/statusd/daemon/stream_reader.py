@@ -21,7 +21,7 @@ from statusd.core.messages import Command, parse
 from statusd.core.text import shown
 from statusd.daemon.entries import streams, texts
 from statusd.unit.cursor import Cursor, Entry
-from statusd.unit.place import Facts, number
+from statusd.unit.stream_position import StreamInfo, number
 from statusd.wire.durable import LENGTH
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line
@@ -79,7 +79,7 @@ class StreamReader:
         self._at_once = AT_ONCE
         self._losses = 0
         self._lost_at = ""
-        self._facts: Facts | None = None
+        self._info: StreamInfo | None = None
         self._is_behind = True
         self._reads = self._epoch = self._empty = 0
         self._reading: Line = ()
@@ -131,7 +131,7 @@ class StreamReader:
             case "TIME":
                 self._told_time(reply)
             case "XINFO":
-                self._take_facts(reply)
+                self._take_info(reply)
             case "XREVRANGE":
                 self._take_tail(reply)
             case "XREAD":
@@ -159,30 +159,30 @@ class StreamReader:
         elif not any(other.asks for other in self._cursors.values()):
             self._look()
 
-    def _take_facts(self, reply: object) -> None:
+    def _take_info(self, reply: object) -> None:
         if isinstance(reply, dict):
-            facts = Facts.parse(reply)
+            info = StreamInfo.parse(reply)
         elif not isinstance(reply, hiredis.ReplyError):
             raise Unreadable("the reply to XINFO STREAM is none")
         elif str(reply).startswith("ERR no such key"):
-            facts = Facts()
+            info = StreamInfo()
         else:
             if str(reply).startswith("WRONGTYPE"):
                 for cursor in self._cursors.values():
                     cursor.begin()
             self._give_up(str(reply))
             return
-        self._facts = facts
+        self._info = info
         self.trouble = ""
-        has_read_all = number(self._place or facts.last) >= number(facts.last)
-        if facts.is_exhausted and has_read_all:
+        has_read_all = number(self._place or info.last) >= number(info.last)
+        if info.is_exhausted and has_read_all:
             self._renew()
-        elif facts.length > 2 * LENGTH and has_read_all:  # somebody doesn't bound what he adds
+        elif info.length > 2 * LENGTH and has_read_all:  # somebody doesn't bound what he adds
             self._ask(("XTRIM", self._key, "MAXLEN", "~", LENGTH))
-        if any(cursor.has_gone_back(facts) for cursor in self._cursors.values()):
+        if any(cursor.has_gone_back(info) for cursor in self._cursors.values()):
             self._ask(("XREVRANGE", self._key, "+", "-", "COUNT", self._at_once))
         else:
-            self._read_from(facts, ())
+            self._read_from(info, ())
 
     def _renew(self) -> None:
         """Let the stream be begun anew: nobody can add to it, for its ids are used up."""
@@ -202,27 +202,27 @@ class StreamReader:
     def _take_tail(self, reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):
             self._give_up(str(reply))
-        elif self._facts is not None:
-            self._read_from(self._facts, [entry_id for entry_id, _ in texts(reply)])
+        elif self._info is not None:
+            self._read_from(self._info, [entry_id for entry_id, _ in texts(reply)])
 
-    def _read_from(self, facts: Facts, tail: Sequence[str]) -> None:
+    def _read_from(self, info: StreamInfo, tail: Sequence[str]) -> None:
         for cursor in self._cursors.values():
-            cursor.resume(facts, tail)
+            cursor.resume(info, tail)
         self._go_on()
 
     def _go_on(self) -> None:
         """Settle the count if all that the stream had is read; ask for more."""
-        facts, cursors = self._facts, self._cursors.values()
-        if facts is not None and number(self._place) >= number(facts.last):
+        info, cursors = self._info, self._cursors.values()
+        if info is not None and number(self._place) >= number(info.last):
             for cursor in cursors:
-                cursor.settle(facts)
-            self._facts = None
+                cursor.catch_up(info)
+            self._info = None
         for cursor in cursors:
             cursor.tell_place()
-        if self._is_behind and self._facts is None:
+        if self._is_behind and self._info is None:
             self._is_behind, self._at_once, self._losses = False, AT_ONCE, 0
             self._say_caught_up()
-        elif self._facts is None:
+        elif self._info is None:
             for cursor in cursors:
                 if cursor.has_news:
                     self._noticed(cursor)
@@ -243,7 +243,7 @@ class StreamReader:
     def _give_up(self, reason: str, again_s: float = AGAIN_S) -> None:
         """Listen without the stream, and try again later."""
         self._complain(reason)
-        self._facts = None
+        self._info = None
         if self._is_behind:
             self._is_behind = False
             self._say_caught_up()
@@ -270,11 +270,11 @@ class StreamReader:
 
     def _spread(self, entries: Sequence[Entry]) -> bool:
         """Let each unit have what is new to it; tell whether anything was, to any of them."""
-        facts, is_behind = self._facts, self._is_behind
+        info, is_behind = self._info, self._is_behind
         cursors = self._cursors.values()
-        news = [cursor.read(entries, facts, is_behind=is_behind) for cursor in cursors]
-        if facts is not None and any(news) and number(entries[-1].id) > number(facts.last):
-            self._facts = None  # what the broker counted holds up to its last
+        news = [cursor.read(entries, info, is_behind=is_behind) for cursor in cursors]
+        if info is not None and any(news) and number(entries[-1].id) > number(info.last):
+            self._info = None  # what the broker counted holds up to its last
         return any(news)
 
     def _take_nothing(self) -> None:
@@ -282,9 +282,9 @@ class StreamReader:
         self._empty = self._empty + 1 if is_early else 0
         if self._empty > MOST_AT_ONCE_EMPTY:
             raise Unreadable("a read that should wait for something doesn't")
-        if self._facts is not None:  # nothing left to read: what is missing is gone
+        if self._info is not None:  # nothing left to read: what is missing is gone
             for cursor in self._cursors.values():
-                cursor.skip_to(self._facts.last)
+                cursor.skip_to(self._info.last)
 
     def _said(self, entry_id: str, said: dict[bytes, bytes]) -> Command | ev.InvalidMessage | None:
         """Return what an entry says; None if nobody is to obey it."""

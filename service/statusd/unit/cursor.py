@@ -17,7 +17,16 @@ from statusd.core.bounds import MOST_KEPT, Unreadable, fields
 from statusd.core.messages import Command, to_json
 from statusd.core.text import shown
 from statusd.core.times import LAST_S, has_passed, rfc3339
-from statusd.unit.place import START, Facts, Place, has_gone_back, higher, judge, number, settle
+from statusd.unit.stream_position import (
+    START,
+    StreamInfo,
+    StreamPosition,
+    has_gone_back,
+    higher,
+    judge,
+    number,
+    settled,
+)
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line
 
@@ -45,7 +54,7 @@ class Delivery(NamedTuple):
     """
 
     messages: tuple[ev.Commanded | ev.InvalidMessage, ...]
-    place: Place
+    place: StreamPosition
 
 
 class Cursor:
@@ -65,7 +74,7 @@ class Cursor:
     def __init__(
         self,
         names: Names,
-        place: Place,
+        place: StreamPosition,
         *,
         fresh: bool,
         lasting_s: float,
@@ -128,14 +137,14 @@ class Cursor:
                 raise Unreadable(str(reply))
             if reply:
                 content = fields(reply)
-                self.place = higher(self.place, Place.read(content))
-                self._obeyed = Place.parse({"id": content.get("obeyed")}).id
+                self.place = higher(self.place, StreamPosition.read(content))
+                self._obeyed = StreamPosition.parse({"id": content.get("obeyed")}).id
         except Unreadable as error:
             self._complain("cursor.unreadable", shown(error))
             self._write_anew()
         return True
 
-    def kept(self, place: Place, obeyed: str = "") -> Line:
+    def kept(self, place: StreamPosition, obeyed: str = "") -> Line:
         """Return the line that keeps ``place`` in Redis.
 
         Args:
@@ -149,25 +158,25 @@ class Cursor:
     def begin(self) -> None:
         """Nothing is in the stream that could be read: whatever will be is for us."""
         if not self.place.id:
-            self.place = Place(START, 0)
+            self.place = StreamPosition(START, 0)
 
-    def has_gone_back(self, facts: Facts) -> bool:
+    def has_gone_back(self, info: StreamInfo) -> bool:
         """Tell whether the stream has less than we have read of it."""
-        return bool(self.place.id) and has_gone_back(self.place, facts)
+        return bool(self.place.id) and has_gone_back(self.place, info)
 
-    def resume(self, facts: Facts, tail: Sequence[str]) -> None:
+    def resume(self, info: StreamInfo, tail: Sequence[str]) -> None:
         """Find out where to read on.
 
         Args:
             tail: the ids of the last entries, if it has gone back.
         """
-        self.place, reset = judge(self.place, facts, tail if self.has_gone_back(facts) else ())
+        self.place, reset = judge(self.place, info, tail if self.has_gone_back(info) else ())
         if reset:
             self._trouble, self._is_unsure = reset, True
 
-    def settle(self, facts: Facts) -> None:
+    def catch_up(self, info: StreamInfo) -> None:
         """All that the stream had is read: count what is missing."""
-        self.place, lost = settle(self.place, facts)
+        self.place, lost = settled(self.place, info)
         self._lost += lost
 
     def skip_to(self, last: str) -> None:
@@ -177,11 +186,11 @@ class Cursor:
 
     # ---- the entries ---------------------------------------------------------------------------
 
-    def read(self, entries: Iterable[Entry], facts: Facts | None, *, is_behind: bool) -> bool:
+    def read(self, entries: Iterable[Entry], info: StreamInfo | None, *, is_behind: bool) -> bool:
         """Take the entries that are new to us, in order; tell whether any is.
 
         Args:
-            facts: of the stream, if they were not settled yet; what the broker counted doesn't
+            info: of the stream, if they were not settled yet; what the broker counted doesn't
                 hold beyond its last entry.
             is_behind: they were missed.
         """
@@ -190,11 +199,11 @@ class Cursor:
         if not new:
             return False
         ids = [entry.id for entry in new]
-        if facts is not None:
-            known = [entry_id for entry_id in ids if number(entry_id) <= number(facts.last)]
+        if info is not None:
+            known = [entry_id for entry_id in ids if number(entry_id) <= number(info.last)]
             self.place = self.place.after(known)
             if len(known) < len(ids):
-                self.settle(facts)
+                self.catch_up(info)
             ids = ids[len(known) :]
         self.place = self.place.after(ids)
         self._recovered += len(new) if is_behind else 0

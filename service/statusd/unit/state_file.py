@@ -23,9 +23,9 @@ from statusd.core.errors import Unavailable
 from statusd.private import open_own, opened_directory
 from statusd.unit import state_format
 from statusd.unit.name_lock import NameLock
-from statusd.unit.place import NOWHERE, Place
 from statusd.unit.state_format import NOTHING, Kept
 from statusd.unit.state_writer import Done, Job, Writer
+from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.wire.names import NAMESPACE, Names
 
 LATE_S = 0.4
@@ -62,7 +62,7 @@ class StateFile:
         self._saved = self._tried = 0
         self.kept = 0
         """The number of the newest `save` that the disk has."""
-        self.place: Place = NOWHERE
+        self.place: StreamPosition = NOWHERE
         """How far the stream of commands is read in what the disk has."""
         self.failures = 0
         """How many writes have failed."""

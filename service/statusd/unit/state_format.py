@@ -29,8 +29,8 @@ from statusd.core.messages import Command, Scalar, is_valid
 from statusd.core.times import LAST_S
 from statusd.core.unit import Memory
 from statusd.unit.outages import Deaf
-from statusd.unit.place import NOWHERE, REMEMBERED, Place
 from statusd.unit.said import as_said
+from statusd.unit.stream_position import NOWHERE, REMEMBERED, StreamPosition
 from statusd.wire.names import Names
 from statusd.wire.outbox import Line
 
@@ -62,7 +62,7 @@ class Kept(NamedTuple):
 
     memory: Memory
     unsent: tuple[Line, ...] = ()
-    place: Place = NOWHERE
+    place: StreamPosition = NOWHERE
     deaf: Deaf | None = None
 
 
@@ -234,7 +234,7 @@ def _is_asked(line: list[Any], names: Names) -> bool:
             return False
 
 
-def _place(value: object) -> Place:
+def _place(value: object) -> StreamPosition:
     if value is None:  # the first versions had no such key
         return NOWHERE
     kept = _table(value)
@@ -244,7 +244,7 @@ def _place(value: object) -> Place:
     ids = tuple(_entry_id(one) for one in recent)
     known = None if added is None else whole(added, MOST_COUNT)
     read_last = kept.get("id")
-    return Place("" if read_last == "" else _entry_id(read_last), known, ids)
+    return StreamPosition("" if read_last == "" else _entry_id(read_last), known, ids)
 
 
 def _entry_id(value: object) -> str:

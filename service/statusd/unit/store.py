@@ -20,9 +20,9 @@ from statusd.core.status import Status
 from statusd.scheduler import UnitLoop
 from statusd.unit.cursor import Delivery
 from statusd.unit.outages import Outages
-from statusd.unit.place import NOWHERE, Place
 from statusd.unit.state_file import StateFile
 from statusd.unit.state_format import Kept
+from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.wire.outbox import Line, OnReply
 
 STATE_S = 0.5
@@ -76,7 +76,7 @@ class Store:
         lines: Callable[[Verdict], tuple[Line, ...]],
         go_on: Callable[[list[ev.Effect]], None],
         release: Callable[[Verdict, OnReply], tuple[Line, ...]],
-        say_place: Callable[[Place, str], None],
+        say_place: Callable[[StreamPosition, str], None],
         disk: Callable[[], None],
         changed: Callable[[], None],
         loop: UnitLoop,

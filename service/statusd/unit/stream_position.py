@@ -20,7 +20,7 @@ REMEMBERED = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class StreamPosition:
     """A place in the stream.
 
     Args:
@@ -33,16 +33,16 @@ class Place:
     added: int | None = None
     recent: tuple[str, ...] = ()
 
-    def after(self, ids: Iterable[str]) -> Place:
+    def after(self, ids: Iterable[str]) -> StreamPosition:
         """Return the place after reading the entries ``ids``, in order."""
         read = tuple(ids)
         if not read:
             return self
         added = None if self.added is None else self.added + len(read)
-        return Place(read[-1], added, (*self.recent, *read)[-REMEMBERED:])
+        return StreamPosition(read[-1], added, (*self.recent, *read)[-REMEMBERED:])
 
     @classmethod
-    def parse(cls, content: Any) -> Place:
+    def parse(cls, content: Any) -> StreamPosition:
         """Return the place that `fields` described; no place for anything else."""
         try:
             return cls.read(content)
@@ -50,7 +50,7 @@ class Place:
             return cls()
 
     @classmethod
-    def read(cls, content: Any) -> Place:
+    def read(cls, content: Any) -> StreamPosition:
         """Return the place that `fields` described.
 
         Raises:
@@ -72,11 +72,11 @@ class Place:
         return {"id": self.id, "added": self.added}
 
 
-NOWHERE = Place()
+NOWHERE = StreamPosition()
 """The place of whoever has never looked at the stream."""
 
 
-class Facts(NamedTuple):
+class StreamInfo(NamedTuple):
     """What the broker tells of a stream (XINFO STREAM).
 
     Args:
@@ -90,7 +90,7 @@ class Facts(NamedTuple):
     length: int = 0
 
     @classmethod
-    def parse(cls, reply: Mapping[bytes, Any]) -> Facts:
+    def parse(cls, reply: Mapping[bytes, Any]) -> StreamInfo:
         """Return what the reply to XINFO STREAM says.
 
         Raises:
@@ -109,7 +109,7 @@ class Facts(NamedTuple):
         return number(self.last) == (MOST_ID, MOST_ID)
 
 
-class Finding(NamedTuple):
+class Resume(NamedTuple):
     """What became of the stream while we didn't look.
 
     Args:
@@ -117,7 +117,7 @@ class Finding(NamedTuple):
         reset: in words, what is wrong with the stream; empty if it goes on where we were.
     """
 
-    place: Place
+    place: StreamPosition
     reset: str = ""
 
 
@@ -144,55 +144,55 @@ def as_id(said: object) -> str:
     return str(known)
 
 
-def higher(one: Place, other: Place) -> Place:
+def higher(one: StreamPosition, other: StreamPosition) -> StreamPosition:
     """Return the place that is further on; one that was never looked at is before all."""
     if not one.id or not other.id:
         return one if one.id else other
     return one if number(one.id) >= number(other.id) else other
 
 
-def has_gone_back(place: Place, facts: Facts) -> bool:
+def has_gone_back(place: StreamPosition, info: StreamInfo) -> bool:
     """Tell whether the stream ends before ``place``: it isn't the one that we read."""
-    return number(facts.last) < number(place.id)
+    return number(info.last) < number(place.id)
 
 
-def judge(place: Place, facts: Facts, tail: Iterable[str] = ()) -> Finding:
+def judge(place: StreamPosition, info: StreamInfo, tail: Iterable[str] = ()) -> Resume:
     """Return from where to read on.
 
     Args:
         tail: the ids of the last entries of a stream that has gone back.
     """
     if not place.id:
-        return Finding(Place(facts.last, facts.added))
-    if not has_gone_back(place, facts):
-        if place.added is not None and facts.added is not None and facts.added < place.added:
-            return Finding(replace(place, added=None), "the stream of commands was begun anew")
-        return Finding(place)
-    if facts.last == START:
-        return Finding(Place(START, 0), "the stream of commands is gone")
-    return _judge_lower(place, facts, tail)
+        return Resume(StreamPosition(info.last, info.added))
+    if not has_gone_back(place, info):
+        if place.added is not None and info.added is not None and info.added < place.added:
+            return Resume(replace(place, added=None), "the stream of commands was begun anew")
+        return Resume(place)
+    if info.last == START:
+        return Resume(StreamPosition(START, 0), "the stream of commands is gone")
+    return _judge_lower(place, info, tail)
 
 
-def _judge_lower(place: Place, facts: Facts, tail: Iterable[str]) -> Finding:
+def _judge_lower(place: StreamPosition, info: StreamInfo, tail: Iterable[str]) -> Resume:
     """Judge a stream that ends before ``place``."""
-    text = f"the stream of commands went back from {place.id} to {facts.last}"
+    text = f"the stream of commands went back from {place.id} to {info.last}"
     if not place.recent:
-        return Finding(replace(place, id=facts.last, added=facts.added), text)
+        return Resume(replace(place, id=info.last, added=info.added), text)
     common = set(place.recent).intersection(tail)
     if not common:
-        return Finding(Place(START, 0), f"{text}; it is another one")
+        return Resume(StreamPosition(START, 0), f"{text}; it is another one")
     # An older copy (a failover, a backup): what is in it has been obeyed already, but for what was
     # added to it since.
     last = max(common, key=number)
-    return Finding(replace(place, id=last, added=facts.added if last == facts.last else None), text)
+    return Resume(replace(place, id=last, added=info.added if last == info.last else None), text)
 
 
-def settle(place: Place, facts: Facts) -> tuple[Place, int]:
+def settled(place: StreamPosition, info: StreamInfo) -> tuple[StreamPosition, int]:
     """Return the place with its count set right, and how many entries nobody can read any more.
 
-    Call it when everything up to ``facts.last`` was read, and nothing beyond. Where one of the two
+    Call it when everything up to ``info.last`` was read, and nothing beyond. Where one of the two
     counts isn't known (before Redis 7 the broker has none), nothing is known to be lost.
     """
-    if facts.added is None or place.added is None:
-        return replace(place, added=facts.added), 0
-    return replace(place, added=facts.added), max(0, facts.added - place.added)
+    if info.added is None or place.added is None:
+        return replace(place, added=info.added), 0
+    return replace(place, added=info.added), max(0, info.added - place.added)
