@@ -7,7 +7,7 @@ import pytest
 from transitions import MachineError
 
 from statusd.core.lifecycle import BUILT_IN, Guard, Lifecycle, Part, Row, State, Who
-from statusd.core.words import Decision, Kind, Model, compile_table, places
+from statusd.core.words import Decision, Kind, Model, compile_states, compile_table
 
 # How to read a field:
 #   a trigger (start, end ...): it is fired      later: kept for the end of INIT or BACKOFF
@@ -178,7 +178,7 @@ def test_what_is_not_fired_would_be_refused_by_the_machine_or_is_not_for_everybo
 
 def test_what_is_not_judged_leads_where_the_machine_goes() -> None:
     """Each trigger in each state of it: the way in the table is the Machine's, or there is none."""
-    model, known = Model(BUILT_IN), places(BUILT_IN, TABLE)
+    model, known = Model(BUILT_IN), compile_states(BUILT_IN, TABLE)
     for state in State:
         for trigger in sorted({row.trigger for row in BUILT_IN.rows}):
             model.state = state
@@ -199,7 +199,7 @@ def test_what_must_be_judged_is_left_to_the_machine() -> None:
     forked = [Row("go", s.READY, dest, anyone) for dest in (s.RUNNING, s.PAUSED)]
     lifecycle = replace(BUILT_IN, rows=(*BUILT_IN.rows, guarded, *forked))
 
-    ways = places(lifecycle, compile_table(lifecycle))[s.READY].ways
+    ways = compile_states(lifecycle, compile_table(lifecycle))[s.READY].ways
 
     assert {"calibrate", "go"}.isdisjoint(ways)
     assert ways["start"].state is s.RUNNING

@@ -14,7 +14,7 @@ from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Lifecycle
 from statusd.core.policy import Policy
 from statusd.core.unit import Cause, Identity, Memory, WorkerView
-from statusd.core.words import Here, Table
+from statusd.core.words import CompiledState, Table
 
 DAEMON = "daemon"
 WORKER = "worker"
@@ -41,7 +41,7 @@ class Context:
         capabilities: Capabilities,
         table: Table,
         policy: Policy,
-        here: Here,
+        here: CompiledState,
         goal: enum.Enum,
         memory: Memory,
     ) -> None:

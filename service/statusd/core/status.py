@@ -26,7 +26,7 @@ from statusd.core.policy import Policy, Restarts
 from statusd.core.supervision import Firing, Supervision
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause, Identity, Memory, WorkerView
-from statusd.core.words import Table, compile_table, places
+from statusd.core.words import Table, compile_states, compile_table
 
 
 def anything(_: int) -> str:
@@ -71,9 +71,9 @@ class Status:
             capabilities or Capabilities(),
         )
         table = table or compile_table(lifecycle, capabilities)
-        known, goals = places(lifecycle, table), Goals(lifecycle, capabilities, table)
+        states, goals = compile_states(lifecycle, table), Goals(lifecycle, capabilities, table)
         goal = goals.first(memory.goal, default_goal)
-        here = known[lifecycle.start]
+        here = states[lifecycle.start]
         context = Context(identity, lifecycle, capabilities, table, policy, here, goal, memory)
         self.lifecycle = lifecycle
         self.capabilities = capabilities
@@ -84,7 +84,7 @@ class Status:
         self._context = context
         self._restarts = Restarts(policy, draw)
         self.supervision = Supervision(context, self._restarts)
-        self.transitions = Transitions(context, self.supervision, known, goals, objection)
+        self.transitions = Transitions(context, self.supervision, states, goals, objection)
         self.commands = Commands(context, self.supervision, self.transitions)
         self._takes = self._takers()
 

@@ -22,7 +22,7 @@ from statusd.core.lifecycle import Part, Request, Who
 from statusd.core.messages import Command, Scalar
 from statusd.core.supervision import Supervision
 from statusd.core.unit import Cause
-from statusd.core.words import Decision, Here, Model, Refused
+from statusd.core.words import CompiledState, Decision, Model, Refused
 
 # What each transition needs: a member of an Enum costs more than all else in a line that names it.
 _DAEMON, _DONE = Who.DAEMON, Answer.DONE
@@ -36,7 +36,7 @@ class Transitions:
     Args:
         context: shared with the other parts of the status.
         supervision: does what hangs on a state.
-        places: what is known of each state, by the state.
+        states: what is known of each state, by the state.
         goals: those that can be taken up.
         objection: returns why the worker can't be told the state of that number now, or an empty
             text; asked before a state is entered that stands for a signal.
@@ -46,7 +46,7 @@ class Transitions:
         self,
         context: Context,
         supervision: Supervision,
-        places: Mapping[enum.Enum, Here],
+        states: Mapping[enum.Enum, CompiledState],
         goals: Goals,
         objection: Callable[[int], str],
     ) -> None:
@@ -58,8 +58,8 @@ class Transitions:
         self._context = context
         self._supervision = supervision
         self._goals = goals
-        self._places = places
-        self._numbered = tuple(places.values())
+        self._states = states
+        self._numbered = tuple(states.values())
         self._objection = objection
         self._model = Model(lifecycle)
         self._is_answered = capabilities.is_answered
@@ -97,7 +97,7 @@ class Transitions:
         new = old.ways.get(trigger)
         if new is None:
             request = None if _DAEMON in who else self._request(trigger, cause)
-            new = self._places[self._model.fire(trigger, who, request)]
+            new = self._states[self._model.fire(trigger, who, request)]
         if self._by_signal and new.name in self._by_signal:
             self._must_be_tellable(old, new)
         self._model.state = new.state
@@ -126,7 +126,7 @@ class Transitions:
                 self.fire(*next_one)
         context.out.append(SAVE)
 
-    def _must_be_tellable(self, old: Here, new: Here) -> None:
+    def _must_be_tellable(self, old: CompiledState, new: CompiledState) -> None:
         """Make sure that a worker that is to be told of ``new`` by a signal can be.
 
         Raises:

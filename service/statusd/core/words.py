@@ -77,7 +77,7 @@ class Table:
     vocabulary: tuple[str, ...] = field(default=())
 
 
-class Here(NamedTuple):
+class CompiledState(NamedTuple):
     """All that is known of one state, looked up once when it is entered.
 
     Args:
@@ -100,17 +100,17 @@ class Here(NamedTuple):
     works: bool
     final: enum.Enum
     deadline: Deadline | None
-    ways: dict[str, Here]
+    ways: dict[str, CompiledState]
 
 
-def places(lifecycle: Lifecycle, table: Table) -> dict[enum.Enum, Here]:
+def compile_states(lifecycle: Lifecycle, table: Table) -> dict[enum.Enum, CompiledState]:
     """Return what is known of each state."""
     active = {
         *(lifecycle.start, lifecycle.backoff, lifecycle.failed),
         *(lifecycle.ending, lifecycle.end),
     }
     found = {
-        state: Here(
+        state: CompiledState(
             state,
             state.name,
             number,
