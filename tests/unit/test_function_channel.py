@@ -74,10 +74,10 @@ def test_of_states_that_come_together_the_first_and_the_last_wake() -> None:
         worker.channel.show(2, 3, None)
         assert worker.wakes() == 0
 
-        worker.channel.settle()
+        worker.channel.flush()
 
         assert (worker.wakes(), worker.sees()) == (1, 3)
-        worker.channel.settle()
+        worker.channel.flush()
         assert worker.wakes() == 0
 
     with_worker(story)
@@ -90,8 +90,8 @@ def test_a_worker_that_was_faster_is_seen_at_once() -> None:
         worker.channel.show(2, 1, None)
         worker.sees()
 
-        assert worker.channel.settle() == ev.WorkerAcknowledged(1, 1, 2)
-        assert worker.channel.settle() is None
+        assert worker.channel.flush() == ev.WorkerAcknowledged(1, 1, 2)
+        assert worker.channel.flush() is None
         assert worker.taken == []
 
     with_worker(story)

@@ -204,9 +204,9 @@ class Worker:
 
     made: list[Worker]
 
-    def __init__(self, spec: Spec, run: int, take: Callable[[ev.Input], None], *_: Any) -> None:
+    def __init__(self, spec: Spec, run: int, submit: Callable[[ev.Input], None], *_: Any) -> None:
         self.run, self.pid = run, 4000 + run
-        self.take = take
+        self.submit = submit
         self.shown: list[tuple[int, int]] = []
         self.signals: list[str] = []
         self.arrived: ev.Input | None = None
@@ -224,7 +224,7 @@ class Worker:
         """Have none."""
         return ""
 
-    def settle(self) -> ev.Input | None:
+    def flush(self) -> ev.Input | None:
         """Return what was taken in, and nobody was told of."""
         arrived, self.arrived = self.arrived, None
         return arrived

@@ -14,7 +14,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
 from statusd.supervision.down_pipe import DownPipe
-from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Take
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit
 from statusd.worker import board as page
 from statusd.worker import launch, notes
 
@@ -31,20 +31,20 @@ class FunctionChannel:
     Args:
         spec: what to run.
         run: its generation.
-        take: gets every input that the worker causes; settle: called after a batch of them.
+        submit: gets every input that the worker causes; flush: called after a batch of them.
         loop: whose time it is, and who waits for the descriptors.
     """
 
     def __init__(
-        self, spec: Spec, run: int, take: Take, settle: Callable[[], None], loop: Scheduler
+        self, spec: Spec, run: int, submit: Submit, flush: Callable[[], None], loop: Scheduler
     ) -> None:
         self.error = ""
         self.severed = ""
         self.has_returned = False
         self._spec = spec
         self._run = run
-        self._take = take
-        self._settle = settle
+        self._submit = submit
+        self._flush = flush
         self._loop = loop
         self._board: page.Board | None = None
         self._fds: list[int] = []
@@ -100,7 +100,7 @@ class FunctionChannel:
     def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> None:
         """Put a state on the board and wake the worker; ``args`` are sent before it.
 
-        Of many states that come together the first wakes it, and the last by `settle`.
+        Of many states that come together the first wakes it, and the last by `flush`.
         """
         if self._board is None or self._down is None:
             return
@@ -113,7 +113,7 @@ class FunctionChannel:
             self._woken = True
             self._down.wake()
 
-    def settle(self) -> ev.Input | None:
+    def flush(self) -> ev.Input | None:
         """Wake the worker for what was shown since it was woken; return its arrival, if any.
 
         A worker on another core is often faster than what there was to write meanwhile: then its
@@ -151,7 +151,7 @@ class FunctionChannel:
 
     def _hear(self) -> None:
         self._read_notes()
-        self._settle()
+        self._flush()
 
     def _read_notes(self) -> bool:
         """Take the notes that are there; False if there were none."""
@@ -183,7 +183,7 @@ class FunctionChannel:
             return
         if line == notes.READY:
             self._look_at_board()
-            self._take(ev.WorkerReady(self._run))
+            self._submit(ev.WorkerReady(self._run))
             return
         if line == notes.RETURNED:
             self.has_returned = True
@@ -198,12 +198,12 @@ class FunctionChannel:
             self.error = reason
         elif kind == "trigger":
             self._look_at_board()
-            self._take(ev.WorkerTriggered(self._run, trigger, reason))
+            self._submit(ev.WorkerTriggered(self._run, trigger, reason))
 
     def _look_at_board(self) -> None:
         arrival = self._arrival()
         if arrival is not None:
-            self._take(arrival)
+            self._submit(arrival)
 
     def _arrival(self) -> ev.WorkerAcknowledged | None:
         """Return what it has taken in since the last look; None if that is nothing new."""

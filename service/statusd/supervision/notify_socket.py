@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from statusd import logs
 from statusd.core import events as ev
 from statusd.scheduler import Scheduler
-from statusd.supervision.worker_channel import Pulse, Take
+from statusd.supervision.worker_channel import Pulse, Submit
 from statusd.worker.board import MAX_TEXT, Record, in_range
 
 MAX_DATAGRAM = 4096
@@ -35,14 +35,16 @@ class NotifySocket:
 
     Args:
         run: its generation.
-        take: gets every input that the program causes; settle: called after a batch of them.
+        submit: gets every input that the program causes; flush: called after a batch of them.
         loop: who waits for notifications.
     """
 
-    def __init__(self, run: int, take: Take, settle: Callable[[], None], loop: Scheduler) -> None:
+    def __init__(
+        self, run: int, submit: Submit, flush: Callable[[], None], loop: Scheduler
+    ) -> None:
         self._run = run
-        self._take = take
-        self._settle = settle
+        self._submit = submit
+        self._flush = flush
         self._loop = loop
         self._pid = 0
         self._socket: socket.socket | None = None
@@ -93,7 +95,7 @@ class NotifySocket:
 
     def _hear(self) -> None:
         self._read_batch()
-        self._settle()
+        self._flush()
 
     def _read_batch(self) -> int:
         assert self._socket is not None
@@ -125,12 +127,12 @@ class NotifySocket:
         if fields.get("WATCHDOG") == "1":
             self._beats += 1
         if fields.get("READY") == "1":
-            self._take(ev.WorkerReady(self._run))
+            self._submit(ev.WorkerReady(self._run))
         if fields.get("STOPPING") == "1":
             log.info("worker.stopping", run=self._run)
         if "X_STATUSD_TRIGGER" in fields:
             reason = fields.get("X_STATUSD_REASON", "")[:500]
-            self._take(ev.WorkerTriggered(self._run, fields["X_STATUSD_TRIGGER"][:64], reason))
+            self._submit(ev.WorkerTriggered(self._run, fields["X_STATUSD_TRIGGER"][:64], reason))
 
     def _take_progress(self, text: str) -> None:
         number = r"(\d+(?:\.\d+)?)"

@@ -19,7 +19,7 @@ from statusd.supervision.down_pipe import DownPipe
 from statusd.supervision.function_channel import DYING_S, FunctionChannel, text_of
 from statusd.supervision.guard import Guard
 from statusd.supervision.process import Process
-from statusd.supervision.worker_channel import Spec, Take
+from statusd.supervision.worker_channel import Spec, Submit
 from statusd.worker import board as page
 from statusd.worker import child, notes
 
@@ -70,11 +70,11 @@ class ParentChannel(FunctionChannel):
         left: Left,
         spec: Spec,
         run: int,
-        take: Take,
-        settle: Callable[[], None],
+        submit: Submit,
+        flush: Callable[[], None],
         loop: Scheduler,
     ) -> None:
-        super().__init__(spec, run, take, settle, loop)
+        super().__init__(spec, run, submit, flush, loop)
         self._line = line
         self._left = left
 
@@ -103,7 +103,7 @@ class ParentChannel(FunctionChannel):
 
     def _let_go(self) -> None:
         self._left(0, "the program has let go of its worker")
-        self._settle()
+        self._flush()
 
 
 class Parent(Process):
@@ -118,17 +118,17 @@ class Parent(Process):
         line: Line,
         spec: Spec,
         run: int,
-        take: Take,
-        settle: Callable[[], None],
+        submit: Submit,
+        flush: Callable[[], None],
         guard: Guard,
         _: object,
         loop: Scheduler,
     ) -> None:
-        super().__init__(spec, run, take, settle, guard, None, loop)
+        super().__init__(spec, run, submit, flush, guard, None, loop)
         self.pid = line.pid
-        self._parent = ParentChannel(line, self._left, spec, run, take, settle, loop)
+        self._parent = ParentChannel(line, self._left, spec, run, submit, flush, loop)
         self._channel = self._parent
-        self.settle = self._parent.settle
+        self.flush = self._parent.flush
         self._line = line
         self._is_over = False
 
@@ -137,7 +137,7 @@ class Parent(Process):
         self._parent.take_over(number, seq, args)
         self._pidfd = self._line.pidfd
         self._loop.add_reader(self._pidfd, self._died)
-        self._take(ev.WorkerReady(self.run))
+        self._submit(ev.WorkerReady(self.run))
 
     def show(self, show: ev.Show) -> None:
         """Tell it its state; who has stopped it may let it go on."""
@@ -154,7 +154,7 @@ class Parent(Process):
         killed = oom.kills() > self._oom_kills
         why = ": killed by the kernel, probably out of memory" if killed else ""
         self._left(1, f"process died{why}")
-        self._settle()
+        self._flush()
 
     def _left(self, code: int, reason: str) -> None:
         """The unit is over, whatever becomes of the program."""
@@ -163,5 +163,5 @@ class Parent(Process):
         self._is_over = True
         self._loop.call_later(LAST_WORDS_S, os._exit, 0)  # it is all of this daemon
         self._parent.show(self._spec.states.index("END"), 0, None)  # for its forked children
-        self._take(ev.WorkerExited(self.run, code, reason))
-        self._take(ev.WorkerGone(self.run))
+        self._submit(ev.WorkerExited(self.run, code, reason))
+        self._submit(ev.WorkerGone(self.run))

@@ -26,7 +26,7 @@ from statusd.supervision.output import Sink
 from statusd.supervision.proc import Member
 from statusd.supervision.program_channel import ProgramChannel
 from statusd.supervision.relay import Relay
-from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Take, WorkerChannel
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
 from statusd.worker import wrapper
 from statusd.worker.board import Record
 
@@ -42,7 +42,7 @@ class Process:
     Args:
         spec: what to run.
         run: its generation.
-        take: gets every input that the worker causes; settle: called after a batch of them.
+        submit: gets every input that the worker causes; flush: called after a batch of them.
         guard: kills its group if we die.
         sinks: where its output goes, through us; None to let it inherit ours.
         loop: whose time it is, and who waits for the process.
@@ -52,8 +52,8 @@ class Process:
         self,
         spec: Spec,
         run: int,
-        take: Take,
-        settle: Callable[[], None],
+        submit: Submit,
+        flush: Callable[[], None],
         guard: Guard,
         sinks: tuple[Sink, Sink] | None,
         loop: Scheduler,
@@ -61,15 +61,15 @@ class Process:
         self.run = run
         self.pid = 0
         self._spec = spec
-        self._take = take
-        self._settle = settle
+        self._submit = submit
+        self._flush = flush
         self._guard = guard
         self._loop = loop
-        self._program = ProgramChannel(spec, run, take, settle, loop) if spec.command else None
+        self._program = ProgramChannel(spec, run, submit, flush, loop) if spec.command else None
         self._channel: WorkerChannel = self._program or FunctionChannel(
-            spec, run, take, settle, loop
+            spec, run, submit, flush, loop
         )
-        self.settle: Callable[[], ev.Input | None] = self._channel.settle
+        self.flush: Callable[[], ev.Input | None] = self._channel.flush
         """To be called when all that came together has been shown; returns what it has led to
         already, if anything."""
         self._relay = Relay(run, *sinks, loop) if sinks is not None else None
@@ -219,7 +219,7 @@ class Process:
             _, whom, why = unreached
             fields = {"signal": force.value, "whom": whom, "reason": why}
             log.warning("worker.not_signalled", run=self.run, **fields)
-            self._take(ev.WorkerUnreached(self.run, force, whom, why))
+            self._submit(ev.WorkerUnreached(self.run, force, whom, why))
 
     def _exited(self) -> None:
         assert self._popen is not None
@@ -232,7 +232,7 @@ class Process:
         reaper.reaped(self.pid)
         stderr = self._last_lines()
         reason, returned = self._reason(code, stderr), self._channel.has_returned
-        self._take(ev.WorkerExited(self.run, code, reason, stderr, returned))
+        self._submit(ev.WorkerExited(self.run, code, reason, stderr, returned))
         self._look_for_rest(LOOK_S)
 
     def _reason(self, code: int, stderr: tuple[str, ...]) -> str:
@@ -259,12 +259,12 @@ class Process:
             unreached = reach.beyond(rest)
             if self._told is not None and unreached and unreached.pid != self._missed:
                 self._tell_unreached(rest, self._told)
-                self._settle()
+                self._flush()
             return
         self._guard.forget(self.pid)
         self.close()
-        self._take(ev.WorkerGone(self.run))
-        self._settle()
+        self._submit(ev.WorkerGone(self.run))
+        self._flush()
 
     def _rest(self) -> list[Member]:
         """Return what lives of its process group; as process 1, reap what fell to us of it."""

@@ -22,7 +22,7 @@ from statusd.supervision import proc, reach
 from statusd.supervision.exec_report import ExecReport
 from statusd.supervision.notify_socket import NotifySocket
 from statusd.supervision.standard_input import StandardInput
-from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Take
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit
 from statusd.worker import wrapper
 from statusd.worker.board import Record
 
@@ -39,24 +39,24 @@ class ProgramChannel:
     Args:
         spec: what to run.
         run: its generation.
-        take: gets every input that the worker causes; settle: called after a batch of them.
+        submit: gets every input that the worker causes; flush: called after a batch of them.
         loop: whose time it is, and who waits for the descriptors.
     """
 
     severed, has_returned = "", False
 
     def __init__(
-        self, spec: Spec, run: int, take: Take, settle: Callable[[], None], loop: Scheduler
+        self, spec: Spec, run: int, submit: Submit, flush: Callable[[], None], loop: Scheduler
     ) -> None:
         self.error = ""
         self._spec = spec
         self._run = run
-        self._take = take
-        self._settle = settle
+        self._submit = submit
+        self._flush = flush
         self._pid = 0
         self._was_signalled = False
         self._report = ExecReport(self._executed, loop)
-        self._notify = NotifySocket(run, take, settle, loop)
+        self._notify = NotifySocket(run, submit, flush, loop)
         self._stdin = StandardInput(loop)
 
     def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
@@ -90,8 +90,8 @@ class ProgramChannel:
         if reason:
             self.error = f"can't be started: {reason}"
         elif self._spec.ready == "started":
-            self._take(ev.WorkerReady(self._run))
-            self._settle()
+            self._submit(ev.WorkerReady(self._run))
+            self._flush()
 
     # ---- down --------------------------------------------------------------------------------
 
@@ -107,9 +107,9 @@ class ProgramChannel:
         chosen = self._spec.signals.get(name, fallback)
         why = self._signal(chosen) if chosen and not self._knows(number) else ""
         if why:
-            self._take(ev.WorkerUntold(self._run, seq, why))
+            self._submit(ev.WorkerUntold(self._run, seq, why))
         else:
-            self._take(ev.WorkerAcknowledged(self._run, seq, number))
+            self._submit(ev.WorkerAcknowledged(self._run, seq, number))
         return why
 
     def objection(self, number: int) -> str:
@@ -129,7 +129,7 @@ class ProgramChannel:
         unreached = reach.beyond(members)
         return str(unreached) if unreached else ""
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         """Each state was told when it was shown; how it was taken, a program doesn't say."""
 
     def _knows(self, number: int) -> bool:

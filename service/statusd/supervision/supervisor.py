@@ -18,7 +18,7 @@ from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
 from statusd.supervision.process import Process
 from statusd.supervision.survivor import Survivor
-from statusd.supervision.worker_channel import Spec, Take
+from statusd.supervision.worker_channel import Spec, Submit
 from statusd.supervision.worker_file import WorkerFile
 
 
@@ -44,7 +44,7 @@ class Supervisor:
 
     Args:
         means: what it is started with.
-        take: gets every input that the worker causes; settle: called after a batch of them.
+        submit: gets every input that the worker causes; flush: called after a batch of them.
         guard: kills its group if we die.
         loop: whose time it is, and who waits for the process.
         log: where it tells of what it does.
@@ -53,8 +53,8 @@ class Supervisor:
     def __init__(
         self,
         means: Means,
-        take: Take,
-        settle: Callable[[], None],
+        submit: Submit,
+        flush: Callable[[], None],
         guard: Guard,
         loop: Scheduler,
         log: Any,
@@ -63,14 +63,14 @@ class Supervisor:
         """The present one, or the last one that there was."""
         self.show: Callable[[ev.Show], object] = lambda _: None
         """Tells the worker its state; whether a program could be told is an input."""
-        self.settle: Callable[[], ev.Input | None] = lambda: None
+        self.flush: Callable[[], ev.Input | None] = lambda: None
         """All that came together has been shown; returns what it has led to already, if anything.
         """
         self.looks = 0
         """How often the worker was looked at."""
         self._means = means
-        self._take = take
-        self._settle = settle
+        self._submit = submit
+        self._flush = flush
         self._guard = guard
         self._loop = loop
         self._log = log
@@ -82,19 +82,19 @@ class Supervisor:
         """Start another run; that it can't be started is an input."""
         spec, sinks = self._means.spec, self._means.sinks
         process = self._means.make_process(
-            spec, effect.run, self._take, self._settle, self._guard, sinks, self._loop
+            spec, effect.run, self._submit, self._flush, self._guard, sinks, self._loop
         )
         try:
             process.start(effect.number, effect.seq, effect.args)
         except (OSError, StatusdError) as error:
-            self._take(ev.WorkerNotStarted(effect.run, f"can't be started: {_words(error)}"))
+            self._submit(ev.WorkerNotStarted(effect.run, f"can't be started: {_words(error)}"))
             return
         self._be(process)
         self._log.info("worker.started", run=effect.run, pid=process.pid, what=spec.what)
 
     def _be(self, process: Process) -> None:
         self.process = process
-        self.show, self.settle = process.show, process.settle
+        self.show, self.flush = process.show, process.flush
 
     def objection(self, number: int) -> str:
         """Return why it can't be told the state of that number now; empty if it can."""
@@ -122,7 +122,9 @@ class Supervisor:
             return 0
         run = max(left.run, run)
         self._be(
-            Survivor(left, self._means.spec, run, self._take, self._settle, self._guard, self._loop)
+            Survivor(
+                left, self._means.spec, run, self._submit, self._flush, self._guard, self._loop
+            )
         )
         return run
 

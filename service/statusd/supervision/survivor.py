@@ -16,7 +16,7 @@ from statusd.supervision import reach
 from statusd.supervision.guard import Guard
 from statusd.supervision.proc import Member
 from statusd.supervision.process import LOOK_S, Process
-from statusd.supervision.worker_channel import Spec, Take
+from statusd.supervision.worker_channel import Spec, Submit
 from statusd.supervision.worker_file import Left
 
 LEADERLESS = "can't be signalled: the process that it belonged to is gone, so it may be a stranger"
@@ -37,12 +37,12 @@ class Survivor(Process):
         left: Left,
         spec: Spec,
         run: int,
-        take: Take,
-        settle: Callable[[], None],
+        submit: Submit,
+        flush: Callable[[], None],
         guard: Guard,
         loop: Scheduler,
     ) -> None:
-        super().__init__(spec, run, take, settle, guard, None, loop)
+        super().__init__(spec, run, submit, flush, guard, None, loop)
         self.pid = left.pid
         self._old = left
         self._told = None  # it was told nothing yet

@@ -11,7 +11,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.worker.board import Record
 
-Take = Callable[[ev.Input], None]
+Submit = Callable[[ev.Input], None]
 """Gets an input that the worker has caused."""
 
 
@@ -117,7 +117,7 @@ class WorkerChannel(Protocol):
             Why it couldn't be told, if so; then nothing has become of it.
         """
 
-    def settle(self) -> ev.Input | None:
+    def flush(self) -> ev.Input | None:
         """All that is to be told for now was told: see that it is noticed.
 
         Returns:

@@ -273,7 +273,7 @@ class Unit:
 
     def flush(self) -> None:
         """Say what the inputs that came together have left to say, at once."""
-        seen = self.supervisor.settle()
+        seen = self.supervisor.flush()
         if seen is not None:
             self.submit(seen)
         for verdict in self.intake.answers():
