@@ -11,7 +11,16 @@ from dataclasses import replace
 
 import pytest
 
-from statusd.core.lifecycle import BUILT_IN, Deadline, Guard, Lifecycle, Part, Row, Who, supervision
+from statusd.core.lifecycle import (
+    BUILT_IN,
+    Condition,
+    Deadline,
+    Lifecycle,
+    Part,
+    Row,
+    Who,
+    supervision,
+)
 from statusd.lifecycles.dot import dot
 from statusd.lifecycles.drawing import Arrow, Drawing, Node, draw
 from statusd.lifecycles.mermaid import mermaid
@@ -21,7 +30,7 @@ A, W, D = Who.ANYONE, Who.WORKER, Who.DAEMON
 
 
 def lifecycle(
-    rows: Iterable[tuple[str, str, str, Who, tuple[Guard, ...]]] = (),
+    rows: Iterable[tuple[str, str, str, Who, tuple[Condition, ...]]] = (),
     *,
     working: Sequence[str] = (),
     waiting: Sequence[str] = ("READY",),
@@ -32,7 +41,10 @@ def lifecycle(
     """Return a lifecycle with those states and rows, and with what every lifecycle has."""
     living = ("INIT", *waiting, *working, *acting, *faults)
     states = enum.Enum("states", [*living, *FIXED])  # type: ignore[misc]
-    own = [Row(name, states[old], states[new], who, guards) for name, old, new, who, guards in rows]
+    own = [
+        Row(name, states[old], states[new], who, conditions)
+        for name, old, new, who, conditions in rows
+    ]
     steady = {*waiting, *working, *faults, "FAILED", "END"}
     return Lifecycle(
         states=states,
@@ -56,11 +68,11 @@ def between(drawing: Drawing, source: str, dest: str) -> list[Arrow]:
 
 
 def cold(_: object) -> bool:
-    """Tell nothing: guards are drawn, not asked."""
+    """Tell nothing: conditions are drawn, not asked."""
     return True
 
 
-IS_COLD, NOT_COLD = Guard("is_cold", cold), Guard("is_cold", cold, wanted=False)
+IS_COLD, NOT_COLD = Condition("is_cold", cold), Condition("is_cold", cold, wanted=False)
 
 
 # ---- what is drawn -------------------------------------------------------------------------------
@@ -168,17 +180,17 @@ def test_the_same_label_stands_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("guards", "label"),
+    ("conditions", "label"),
     [
         ((), "go"),
         ((IS_COLD,), "go [is_cold]"),
         ((NOT_COLD,), "go [unless is_cold]"),
-        ((Guard("has_exposure", cold), NOT_COLD), "go [has_exposure, unless is_cold]"),
+        ((Condition("has_exposure", cold), NOT_COLD), "go [has_exposure, unless is_cold]"),
     ],
 )
-def test_guards_stand_in_brackets(guards: tuple[Guard, ...], label: str) -> None:
+def test_guards_stand_in_brackets(conditions: tuple[Condition, ...], label: str) -> None:
     """In the order in which they are asked."""
-    drawing = draw(lifecycle([("go", "READY", "RUN", A, guards)], working=["RUN"]))
+    drawing = draw(lifecycle([("go", "READY", "RUN", A, conditions)], working=["RUN"]))
 
     assert between(drawing, "READY", "RUN")[0].labels == (label,)
 
@@ -288,9 +300,13 @@ def test_ids_are_safe_and_unlike_each_other() -> None:
 
 def test_mermaid_labels_have_nothing_that_means_something() -> None:
     """Quotes, tags and Markdown come as character codes; plain names stay as they are."""
-    guards = (Guard("has_exposure", cold), Guard("_own_", cold), Guard('<b>"`*', cold))
+    conditions = (
+        Condition("has_exposure", cold),
+        Condition("_own_", cold),
+        Condition('<b>"`*', cold),
+    )
 
-    text = mermaid(lifecycle([("go", "READY", "RUN", A, guards)], working=["RUN"]))
+    text = mermaid(lifecycle([("go", "READY", "RUN", A, conditions)], working=["RUN"]))
 
     assert '"go [has_exposure, #95;own#95;, #60;b#62;#34;#96;#42;]"' in text
 
@@ -344,9 +360,9 @@ def test_dot_explains_itself() -> None:
 
 def test_quotes_and_backslashes_are_escaped_in_dot() -> None:
     """They neither end the text nor mean something to Graphviz."""
-    guards = (Guard('a"b\\N', cold),)
+    conditions = (Condition('a"b\\N', cold),)
 
-    text = dot(lifecycle([("go", "READY", "RUN", A, guards)], working=["RUN"]))
+    text = dot(lifecycle([("go", "READY", "RUN", A, conditions)], working=["RUN"]))
 
     assert r'label="go [a\"b\\N]"' in text
 

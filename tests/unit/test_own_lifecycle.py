@@ -1,4 +1,4 @@
-"""Tests of `statusd.core.status` with lifecycles of the user's own: deadlines, guards, detours."""
+"""Tests of `statusd.core.status` with lifecycles of the user's own: deadlines, conditions, detours."""
 
 from __future__ import annotations
 

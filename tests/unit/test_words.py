@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from transitions import MachineError
 
-from statusd.core.lifecycle import BUILT_IN, Guard, Lifecycle, Part, Row, State, Who
+from statusd.core.lifecycle import BUILT_IN, Condition, Lifecycle, Part, Row, State, Who
 from statusd.core.words import Decision, Kind, Model, compile_states, compile_table
 
 # How to read a field:
@@ -192,10 +192,10 @@ def test_what_is_not_judged_leads_where_the_machine_goes() -> None:
 
 
 def test_what_must_be_judged_is_left_to_the_machine() -> None:
-    """A guard, or two ways by one trigger."""
-    guard = Guard("is_free", lambda _: True)
+    """A condition, or two ways by one trigger."""
+    condition = Condition("is_free", lambda _: True)
     s, anyone = State, Who.ANYONE
-    guarded = Row("calibrate", s.READY, s.RUNNING, anyone, (guard,))
+    guarded = Row("calibrate", s.READY, s.RUNNING, anyone, (condition,))
     forked = [Row("go", s.READY, dest, anyone) for dest in (s.RUNNING, s.PAUSED)]
     lifecycle = replace(BUILT_IN, rows=(*BUILT_IN.rows, guarded, *forked))
 

@@ -56,7 +56,7 @@ class State(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Who wants a trigger to be fired, for a guard to judge.
+    """Who wants a trigger to be fired, for a condition to judge.
 
     Args:
         trigger: its name; state: the name of the present state.
@@ -73,7 +73,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class Condition:
     """A pure function that must agree before a trigger is fired (``conditions``, ``unless``).
 
     It judges commands and the worker's wishes, never the daemon: a signal and a deadline always
@@ -113,7 +113,7 @@ class Row:
     source: enum.Enum
     dest: enum.Enum
     who: Who
-    guards: tuple[Guard, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
 
 class Deadline(NamedTuple):

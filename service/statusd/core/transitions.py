@@ -90,7 +90,7 @@ class Transitions:
             on_path: it is a step towards the goal.
 
         Raises:
-            Refused: a guard said no, or the worker can't be told; nothing has changed.
+            Refused: a condition said no, or the worker can't be told; nothing has changed.
         """
         context, command = self._context, cause.command
         old, worker, moment = context.here, context.worker, context.moment

@@ -132,7 +132,7 @@ def compile_states(lifecycle: Lifecycle, table: Table) -> dict[enum.Enum, Compil
 
 
 class Refused(Exception):
-    """A guard said no, or the worker can't be told; the state is what it was."""
+    """A condition said no, or the worker can't be told; the state is what it was."""
 
 
 class Model:
@@ -154,10 +154,10 @@ class Model:
         """Fire ``trigger``, which the table has found legal for ``who``; return the new state.
 
         Args:
-            request: what the guards judge; None for the daemon, whom they don't judge.
+            request: what the conditions judge; None for the daemon, whom they don't judge.
 
         Raises:
-            Refused: a guard said no, with the reason.
+            Refused: a condition said no, with the reason.
         """
         self._who, self._request, self._objection = who, request, ""
         if not self.machine.events[trigger].trigger(self):
@@ -169,19 +169,19 @@ class Model:
         if not row.who & self._who:
             return False
         if self._request is not None:
-            for guard in row.guards:
-                self._objection = guard.objection(self._request)
+            for condition in row.conditions:
+                self._objection = condition.objection(self._request)
                 if self._objection:
                     return False
         return True
 
 
 def unjudged(lifecycle: Lifecycle) -> dict[enum.Enum, dict[str, enum.Enum]]:
-    """Return state -> trigger -> where it leads, if there is one way and no guard on it."""
+    """Return state -> trigger -> where it leads, if there is one way and no condition on it."""
     found: dict[enum.Enum, dict[str, enum.Enum]] = {state: {} for state in lifecycle.members()}
     ways = Counter((row.trigger, row.source) for row in lifecycle.rows)
     for row in lifecycle.rows:
-        if not row.guards and ways[row.trigger, row.source] == 1:
+        if not row.conditions and ways[row.trigger, row.source] == 1:
             found[row.source][row.trigger] = row.dest
     return found
 
@@ -189,7 +189,7 @@ def unjudged(lifecycle: Lifecycle) -> dict[enum.Enum, dict[str, enum.Enum]]:
 def build_machine(lifecycle: Lifecycle, model: Model) -> Machine:
     """Return the Machine of ``lifecycle`` for ``model``.
 
-    ``auto_transitions`` would let a message "to_END" skip every guard, and ``queued=True`` loses
+    ``auto_transitions`` would let a message "to_END" skip every condition, and ``queued=True`` loses
     END when an earlier callback raises (``transitions`` issue 224).
     """
     known = unjudged(lifecycle)

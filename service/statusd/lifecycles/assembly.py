@@ -60,7 +60,7 @@ def rows_of(way: Way, lifecycle: Lifecycle) -> Iterator[Row]:
     for name in way.sources:
         dest = name if way.dest == "=" else way.dest
         state = lifecycle.ending if dest == "END" else lifecycle.states[dest]
-        yield Row(way.trigger, lifecycle.states[name], state, way.who, way.guards)
+        yield Row(way.trigger, lifecycle.states[name], state, way.who, way.conditions)
 
 
 def _with_daemon(rows: list[Row], shell: Lifecycle) -> Iterator[Row]:
@@ -72,7 +72,7 @@ def _with_daemon(rows: list[Row], shell: Lifecycle) -> Iterator[Row]:
         asked = (row.source, row.trigger) in may
         may.discard((row.source, row.trigger))
         who = row.who | Who.DAEMON if asked else row.who
-        yield Row(row.trigger, row.source, row.dest, who, row.guards)
+        yield Row(row.trigger, row.source, row.dest, who, row.conditions)
     yield from supervision(shell.states, living)
     for state in living:
         if (state, "end") in may:

@@ -99,5 +99,7 @@ def _label(lifecycle: Lifecycle, row: Row) -> str:
     deadline = lifecycle.deadlines.get(row.source)
     if deadline is not None and deadline.trigger == row.trigger:
         label += f" (or after {deadline.after_s:.10g} s)"
-    guards = [f"{'' if guard.wanted else 'unless '}{guard.name}" for guard in row.guards]
-    return f"{label} [{', '.join(guards)}]" if guards else label
+    conditions = [
+        f"{'' if condition.wanted else 'unless '}{condition.name}" for condition in row.conditions
+    ]
+    return f"{label} [{', '.join(conditions)}]" if conditions else label

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from statusd.core.lifecycle import Guard, Part, Who
+from statusd.core.lifecycle import Condition, Part, Who
 from statusd.core.messages import nearest
 from statusd.core.words import RESERVED
 from statusd.lifecycles.written import DAEMONS_STATES, Find, Mistake, Path, State, Way, Written
@@ -154,7 +154,7 @@ class Reader:
         self.starts += trigger == "ready"
         dest = self._dest(item.get("dest"), (*path, "dest"))
         sources = self._sources(item.get("source"), dest, (*path, "source"))
-        way = Way(trigger, sources, dest, path, self._who(item, path), self._guards(item, path))
+        way = Way(trigger, sources, dest, path, self._who(item, path), self._conditions(item, path))
         if trigger in DAEMONS_TRIGGERS:
             text = f"{trigger} is a trigger of the daemon's own: choose another name"
             self.wrong((*path, "trigger"), text)
@@ -209,7 +209,7 @@ class Reader:
             if way.sources != ["INIT"]:
                 text = "ready leads out of INIT, and out of no other state"
                 self.wrong((*way.path, "source"), text)
-            if way.guards:
+            if way.conditions:
                 self.wrong(way.path, "the worker is ready or it isn't: no conditions on ready")
             way.who = Who.WORKER
         elif "INIT" in way.sources and way.dest != "END":
@@ -226,14 +226,14 @@ class Reader:
                 self.wrong((*path, "who"), f'{one!r} is nobody: "anyone", "worker", or both')
         return who
 
-    def _guards(self, item: Mapping[str, Any], path: Path) -> tuple[Guard, ...]:
+    def _conditions(self, item: Mapping[str, Any], path: Path) -> tuple[Condition, ...]:
         return tuple(
-            guard
+            condition
             for key, wanted in (("conditions", True), ("unless", False))
-            for guard in self._guards_of(item.get(key, ()), wanted, (*path, key))
+            for condition in self._conditions_of(item.get(key, ()), wanted, (*path, key))
         )
 
-    def _guards_of(self, given: object, wanted: bool, path: Path) -> Iterator[Guard]:
+    def _conditions_of(self, given: object, wanted: bool, path: Path) -> Iterator[Condition]:
         for one in given if isinstance(given, list | tuple) else [given]:
             try:
                 function = self.find(one) if isinstance(one, str) else one
@@ -242,7 +242,7 @@ class Reader:
                 continue
             if callable(function):
                 name = getattr(function, "__name__", type(function).__name__)
-                yield Guard(name, function, wanted)
+                yield Condition(name, function, wanted)
             else:
                 self.wrong(path, f'{one!r:.80} is no function: write "module:name"')
 

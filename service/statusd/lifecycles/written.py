@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from statusd.core.lifecycle import Guard, Part, Who
+from statusd.core.lifecycle import Condition, Part, Who
 
 DAEMONS_STATES = ("INIT", "BACKOFF", "FAILED", "ENDING", "END")
 """States of the process, in every lifecycle."""
@@ -50,7 +50,7 @@ class Way:
     dest: str
     path: Path
     who: Who = Who.ANYONE | Who.WORKER
-    guards: tuple[Guard, ...] = ()
+    conditions: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
