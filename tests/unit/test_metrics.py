@@ -12,7 +12,7 @@ import pytest
 
 from statusd.core.errors import ConfigError
 from statusd.daemon import metrics
-from statusd.daemon.metrics import METRICS, Kind
+from statusd.daemon.metrics import METRICS, MetricSpec
 
 PAGE = Path("docs/metrics.md")
 UNITS = ("seconds", "bytes", "ratio")
@@ -25,7 +25,7 @@ KEPT_LABELS = {"le", "quantile", "job", "instance", "name"}
 
 
 @pytest.mark.parametrize("kind", METRICS, ids=lambda kind: kind.name)
-def test_a_metric_keeps_the_conventions(kind: Kind) -> None:
+def test_a_metric_keeps_the_conventions(spec: MetricSpec) -> None:
     """Prefix, spelling, base units as the last word, suffixes only by its type, a help text."""
     assert re.fullmatch(r"statusd(_[a-z]+)+", kind.name)
     assert not kind.name.endswith(("_total", "_info"))

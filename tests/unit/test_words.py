@@ -7,7 +7,7 @@ import pytest
 from transitions import MachineError
 
 from statusd.core.lifecycle import BUILT_IN, Condition, Lifecycle, Part, Row, State, Who
-from statusd.core.words import Decision, Kind, Model, compile_states, compile_table
+from statusd.core.words import Decision, DecisionKind, Model, compile_states, compile_table
 
 # How to read a field:
 #   a trigger (start, end ...): it is fired      later: kept for the end of INIT or BACKOFF
@@ -101,9 +101,14 @@ def meaning(decision: Decision | None) -> str:
     """Return ``decision`` in the words of the table above."""
     if decision is None:
         return "-"
-    if decision.kind is Kind.FIRE:
+    if decision.kind is DecisionKind.FIRE:
         return decision.trigger
-    shown = {Kind.POSTPONE: "later", Kind.NOOP: "same", Kind.REFUSE: "no", Kind.ASK: "ask"}
+    shown = {
+        DecisionKind.POSTPONE: "later",
+        DecisionKind.NOOP: "same",
+        DecisionKind.REFUSE: "no",
+        DecisionKind.ASK: "ask",
+    }
     return shown.get(decision.kind, "kill")
 
 
@@ -147,7 +152,7 @@ def test_a_fired_word_says_where_it_leads() -> None:
     model = Model(BUILT_IN)
     for state in State:
         for decision in TABLE.decisions[state].values():
-            if decision.kind is Kind.FIRE:
+            if decision.kind is DecisionKind.FIRE:
                 model.state = state
 
                 reached = model.fire(decision.trigger)
@@ -229,7 +234,9 @@ def test_case_is_ignored() -> None:
 
     found = [decide("READY", word) for word in typed]
 
-    assert found == 4 * [Decision(Kind.FIRE, "start", "start", State.RUNNING, State.RUNNING)]
+    assert found == 4 * [
+        Decision(DecisionKind.FIRE, "start", "start", State.RUNNING, State.RUNNING)
+    ]
 
 
 class Door(enum.Enum):
@@ -266,8 +273,8 @@ def test_a_trigger_that_is_illegal_leaves_its_word_to_the_state_of_that_name() -
 
     found = {state.name: decisions[state]["open"].trigger for state in list(Door)[:3]}
     assert found == {"SHUT": "open", "AJAR": "push", "OPEN": ""}
-    assert decisions[Door.OPEN]["open"].kind is Kind.NOOP
-    assert decisions[Door.AJAR]["shut"].kind is Kind.REFUSE
+    assert decisions[Door.OPEN]["open"].kind is DecisionKind.NOOP
+    assert decisions[Door.AJAR]["shut"].kind is DecisionKind.REFUSE
 
 
 def test_words_are_known_by_their_canonical_spelling() -> None:
@@ -327,7 +334,7 @@ def test_nothing_that_is_obeyed_needs_a_reason() -> None:
         decision.reason
         for row in TABLE.decisions.values()
         for decision in row.values()
-        if decision.kind in (Kind.FIRE, Kind.ASK, Kind.FORCE)
+        if decision.kind in (DecisionKind.FIRE, DecisionKind.ASK, DecisionKind.FORCE)
     }
 
     assert reasons == {""}

@@ -31,7 +31,7 @@ from statusd.core.messages import EVERYBODY, Command, key_of, nearest
 from statusd.core.supervision import Supervision
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause
-from statusd.core.words import Decision, Kind, Refused
+from statusd.core.words import Decision, DecisionKind, Refused
 
 UNFORCED = "the program isn't ours to kill: statusd is attached to it"
 """Why `force` is refused by an attached daemon."""
@@ -57,13 +57,13 @@ class Commands:
         self._context = context
         self._supervision = supervision
         self._transitions = transitions
-        self._obey: Mapping[Kind, Callable[[Command, Decision], None]] = {
-            Kind.FIRE: self._fire,
-            Kind.POSTPONE: self._postpone,
-            Kind.NOOP: self._change_nothing,
-            Kind.REFUSE: self._change_nothing,
-            Kind.ASK: self._answer,
-            Kind.FORCE: self._force,
+        self._obey: Mapping[DecisionKind, Callable[[Command, Decision], None]] = {
+            DecisionKind.FIRE: self._fire,
+            DecisionKind.POSTPONE: self._postpone,
+            DecisionKind.NOOP: self._change_nothing,
+            DecisionKind.REFUSE: self._change_nothing,
+            DecisionKind.ASK: self._answer,
+            DecisionKind.FORCE: self._force,
         }
 
     # ---- what a word means -------------------------------------------------------------------
@@ -75,8 +75,8 @@ class Commands:
     def quiet(self, command: Command, decision: Decision) -> Verdict | None:
         """Return the verdict to a plain word if it changes nothing at all, else None."""
         kind, goal = decision.kind, decision.goal
-        is_noop = kind is Kind.NOOP and (goal is None or goal is self._context.goal)
-        if kind is not Kind.REFUSE and not is_noop:
+        is_noop = kind is DecisionKind.NOOP and (goal is None or goal is self._context.goal)
+        if kind is not DecisionKind.REFUSE and not is_noop:
             return None
         self._context.moment.reach(command.received)
         return self._unchanged(command, decision)
@@ -216,7 +216,7 @@ class Commands:
         context.out.append(SAVE)
 
     def _unchanged(self, command: Command, decision: Decision) -> Verdict:
-        if decision.kind is Kind.REFUSE:
+        if decision.kind is DecisionKind.REFUSE:
             return self._refuse(command, decision.reason)
         context = self._context
         more = {} if context.is_observed or not context.worker.alive else {"observed": False}

@@ -23,7 +23,7 @@ from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Row, Who
 
 
-class Kind(enum.Enum):
+class DecisionKind(enum.Enum):
     """What becomes of a word."""
 
     FIRE = "fire"
@@ -47,7 +47,7 @@ class Decision:
         reason: for the sender, when nothing happens.
     """
 
-    kind: Kind
+    kind: DecisionKind
     word: str
     trigger: str = ""
     dest: enum.Enum | None = None
@@ -55,7 +55,7 @@ class Decision:
     reason: str = ""
 
 
-RESERVED = {"status": Kind.ASK, "ping": Kind.ASK, "force": Kind.FORCE}
+RESERVED = {"status": DecisionKind.ASK, "ping": DecisionKind.ASK, "force": DecisionKind.FORCE}
 """Words of statusd itself; no lifecycle may use them as a name."""
 
 
@@ -311,7 +311,7 @@ class _Compiler:
         for word in self.words():
             decision = self._decide(state, word)
             known = row.get(word.lower())
-            if known is None or known.kind is Kind.REFUSE:
+            if known is None or known.kind is DecisionKind.REFUSE:
                 row[word.lower()] = decision
         return row
 
@@ -331,15 +331,15 @@ class _Compiler:
             return self._fire(state, word, trigger, goal)
         if all(self._means(state, target) for target in targets):
             reason = f"already {state.name}"
-            return Decision(Kind.NOOP, word, dest=state, goal=goal, reason=reason)
+            return Decision(DecisionKind.NOOP, word, dest=state, goal=goal, reason=reason)
         if state in self._lifecycle.postponing and goal is not None:
             if goal is self._lifecycle.home or goal in self.restore():
                 reason = f"{state.name} now; {word} follows when it is over"
-                return Decision(Kind.POSTPONE, word, dest=goal, goal=goal, reason=reason)
+                return Decision(DecisionKind.POSTPONE, word, dest=goal, goal=goal, reason=reason)
             untold = self._untold(self._lifecycle.home, goal)
             if untold:
-                return Decision(Kind.REFUSE, word, reason=untold)
-        return Decision(Kind.REFUSE, word, reason=f"{word} is not allowed in {state.name}")
+                return Decision(DecisionKind.REFUSE, word, reason=untold)
+        return Decision(DecisionKind.REFUSE, word, reason=f"{word} is not allowed in {state.name}")
 
     def _way_to(self, asked: enum.Enum, state: enum.Enum, legal: Mapping[str, enum.Enum]) -> str:
         """Return the trigger that leads from ``state`` to the state that was asked for by name."""
@@ -351,19 +351,19 @@ class _Compiler:
         dest = self.legal(state, Who.ANYONE)[trigger]
         untold = self._untold(state, dest)
         if untold:
-            return Decision(Kind.REFUSE, word, reason=untold)
+            return Decision(DecisionKind.REFUSE, word, reason=untold)
         if goal is None:  # a trigger that leads here and there: this time, there
             goal = self._goal({dest})
-        return Decision(Kind.FIRE, word, trigger, dest, goal)
+        return Decision(DecisionKind.FIRE, word, trigger, dest, goal)
 
     def _decide_reserved(self, state: enum.Enum, word: str) -> Decision:
         kind = RESERVED[word]
-        if kind is Kind.ASK:
+        if kind is DecisionKind.ASK:
             return Decision(kind, word)
         if state is self._lifecycle.ending:
             return Decision(kind, word)
         reason = f"force is only for ENDING, and the state is {state.name}: send end first"
-        return Decision(Kind.REFUSE, word, reason=reason)
+        return Decision(DecisionKind.REFUSE, word, reason=reason)
 
     def _means(self, dest: enum.Enum, asked: enum.Enum) -> bool:
         """Tell whether ``dest`` is what ``asked`` is about: ENDING is on the way to END."""

@@ -28,7 +28,7 @@ Samples = Mapping[Any, Any]
 """Values of labels -> a number, a `Histogram`, the name of a state, or the labels of an info."""
 
 
-class Kind(NamedTuple):
+class MetricSpec(NamedTuple):
     """One metric.
 
     Args:
@@ -51,45 +51,57 @@ class Kind(NamedTuple):
 
 
 METRICS = (
-    Kind("statusd_build", "info", "Versions of statusd and Python.", ("version", "python")),
-    Kind("statusd_unit", "info", "The unit's namespace in Redis.", ("namespace",)),
-    Kind("statusd_start_time_seconds", "gauge", "When the daemon started, in Unix time."),
-    Kind("statusd_state", "stateset", "The state that the unit is in: 1, and 0 for all others."),
-    Kind("statusd_state_start_time_seconds", "gauge", "When that state began, in Unix time."),
-    Kind(
+    MetricSpec("statusd_build", "info", "Versions of statusd and Python.", ("version", "python")),
+    MetricSpec("statusd_unit", "info", "The unit's namespace in Redis.", ("namespace",)),
+    MetricSpec("statusd_start_time_seconds", "gauge", "When the daemon started, in Unix time."),
+    MetricSpec(
+        "statusd_state", "stateset", "The state that the unit is in: 1, and 0 for all others."
+    ),
+    MetricSpec("statusd_state_start_time_seconds", "gauge", "When that state began, in Unix time."),
+    MetricSpec(
         *("statusd_transitions", "counter", "Changes of state."),
         ("trigger", "from", "to"),
     ),
-    Kind("statusd_verdicts", "counter", "Answers to commands.", ("verdict",)),
-    Kind(
+    MetricSpec("statusd_verdicts", "counter", "Answers to commands.", ("verdict",)),
+    MetricSpec(
         *("statusd_messages", "counter", "Messages heard on the channels: commands, or junk."),
         ("kind",),
     ),
-    Kind(
+    MetricSpec(
         *("statusd_command_done_seconds", "histogram"),
         "From a command to the worker seen in the state that it asked for.",
     ),
-    Kind(
+    MetricSpec(
         *("statusd_link_state", "stateset", "How far each link to the broker is."),
         ("link",),
     ),
-    Kind("statusd_link_outages", "counter", "Outages of the hearing link, the present one too."),
-    Kind("statusd_link_outage_seconds", "counter", "How long all those outages took."),
-    Kind(
+    MetricSpec(
+        "statusd_link_outages", "counter", "Outages of the hearing link, the present one too."
+    ),
+    MetricSpec("statusd_link_outage_seconds", "counter", "How long all those outages took."),
+    MetricSpec(
         *("statusd_canary_round_trip_seconds", "histogram"),
         "From the unit to the broker and back, by the way that commands take.",
     ),
-    Kind("statusd_outbox_lines", "gauge", "Redis commands that wait to be sent or replied to."),
-    Kind("statusd_outbox_dropped_lines", "counter", "Redis commands lost: the outbox was full."),
-    Kind("statusd_state_file_failures", "counter", "Writes of the state file that have failed."),
-    Kind("statusd_worker_up", "gauge", "1 while a worker lives and does the unit's work."),
-    Kind(
+    MetricSpec(
+        "statusd_outbox_lines", "gauge", "Redis commands that wait to be sent or replied to."
+    ),
+    MetricSpec(
+        "statusd_outbox_dropped_lines", "counter", "Redis commands lost: the outbox was full."
+    ),
+    MetricSpec(
+        "statusd_state_file_failures", "counter", "Writes of the state file that have failed."
+    ),
+    MetricSpec("statusd_worker_up", "gauge", "1 while a worker lives and does the unit's work."),
+    MetricSpec(
         *("statusd_worker_restarts", "counter", "Restarts of the worker, by what it died of."),
         ("cause",),
     ),
-    Kind("statusd_worker_turns", "counter", "Turns of the present worker's loop: signs of life."),
-    Kind("statusd_progress_steps", "gauge", "The step that the worker says it is at."),
-    Kind("statusd_progress_expected_steps", "gauge", "How many steps it says there are."),
+    MetricSpec(
+        "statusd_worker_turns", "counter", "Turns of the present worker's loop: signs of life."
+    ),
+    MetricSpec("statusd_progress_steps", "gauge", "The step that the worker says it is at."),
+    MetricSpec("statusd_progress_expected_steps", "gauge", "How many steps it says there are."),
 )
 
 
@@ -182,7 +194,7 @@ class Exporter:
                 _add(family, kind, unit, samples[kind.name])
             yield family
 
-    def _family(self, kind: Kind) -> Any:
+    def _family(self, spec: MetricSpec) -> Any:
         core, labels = self._core, ("name", *kind.labels)
         match kind.type:
             case "counter":
@@ -197,7 +209,7 @@ class Exporter:
                 return core.HistogramMetricFamily(kind.name, kind.help, labels=labels)
 
 
-def _add(family: Any, kind: Kind, unit: Unit, samples: Samples) -> None:
+def _add(family: Any, spec: MetricSpec, unit: Unit, samples: Samples) -> None:
     """Add the samples of one unit."""
     for values, value in samples.items():
         labels = (unit.name, *values)
@@ -211,7 +223,7 @@ def _add(family: Any, kind: Kind, unit: Unit, samples: Samples) -> None:
             family.add_metric(labels, value)
 
 
-def _states(kind: Kind, unit: Unit) -> list[str]:
+def _states(spec: MetricSpec, unit: Unit) -> list[str]:
     """Return all states of a state set."""
     if kind.name == "statusd_link_state":
         return [state.name for state in LinkState]

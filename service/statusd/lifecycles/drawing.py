@@ -13,7 +13,7 @@ from typing import Literal
 
 from statusd.core.lifecycle import Lifecycle, Part, Row, Who
 
-Kind = Literal["waiting", "working", "acting", "fault", "end"]
+StateKind = Literal["waiting", "working", "acting", "fault", "end"]
 """What a state is: acting means that somebody works towards the next one."""
 Sender = Literal["anyone", "worker", "daemon"]
 """Who may fire, the widest circle of them."""
@@ -24,7 +24,7 @@ class Node:
     """A state; ``current`` if it is the one to be highlighted."""
 
     name: str
-    kind: Kind
+    kind: StateKind
     current: bool = False
 
 
@@ -65,7 +65,7 @@ def draw(lifecycle: Lifecycle, current: str = "") -> Drawing:
     return Drawing(tuple(nodes), tuple(_arrows(lifecycle)))
 
 
-def _kind(lifecycle: Lifecycle, state: enum.Enum) -> Kind:
+def _kind(lifecycle: Lifecycle, state: enum.Enum) -> StateKind:
     if lifecycle.parts[state] is Part.WORKS:
         return "working"
     if state not in lifecycle.steady:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from statusd.lifecycles.drawing import Kind, Sender
+from statusd.lifecycles.drawing import Sender, StateKind
 
 
 class Look(NamedTuple):
@@ -34,7 +34,7 @@ class Line(NamedTuple):
 
 
 TEXT = "#1b1f24"
-LOOKS: Mapping[Kind, Look] = MappingProxyType(
+LOOKS: Mapping[StateKind, Look] = MappingProxyType(
     {
         "waiting": Look("#d3e5fb", "#2f6fbf", "", '["{}"]', "box"),
         "working": Look("#c4ecc9", "#2b8a3e", "", '(["{}"])', "box"),

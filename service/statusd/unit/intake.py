@@ -17,7 +17,7 @@ from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, parse
 from statusd.core.status import Status
 from statusd.core.times import has_passed
-from statusd.core.words import Kind
+from statusd.core.words import DecisionKind
 from statusd.scheduler import Scheduler
 from statusd.unit.ports import Broker
 
@@ -146,7 +146,7 @@ class Intake:
             return
         if self.is_behind:
             meant = None  # what comes first may change it
-        elif meant.kind is not Kind.FIRE:
+        elif meant.kind is not DecisionKind.FIRE:
             quiet = self._commands.quiet(command, meant)
             if quiet is not None:
                 self._coalescer.count(key, quiet, command.received)
