@@ -29,7 +29,7 @@ MOST_ROW = 2000
 """How much of a line of a traceback is logged, in characters."""
 
 if TYPE_CHECKING:
-    from statusd.core.events import Change
+    from statusd.core.events import EventHead
 
 Fields = MutableMapping[str, Any]
 
@@ -114,7 +114,7 @@ def warn(event: str, **fields: Any) -> None:
     get().warning(event, **fields)
 
 
-def changed(log: Logger, change: Change, more: Mapping[str, Any], seq: int, at: str) -> None:
+def changed(log: Logger, change: EventHead, more: Mapping[str, Any], seq: int, at: str) -> None:
     """Log ``state.changed``, to be written by `flush`: many lines of a burst in one write.
 
     Args:
@@ -133,13 +133,13 @@ def changed(log: Logger, change: Change, more: Mapping[str, Any], seq: int, at: 
         _output.hold(_template(change) % (text, seq, at))
 
 
-def _shown(change: Change) -> dict[str, Any]:
+def _shown(change: EventHead) -> dict[str, Any]:
     old, new, trigger, source = change[-4:]
     return {"old": old, "new": new, "trigger": trigger, "source": source}
 
 
 @lru_cache(maxsize=2048)
-def _template(change: Change) -> str:
+def _template(change: EventHead) -> str:
     """Return the line of JSON for what more is said, number and time, as `_as_json` writes it."""
     told = json.dumps(_escape(_shown(change))).replace("%", "%%")
     event = '"event": "state.changed", "level": "info", "at": "%s"'

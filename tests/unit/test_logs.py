@@ -139,9 +139,9 @@ def test_a_log_that_cannot_be_written_is_counted(broken: str) -> None:
 TRANSITIONS = """
 import sys
 from statusd import logs
-from statusd.core.events import Change
+from statusd.core.events import EventHead
 logs.configure(sys.argv[1], "info")
-change = Change("counter", 7, 3, "READY", "RUNNING", "start", "redis:50% \\x1b")
+change = EventHead("counter", 7, 3, "READY", "RUNNING", "start", "redis:50% \\x1b")
 more = {"id": "01JD", "by": "ops", "args": {"n": 1}}
 for n in range(60):
     logs.changed(logs.get(), change, {}, n, "2026-11-23T12:00:00.123Z")

@@ -13,11 +13,11 @@ from statusd.core.answers import Verdict
 from statusd.core.errors import BadMessage
 from statusd.core.events import (
     Arm,
-    Change,
     Commanded,
     Disarm,
     Effect,
     Event,
+    EventHead,
     Force,
     InvalidMessage,
     Leave,
@@ -2025,7 +2025,7 @@ def test_an_events_text_is_that_of_its_fields(
     name: str, source: str, by: str, reason: str, trigger: str, seq: int
 ) -> None:
     """Made by a template, it is what `json` would have made, whatever stands in it."""
-    change = Change(name, 7, 1, "A%sB", "C", trigger, source)
+    change = EventHead(name, 7, 1, "A%sB", "C", trigger, source)
     at = "2026-11-23T12:00:00.000Z"
 
     for more in ({}, {"by": by, "args": {"n": 1.5}, "reason": reason}):

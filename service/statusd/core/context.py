@@ -104,7 +104,7 @@ class Context:
             more["stderr"] = list(cause.stderr)
         if seq == 1 and previous:
             more["previous"] = previous
-        change = ev.Change(
+        change = ev.EventHead(
             identity.name, identity.boot, self.worker.run, old, new, trigger, cause.source
         )
         self.out.append(ev.Event(change, seq, more, is_remark))

@@ -245,7 +245,7 @@ Input = (
 # ---- effects ---------------------------------------------------------------------------------
 
 
-class Change(NamedTuple):
+class EventHead(NamedTuple):
     """What an event shares with others like it."""
 
     name: str
@@ -266,7 +266,7 @@ class Event(NamedTuple):
         is_remark: it is no transition; the state is what it was.
     """
 
-    change: Change
+    change: EventHead
     seq: int
     more: Mapping[str, Any]
     is_remark: bool = False
@@ -280,7 +280,7 @@ class Event(NamedTuple):
     def fields(self) -> dict[str, Any]:
         """Return what stands on the wire, but for ``at``: the shell has the clock."""
         name, boot, *others = self.change
-        known = zip(Change._fields[2:], others, strict=True)
+        known = zip(EventHead._fields[2:], others, strict=True)
         told = {"event": self.id, "name": name, "boot": boot, "seq": self.seq}
         return {**told, **dict(known), **self.more}
 

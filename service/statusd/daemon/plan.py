@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from statusd.daemon.reloader import Change
+from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import MakeLink
 from statusd.unit.parts import Parts
@@ -31,6 +31,6 @@ class Plan:
     names: Names
     boot: int
     make_link: MakeLink
-    reload: Callable[[], Change]
+    reload: Callable[[], NewSettings]
     service_manager: ServiceManager
     listen: Listen | None = None

@@ -21,7 +21,7 @@ UNBLOCK_S = 0.05
 """So soon the broker is asked again to end a read that it hadn't come to."""
 
 
-class Change(NamedTuple):
+class NewSettings(NamedTuple):
     """New settings for one unit and its daemon, and the keys that have changed."""
 
     name: str
@@ -48,7 +48,7 @@ class Reloader:
 
     def __init__(
         self,
-        load: Callable[[], Change],
+        load: Callable[[], NewSettings],
         units: Mapping[str, Unit],
         session: Session,
         router: Router,
@@ -63,7 +63,7 @@ class Reloader:
         self._heard = heard
         self._manager = manager
         self._log = log
-        self._waiting: tuple[Change, ...] = ()
+        self._waiting: tuple[NewSettings, ...] = ()
         """Those that are done when each channel is confirmed."""
         session.subscriber_link.heard_all = self.maybe_done
 
@@ -78,7 +78,7 @@ class Reloader:
         else:
             self._take_over(change)
 
-    def _take_over(self, change: Change) -> None:
+    def _take_over(self, change: NewSettings) -> None:
         """Take over what is new; it is done when each new channel is heard."""
         unit, session = self._units[change.name], self._session
         unit.take_over(change.policy, change.tags, change.channels, change.lasting_s)

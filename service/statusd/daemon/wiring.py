@@ -16,7 +16,7 @@ from statusd.core.unit import Identity
 from statusd.daemon.daemon import Daemon
 from statusd.daemon.plan import Plan
 from statusd.daemon.reload import changes, merged
-from statusd.daemon.reloader import Change
+from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.lifecycles.load import module_places
 from statusd.settings.models import Settings
@@ -114,15 +114,15 @@ def _link(address: Address, name: str, listener: Listener, channels: tuple[str, 
     return Link(address, client, listener, draw=random.random, clock=elapsed, channels=channels)
 
 
-def _reload(settings: Settings, load_again: Callable[[], Settings]) -> Callable[[], Change]:
+def _reload(settings: Settings, load_again: Callable[[], Settings]) -> Callable[[], NewSettings]:
     """Return what loads the settings anew and says what of them is taken over."""
 
-    def reload() -> Change:
+    def reload() -> NewSettings:
         nonlocal settings
         new = load_again()
         changed, needs_restart = changes(settings, new)
         settings = merged(settings, new)
-        return Change(
+        return NewSettings(
             settings.name,
             settings.policy(),
             frozenset(settings.tags),

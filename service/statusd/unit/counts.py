@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 
 from statusd.core.answers import Answer, Verdict
-from statusd.core.events import Change
+from statusd.core.events import EventHead
 from statusd.core.unit import Death, ExitKind
 from statusd.core.words import RESERVED, Kind
 
@@ -60,7 +60,7 @@ class Counts:
         self.canary = Histogram(CANARY_S)
         self.done = Histogram(DONE_S)
 
-    def changed(self, change: Change) -> None:
+    def changed(self, change: EventHead) -> None:
         """The state has changed."""
         self.transitions[change.trigger, change.old, change.new] += 1
 

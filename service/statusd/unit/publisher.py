@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from statusd.core.answers import Verdict
-from statusd.core.events import Change, Event
+from statusd.core.events import Event, EventHead
 from statusd.core.messages import as_template, to_json
 from statusd.unit.history import History
 from statusd.unit.said import HISTORY_LENGTH
@@ -85,9 +85,9 @@ def event_text(event: Event, at: str) -> str:
 
 
 @lru_cache(maxsize=2048)
-def _template(change: Change) -> str:
+def _template(change: EventHead) -> str:
     """Return the JSON of an event of ``change`` for number, number, what more it says, time."""
     name, boot, *others = change
     head = as_template({"name": name, "boot": boot})
-    middle = as_template(dict(zip(Change._fields[2:], others, strict=True)))
+    middle = as_template(dict(zip(EventHead._fields[2:], others, strict=True)))
     return f'{{"event":"{boot}-%d",{head},"seq":%d,{middle}%s,"at":"%s"}}'
