@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from statusd.cli.demo_screen import HELP, View, draw
-from statusd.fleet.response_collector import Unit
+from statusd.fleet.response_collector import UnitInfo
 
 NAMES = ("camera", "laser", "stage")
 
@@ -24,7 +24,7 @@ def shown(view: View, width: int, height: int) -> list[str]:
 def view(chosen: int = 0) -> View:
     """Return a view of three units with many events."""
     document = {"state": "RUNNING", "link": "LISTENING", "progress": {"step": 5, "total": 10}}
-    units = {name: Unit(name, 1, False, "", document) for name in NAMES}
+    units = {name: UnitInfo(name, 1, False, "", document) for name in NAMES}
     made = View(NAMES, "a broker", chosen, "redis-cli PUBLISH laser pause", units)
     made.answers["laser"] = "pause: done, 0.4 ms"
     made.events.extend(f"event {number}" for number in range(50))

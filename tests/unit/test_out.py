@@ -16,7 +16,7 @@ import statusd
 from statusd.cli import complain, history, out
 from statusd.cli.demo_screen import View, draw
 from statusd.cli.status_view import FACTS, NUMBERS, facts, table_of
-from statusd.fleet.response_collector import Unit
+from statusd.fleet.response_collector import UnitInfo
 from tests.tools.hostile import HOSTILE, arrived
 
 ROOT = Path(statusd.__file__).parent
@@ -130,7 +130,7 @@ def test_what_a_stream_can_not_encode_is_written_out(encoding: str) -> None:
     )
 
 
-def hostile_unit() -> Unit:
+def hostile_unit() -> UnitInfo:
     """Return a unit whose every text is hostile, and of the right kind for a reader."""
     texts = dict.fromkeys(("state", "goal", "text", "link", "host", "since", "part"), HOSTILE)
     lists = {key: [HOSTILE, HOSTILE] for key in ("allowed", "tags", "channels")}
@@ -141,7 +141,7 @@ def hostile_unit() -> Unit:
         **texts,
         **lists,
     }
-    return Unit(HOSTILE, 5, False, HOSTILE, document, HOSTILE, speaks=True)
+    return UnitInfo(HOSTILE, 5, False, HOSTILE, document, HOSTILE, speaks=True)
 
 
 def test_tables_for_pipes_show_a_unit_a_row(capsys: pytest.CaptureFixture[str]) -> None:

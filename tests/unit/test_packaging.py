@@ -14,7 +14,7 @@ from statusd.daemon.daemon import FLUSH_S
 from statusd.daemon.health import MORE_S, TICK_S
 from statusd.daemon.living import EXIT_LEASE_LOST
 from statusd.daemon.watchdog import FEEDS
-from statusd.settings.models import Worker
+from statusd.settings.models import WorkerSettings
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
 from statusd.wire.link import CONNECT_S, REPLY_S
 
@@ -40,7 +40,7 @@ def dockerfile() -> list[tuple[str, str]]:
 
 def longest_stop_s() -> float:
     """Return how long a stop may take with the default settings."""
-    worker = Worker()
+    worker = WorkerSettings()
     return worker.stop_timeout_s + worker.kill_timeout_s + FLUSH_S
 
 

@@ -15,7 +15,7 @@ from statusd.fleet.response_collector import (
     Outcome,
     Report,
     ResponseCollector,
-    Unit,
+    UnitInfo,
     asked,
     read_fleet,
 )
@@ -31,14 +31,14 @@ def document(boot: int = 5, **more: Any) -> bytes:
     return json.dumps({"boot": boot, "state": "RUNNING", "tags": ["gpu"], **more}).encode()
 
 
-def unit(name: str, state: str = "RUNNING", boot: int = 5) -> Unit:
+def unit(name: str, state: str = "RUNNING", boot: int = 5) -> UnitInfo:
     """Return a unit that is alive."""
-    return Unit(name, boot, False, "", {"state": state, "boot": boot, "tags": ["gpu"]})
+    return UnitInfo(name, boot, False, "", {"state": state, "boot": boot, "tags": ["gpu"]})
 
 
-def gone(name: str) -> Unit:
+def gone(name: str) -> UnitInfo:
     """Return a unit that is lost."""
-    return Unit(name, 5, False, "2026-11-23T12:00:00.000Z")
+    return UnitInfo(name, 5, False, "2026-11-23T12:00:00.000Z")
 
 
 def verdict(name: str, kind: str = "done", **more: Any) -> str:
@@ -101,7 +101,7 @@ def test_junk_in_the_broker_hurts_nobody(junk: Any) -> None:
 )
 def test_who_is_asked(target: Target, alive: list[str], lost: list[str]) -> None:
     """Of the lost nobody knows tags or state."""
-    units = [unit("gpu-1"), unit("gpu-2", "PAUSED"), gone("gpu-3"), Unit("x", 5, True, "")]
+    units = [unit("gpu-1"), unit("gpu-2", "PAUSED"), gone("gpu-3"), UnitInfo("x", 5, True, "")]
 
     found = asked(units, target, lambda _: True)
 

@@ -8,7 +8,7 @@ import pytest
 
 from statusd.cli.out import Cell
 from statusd.cli.status_view import ago, fitting, progress_bar, style_of
-from statusd.fleet.response_collector import Unit
+from statusd.fleet.response_collector import UnitInfo
 
 NOW = 1_795_436_000.0
 """2026-11-23T12:13:20Z."""
@@ -61,12 +61,12 @@ def test_the_progress_bar(progress: Any, text: str) -> None:
 )
 def test_a_state_is_coloured_by_its_kind(state: str, part: str, style: str) -> None:
     """Also one that the user has named."""
-    assert style_of(Unit("a", 1, False, "", {"state": state, "part": part})) == style
+    assert style_of(UnitInfo("a", 1, False, "", {"state": state, "part": part})) == style
 
 
 def test_the_lost_are_red() -> None:
     """Nobody shall overlook them."""
-    assert style_of(Unit("a", 1, False, "")) == "bold red"
+    assert style_of(UnitInfo("a", 1, False, "")) == "bold red"
 
 
 def row(**more: str) -> list[Cell]:

@@ -8,7 +8,7 @@ import pytest
 
 from statusd.core.errors import ConfigError
 from statusd.core.messages import EVERYBODY, Target
-from statusd.fleet.response_collector import Unit
+from statusd.fleet.response_collector import UnitInfo
 from statusd.fleet.targets import Globs, hears, message_to
 
 
@@ -17,9 +17,9 @@ def made(word: str = "pause", expires: str = "", **target: Globs) -> tuple[dict[
     return message_to("fleet:reply:1", word, args=None, by="me", expires=expires, **target)
 
 
-def hearing(*channels: str) -> Unit:
+def hearing(*channels: str) -> UnitInfo:
     """Return a unit that listens on these channels."""
-    return Unit("gpu", 1, False, "", {"channels": list(channels)})
+    return UnitInfo("gpu", 1, False, "", {"channels": list(channels)})
 
 
 def test_a_command_to_everybody_says_no_more_than_it_must() -> None:

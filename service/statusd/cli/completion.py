@@ -22,7 +22,7 @@ from statusd.cli import EXIT_USAGE, VERBS, complain, out, parser
 if TYPE_CHECKING:
     from shtab import CompleteType
 
-    from statusd.fleet.response_collector import Unit
+    from statusd.fleet.response_collector import UnitInfo
 
 SHELLS = ("bash", "zsh", "tcsh")
 TIMEOUT_S = 0.5
@@ -164,7 +164,7 @@ def _found(kind: str) -> list[str]:
     return sorted({*_ALWAYS, *(told or _BUILT_IN)}) if kind == "words" else told
 
 
-def _units() -> list[Unit]:
+def _units() -> list[UnitInfo]:
     """Return every unit that there is or was.
 
     No settings of the present folder are read: whose it is isn't known, and to complete a line is

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from statusd.fleet.response_collector import Unit
+    from statusd.fleet.response_collector import UnitInfo
 
 WORDS = {"s": "start", "p": "pause", "r": "resume", "t": "stop", "e": "end", "x": "reset"}
 HELP = (
@@ -45,7 +45,7 @@ class View:
     broker: str
     chosen: int = 0
     typed: str = ""
-    units: dict[str, Unit] = field(default_factory=dict)
+    units: dict[str, UnitInfo] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     events: deque[str] = field(default_factory=lambda: deque(maxlen=50))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from statusd.cli.demo_screen import WORDS, View
-from statusd.cli.demo_units import COMMON, UNITS, Daemon
+from statusd.cli.demo_units import COMMON, UNITS, DemoDaemon
 from statusd.core.bounds import Unreadable
 from statusd.fleet import records
 
@@ -23,7 +23,7 @@ LOOK_S = 0.2
 class Stage:
     """The units, how they are, and what is done to them."""
 
-    def __init__(self, url: str, password_file: Path, daemons: Mapping[str, Daemon]) -> None:
+    def __init__(self, url: str, password_file: Path, daemons: Mapping[str, DemoDaemon]) -> None:
         from statusd.fleet.fleet import Fleet
         from statusd.wire.dial import Dial
         from statusd.wire.names import Names
@@ -124,12 +124,12 @@ def staged() -> Iterator[Stage]:
     runtime = runtime_directory()
     was_there = runtime.exists()
     folder = Path(tempfile.mkdtemp(prefix="statusd-demo-"))
-    daemons: dict[str, Daemon] = {}
+    daemons: dict[str, DemoDaemon] = {}
     try:
         with Embedded() as broker:
             try:
                 for name in UNITS:
-                    daemons[name] = Daemon(name, folder, broker.url)
+                    daemons[name] = DemoDaemon(name, folder, broker.url)
                     daemons[name].start()
                 with contextlib.closing(Stage(broker.url, broker.password_file, daemons)) as stage:
                     yield stage

@@ -44,7 +44,7 @@ read -r _; kill "$pid" 2>/dev/null; wait "$pid"; rm -rf "$folder"; rmdir "${fold
 """
 
 
-class Daemon:
+class DemoDaemon:
     """One `statusd run`, in a folder of its own.
 
     Args:

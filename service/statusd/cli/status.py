@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from statusd.fleet.fleet import Fleet
-    from statusd.fleet.response_collector import Unit
+    from statusd.fleet.response_collector import UnitInfo
 
 REFRESH_S = 1.0
 """How often ``--watch`` looks again."""
@@ -93,7 +93,7 @@ def _forget(name: str | None, fleet: Fleet) -> int:
     return 0
 
 
-def _show(arguments: argparse.Namespace, units: list[Unit], namespace: str) -> int:
+def _show(arguments: argparse.Namespace, units: list[UnitInfo], namespace: str) -> int:
     if arguments.name:
         units = [unit for unit in units if unit.name == arguments.name]
     if arguments.json:
@@ -110,7 +110,7 @@ def _show(arguments: argparse.Namespace, units: list[Unit], namespace: str) -> i
     return 0
 
 
-def _lines(arguments: argparse.Namespace, units: list[Unit]) -> list[str]:
+def _lines(arguments: argparse.Namespace, units: list[UnitInfo]) -> list[str]:
     """Return all that is known, for a pipe, which has no width: nothing is left out."""
     if arguments.name and units:
         return out.lines(facts(units[0]))
@@ -118,7 +118,7 @@ def _lines(arguments: argparse.Namespace, units: list[Unit]) -> list[str]:
     return out.lines(rows, heads, NUMBERS)
 
 
-def _drawn(arguments: argparse.Namespace, units: list[Unit], width: int) -> RenderableType:
+def _drawn(arguments: argparse.Namespace, units: list[UnitInfo], width: int) -> RenderableType:
     if arguments.name and units:
         return out.table(facts(units[0]), FACTS, folds=True)
     heads, rows = table_of(units, width)
@@ -158,12 +158,12 @@ def _follow(arguments: argparse.Namespace, fleet: Fleet) -> int:
         time.sleep(REFRESH_S)
 
 
-def _wanted(arguments: argparse.Namespace, fleet: Fleet) -> list[Unit]:
+def _wanted(arguments: argparse.Namespace, fleet: Fleet) -> list[UnitInfo]:
     units = fleet.status()
     return [unit for unit in units if not arguments.name or unit.name == arguments.name]
 
 
-def _as_json(unit: Unit) -> dict[str, Any]:
+def _as_json(unit: UnitInfo) -> dict[str, Any]:
     return {
         "name": unit.name,
         "boot": unit.boot,

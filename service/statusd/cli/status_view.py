@@ -15,7 +15,7 @@ from statusd.cli.out import Cell, Row, cell
 from statusd.core.text import shown
 
 if TYPE_CHECKING:
-    from statusd.fleet.response_collector import Unit
+    from statusd.fleet.response_collector import UnitInfo
 
 MOST = 5000
 """How much of arguments and of lists is shown in full, in characters."""
@@ -43,7 +43,7 @@ _DISPENSABLE = ("SEEN", "PID", "GOAL", "RESTARTS", "LAST", "SINCE", "TEXT", "LIN
 NUMBERS = ("PID", "RESTARTS")
 
 
-def table_of(units: Iterable[Unit], width: int = 0) -> tuple[list[str], list[Row]]:
+def table_of(units: Iterable[UnitInfo], width: int = 0) -> tuple[list[str], list[Row]]:
     """Return heads and rows of a table that fits into ``width``; 0: as wide as it comes."""
     rows = [_row(unit) for unit in units]
     heads = fitting(rows, width) if width else list(_HEADS)
@@ -68,7 +68,7 @@ def fitting(rows: Sequence[Row], width: int) -> list[str]:
     return list(sizes)
 
 
-def _row(unit: Unit) -> list[Cell]:
+def _row(unit: UnitInfo) -> list[Cell]:
     document, now = unit.document, time.time()
     worker = document.get("worker") or {}
     read = document if unit.is_alive else {}
@@ -87,7 +87,7 @@ def _row(unit: Unit) -> list[Cell]:
     ]
 
 
-def style_of(unit: Unit) -> str:
+def style_of(unit: UnitInfo) -> str:
     """Return how the state is coloured: by its kind, as far as the document tells."""
     chosen = _STYLES.get(unit.state)
     if chosen is not None:
@@ -128,7 +128,7 @@ def ago(at: object, now: float) -> str:
     return "now"
 
 
-def facts(unit: Unit) -> list[Row]:
+def facts(unit: UnitInfo) -> list[Row]:
     """Return all that is known of one unit: a row a fact, what it is and what it says."""
     return [
         (cell(key, "bold"), Cell(shown(value, MOST), style_of(unit) if key == "state" else ""))
@@ -136,7 +136,7 @@ def facts(unit: Unit) -> list[Row]:
     ]
 
 
-def _facts(unit: Unit) -> Iterable[tuple[str, str]]:
+def _facts(unit: UnitInfo) -> Iterable[tuple[str, str]]:
     document, now = unit.document, time.time()
     worker = document.get("worker") or {}
     yield "name", unit.name

@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from statusd.fleet.fleet import Fleet
 from statusd.fleet.history import MOST_EVENTS, Event
-from statusd.fleet.response_collector import Report, Unit
+from statusd.fleet.response_collector import Report, UnitInfo
 from statusd.fleet.targets import Globs
 from statusd.wire.address import Address
 
@@ -27,7 +27,7 @@ class AsyncFleet:
     async def _run(self, call: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
-    async def status(self) -> list[Unit]:
+    async def status(self) -> list[UnitInfo]:
         """See `Fleet.status`."""
         return await self._run(self._fleet.status)
 

@@ -25,7 +25,7 @@ from statusd.fleet.response_collector import (
     Outcome,
     Report,
     ResponseCollector,
-    Unit,
+    UnitInfo,
     asked,
     read_fleet,
 )
@@ -74,7 +74,7 @@ class Fleet:
 
     # ---- looking -------------------------------------------------------------------------------
 
-    def status(self) -> list[Unit]:
+    def status(self) -> list[UnitInfo]:
         """Return every unit that there is or was, by name: two round trips, however many.
 
         Raises:
@@ -121,7 +121,7 @@ class Fleet:
                 raise ConfigError(f"since: {unit}: an event's id is wanted, 1795400000000-42")
         return Watcher(self._address, self._namespace, texts(name), dict(since or {}))
 
-    def _look(self, dial: Dial) -> list[Unit]:
+    def _look(self, dial: Dial) -> list[UnitInfo]:
         found = _ask(dial, shapes.table, "HGETALL", self._names.roster)
         roster = {as_text(name): entry for name, entry in found.items()}
         keys = [Names(self._namespace, name).status for name in roster]
@@ -195,7 +195,7 @@ class Fleet:
 
     def expected(
         self, target: Target = EVERYBODY, channel: str = ""
-    ) -> tuple[list[Unit], list[Unit]]:
+    ) -> tuple[list[UnitInfo], list[UnitInfo]]:
         """Return whom a command would be for: the units that are alive, and those lost.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import Any
 
 from statusd.core.errors import Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target
-from statusd.fleet.response_collector import Outcome, Report, ResponseCollector, Unit
+from statusd.fleet.response_collector import Outcome, Report, ResponseCollector, UnitInfo
 from statusd.private import Untrusted
 from statusd.wire.local import Local, sockets
 from statusd.wire.me import whoami
@@ -42,13 +42,13 @@ class Host:
                 doubt or "no daemon of this host listens any more: only its socket's file is left"
             )
 
-    def status(self, timeout_s: float = 1.0) -> list[Unit]:
+    def status(self, timeout_s: float = 1.0) -> list[UnitInfo]:
         """Return the units by name; one that doesn't answer in time has no document."""
         found = {}
         for outcome in self._ask("status", {}, self._unknown(), timeout_s, None).outcomes:
             document = outcome.fields.get("status", {})
             boot = document.get("boot", 0)
-            found[outcome.name] = Unit(outcome.name, boot, False, "", document)
+            found[outcome.name] = UnitInfo(outcome.name, boot, False, "", document)
         return list(found.values())
 
     def send(
@@ -69,14 +69,14 @@ class Host:
         mute = [u for u in units if not u.is_alive and target.is_for(u.name, u.tags, u.state)]
         return self._ask(word, dict(args or {}), [*alive, *mute], timeout_s, heard)
 
-    def _unknown(self) -> list[Unit]:
-        return [Unit(name, 0, False, "") for name in self._paths]
+    def _unknown(self) -> list[UnitInfo]:
+        return [UnitInfo(name, 0, False, "") for name in self._paths]
 
     def _ask(
         self,
         word: str,
         args: dict[str, Scalar],
-        units: list[Unit],
+        units: list[UnitInfo],
         timeout_s: float,
         heard: Callable[[Outcome], None] | None,
     ) -> Report:

@@ -29,7 +29,7 @@ _DONE = frozenset({Answer.DONE.value, Answer.NOOP.value})
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class UnitInfo:
     """One unit as the roster and its status document tell of it.
 
     Args:
@@ -72,7 +72,7 @@ class Unit:
         return frozenset(self.document.get("tags", ()))
 
 
-def read_fleet(roster: Mapping[str, object], documents: Mapping[str, object]) -> list[Unit]:
+def read_fleet(roster: Mapping[str, object], documents: Mapping[str, object]) -> list[UnitInfo]:
     """Return the units of ``roster``, by name.
 
     Args:
@@ -83,18 +83,18 @@ def read_fleet(roster: Mapping[str, object], documents: Mapping[str, object]) ->
     return [_read_unit(name, roster[name], documents.get(name)) for name in sorted(roster)]
 
 
-def _read_unit(name: str, entry_text: object, document_text: object) -> Unit:
+def _read_unit(name: str, entry_text: object, document_text: object) -> UnitInfo:
     speaks = document_text is not None
     try:
         entry = records.roster_entry(entry_text)
     except Unreadable as error:
-        return Unit(name, 0, False, "", {}, f"its entry in the roster: {error}", speaks)
+        return UnitInfo(name, 0, False, "", {}, f"its entry in the roster: {error}", speaks)
     boot, left, seen = entry["boot"], entry.get("left", False), entry.get("seen", "")
     try:
         document = records.document(document_text) if speaks else {}
     except Unreadable as error:
-        return Unit(name, boot, left, seen, {}, f"its status document: {error}", speaks=True)
-    return Unit(name, boot, left, seen, document if document.get("boot") == boot else {})
+        return UnitInfo(name, boot, left, seen, {}, f"its status document: {error}", speaks=True)
+    return UnitInfo(name, boot, left, seen, document if document.get("boot") == boot else {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ class ResponseCollector:
     """
 
     def __init__(
-        self, command_id: str, expected: Iterable[Unit], gone: Iterable[Unit], now: float
+        self, command_id: str, expected: Iterable[UnitInfo], gone: Iterable[UnitInfo], now: float
     ) -> None:
         self._id = command_id
         self._expected = {unit.name: unit for unit in expected}
@@ -239,7 +239,7 @@ class ResponseCollector:
         found = [*self._final.values(), *silent, *lost]
         return Report(self._id, tuple(sorted(found, key=lambda outcome: outcome.name)))
 
-    def _silent(self, unit: Unit) -> Outcome:
+    def _silent(self, unit: UnitInfo) -> Outcome:
         heard = self._heard.get(unit.name)
         if heard is None:
             before = unit.state if unit.document or unit.unreadable else ""
@@ -248,7 +248,7 @@ class ResponseCollector:
         after = heard.get("state", "")
         return Outcome(unit.name, SILENT, unit.state, after, reason=reason, fields=heard)
 
-    def _why(self, unit: Unit) -> str:
+    def _why(self, unit: UnitInfo) -> str:
         """Return why nothing is known of what it made of the command."""
         unreadable = self._unreadable.get(unit.name)
         if unreadable:
@@ -257,8 +257,8 @@ class ResponseCollector:
 
 
 def asked(
-    units: Iterable[Unit], target: Target, hears: Callable[[Unit], bool]
-) -> tuple[list[Unit], list[Unit]]:
+    units: Iterable[UnitInfo], target: Target, hears: Callable[[UnitInfo], bool]
+) -> tuple[list[UnitInfo], list[UnitInfo]]:
     """Return the units that a command is for: those alive, and those lost.
 
     Args:

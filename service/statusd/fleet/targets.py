@@ -9,7 +9,7 @@ from typing import Any
 
 from statusd.core.errors import BadMessage, ConfigError
 from statusd.core.messages import Scalar, Target, parse
-from statusd.fleet.response_collector import Unit
+from statusd.fleet.response_collector import UnitInfo
 from statusd.wire.me import whoami
 from statusd.wire.names import is_pattern
 from statusd.wire.patterns import MOST_BYTES, glob
@@ -60,7 +60,7 @@ def texts(value: Globs) -> tuple[str, ...]:
     return (value,) if isinstance(value, str) else tuple(value)
 
 
-def hears(channel: str, unit: Unit) -> bool:
+def hears(channel: str, unit: UnitInfo) -> bool:
     """Tell whether ``unit`` listens on ``channel``, as its document has it."""
     return any(
         glob(_bytes(heard)).fits(_bytes(channel)) if is_pattern(heard) else heard == channel
@@ -69,7 +69,7 @@ def hears(channel: str, unit: Unit) -> bool:
     )
 
 
-def is_there(_: Unit) -> bool:
+def is_there(_: UnitInfo) -> bool:
     """Every unit hears the namespace's own channel."""
     return True
 

@@ -13,7 +13,7 @@ from statusd.core.messages import nearest
 from statusd.environment_file import environment_of
 from statusd.lifecycles.load import Source
 from statusd.reading import Unfit, opened
-from statusd.settings.models import Redis, Settings, Worker
+from statusd.settings.models import Redis, Settings, WorkerSettings
 from statusd.settings.variables import variable
 
 _REDIS_FILES = ("password_file", "sentinel_password_file", "ca_file", "cert_file", "key_file")
@@ -43,7 +43,7 @@ def attached_mistakes(source: Source, environ: Mapping[str, str]) -> Iterator[st
     """Yield what is set for a worker that we would have to start, and be free to kill."""
     table = source.content.get("worker", {})
     given = table if isinstance(table, Mapping) else {}  # complained of already
-    for key in Worker.model_fields:
+    for key in WorkerSettings.model_fields:
         if key in _ATTACHED:
             continue
         named = variable(("worker", key))
@@ -72,9 +72,9 @@ def contradictions(settings: Settings, source: Source) -> Iterator[str]:
             yield f"{source.place(('worker', 'environment_file'))}: {error}"
 
 
-def _function_only(worker: Worker, source: Source, keys: tuple[str, ...]) -> Iterator[str]:
+def _function_only(worker: WorkerSettings, source: Source, keys: tuple[str, ...]) -> Iterator[str]:
     for key in keys:
-        if getattr(worker, key) != Worker.model_fields[key].default:
+        if getattr(worker, key) != WorkerSettings.model_fields[key].default:
             kind = "function" if key == "python" else "command"
             yield f"{source.place(('worker', key))}: {key} is for a {kind}"
 

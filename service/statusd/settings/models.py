@@ -68,7 +68,7 @@ class Control(BaseModel):
     durable_s: Seconds = 3600
 
 
-class Worker(BaseModel):
+class WorkerSettings(BaseModel):
     """``[worker]``: what does the work, and how patient we are with it."""
 
     model_config = _STRICT
@@ -96,7 +96,7 @@ class Worker(BaseModel):
     kill_timeout_s: Seconds = 2
 
     @model_validator(mode="after")
-    def _check(self) -> Worker:
+    def _check(self) -> WorkerSettings:
         if self.backoff_s[0] > self.backoff_s[1]:
             first_s, longest_s = self.backoff_s
             raise ValueError(
@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     state_directory: str = ""
     redis: Redis = Redis()
     control: Control = Control()
-    worker: Worker = Worker()
+    worker: WorkerSettings = WorkerSettings()
     lifecycle: LifecycleTable = LifecycleTable()
     http: Http = Http()
     log: Log = Log()
