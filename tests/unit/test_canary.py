@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from statusd.daemon.canary import Canary
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 
-def payload(line: Line) -> bytes:
+def payload(line: RedisCommand) -> bytes:
     """Return what is sung."""
     assert isinstance(line[2], bytes)
     return line[2]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from statusd.core import events as ev
 from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Who
-from statusd.core.words import Kind, compile_table
+from statusd.core.words import DecisionKind, compile_table
 from statusd.lifecycles.definition import BadLifecycle, define
 from tests.unit.histories import Story
 from tests.unit.lives import lifecycles
@@ -459,7 +459,7 @@ def test_the_same_state_again_is_a_transition_too() -> None:
 
     assert (story.state, story.status.args) == ("RUNNING", {"speed": 3})
     decision = compile_table(life).decisions[life.states["RUNNING"]]["running"]
-    assert decision.kind is Kind.NOOP
+    assert decision.kind is DecisionKind.NOOP
 
 
 def test_a_trigger_may_lead_elsewhere_for_the_worker() -> None:

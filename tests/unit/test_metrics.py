@@ -24,33 +24,33 @@ KEPT_LABELS = {"le", "quantile", "job", "instance", "name"}
 """Labels that mean something else, or that every metric of ours has."""
 
 
-@pytest.mark.parametrize("kind", METRICS, ids=lambda kind: kind.name)
+@pytest.mark.parametrize("spec", METRICS, ids=lambda spec: spec.name)
 def test_a_metric_keeps_the_conventions(spec: MetricSpec) -> None:
     """Prefix, spelling, base units as the last word, suffixes only by its type, a help text."""
-    assert re.fullmatch(r"statusd(_[a-z]+)+", kind.name)
-    assert not kind.name.endswith(("_total", "_info"))
-    assert not NO_UNITS.search(kind.name)
-    assert kind.type in ("counter", "gauge", "histogram", "info", "stateset")
-    assert kind.type != "histogram" or kind.name.endswith(UNITS)
-    assert not any(f"_{unit}_" in f"{kind.name}_"[: -1 - len(unit)] for unit in UNITS)
-    assert re.fullmatch(r"[A-Z0-9].*\.", kind.help)
-    assert all(re.fullmatch(r"[a-z]+", label) for label in kind.labels)
-    assert not KEPT_LABELS & set(kind.labels)
+    assert re.fullmatch(r"statusd(_[a-z]+)+", spec.name)
+    assert not spec.name.endswith(("_total", "_info"))
+    assert not NO_UNITS.search(spec.name)
+    assert spec.type in ("counter", "gauge", "histogram", "info", "stateset")
+    assert spec.type != "histogram" or spec.name.endswith(UNITS)
+    assert not any(f"_{unit}_" in f"{spec.name}_"[: -1 - len(unit)] for unit in UNITS)
+    assert re.fullmatch(r"[A-Z0-9].*\.", spec.help)
+    assert all(re.fullmatch(r"[a-z]+", label) for label in spec.labels)
+    assert not KEPT_LABELS & set(spec.labels)
 
 
 def test_no_name_stands_twice() -> None:
     """Nor is one what another becomes by its type."""
-    names = [kind.name for kind in METRICS] + [kind.shown for kind in METRICS]
+    names = [spec.name for spec in METRICS] + [spec.shown for spec in METRICS]
 
-    assert len({*names}) == len(METRICS) + sum(kind.shown != kind.name for kind in METRICS)
+    assert len({*names}) == len(METRICS) + sum(spec.shown != spec.name for spec in METRICS)
 
 
 def test_the_page_lists_them_all() -> None:
     """With type, labels and meaning as they are."""
     rows = [
-        f"| `{kind.shown}` | {kind.type} | {', '.join(f'`{label}`' for label in kind.labels)} | "
-        f"{kind.help} |".replace("|  |", "| |")
-        for kind in METRICS
+        f"| `{spec.shown}` | {spec.type} | {', '.join(f'`{label}`' for label in spec.labels)} | "
+        f"{spec.help} |".replace("|  |", "| |")
+        for spec in METRICS
     ]
     listed = [line for line in PAGE.read_text(encoding="utf-8").splitlines() if "`statusd_" in line]
 

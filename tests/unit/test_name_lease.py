@@ -13,7 +13,7 @@ from statusd.core.unit import Identity
 from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.name_lease import NameLease
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line, Outbox
+from statusd.wire.outbox import Outbox, RedisCommand
 
 ME = Identity("a", boot=7)
 
@@ -35,7 +35,7 @@ class Held:
             log=logs.get(),
         )
 
-    def taken(self) -> list[Line]:
+    def taken(self) -> list[RedisCommand]:
         """Return what is to be sent, and count it as sent."""
         return self.outbox.take(100)
 

@@ -7,12 +7,12 @@ from hiredis import ReplyError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statusd.wire.outbox import Line, Outbox, Outgoing
+from statusd.wire.outbox import Outbox, Outgoing, RedisCommand
 
 OK = b"OK"
 
 
-def heed(_: Line, __: object) -> None:
+def heed(_: RedisCommand, __: object) -> None:
     """Wait for a reply."""
 
 
@@ -24,7 +24,7 @@ def filled(*names: str, limit: int = 10_000) -> Outbox:
     return outbox
 
 
-def names(lines: list[Line]) -> str:
+def names(lines: list[RedisCommand]) -> str:
     """Return the first word of each line."""
     return " ".join(str(line[0]) for line in lines)
 
@@ -111,7 +111,7 @@ def test_room_is_made_for_many_at_once() -> None:
 def test_only_what_was_in_flight_may_have_been_carried_out() -> None:
     """By this daemon or by the last one; and still so when the next link is lost as well."""
     outbox = Outbox()
-    former: tuple[Line, ...] = (("XADD", "1-1"), ("XADD", "1-2"))
+    former: tuple[RedisCommand, ...] = (("XADD", "1-1"), ("XADD", "1-2"))
     outbox.inherit(former, heed, heed)
     sent, waiting, same = ("XADD", "2-1"), ("XADD", "2-2"), ("XADD", "2-1", "x")[:2]
     outbox.put(sent)
@@ -159,9 +159,9 @@ def test_what_is_in_flight_takes_no_room_either() -> None:
 
 def test_replies_belong_to_the_oldest_lines_in_flight() -> None:
     """Redis answers in order."""
-    outbox, told = Outbox(), list[tuple[Line, object]]()
+    outbox, told = Outbox(), list[tuple[RedisCommand, object]]()
 
-    def tell(line: Line, reply: object) -> None:
+    def tell(line: RedisCommand, reply: object) -> None:
         told.append((line, reply))
 
     outbox.put(("a",), tell)
@@ -181,11 +181,11 @@ def test_a_reply_is_told_to_who_awaits_it_and_nobody_else() -> None:
     error, told = ReplyError("NOPERM"), list[str]()
     outbox = Outbox(refused=lambda line, reason: told.append(f"owner: {line[0]!s} {reason}"))
 
-    def as_mine(line: Line, _: object) -> bool:
+    def as_mine(line: RedisCommand, _: object) -> bool:
         told.append(f"mine: {line[0]!s}")
         return True
 
-    def as_seen(line: Line, _: object) -> None:
+    def as_seen(line: RedisCommand, _: object) -> None:
         told.append(f"seen: {line[0]!s}")
 
     outbox.put(("a",))
@@ -286,10 +286,10 @@ def test_a_rewind_of_nothing_is_nothing() -> None:
 @given(st.lists(st.sampled_from(["put", "put", "slot", "take", "reply", "lose"]), max_size=60))
 def test_every_line_is_replied_to_once_and_in_order(acts: list[str]) -> None:
     """Whatever happens to the links; and the last value of the slot gets through."""
-    outbox, replied = Outbox(), list[Line]()
-    slot: Line = ("none",)
+    outbox, replied = Outbox(), list[RedisCommand]()
+    slot: RedisCommand = ("none",)
 
-    def tell(line: Line, _: object) -> None:
+    def tell(line: RedisCommand, _: object) -> None:
         replied.append(line)
 
     for count, act in enumerate([*acts, "lose"], 1):

@@ -1,4 +1,4 @@
-"""Tests of `statusd.core.status` with lifecycles of the user's own: deadlines, conditions, detours."""
+"""Tests of `statusd.core.status` with lifecycles of users: deadlines, conditions, detours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from statusd.core import events as ev
 from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Lifecycle, Request
 from statusd.core.unit import Memory
-from statusd.core.words import Kind, compile_table
+from statusd.core.words import DecisionKind, compile_table
 from statusd.lifecycles.definition import define
 from tests.unit.histories import Story, answers, events, only, said, steps
 
@@ -479,6 +479,6 @@ def test_the_words_of_a_program_without_ears() -> None:
     table = compile_table(INSTRUMENT, DUMB)
     decisions = table.decisions[INSTRUMENT.states["ACQUIRING"]]
 
-    fired = {word for word, decision in decisions.items() if decision.kind is Kind.FIRE}
+    fired = {word for word, decision in decisions.items() if decision.kind is DecisionKind.FIRE}
 
     assert fired == {"end", "ending"}

@@ -13,7 +13,7 @@ from statusd.daemon.stream_reader import StreamReader
 from statusd.unit.cursor import Cursor, Delivery
 from statusd.unit.stream_position import StreamPosition
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 
 class Reading:
@@ -26,7 +26,7 @@ class Reading:
 
     def __init__(self, places: dict[str, int], entries: dict[int, str]) -> None:
         self.entries = entries
-        self.asked: list[Line] = []
+        self.asked: list[RedisCommand] = []
         self.delivered: dict[str, list[str]] = {name: [] for name in places}
         self.places: dict[str, str] = {}
         self.caught_up = 0
@@ -81,7 +81,7 @@ class Reading:
         assert "BLOCK" in line
         self.reader.replied(line, self._answer(line))
 
-    def _answer(self, line: Line) -> Any:
+    def _answer(self, line: RedisCommand) -> Any:
         last = max(self.entries, default=0)
         match line[0]:
             case "GETRANGE":

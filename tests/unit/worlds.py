@@ -42,7 +42,7 @@ from statusd.unit.state_format import NOTHING, Kept
 from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line, Outbox, Outgoing
+from statusd.wire.outbox import Outbox, Outgoing, RedisCommand
 from tests.unit.histories import TABLE
 
 SPEC = Spec(
@@ -123,8 +123,8 @@ class Broker:
 
     def __init__(self, loop: Loop) -> None:
         self.link = Outgoing()
-        self.sent: list[Line] = []
-        self.writes: list[list[Line]] = []
+        self.sent: list[RedisCommand] = []
+        self.writes: list[list[RedisCommand]] = []
         """What was sent at once, each time."""
         self.replies: dict[str, object] = {}
         self.is_up = True
@@ -132,7 +132,7 @@ class Broker:
         self.canary_s: float | None = None
         self._loop = loop
 
-    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+    def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox."""
         return self.link.open(refused)
 
@@ -422,7 +422,7 @@ class World:
         """The name of the present state."""
         return self.unit.status.state.name
 
-    def new(self) -> list[Line]:
+    def new(self) -> list[RedisCommand]:
         """Return what was sent since the last look."""
         sent = self.broker.sent[self._at :]
         self._at = len(self.broker.sent)

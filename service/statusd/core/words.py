@@ -189,7 +189,7 @@ def unjudged(lifecycle: Lifecycle) -> dict[enum.Enum, dict[str, enum.Enum]]:
 def build_machine(lifecycle: Lifecycle, model: Model) -> Machine:
     """Return the Machine of ``lifecycle`` for ``model``.
 
-    ``auto_transitions`` would let a message "to_END" skip every condition, and ``queued=True`` loses
+    ``auto_transitions`` would let a message "to_END" skip all conditions, and ``queued=True`` loses
     END when an earlier callback raises (``transitions`` issue 224).
     """
     known = unjudged(lifecycle)

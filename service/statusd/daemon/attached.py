@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from statusd.daemon.plan import Plan
     from statusd.settings.models import Settings
-    from statusd.supervision.parent import Line
+    from statusd.supervision.parent import Inherited
 
 EXIT_CONFIG = 78
 
@@ -36,19 +36,19 @@ def main(argv: list[str]) -> None:
     signals.open_missing()
     signals.catch_early()
     from statusd.core.errors import StatusdError, Unavailable
-    from statusd.supervision.parent import Line
+    from statusd.supervision.parent import Inherited
     from statusd.worker import child
 
     try:
-        line = Line(board, down, up, pid)
+        inherited = Inherited(board, down, up, pid)
     except ProcessLookupError:
         os._exit(0)
     try:
-        if not line.is_sound:
+        if not inherited.is_sound:
             raise Unavailable("the program's page isn't sealed: is it another version of statusd?")
-        code = _run(line, ast.literal_eval(_content(told)))
+        code = _run(inherited, ast.literal_eval(_content(told)))
     except StatusdError as error:
-        line.tell(child.ERROR, *map(_as_argument, str(error).splitlines()))
+        inherited.send(child.ERROR, *map(_as_argument, str(error).splitlines()))
         code = EXIT_CONFIG
     os._exit(code)
 
@@ -59,7 +59,7 @@ def _content(fd: int) -> str:
         return file.read().decode()
 
 
-def _run(line: Line, told: dict[str, Any]) -> int:
+def _run(inherited: Inherited, told: dict[str, Any]) -> int:
     import json
 
     from statusd import logs
@@ -80,12 +80,12 @@ def _run(line: Line, told: dict[str, Any]) -> int:
     members = lifecycle.members()
     parts = "".join(lifecycle.parts[state].value for state in members)
     names = ",".join(state.name for state in members)
-    line.tell(child.HELLO, lifecycle.worker_states, parts, names, settings.name)
-    return asyncio.run(_live(line, settings, file, load_again, told["first"]))
+    inherited.send(child.HELLO, lifecycle.worker_states, parts, names, settings.name)
+    return asyncio.run(_live(inherited, settings, file, load_again, told["first"]))
 
 
 async def _live(
-    line: Line,
+    inherited: Inherited,
     settings: Settings,
     file: Path | None,
     load_again: Callable[[], Settings],
@@ -102,9 +102,9 @@ async def _live(
         if first.get("goal"):  # what the program says now is newer than what anybody said before
             kept = kept._replace(memory=replace(kept.memory, goal=first["goal"]))
         # Nobody starts it a second time: it needs no output of ours, and leaves nobody behind.
-        means = Means(unit.means.spec, make_process=partial(Parent, line))
+        means = Means(unit.means.spec, make_process=partial(Parent, inherited))
         own = replace(unit, means=means, kept=kept)
-        return replace(plan, units=(own,), service_manager=Announcer(line))
+        return replace(plan, units=(own,), service_manager=Announcer(inherited))
 
     daemon = wiring.build(settings, file, load_again, fresh=bool(first.get("fresh")), adapt=adapt)
     loop = asyncio.get_running_loop()

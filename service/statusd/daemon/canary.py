@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from statusd.core.bounds import Unreadable, decimal
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 PROBE_S = 1.0
 """How often it sends one."""
@@ -40,13 +40,13 @@ class Canary:
         self.measured: Callable[[float], object] = lambda _: None
         """Called with each such time, in seconds."""
 
-    def probe(self, now: float) -> Line:
+    def probe(self, now: float) -> RedisCommand:
         """Return the next probe, to be sent in place of an older one that still waits."""
         self._sent += 1
         self._sent_at = now
         return ("PUBLISH", self._channel, self._prefix + b"%d" % self._sent)
 
-    def accepted(self, probe: Line, now: float) -> None:
+    def accepted(self, probe: RedisCommand, now: float) -> None:
         """The broker has taken ``probe``: if it is our last one, it is due."""
         is_last = probe[2] == self._prefix + b"%d" % self._sent
         if is_last and self._sent > self._heard:

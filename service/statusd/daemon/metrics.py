@@ -188,36 +188,36 @@ class Exporter:
         """Yield every metric with its samples: what a registry asks of a collector."""
         now = self._wall()
         found = [(unit, read(unit, self._session, now)) for unit in self._units.values()]
-        for kind in METRICS:
-            family = self._family(kind)
+        for spec in METRICS:
+            family = self._family(spec)
             for unit, samples in found:
-                _add(family, kind, unit, samples[kind.name])
+                _add(family, spec, unit, samples[spec.name])
             yield family
 
     def _family(self, spec: MetricSpec) -> Any:
-        core, labels = self._core, ("name", *kind.labels)
-        match kind.type:
+        core, labels = self._core, ("name", *spec.labels)
+        match spec.type:
             case "counter":
-                return core.CounterMetricFamily(kind.name, kind.help, labels=labels)
+                return core.CounterMetricFamily(spec.name, spec.help, labels=labels)
             case "gauge":
-                return core.GaugeMetricFamily(kind.name, kind.help, labels=labels)
+                return core.GaugeMetricFamily(spec.name, spec.help, labels=labels)
             case "info":
-                return core.InfoMetricFamily(kind.name, kind.help, labels=("name",))
+                return core.InfoMetricFamily(spec.name, spec.help, labels=("name",))
             case "stateset":
-                return core.StateSetMetricFamily(kind.name, kind.help, labels=labels)
+                return core.StateSetMetricFamily(spec.name, spec.help, labels=labels)
             case _:
-                return core.HistogramMetricFamily(kind.name, kind.help, labels=labels)
+                return core.HistogramMetricFamily(spec.name, spec.help, labels=labels)
 
 
 def _add(family: Any, spec: MetricSpec, unit: Unit, samples: Samples) -> None:
     """Add the samples of one unit."""
     for values, value in samples.items():
         labels = (unit.name, *values)
-        if kind.type == "info":
-            family.add_metric((unit.name,), dict(zip(kind.labels, values, strict=True)))
-        elif kind.type == "stateset":
-            family.add_metric(labels, {state: state == value for state in _states(kind, unit)})
-        elif kind.type == "histogram":
+        if spec.type == "info":
+            family.add_metric((unit.name,), dict(zip(spec.labels, values, strict=True)))
+        elif spec.type == "stateset":
+            family.add_metric(labels, {state: state == value for state in _states(spec, unit)})
+        elif spec.type == "histogram":
             family.add_metric(labels, _buckets(value), value.sum)
         else:
             family.add_metric(labels, value)
@@ -225,7 +225,7 @@ def _add(family: Any, spec: MetricSpec, unit: Unit, samples: Samples) -> None:
 
 def _states(spec: MetricSpec, unit: Unit) -> list[str]:
     """Return all states of a state set."""
-    if kind.name == "statusd_link_state":
+    if spec.name == "statusd_link_state":
         return [state.name for state in LinkState]
     return [state.name for state in unit.status.lifecycle.members()]
 

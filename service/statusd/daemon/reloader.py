@@ -15,7 +15,7 @@ from statusd.daemon.session import Session
 from statusd.unit.unit import Unit
 from statusd.wire.address import Address
 from statusd.wire.link import LinkState
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 UNBLOCK_S = 0.05
 """So soon the broker is asked again to end a read that it hadn't come to."""
@@ -112,11 +112,11 @@ class Reloader:
         """
         link = self._session.subscriber_link
         if self._waiting and link.client_id and link.state is LinkState.LISTENING:
-            line: Line = ("CLIENT", "UNBLOCK", link.client_id)
+            line: RedisCommand = ("CLIENT", "UNBLOCK", link.client_id)
             self._session.outbox.put_latest("unblock", line, self._unblocked)
             self._session.flush()
 
-    def _unblocked(self, _: Line, reply: object) -> bool:
+    def _unblocked(self, _: RedisCommand, reply: object) -> bool:
         if reply == 0:  # the broker hadn't come to the read yet that it is to end
             asyncio.get_running_loop().call_later(UNBLOCK_S, self._unblock)
         return True

@@ -15,7 +15,7 @@ from statusd.complaints import Complaints
 from statusd.core.text import shown
 from statusd.daemon.canary import DEAF_S, LATE_S, PROBE_S, Canary
 from statusd.wire.link import Link, LinkState
-from statusd.wire.outbox import Line, Outbox
+from statusd.wire.outbox import Outbox, RedisCommand
 from statusd.wire.patterns import MOST_BYTES
 
 LINK_S = 30.0
@@ -95,7 +95,7 @@ class Session:
 
     # ---- what units ask ------------------------------------------------------------------------
 
-    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+    def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
         return self.publisher_link.outbox.open(refused)
 
@@ -144,7 +144,7 @@ class Session:
         self._sharers.sang()
         self.flush()
 
-    def _probe_accepted(self, probe: Line, _: object) -> None:
+    def _probe_accepted(self, probe: RedisCommand, _: object) -> None:
         self.canary.accepted(probe, self._loop.time())
 
     def probed(self, payload: bytes) -> None:
@@ -222,7 +222,7 @@ class Session:
         self.complaints.tell(which, "link.failed", LINK_S, **fields)
         self._sharers.link_failed()
 
-    def _refused(self, line: Line, reason: str) -> None:
+    def _refused(self, line: RedisCommand, reason: str) -> None:
         command: object = line[0]
         self.complaints.tell(
             f"reply {command!s}", "reply.failed", command=command, reason=shown(reason)

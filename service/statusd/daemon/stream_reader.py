@@ -24,7 +24,7 @@ from statusd.unit.cursor import Cursor, Entry
 from statusd.unit.stream_position import StreamInfo, number
 from statusd.wire.durable import LENGTH
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 BLOCK_MS = 2000
 """How long the broker holds a read back that finds nothing, in ms; well below `link.REPLY_S`."""
@@ -82,7 +82,7 @@ class StreamReader:
         self._info: StreamInfo | None = None
         self._is_behind = True
         self._reads = self._epoch = self._empty = 0
-        self._reading: Line = ()
+        self._reading: RedisCommand = ()
         self._read_at = 0.0
 
     def forget(self, cursor: Cursor) -> None:
@@ -119,7 +119,7 @@ class StreamReader:
         self._at_once = max(1, self._at_once // 10)
         self._lost_at = self._place
 
-    def replied(self, line: Line, reply: object) -> None:
+    def replied(self, line: RedisCommand, reply: object) -> None:
         """Take in the reply to a question of ours; an error is a `hiredis.ReplyError` value.
 
         Raises:
@@ -233,7 +233,7 @@ class StreamReader:
             self._read()
 
     def _read(self) -> None:
-        line: Line = ("XREAD", "COUNT", self._at_once)
+        line: RedisCommand = ("XREAD", "COUNT", self._at_once)
         if not self._is_behind:
             line += ("BLOCK", BLOCK_MS)
         self._reading = (*line, "STREAMS", self._key, self._place)
@@ -255,7 +255,7 @@ class StreamReader:
 
     # ---- the entries ---------------------------------------------------------------------------
 
-    def _take_entries(self, line: Line, reply: object) -> None:
+    def _take_entries(self, line: RedisCommand, reply: object) -> None:
         if line is not self._reading:
             return
         if isinstance(reply, hiredis.ReplyError):

@@ -16,7 +16,7 @@ from statusd.wire.rights import DAEMON, everybody, granting
 
 if TYPE_CHECKING:
     from statusd.wire.dial import Dial
-    from statusd.wire.outbox import Line
+    from statusd.wire.outbox import RedisCommand
 
 ABOUT = "rights"
 _UNTRIED = ("MULTI", "DISCARD")
@@ -49,7 +49,7 @@ def examine(dial: Dial, user: str, names: Names, channels: Sequence[str]) -> Ite
         yield ok(ABOUT, f"{user} may do all that a unit must ({len(lines)} commands tried)")
 
 
-def _rules(names: Names, channels: Sequence[str]) -> dict[Line, str]:
+def _rules(names: Names, channels: Sequence[str]) -> dict[RedisCommand, str]:
     """Return what the unit must say -> the rule of its role that allows it, to every unit."""
     said = DAEMON.says(names, channels)
     of_all = DAEMON.says(everybody(names.namespace), channels)
@@ -58,7 +58,7 @@ def _rules(names: Names, channels: Sequence[str]) -> dict[Line, str]:
     return {line: rules[general] for line, general in pairs if line[0] not in _UNTRIED}
 
 
-def refusals(dial: Dial, lines: Sequence[Line]) -> list[tuple[Line, str]] | None:
+def refusals(dial: Dial, lines: Sequence[RedisCommand]) -> list[tuple[RedisCommand, str]] | None:
     """Return the lines that would be refused for want of a right, and why; None: not to be tried.
 
     Raises:

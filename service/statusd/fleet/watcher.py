@@ -21,7 +21,7 @@ from statusd.wire.names import Names
 
 if TYPE_CHECKING:
     from statusd.wire.address import Address
-    from statusd.wire.outbox import Line
+    from statusd.wire.outbox import RedisCommand
 
 BLOCK_S = 1.0
 """How long a watcher blocks at most before it looks for new units."""
@@ -129,7 +129,7 @@ class Watcher:
     def _key(self, name: str) -> str:
         return Names(self._namespace, name).history
 
-    def _line(self, names: Sequence[str], *options: str | int) -> Line:
+    def _line(self, names: Sequence[str], *options: str | int) -> RedisCommand:
         """Return the line that reads what is new of these units."""
         places = (self.positions[name] for name in names)
         keys = map(self._key, names)

@@ -19,7 +19,7 @@ class Look(NamedTuple):
     dot: str
 
 
-class Line(NamedTuple):
+class Stroke(NamedTuple):
     """How an arrow is drawn: its colour is told apart from white and from black.
 
     ``text`` is the colour of its label, where that is on white for sure.
@@ -43,11 +43,11 @@ LOOKS: Mapping[StateKind, Look] = MappingProxyType(
         "end": Look("#dfe2e6", "#6b7280", "", '((("{}")))', "box"),
     }
 )
-LINES: Mapping[Sender, Line] = MappingProxyType(
+LINES: Mapping[Sender, Stroke] = MappingProxyType(
     {
-        "anyone": Line("#3b7dd8", "#1d5fb8", 2, "", "-->", "solid"),
-        "worker": Line("#2f9e44", "#237a34", 2, "6 4", "-.->", "dashed"),
-        "daemon": Line("#8b949e", "#5f6873", 1, "2 3", "-.->", "dotted"),
+        "anyone": Stroke("#3b7dd8", "#1d5fb8", 2, "", "-->", "solid"),
+        "worker": Stroke("#2f9e44", "#237a34", 2, "6 4", "-.->", "dashed"),
+        "daemon": Stroke("#8b949e", "#5f6873", 1, "2 3", "-.->", "dotted"),
     }
 )
 CURRENT, CURRENT_WIDTH = "#9c36b5", 5

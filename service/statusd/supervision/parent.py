@@ -29,7 +29,7 @@ LAST_WORDS_S = 2.0
 Left = Callable[[int, str], None]
 
 
-class Line:
+class Inherited:
     """What the program gave us: its page, the two pipes, and who it is.
 
     Args:
@@ -55,7 +55,7 @@ class Line:
         """Tell whether the page can be mapped: nobody can make it shorter under our hands."""
         return page.is_sound(self.board)
 
-    def tell(self, what: str, *fields: str) -> None:
+    def send(self, what: str, *fields: str) -> None:
         """Say something to `attach`; a program that is gone needn't hear it."""
         text = "\t".join((what, *(" ".join(field.split()) for field in fields)))
         notes.send(self.down, child.MARK + text.encode() + b"\n")
@@ -66,7 +66,7 @@ class ParentChannel(FunctionChannel):
 
     def __init__(
         self,
-        line: Line,
+        inherited: Inherited,
         left: Left,
         spec: Spec,
         run: int,
@@ -75,13 +75,13 @@ class ParentChannel(FunctionChannel):
         loop: Scheduler,
     ) -> None:
         super().__init__(spec, run, submit, flush, loop)
-        self._line = line
+        self._inherited = inherited
         self._left = left
 
     def take_over(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
         """Put the first state on the board and listen."""
-        self._board = page.Board(self._line.board)
-        self._down, self._up = DownPipe(self._line.down, self._loop), self._line.up
+        self._board = page.Board(self._inherited.board)
+        self._down, self._up = DownPipe(self._inherited.down, self._loop), self._inherited.up
         self._lines = notes.Lines(self._up)
         self._loop.add_reader(self._up, self._hear)
         self.show(number, seq, args or None)
@@ -115,7 +115,7 @@ class Parent(Process):
 
     def __init__(
         self,
-        line: Line,
+        inherited: Inherited,
         spec: Spec,
         run: int,
         submit: Submit,
@@ -125,17 +125,17 @@ class Parent(Process):
         loop: Scheduler,
     ) -> None:
         super().__init__(spec, run, submit, flush, guard, None, loop)
-        self.pid = line.pid
-        self._parent = ParentChannel(line, self._left, spec, run, submit, flush, loop)
+        self.pid = inherited.pid
+        self._parent = ParentChannel(inherited, self._left, spec, run, submit, flush, loop)
         self._channel = self._parent
         self.flush = self._parent.flush
-        self._line = line
+        self._inherited = inherited
         self._is_over = False
 
     def start(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
         """Take it over as it is: it runs already, and is ready."""
         self._parent.take_over(number, seq, args)
-        self._pidfd = self._line.pidfd
+        self._pidfd = self._inherited.pidfd
         self._loop.add_reader(self._pidfd, self._died)
         self._submit(ev.WorkerReady(self.run))
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from statusd.core.answers import Answer, Verdict
 from statusd.core.events import EventHead
 from statusd.core.unit import Death, ExitKind
-from statusd.core.words import RESERVED, Kind
+from statusd.core.words import RESERVED, DecisionKind
 
 CANARY_S = (0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 4.0)
 """The upper ends of the buckets of the canary's way, in seconds; at 4 s the link is given up."""
@@ -23,7 +23,7 @@ RESET = "reset"
 """Nothing had died: somebody asked for it."""
 CAUSES = (*(kind.value for kind in ExitKind), RESET)
 """What a worker is restarted for."""
-QUESTIONS = frozenset(word for word, kind in RESERVED.items() if kind is Kind.ASK)
+QUESTIONS = frozenset(word for word, kind in RESERVED.items() if kind is DecisionKind.ASK)
 """Words that are ``done`` by being answered."""
 
 _DONE = Answer.DONE.value  # an enum's value costs a call each time

@@ -28,7 +28,7 @@ from statusd.unit.stream_position import (
     settled,
 )
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 AHEAD_S = 60.0
 """An entry whose id is so far ahead of the broker's clock says nothing of when it was added."""
@@ -122,7 +122,7 @@ class Cursor:
 
     # ---- what Redis has of it ------------------------------------------------------------------
 
-    def question(self) -> Line:
+    def question(self) -> RedisCommand:
         """Return the question for our place; whatever stands there, it isn't read whole."""
         return ("GETRANGE", self.key, 0, MOST_KEPT) if self._may_range else ("GET", self.key)
 
@@ -144,7 +144,7 @@ class Cursor:
             self._write_anew()
         return True
 
-    def kept(self, place: StreamPosition, obeyed: str = "") -> Line:
+    def kept(self, place: StreamPosition, obeyed: str = "") -> RedisCommand:
         """Return the line that keeps ``place`` in Redis.
 
         Args:

@@ -14,7 +14,7 @@ import hiredis
 
 from statusd.core.text import shown
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line, Outbox
+from statusd.wire.outbox import Outbox, RedisCommand
 
 MOST_HELD = 1000
 """So many events wait for a broker that refuses them; then the oldest is lost, and counted."""
@@ -40,11 +40,11 @@ class History:
         names: Names,
         complain: Callable[[str, str], None],
         mended: Callable[[], None],
-        kept: Callable[[Line], None],
+        kept: Callable[[RedisCommand], None],
     ) -> None:
         self._outbox = outbox
         self._key = names.history
-        self._aside: Line = ("RENAME", names.history, names.put_aside)
+        self._aside: RedisCommand = ("RENAME", names.history, names.put_aside)
         self._complain = complain
         self._mended = mended
         self._kept = kept
@@ -54,9 +54,9 @@ class History:
         """So many of those that wait were sent already; they come first."""
         self._is_in_the_way = False
         self._cure = ""
-        self._asked: Line = ()
+        self._asked: RedisCommand = ()
 
-    def put(self, line: Line, *, awaited: bool = False) -> None:
+    def put(self, line: RedisCommand, *, awaited: bool = False) -> None:
         """Add an event, or let it wait for those before it."""
         if self.trouble:
             self._hold(len(self._outbox.beside), line)
@@ -65,7 +65,7 @@ class History:
         else:
             self._outbox.put_watched(line, self.replied)
 
-    def replied(self, line: Line, reply: object) -> bool:
+    def replied(self, line: RedisCommand, reply: object) -> bool:
         """Take note of the reply to an event of ours; tell whether that is all there is to do."""
         if line[:2] != ("XADD", self._key):
             return False
@@ -89,18 +89,18 @@ class History:
         else:
             self._try()
 
-    def _is_resend(self, line: Line, reason: str) -> bool:
+    def _is_resend(self, line: RedisCommand, reason: str) -> bool:
         """Tell whether the broker has had ``line`` before, and the reply was lost."""
         return any(words in reason for words in _TOO_LOW) and self._outbox.is_resent(line)
 
-    def _refuse(self, line: Line, reason: str, *, at: int) -> None:
+    def _refuse(self, line: RedisCommand, reason: str, *, at: int) -> None:
         self.trouble = shown(reason) + self._cure
         self._is_in_the_way = reason.startswith("WRONGTYPE") or any(w in reason for w in _TOO_LOW)
         self._refused += 1
         self._hold(at, line)
         self._complain("history.refused", self.trouble)
 
-    def _hold(self, at: int, line: Line) -> None:
+    def _hold(self, at: int, line: RedisCommand) -> None:
         waiting = self._outbox.beside
         waiting.insert(at, line)
         if len(waiting) > MOST_HELD:
@@ -108,7 +108,7 @@ class History:
             self._refused = max(0, self._refused - 1)
             self._outbox.drop("XADD")
 
-    def _put_aside(self, _: Line, reply: object) -> bool:
+    def _put_aside(self, _: RedisCommand, reply: object) -> bool:
         if not isinstance(reply, hiredis.ReplyError):
             self._cure = ""
             self._complain("history.put_aside", f"{self.trouble}; it is {self._aside[2]!s} now")

@@ -20,7 +20,7 @@ from statusd.core.times import rfc3339
 from statusd.core.unit import Identity
 from statusd.unit.lease_holder import LeaseHolder, boot_of, is_error, is_nothing, is_of_another_type
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line, Outbox
+from statusd.wire.outbox import Outbox, RedisCommand
 
 OWNER_TTL_S = 10
 """A name whose holder doesn't renew it for so long is free."""
@@ -72,7 +72,7 @@ class NameLease:
         self._log = log
         self._may_range = True
         self._told: set[str] = set()
-        self._looking: Line | None = None
+        self._looking: RedisCommand | None = None
         self.holder: LeaseHolder | None = None
         """Who else turned out to hold the name; None as long as it is ours."""
         self._gone = asyncio.Event()
@@ -126,7 +126,7 @@ class NameLease:
             self._unreadable(names.roster, f"longer than {MOST_KEPT} bytes")
         return self._holder_of(owner), last, left_ms if isinstance(left_ms, int) else 0
 
-    async def _call(self, flush: Callable[[], None], *lines: Line) -> list[Any] | None:
+    async def _call(self, flush: Callable[[], None], *lines: RedisCommand) -> list[Any] | None:
         """Return the replies to ``lines``; None if the broker doesn't answer in time."""
         futures = [self._ask(line) for line in lines]
         flush()
@@ -136,7 +136,7 @@ class NameLease:
         gone.cancel()
         return [future.result() for future in futures] if last.done() else None
 
-    def _owner_line(self) -> Line:
+    def _owner_line(self) -> RedisCommand:
         """Return the question who holds the name; whatever stands there, it isn't read whole."""
         owner = self._names.owner
         return ("GETRANGE", owner, 0, MOST_KEPT) if self._may_range else ("GET", owner)
@@ -183,10 +183,10 @@ class NameLease:
                 "key.unreadable", key=key, reason=shown(reason), then="it is written anew"
             )
 
-    def _ask(self, line: Line) -> asyncio.Future[Any]:
+    def _ask(self, line: RedisCommand) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
-        def answered(_: Line, reply: object) -> None:
+        def answered(_: RedisCommand, reply: object) -> None:
             if not future.done():
                 future.set_result(reply)
 
@@ -236,13 +236,13 @@ class NameLease:
         self._looking = self._owner_line()
         self._outbox.put_latest("owner", self._looking, self._looked)
 
-    def _looked(self, line: Line, reply: object) -> None:
+    def _looked(self, line: RedisCommand, reply: object) -> None:
         if line is self._looking:
             self._looking = None
             if not self._learn_right(reply):
                 self._found(reply)
 
-    def _registered(self, _: Line, reply: object) -> None:
+    def _registered(self, _: RedisCommand, reply: object) -> None:
         if is_of_another_type(reply):
             self._unreadable(self._names.roster, str(reply))
             self._outbox.put(("RENAME", self._names.roster, self._names.roster_put_aside))
@@ -261,7 +261,7 @@ class NameLease:
             self._claim()  # it names nobody: that is nobody's claim
 
     def _claim(self, *condition: str) -> None:
-        line: Line = ("SET", self._names.owner, self._mine(), *condition, "EX", OWNER_TTL_S)
+        line: RedisCommand = ("SET", self._names.owner, self._mine(), *condition, "EX", OWNER_TTL_S)
         self._outbox.put_latest("claim", line)
 
     def leave(self) -> None:
@@ -274,7 +274,7 @@ class NameLease:
 
     def _register(self, *, left: bool = False) -> None:
         entry = {"boot": self._identity().boot, "left": left, "seen": rfc3339(self._wall())}
-        line: Line = ("HSET", self._names.roster, self._names.name, to_json(entry))
+        line: RedisCommand = ("HSET", self._names.roster, self._names.name, to_json(entry))
         self._outbox.put_latest("roster", line, self._registered)
 
     def _mine(self) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from statusd.scheduler import UnitLoop
-from statusd.wire.outbox import Line, Outbox
+from statusd.wire.outbox import Outbox, RedisCommand
 
 
 class Broker(Protocol):
@@ -21,7 +21,7 @@ class Broker(Protocol):
     def canary_s(self) -> float | None:
         """How long the last proof that the link hears took, in seconds; None before the first."""
 
-    def open_outbox(self, refused: Callable[[Line, str], None]) -> Outbox:
+    def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
 
     @property

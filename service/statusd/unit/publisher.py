@@ -12,7 +12,7 @@ from statusd.core.messages import as_template, to_json
 from statusd.unit.history import History
 from statusd.unit.said import HISTORY_LENGTH
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line, OnReply, Outbox
+from statusd.wire.outbox import OnReply, Outbox, RedisCommand
 
 DOCUMENT_TTL_S = 10
 """A document that is not touched for so long is gone: its unit is lost."""
@@ -42,7 +42,7 @@ class Publisher:
         verdict: Verdict,
         more: Mapping[str, Any] | None = None,
         on_reply: OnReply | None = None,
-    ) -> tuple[Line, ...]:
+    ) -> tuple[RedisCommand, ...]:
         """Publish a verdict, to its sender's own channel as well; return the lines."""
         lines = self.verdict_lines(verdict, more)
         for line in lines:
@@ -51,13 +51,13 @@ class Publisher:
 
     def verdict_lines(
         self, verdict: Verdict, more: Mapping[str, Any] | None = None
-    ) -> tuple[Line, ...]:
+    ) -> tuple[RedisCommand, ...]:
         """Return the lines that publish a verdict."""
         text = to_json({**verdict.fields, **more}) if more else verdict.text
-        line: Line = ("PUBLISH", self._verdicts, text)
+        line: RedisCommand = ("PUBLISH", self._verdicts, text)
         return (line, ("PUBLISH", verdict.reply_to, text)) if verdict.reply_to else (line,)
 
-    def publish_event(self, event: Event, at: str) -> Line:
+    def publish_event(self, event: Event, at: str) -> RedisCommand:
         """Add an event, told at the time ``at``, to the history and publish it.
 
         Returns:

@@ -17,7 +17,7 @@ from statusd.scheduler import Scheduler
 from statusd.unit.counts import Counts
 from statusd.unit.state_file import StateFile
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line, Outbox
+from statusd.wire.outbox import Outbox, RedisCommand
 
 LOGGED_ANSWERS = 20
 """So many answers a second are logged; the rest is counted."""
@@ -121,7 +121,7 @@ class Reporter:
 
     # ---- troubles ------------------------------------------------------------------------------
 
-    def refused(self, line: Line, reason: str) -> None:
+    def refused(self, line: RedisCommand, reason: str) -> None:
         """The broker has refused a line that nobody else takes care of."""
         command: object = line[0]
         self.complaints.tell(

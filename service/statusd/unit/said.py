@@ -8,7 +8,7 @@ from __future__ import annotations
 from statusd.core.bounds import MOST_BOOT, MOST_COUNT, Unreadable, decimal
 from statusd.core.messages import to_json
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 HISTORY_LENGTH = 10_000
 """About so many events are kept in a unit's history."""
@@ -16,7 +16,7 @@ MOST_TEXT = 1024 * 1024
 """The longest message that is said, in bytes: a verdict with a document in it."""
 
 
-def as_said(line: Line, names: Names, boot: int = MOST_BOOT) -> Line | None:
+def as_said(line: RedisCommand, names: Names, boot: int = MOST_BOOT) -> RedisCommand | None:
     """Return ``line`` if a unit of those ``names`` says such things to the world, else None.
 
     Verdicts and events, also for the history: all that a daemon leaves to the next one to send.
@@ -33,7 +33,7 @@ def as_said(line: Line, names: Names, boot: int = MOST_BOOT) -> Line | None:
             )
         case ("XADD", names.history, "MAXLEN", "~", int(), str(entry_id), "event", str(text)):
             is_ours = _is_event_id(entry_id, boot) and _is_message(text, names.name)
-            known: Line = ("XADD", names.history, "MAXLEN", "~", HISTORY_LENGTH, entry_id)
+            known: RedisCommand = ("XADD", names.history, "MAXLEN", "~", HISTORY_LENGTH, entry_id)
             return (*known, "event", text) if is_ours else None
         case _:
             return None

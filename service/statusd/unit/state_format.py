@@ -32,7 +32,7 @@ from statusd.unit.outages import Deaf
 from statusd.unit.said import as_said
 from statusd.unit.stream_position import NOWHERE, REMEMBERED, StreamPosition
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line
+from statusd.wire.outbox import RedisCommand
 
 FORMAT = 1
 MOST_BYTES = 32 * 1024 * 1024
@@ -61,7 +61,7 @@ class Kept(NamedTuple):
     """
 
     memory: Memory
-    unsent: tuple[Line, ...] = ()
+    unsent: tuple[RedisCommand, ...] = ()
     place: StreamPosition = NOWHERE
     deaf: Deaf | None = None
 
@@ -210,7 +210,7 @@ def _command(value: object, now: float, *, same_clock: bool) -> Command:
     return Command(str(word), source, received if known else now, **sender)
 
 
-def _lines(values: Iterable[object], names: Names, boot: int) -> Iterable[Line]:
+def _lines(values: Iterable[object], names: Names, boot: int) -> Iterable[RedisCommand]:
     for value in values:
         if not isinstance(value, list):
             raise Unreadable("no line")

@@ -23,7 +23,7 @@ from statusd.unit.outages import Outages
 from statusd.unit.state_file import StateFile
 from statusd.unit.state_format import Kept
 from statusd.unit.stream_position import NOWHERE, StreamPosition
-from statusd.wire.outbox import Line, OnReply
+from statusd.wire.outbox import OnReply, RedisCommand
 
 STATE_S = 0.5
 """So long a last verdict may wait for the state file."""
@@ -73,9 +73,9 @@ class Store:
         status: Status,
         outages: Outages,
         *,
-        lines: Callable[[Verdict], tuple[Line, ...]],
+        lines: Callable[[Verdict], tuple[RedisCommand, ...]],
         go_on: Callable[[list[ev.Effect]], None],
-        release: Callable[[Verdict, OnReply], tuple[Line, ...]],
+        release: Callable[[Verdict, OnReply], tuple[RedisCommand, ...]],
         say_place: Callable[[StreamPosition, str], None],
         disk: Callable[[], None],
         changed: Callable[[], None],
@@ -187,7 +187,7 @@ class Store:
                 lines = self._publish(verdict, self.was_sent)
                 self._unsent = (*self._unsent, *lines)[-MOST_UNSENT:]
 
-    def was_sent(self, line: Line, _: object) -> None:
+    def was_sent(self, line: RedisCommand, _: object) -> None:
         """The broker has had ``line``: if it is the last that was left, nothing is any more."""
         if self._unsent and line is self._unsent[-1]:
             self._unsent = ()
@@ -285,7 +285,7 @@ class Store:
             self._go_on()
             self._release()
 
-    def leave(self, unsent: tuple[Line, ...]) -> None:
+    def leave(self, unsent: tuple[RedisCommand, ...]) -> None:
         """Keep what could not be said; what the broker has, the next start must not send."""
         if self.is_dirty or unsent != self._unsent:
             self._unsent = unsent

@@ -37,7 +37,7 @@ from statusd.unit.store import Store
 from statusd.unit.timers import Timers
 from statusd.wire.local import HEALTH
 from statusd.wire.names import Names
-from statusd.wire.outbox import Line, OnReply
+from statusd.wire.outbox import OnReply, RedisCommand
 
 EXIT_BUG = 70
 """An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
@@ -93,7 +93,7 @@ class Unit:
         self.lease = self._make_lease(parts)
         self._perform = self._performers()
 
-    def _make_publisher(self, names: Names, unsent: tuple[Line, ...]) -> Publisher:
+    def _make_publisher(self, names: Names, unsent: tuple[RedisCommand, ...]) -> Publisher:
         outbox = self.ports.broker.open_outbox(self.reporter.refused)
         history = History(
             outbox,
@@ -103,7 +103,7 @@ class Unit:
             kept=self._kept_in_history,
         )
 
-        def sent(line: Line, reply: object) -> bool:
+        def sent(line: RedisCommand, reply: object) -> bool:
             self.store.was_sent(line, reply)
             return history.replied(line, reply)
 
@@ -256,7 +256,7 @@ class Unit:
 
     def release(
         self, verdict: Verdict, on_reply: OnReply | None = None, more: Mapping[str, Any] = MORE
-    ) -> tuple[Line, ...]:
+    ) -> tuple[RedisCommand, ...]:
         """Publish a verdict that needn't wait for the disk (any more); return its lines."""
         if self.store.is_unsure and not verdict.is_repeat:
             more = {**more, "kept": False}  # if we are killed now, nobody knows of it
@@ -264,7 +264,7 @@ class Unit:
 
     def _publish(
         self, verdict: Verdict, more: Mapping[str, Any] = MORE, on_reply: OnReply | None = None
-    ) -> tuple[Line, ...]:
+    ) -> tuple[RedisCommand, ...]:
         lines = self.publisher.publish_verdict(verdict, more, on_reply)
         if self.socket.waiting:
             self.socket.answer({**verdict.fields, **more})
@@ -332,7 +332,7 @@ class Unit:
         self.document.is_stale = True
         self.ports.later()
 
-    def _kept_in_history(self, line: Line) -> None:
+    def _kept_in_history(self, line: RedisCommand) -> None:
         if self.outages.kept(line):
             self.store.is_dirty = True
             self.ports.later()

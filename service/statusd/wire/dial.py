@@ -18,7 +18,7 @@ from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from statusd.wire.outbox import Line
+    from statusd.wire.outbox import RedisCommand
 
 T = TypeVar("T")
 
@@ -118,10 +118,10 @@ class Dial:
             text = f"{self._address}: that is no answer to {command}: {error}"
             raise Unavailable(text) from None
 
-    def _refusal(self, reply: object, line: Line = ()) -> str:
+    def _refusal(self, reply: object, line: RedisCommand = ()) -> str:
         return f"{self._address} says: {shown(complaint(reply, line))}"
 
-    def calls(self, lines: Sequence[Line]) -> list[Any]:
+    def calls(self, lines: Sequence[RedisCommand]) -> list[Any]:
         """Send several commands at once and return their replies: one round trip.
 
         Raises:
@@ -133,7 +133,7 @@ class Dial:
                 raise Unavailable(self._refusal(reply, line))
         return replies
 
-    def replies(self, lines: Sequence[Line]) -> list[Any]:
+    def replies(self, lines: Sequence[RedisCommand]) -> list[Any]:
         """Return the replies to ``lines``, an error as a `hiredis.ReplyError` among them.
 
         Raises:

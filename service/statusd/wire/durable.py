@@ -11,14 +11,14 @@ from statusd.wire import shapes
 if TYPE_CHECKING:
     from statusd.wire.dial import Dial
     from statusd.wire.names import Names
-    from statusd.wire.outbox import Line
+    from statusd.wire.outbox import RedisCommand
 
 LENGTH = 10_000
 """About so many entries are kept in the stream."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-def kept(names: Names, message: str) -> Line:
+def kept(names: Names, message: str) -> RedisCommand:
     """Return the line that keeps ``message`` for every unit of the namespace."""
     return ("XADD", names.commands, "MAXLEN", "~", LENGTH, "*", "command", message)
 

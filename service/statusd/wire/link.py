@@ -30,7 +30,7 @@ from statusd.core.text import shown
 from statusd.wire.address import Address
 from statusd.wire.dial import find_master
 from statusd.wire.names import is_pattern
-from statusd.wire.outbox import Line, Outgoing
+from statusd.wire.outbox import Outgoing, RedisCommand
 from statusd.wire.patterns import MOST_BYTES, glob
 from statusd.wire.resp import NOTHING, complaint, pack_all, reader
 
@@ -101,7 +101,7 @@ class Follower(Protocol):
     def lost(self) -> None:
         """The connection that was confirmed is lost."""
 
-    def replied(self, line: Line, reply: object) -> None:
+    def replied(self, line: RedisCommand, reply: object) -> None:
         """The broker replied to what was asked; an error is a `hiredis.ReplyError` value.
 
         Raises:
@@ -251,7 +251,7 @@ class Link:
             return self._connection.lost.done()
         return now > self._due
 
-    def ask(self, *lines: Line) -> None:
+    def ask(self, *lines: RedisCommand) -> None:
         """Send what the follower wants to know; lost with the connection if it has no reply."""
         if self._connection is not None:
             self._connection.ask(lines)
@@ -399,8 +399,8 @@ class Connection(asyncio.BufferedProtocol):
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._reader = reader()
         self._transport: asyncio.Transport | None = None
-        self._greeting: list[Line] = []
-        self._asked: deque[Line] = deque()
+        self._greeting: list[RedisCommand] = []
+        self._asked: deque[RedisCommand] = deque()
         self._early: list[tuple[bytes, bytes]] | None = None if link.follower is None else []
         """What was heard before the link had caught up; None since then."""
         self._unconfirmed = set(link.names) | set(link.patterns)
@@ -451,7 +451,7 @@ class Connection(asyncio.BufferedProtocol):
         """Tell whether the broker has confirmed each channel that it was asked for."""
         return not self._unconfirmed
 
-    def send(self, lines: Sequence[Line]) -> None:
+    def send(self, lines: Sequence[RedisCommand]) -> None:
         """Write ``lines`` at once; their replies come in order."""
         transport = self._transport
         if transport is None:
@@ -461,7 +461,7 @@ class Connection(asyncio.BufferedProtocol):
             self.heard_at = self._told_at = self._loop.time()
             self._deadline = self._loop.call_later(REPLY_S, self._check_replies)
 
-    def ask(self, lines: Sequence[Line]) -> None:
+    def ask(self, lines: Sequence[RedisCommand]) -> None:
         """Write ``lines`` for the link's follower; their replies come in order."""
         self._asked.extend(lines)
         self.send(lines)
@@ -488,7 +488,7 @@ class Connection(asyncio.BufferedProtocol):
     def subscribe_anew(self) -> None:
         """Ask for what the link wants to hear now and doesn't yet, and give up the rest."""
         wanted = (frozenset(self._link.names), frozenset(self._link.patterns))
-        lines: list[Line] = []
+        lines: list[RedisCommand] = []
         for now, then, prefix in zip(wanted, self._subscribed, ("", "P"), strict=True):
             added, removed = sorted(now - then), sorted(then - now)
             lines += [(f"{prefix}SUBSCRIBE", *added)] if added else []
@@ -659,7 +659,7 @@ class Connection(asyncio.BufferedProtocol):
         if is_error or not link.outbox.passed():
             link.outbox.replied(reply)
 
-    def _take_greeting(self, line: Line, reply: object) -> None:
+    def _take_greeting(self, line: RedisCommand, reply: object) -> None:
         if isinstance(reply, hiredis.ReplyError):
             if line[0] not in ("CLIENT", "TIME"):
                 self.doubt(complaint(reply, line))

@@ -15,21 +15,21 @@ from typing import NamedTuple
 
 import hiredis
 
-Line = tuple[bytes | str | int, ...]
+RedisCommand = tuple[bytes | str | int, ...]
 """One Redis command: its name and its arguments."""
-OnReply = Callable[[Line, object], bool | None]
+OnReply = Callable[[RedisCommand, object], bool | None]
 """Gets a line and the reply to it; an error is a `hiredis.ReplyError` value. True: it needs no
 other care than this."""
 
 
-def _as_told(line: Line, reply: object) -> None:
+def _as_told(line: RedisCommand, reply: object) -> None:
     """Leave the reply to ``line`` to who hears of errors."""
 
 
 class _Awaited(NamedTuple):
     """A line whose reply somebody wants to know; ``slot`` is empty for one among the others."""
 
-    line: Line
+    line: RedisCommand
     on_reply: OnReply
     slot: str = ""
 
@@ -37,11 +37,11 @@ class _Awaited(NamedTuple):
 class _Watched(NamedTuple):
     """A line of which somebody wants to know only that it was refused."""
 
-    line: Line
+    line: RedisCommand
     on_reply: OnReply
 
 
-_Entry = Line | _Awaited | _Watched
+_Entry = RedisCommand | _Awaited | _Watched
 
 
 @dataclass(slots=True, eq=False)
@@ -57,12 +57,12 @@ class Outbox:
         beside: lines that the broker has refused and that wait for better times, oldest first.
     """
 
-    refused: Callable[[Line, str], None] = lambda line, reason: None
+    refused: Callable[[RedisCommand, str], None] = lambda line, reason: None
     limit: int = 10_000
     dropped: int = 0
     lost: int = 0
-    beside: deque[Line] = field(default_factory=deque)
-    _resent: tuple[Line, ...] = ()
+    beside: deque[RedisCommand] = field(default_factory=deque)
+    _resent: tuple[RedisCommand, ...] = ()
     _waiting: deque[_Entry] = field(default_factory=deque)
     _slots: dict[str, _Awaited] = field(default_factory=dict)
     _in_flight: deque[_Entry] = field(default_factory=deque)
@@ -75,13 +75,13 @@ class Outbox:
         """How many lines have not been handed out yet."""
         return len(self._waiting) + len(self._slots)
 
-    def put(self, line: Line, on_reply: OnReply | None = None) -> None:
+    def put(self, line: RedisCommand, on_reply: OnReply | None = None) -> None:
         """Add ``line`` behind all others; ``on_reply`` gets whatever the broker says to it."""
         if len(self._waiting) >= self.limit:
             self._make_room()
         self._waiting.append(line if on_reply is None else _Awaited(line, on_reply))
 
-    def put_watched(self, line: Line, on_error: OnReply) -> None:
+    def put_watched(self, line: RedisCommand, on_error: OnReply) -> None:
         """Add ``line`` behind all others; ``on_error`` gets what the broker says, if it refuses."""
         if len(self._waiting) >= self.limit:
             self._make_room()
@@ -107,11 +107,11 @@ class Outbox:
         self.dropped += 1
         self.lost += command != _PUBLISH
 
-    def put_latest(self, slot: str, line: Line, on_reply: OnReply = _as_told) -> None:
+    def put_latest(self, slot: str, line: RedisCommand, on_reply: OnReply = _as_told) -> None:
         """Let ``line`` be what is sent for ``slot``, in place of an older one not sent yet."""
         self._slots[slot] = _Awaited(line, on_reply, slot)
 
-    def take(self, most: int) -> list[Line]:
+    def take(self, most: int) -> list[RedisCommand]:
         """Hand out up to ``most`` lines, in order, slots last; they are in flight until replied."""
         waiting, slots = self._waiting, self._slots
         taken: list[_Entry]
@@ -126,13 +126,13 @@ class Outbox:
         self._in_flight.extend(taken)
         return list(map(_line, taken))
 
-    def unsent(self, most: int) -> tuple[Line, ...]:
+    def unsent(self, most: int) -> tuple[RedisCommand, ...]:
         """Return the newest ``most`` lines that have no good reply yet, in order; no slots."""
         entries = (*self._in_flight, *self._waiting)
         lines = [_line(entry) for entry in entries if not _slot(entry)]
         return (*self.beside, *lines)[-most:]
 
-    def inherit(self, lines: Sequence[Line], on_error: OnReply, on_last: OnReply) -> None:
+    def inherit(self, lines: Sequence[RedisCommand], on_error: OnReply, on_last: OnReply) -> None:
         """Put what a former daemon had sent, perhaps.
 
         Args:
@@ -144,7 +144,7 @@ class Outbox:
             self.put(line, on_last)
         self._resent = tuple(lines)
 
-    def is_resent(self, line: Line) -> bool:
+    def is_resent(self, line: RedisCommand) -> bool:
         """Tell whether that very line may have been carried out before, and its reply was lost."""
         return any(line is one for one in self._resent)
 
@@ -154,7 +154,7 @@ class Outbox:
         return len(self._in_flight)
 
     @property
-    def oldest(self) -> Line:
+    def oldest(self) -> RedisCommand:
         """The line whose reply comes next; there must be one in flight."""
         return _line(self._in_flight[0])
 
@@ -201,7 +201,7 @@ class Outgoing:
         self._boxes: list[Outbox] = []
         self._in_flight: deque[Outbox] = deque()
 
-    def open(self, refused: Callable[[Line, str], None]) -> Outbox:
+    def open(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return a new outbox; ``refused`` gets what the broker refuses of it, and why."""
         box = Outbox(refused)
         self._boxes.append(box)
@@ -225,13 +225,13 @@ class Outgoing:
         return len(self._in_flight)
 
     @property
-    def oldest(self) -> Line:
+    def oldest(self) -> RedisCommand:
         """The line whose reply comes next; there must be one in flight."""
         return self._in_flight[0].oldest
 
-    def take(self, most_in_flight: int) -> list[Line]:
+    def take(self, most_in_flight: int) -> list[RedisCommand]:
         """Hand out lines until so many are in flight: they are, until replied."""
-        taken: list[Line] = []
+        taken: list[RedisCommand] = []
         most = most_in_flight - len(self._in_flight)
         for box in self._boxes:
             lines = box.take(most - len(taken))
@@ -271,7 +271,7 @@ def _rank(entry: _Entry) -> int:
     return 1 if isinstance(entry, _Awaited) else 0
 
 
-def _line(entry: _Entry) -> Line:
+def _line(entry: _Entry) -> RedisCommand:
     return entry.line if isinstance(entry, _Awaited | _Watched) else entry
 
 

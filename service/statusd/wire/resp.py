@@ -9,21 +9,23 @@ from typing import TYPE_CHECKING, cast
 import hiredis
 
 if TYPE_CHECKING:
-    from statusd.wire.outbox import Line
+    from statusd.wire.outbox import RedisCommand
 
 NOTHING = object()
 """What a reader returns when no whole reply has arrived: False is a reply under RESP3."""
 
-pack: Callable[[Line], bytes] = cast("Callable[[Line], bytes]", hiredis.pack_command)
+pack: Callable[[RedisCommand], bytes] = cast(
+    "Callable[[RedisCommand], bytes]", hiredis.pack_command
+)
 """Encode one command."""
 
 
-def pack_all(lines: Iterable[Line]) -> bytes:
+def pack_all(lines: Iterable[RedisCommand]) -> bytes:
     """Encode several commands, to be written at once."""
     return b"".join(map(pack, lines))
 
 
-def complaint(reply: object, line: Line) -> str:
+def complaint(reply: object, line: RedisCommand) -> str:
     """Return the error that is the ``reply`` to ``line``, without what it repeats of a secret.
 
     A server that is too old, or no Redis at all, may repeat what it doesn't understand.

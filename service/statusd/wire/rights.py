@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from statusd.wire.names import Names, is_pattern
 
 if TYPE_CHECKING:
-    from statusd.wire.outbox import Line
+    from statusd.wire.outbox import RedisCommand
 
 _CONTAINERS = ("CLIENT", "PUBSUB", "XINFO")
 """Commands of which each subcommand is a right of its own."""
@@ -29,7 +29,7 @@ _ACCESS = {
 _HEARING = ("SUBSCRIBE", "PSUBSCRIBE")
 _SPEAKING = ("PUBLISH",)
 
-_GREETING: tuple[Line, ...] = (
+_GREETING: tuple[RedisCommand, ...] = (
     ("HELLO", "3"),
     ("AUTH", "user", "secret"),
     ("CLIENT", "SETNAME", "statusd"),
@@ -50,10 +50,10 @@ class Role(NamedTuple):
 
     name: str
     may: str
-    says: Callable[[Names, Sequence[str]], list[Line]]
+    says: Callable[[Names, Sequence[str]], list[RedisCommand]]
 
 
-def _of_daemon(names: Names, channels: Sequence[str]) -> list[Line]:
+def _of_daemon(names: Names, channels: Sequence[str]) -> list[RedisCommand]:
     return [
         ("TIME",),
         *_subscriptions(names, channels),
@@ -84,7 +84,7 @@ def _of_daemon(names: Names, channels: Sequence[str]) -> list[Line]:
     ]
 
 
-def _healing(names: Names) -> list[Line]:
+def _healing(names: Names) -> list[RedisCommand]:
     """Return what puts aside what stands where only a unit writes, and isn't readable."""
     return [
         ("RENAME", names.history, names.put_aside),
@@ -93,7 +93,7 @@ def _healing(names: Names) -> list[Line]:
     ]
 
 
-_LOOKING: tuple[Line, ...] = (("PUBSUB", "NUMSUB"), ("MULTI",), ("DISCARD",))
+_LOOKING: tuple[RedisCommand, ...] = (("PUBSUB", "NUMSUB"), ("MULTI",), ("DISCARD",))
 """What `doctor` needs, as the daemon: to try a right without using it, and to see who hears."""
 
 
@@ -107,7 +107,7 @@ def _reply(names: Names) -> str:
     return f"{names.namespace}:reply:{names.name}"
 
 
-def _subscriptions(names: Names, channels: Sequence[str]) -> list[Line]:
+def _subscriptions(names: Names, channels: Sequence[str]) -> list[RedisCommand]:
     """Return both kinds for both ways: a reload may bring patterns where there were none."""
     plain = [("SUBSCRIBE", channel) for channel in channels if not is_pattern(channel)]
     globs = [("PSUBSCRIBE", channel) for channel in channels if is_pattern(channel)]
@@ -121,7 +121,7 @@ def _subscriptions(names: Names, channels: Sequence[str]) -> list[Line]:
     ]
 
 
-def _of_viewer(names: Names, _: Sequence[str]) -> list[Line]:
+def _of_viewer(names: Names, _: Sequence[str]) -> list[RedisCommand]:
     return [
         ("SUBSCRIBE", names.verdicts),
         ("SUBSCRIBE", names.events),
@@ -136,7 +136,7 @@ def _of_viewer(names: Names, _: Sequence[str]) -> list[Line]:
     ]
 
 
-def _of_operator(names: Names, channels: Sequence[str]) -> list[Line]:
+def _of_operator(names: Names, channels: Sequence[str]) -> list[RedisCommand]:
     return [
         *_of_viewer(names, channels),
         ("TIME",),
@@ -156,7 +156,7 @@ ROLES = (
 DAEMON = ROLES[0]
 
 
-def command_of(line: Line) -> str:
+def command_of(line: RedisCommand) -> str:
     """Return the command of ``line`` as an ACL rule calls it: ``publish``, ``client|setname``."""
     words = [str(word).lower() for word in line[:2]]
     return "|".join(words) if line[0] in _CONTAINERS else words[0]
@@ -179,16 +179,16 @@ def everybody(namespace: str) -> Names:
     return Names(namespace, "*")
 
 
-def granting(lines: Sequence[Line]) -> dict[Line, str]:
+def granting(lines: Sequence[RedisCommand]) -> dict[RedisCommand, str]:
     """Return for each line the ACL rule that allows it, and others of the same keys or channels."""
-    related: dict[object, list[Line]] = {}
+    related: dict[object, list[RedisCommand]] = {}
     for line in lines:
         keys = tuple(key for key, _ in _keys(line))
         related.setdefault(_direction(line) or keys or line, []).append(line)
     return {line: _rule(some) for some in related.values() for line in some}
 
 
-def _rule(lines: list[Line]) -> str:
+def _rule(lines: list[RedisCommand]) -> str:
     """Return what allows ``lines``: a selector, or a command's name if it has no key or channel."""
     access: dict[str, str] = {}
     for line in lines:
@@ -201,7 +201,7 @@ def _rule(lines: list[Line]) -> str:
     return f"({rule})" if keys or channels else rule
 
 
-def _keys(line: Line) -> list[tuple[str, str]]:
+def _keys(line: RedisCommand) -> list[tuple[str, str]]:
     """Return the keys of ``line``, each with what is done to it."""
     command = str(line[0])
     first, access = 2 if command in ("XINFO", "XREAD") else 1, _ACCESS.get(command, ())
@@ -209,7 +209,7 @@ def _keys(line: Line) -> list[tuple[str, str]]:
     return list(zip(keys, access, strict=True))
 
 
-def _direction(line: Line) -> str:
+def _direction(line: RedisCommand) -> str:
     """Tell whether ``line`` hears a channel, or speaks to one; empty for neither."""
     return "hears" if line[0] in _HEARING else "speaks" if line[0] in _SPEAKING else ""
 
