@@ -464,9 +464,9 @@ def test_the_brokers_clock_is_asked_for_again(monkeypatch: pytest.MonkeyPatch) -
             subscriber = Subscriber(liar.port, NOWHERE)
             subscriber.link.start()
             await until(lambda: subscriber.link.state is LinkState.LISTENING, "a link")
-            assert (subscriber.link.broker_time() or 0.0) > 3.9e9
+            assert (subscriber.link.server.time() or 0.0) > 3.9e9
             monkeypatch.setitem(RIGHT, b"TIME", clock % 1_795_000_000)
-            await until(lambda: (subscriber.link.broker_time() or 0.0) < 1.8e9, "the right time")
+            await until(lambda: (subscriber.link.server.time() or 0.0) < 1.8e9, "the right time")
             assert liar.count(b"HELLO") == 1
             await subscriber.link.close()
 
@@ -596,7 +596,7 @@ class Subscriber:
             caught_up=self.link.caught_up,
             noticed=lambda cursor: None,
             complain=lambda event, reason: None,
-            told_time=self.link.take_time,
+            told_time=self.link.server.take_time,
         )
 
     def hear(self, channel: bytes, payload: bytes) -> None:

@@ -11,7 +11,9 @@ import hiredis
 import pytest
 
 from statusd.wire.address import Address
-from statusd.wire.link import FORGIVE_S, Connection, Link, LinkState, backoff_s
+from statusd.wire.backoff import backoff_s
+from statusd.wire.connection import Connection
+from statusd.wire.link import FORGIVE_S, Link, LinkState
 from statusd.wire.outbox import Outbox
 from statusd.wire.patterns import glob
 from tests.tools import Broker, Proxy, free_port
@@ -42,7 +44,7 @@ class Told:
         """Write down the new state."""
         self.changes.append(link.state)
         if link.state is LinkState.DOWN:
-            self.not_forgiven.append(link.failures)
+            self.not_forgiven.append(link.backoff.failures)
 
     def link_failed(self, link: Link) -> None:
         """Write down why."""
@@ -279,7 +281,7 @@ def test_a_replica_is_not_asked_twenty_times_a_second(broker: Broker) -> None:
     async def story(link: Link, told: Told) -> None:
         told.put(link, "SET", "a", "1")
         await until(lambda: link.refused >= 4, "refusals", 15)
-        assert link.failures >= 4
+        assert link.backoff.failures >= 4
         assert told.replies == []
         client.replicaof("NO", "ONE")
         await until(lambda: told.replies, "the write")

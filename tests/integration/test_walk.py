@@ -44,7 +44,7 @@ def test_a_pause_walks_from_the_bytes_to_the_worker_and_the_verdict(traced: Any)
     walk = traced["walk"]
 
     begin = walk["calls"][0]
-    assert (begin["file"], begin["function"]) == ("wire/link.py", "buffer_updated")
+    assert (begin["file"], begin["function"]) == ("wire/connection.py", "buffer_updated")
     assert [file for file in walk["told"] if file.startswith("supervision/")]
     written = "".join(walk["written"])
     assert '"old":"RUNNING","new":"PAUSED","trigger":"pause"' in written

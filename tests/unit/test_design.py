@@ -90,12 +90,12 @@ def test_threads_only_move_bytes() -> None:
 
     assert users.keys() <= {
         *("supervision/output.py", "unit/state_writer.py", "threads.py"),
-        *("fleet/async_fleet.py", "wire/link.py", *WITH_LOCKS),
+        *("fleet/async_fleet.py", "wire/reach.py", *WITH_LOCKS),
     }
     for file in WITH_LOCKS:
         assert users.pop(file) == {"_thread"}
         assert "_thread.start_new_thread" not in USES[file]
-    assert users.pop("wire/link.py") == {"asyncio.to_thread"}  # asks the Sentinels
+    assert users.pop("wire/reach.py") == {"asyncio.to_thread"}  # asks the Sentinels
     assert [file for file in users if "statusd.core.status.Status" in USES[file]] == []
 
 

@@ -16,7 +16,7 @@ from statusd.daemon.living import EXIT_LEASE_LOST
 from statusd.daemon.watchdog import FEEDS
 from statusd.settings.models import WorkerSettings
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
-from statusd.wire.link import CONNECT_S, REPLY_S
+from statusd.wire.connection import CONNECT_S, REPLY_S
 
 DOCKER_STOP_S = 10
 """How long `docker stop` waits before it kills."""

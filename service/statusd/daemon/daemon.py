@@ -131,7 +131,7 @@ class Daemon:
             caught_up=session.subscriber_link.caught_up,
             noticed=noticed,
             complain=self._complain_of_stream,
-            told_time=session.subscriber_link.take_time,
+            told_time=session.subscriber_link.server.take_time,
         )
 
     # ---- the life ----------------------------------------------------------------------------

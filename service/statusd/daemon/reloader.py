@@ -111,8 +111,8 @@ class Reloader:
         Without the right to do so it ends by itself, within two seconds.
         """
         link = self._session.subscriber_link
-        if self._waiting and link.client_id and link.state is LinkState.LISTENING:
-            line: RedisCommand = ("CLIENT", "UNBLOCK", link.client_id)
+        if self._waiting and link.server.client_id and link.state is LinkState.LISTENING:
+            line: RedisCommand = ("CLIENT", "UNBLOCK", link.server.client_id)
             self._session.outbox.put_latest("unblock", line, self._unblocked)
             self._session.flush()
 

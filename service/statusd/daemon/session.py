@@ -106,7 +106,7 @@ class Session:
     def time(self) -> float:
         """Return the broker's wall clock in seconds; ours, before it has told us."""
         for link in (self.subscriber_link, self.publisher_link):
-            if (told := link.broker_time()) is not None:
+            if (told := link.server.time()) is not None:
                 return told
         return self._wall()
 
@@ -137,8 +137,8 @@ class Session:
             self.subscriber_link.doubt(f"it doesn't hear its own canary any more, for {DEAF_S:g} s")
         if LinkState.LISTENING is self.subscriber_link.state is self.publisher_link.state:
             self.outbox.put_latest("canary", self.canary.probe(now), self._probe_accepted)
-        if self.subscriber_link.ignored != self._ignored:
-            self._ignored = self.subscriber_link.ignored
+        if self.subscriber_link.subscriptions.ignored != self._ignored:
+            self._ignored = self.subscriber_link.subscriptions.ignored
             reason = f"the name of their channel is longer than {MOST_BYTES} bytes"
             self.complaints.tell("names", "message.ignored", count=self._ignored, reason=reason)
         self._sharers.sang()
