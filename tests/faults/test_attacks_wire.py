@@ -612,6 +612,12 @@ class Subscriber:
     def link_failed(self, link: Link) -> None:
         """That is seen."""
 
+    def channel_refused(self, channel: str, reason: str) -> None:
+        """That is seen."""
+
+    def channel_heard(self, channel: str) -> None:
+        """That is seen."""
+
 
 @pytest.mark.timeout(3600)  # of many rounds; each wait in them has its own limit
 @pytest.mark.fault("X20")

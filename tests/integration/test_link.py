@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable
+from itertools import combinations
 from typing import Any, cast
 
 import hiredis
 import pytest
 
+from statusd.wire import connection
 from statusd.wire.address import Address
 from statusd.wire.backoff import backoff_s
 from statusd.wire.connection import Connection
@@ -30,6 +32,8 @@ class Told:
         self.changes: list[LinkState] = []
         self.not_forgiven: list[int] = []
         self.failures: list[str] = []
+        self.refused_channels: dict[str, str] = {}
+        self.again: list[str] = []
         self.replies: list[tuple[object, object]] = []
         self.outbox: Outbox | None = None
 
@@ -50,6 +54,14 @@ class Told:
         """Write down why."""
         self.failures.append(link.trouble)
 
+    def channel_refused(self, channel: str, reason: str) -> None:
+        """Write down what isn't heard, and why."""
+        self.refused_channels[channel] = reason
+
+    def channel_heard(self, channel: str) -> None:
+        """Write down what is heard after all."""
+        self.again.append(channel)
+
     def put(self, link: Link, *line: str | int) -> None:
         """Send a command on ``link``, and write down the reply."""
         if self.outbox is None:
@@ -69,13 +81,13 @@ class Told:
 Story = Callable[[Link, Told], Awaitable[None]]
 
 
-def play(story: Story, port: int, *channels: str, draw: float = 0.0) -> Told:
-    """Run a story with a link to ``port`` and close it afterwards."""
+def play(story: Story, port: int, *channels: str, draw: float = 0.0, user: str = "") -> Told:
+    """Run a story with a link to ``port`` and close it afterwards; a user is the own password."""
     told = Told()
 
     async def live() -> None:
         link = Link(
-            Address(port=port),
+            Address(port=port, username=user, password=user),
             "test",
             told,
             draw=lambda: draw,
@@ -128,6 +140,98 @@ def test_half_a_confirmation_is_none(broker: Broker) -> None:
         told = play(story, proxy.port, *(f"channel-{n}" for n in range(50)))
 
     assert "channels confirmed within" in told.failures[0]
+
+
+VITAL, CHANNELS = "vital", ("vital", "a", "lab.*")
+SOME = [some for count in range(4) for some in combinations(CHANNELS, count)]
+
+
+def let_in(broker: Broker, *channels: str) -> None:
+    """Let the user ``ear`` hear these as well; whatever it hears, it goes on to hear."""
+    rules = ("on", ">ear", "+@all", *(f"&{channel}" for channel in channels))
+    broker.client().execute_command("ACL", "SETUSER", "ear", *rules)  # type: ignore[no-untyped-call]  # redis-py
+
+
+@pytest.mark.parametrize("allowed", SOME, ids=" ".join)
+def test_a_refused_channel_costs_that_channel(
+    allowed: tuple[str, ...], each_broker: Broker
+) -> None:
+    """The others are heard; but none is without the vital one, or beside it."""
+    let_in(each_broker, *allowed)
+
+    async def story(link: Link, told: Told) -> None:
+        link.subscriptions.vital = VITAL
+        if VITAL not in allowed or len(allowed) == 1:
+            await until(lambda: told.failures, "a failure")
+            assert (told.changes, told.refused_channels) == ([], {})
+            assert "NOPERM" in told.failures[0]
+            return
+        await listening(link, told)
+        assert tuple(link.subscriptions.heard) == allowed
+        assert told.refused_channels.keys() == set(CHANNELS) - set(allowed)
+        assert all(why.startswith("NOPERM") for why in told.refused_channels.values())
+        spoken = {"a": "a", "lab.*": "lab.1"}
+        for channel, name in spoken.items():
+            assert each_broker.client().publish(name, "x") == (channel in allowed)
+        heard = [(name.encode(), b"x") for channel, name in spoken.items() if channel in allowed]
+        await until(lambda: told.heard == heard, "what is allowed")
+
+    play(story, each_broker.port, *CHANNELS, user="ear")
+
+
+def test_a_right_that_comes_is_noticed(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the same connection, and told once."""
+    monkeypatch.setattr(connection, "RETRY_S", 0.02)
+    let_in(broker, VITAL, "a")
+
+    async def story(link: Link, told: Told) -> None:
+        await listening(link, told)
+        let_in(broker, "lab.*")
+        await until(lambda: told.again, "the channel")
+        assert broker.client().publish("lab.1", "x") == 1
+        await until(lambda: told.heard == [(b"lab.1", b"x")], "the message")
+
+    told = play(story, broker.port, *CHANNELS, user="ear")
+
+    assert (told.again, told.changes) == (["lab.*"], [LinkState.LISTENING])
+
+
+ANEW: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "one is added": (("vital", "a", "b"), ()),
+    "one that is refused is added": (("vital", "a", "b", "no"), ("no",)),
+    "one is taken away": (("vital", "b"), ()),
+    "a pattern takes the place": (("vital", "lab.*"), ()),
+    "a refused one takes the place": (("vital", "no"), ("no",)),
+}
+"""What is wanted then -> what of it is refused; at first it is `vital` and `a`."""
+
+
+@pytest.mark.parametrize(("wanted", "refused"), ANEW.values(), ids=ANEW.keys())
+def test_other_channels_are_confirmed_one_by_one(
+    wanted: tuple[str, ...], refused: tuple[str, ...], broker: Broker
+) -> None:
+    """The link isn't lost over it, if anything beside the vital one is left."""
+    let_in(broker, VITAL, "a", "b", "lab.*")
+
+    async def story(link: Link, told: Told) -> None:
+        link.subscriptions.vital = VITAL
+        await listening(link, told)
+        link.listen_to(wanted)
+        assert not link.is_answered
+        assert set(link.subscriptions.heard) <= {VITAL, "a"}
+        heard = [channel for channel in wanted if channel not in refused]
+        if heard == [VITAL]:
+            await until(lambda: told.changes[-1] is LinkState.DOWN, "the loss")
+            assert "NOPERM" in link.trouble
+            return
+        await until(lambda: link.is_answered, "each answer")
+        assert link.subscriptions.heard == heard
+        assert tuple(told.refused_channels) == refused
+        assert told.changes == [LinkState.LISTENING]
+        link.listen_to((VITAL, "a"))
+        assert link.subscriptions.refused == {}
+
+    play(story, broker.port, VITAL, "a", user="ear")
 
 
 @pytest.mark.fault("M01")
@@ -350,6 +454,14 @@ STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "a web server": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n", "not RESP"),
     "silence": (lambda _: b"", "0 of 1 channels confirmed"),
     "an old Redis": (lambda _: b"-ERR unknown command 'HELLO'\r\n", "unknown command"),
+    "one that confirms another channel": (
+        lambda _: HELLO + b"+OK\r\n>3\r\n+subscribe\r\n$1\r\nb\r\n:1\r\n",
+        "an unrequested subscribe",
+    ),
+    "one that answers for a channel": (
+        lambda _: HELLO + b"+OK\r\n*2\r\n+1\r\n+1\r\n+OK\r\n",
+        "no answer to SUBSCRIBE: b'OK'",
+    ),
     "RESP2": (lambda _: b"*0\r\n", "no Redis that speaks RESP3"),
     "one that takes us off": (
         lambda _: (

@@ -189,6 +189,29 @@ def test_a_disk_in_trouble_keeps_nobody_waiting() -> None:
     assert world.documents()[-1]["trouble"] == ""
 
 
+UNHEARD = {
+    "mychannel": "mychannel: it isn't heard: NOPERM",
+    "statusd:control": "statusd:control: it isn't heard: NOPERM",
+    "of another unit": "",
+}
+
+
+@pytest.mark.parametrize(("channel", "trouble"), UNHEARD.items())
+def test_a_unit_tells_which_of_its_channels_it_may_not_hear(channel: str, trouble: str) -> None:
+    """As long as the broker refuses it; what only others hear is their trouble."""
+    world = World(WORKING)
+
+    world.broker.refused[channel] = "NOPERM"
+    world.unit.link_changed()
+    world.play("+0.005")
+    assert world.documents()[-1]["trouble"] == trouble
+
+    world.broker.refused.clear()
+    world.unit.link_changed()
+    world.play("+0.005")
+    assert world.documents()[-1]["trouble"] == ""
+
+
 def test_entries_for_others_only_move_the_place() -> None:
     """That is kept soon, nobody waits for it, and the cursor doesn't say it before it is."""
     world = World(f"{WORKING} ~pause#d disk [sees] disk +1 disk")

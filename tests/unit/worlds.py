@@ -130,6 +130,7 @@ class Broker:
         self.is_up = True
         self.link_state = "LISTENING"
         self.canary_s: float | None = None
+        self.refused: dict[str, str] = {}
         self._loop = loop
 
     def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:

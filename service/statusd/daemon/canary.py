@@ -29,7 +29,7 @@ class Canary:
     """
 
     def __init__(self, channel: str, boot: int) -> None:
-        self._channel = channel
+        self.channel = channel
         self._prefix = b"%d-" % boot
         self._sent = 0
         self._sent_at = 0.0
@@ -44,7 +44,7 @@ class Canary:
         """Return the next probe, to be sent in place of an older one that still waits."""
         self._sent += 1
         self._sent_at = now
-        return ("PUBLISH", self._channel, self._prefix + b"%d" % self._sent)
+        return ("PUBLISH", self.channel, self._prefix + b"%d" % self._sent)
 
     def accepted(self, probe: RedisCommand, now: float) -> None:
         """The broker has taken ``probe``: if it is our last one, it is due."""

@@ -1,4 +1,4 @@
-"""SIGHUP: new settings for what runs, all that can be or none, and done when all of it is heard."""
+"""SIGHUP: new settings for what runs, all or none; done when each channel is heard or refused."""
 
 from __future__ import annotations
 
@@ -64,8 +64,8 @@ class Reloader:
         self._manager = manager
         self._log = log
         self._waiting: tuple[NewSettings, ...] = ()
-        """Those that are done when each channel is confirmed."""
-        session.subscriber_link.heard_all = self.maybe_done
+        """Those that are done when each channel is confirmed or refused."""
+        session.subscriber_link.all_answered = self.maybe_done
 
     def reload(self) -> None:
         """Take over new settings, all that can be or none."""
@@ -79,7 +79,7 @@ class Reloader:
             self._take_over(change)
 
     def _take_over(self, change: NewSettings) -> None:
-        """Take over what is new; it is done when each new channel is heard."""
+        """Take over what is new; it is done when each new channel is heard or refused."""
         unit, session = self._units[change.name], self._session
         unit.take_over(change.policy, change.tags, change.channels, change.lasting_s)
         self._router.hears(unit, change.channels)
@@ -96,7 +96,7 @@ class Reloader:
         link, more = self._session.subscriber_link, {}
         if link.state in (LinkState.DOWN, LinkState.CONNECTING):
             more["then"] = "its channels are heard when the broker is there"
-        elif not link.hears_all:
+        elif not link.is_answered:
             return
         done, self._waiting = self._waiting, ()
         for change in done:

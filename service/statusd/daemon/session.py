@@ -15,8 +15,11 @@ from statusd.complaints import Complaints
 from statusd.core.text import shown
 from statusd.daemon.canary import DEAF_S, LATE_S, PROBE_S, Canary
 from statusd.wire.link import Link, LinkState
+from statusd.wire.names import is_pattern
 from statusd.wire.outbox import Outbox, RedisCommand
 from statusd.wire.patterns import MOST_BYTES
+from statusd.wire.rights import granting
+from statusd.wire.subscriptions import ASKING
 
 LINK_S = 30.0
 """A broker that is away is logged again after this time: there are two links."""
@@ -49,7 +52,7 @@ class Sharers(Protocol):
         """An attempt to make the sending link has failed."""
 
     def link_changed(self) -> None:
-        """A link is up, or lost."""
+        """A link is up, or lost, or doesn't hear the same channels as before."""
 
     def link_failed(self) -> None:
         """Another attempt to make a link has failed."""
@@ -83,6 +86,8 @@ class Session:
         self.canary = canary
         self.hear, self.settle = sharers.hear, sharers.settle
         self.subscriber_link = make_link(self, tuple(channels))
+        self.subscriber_link.subscriptions.vital = canary.channel
+        self.refused = self.subscriber_link.subscriptions.refused
         self.publisher_link = make_link(self, ())
         self.publisher_link.proved = self._sends
         self.flush, self.heard_at = self.publisher_link.flush, self.subscriber_link.heard_at
@@ -221,6 +226,22 @@ class Session:
         fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
         self.complaints.tell(which, "link.failed", LINK_S, **fields)
         self._sharers.link_failed()
+
+    def channel_refused(self, channel: str, reason: str) -> None:
+        """Log which right is missing; the units tell it as their trouble."""
+        line: RedisCommand = (ASKING[is_pattern(channel)], channel)
+        user = self.subscriber_link.address.username or "default"
+        cure = f'ACL SETUSER {user} "{granting([line])[line]}"'
+        self.complaints.tell(
+            f"channel {channel}", "channel.refused", channel=channel, reason=reason, cure=cure
+        )
+        self._sharers.link_changed()
+
+    def channel_heard(self, channel: str) -> None:
+        """Log that a right is there that was missing."""
+        self.complaints.forget(f"channel {channel}")
+        self._log.info("channel.heard", channel=channel)
+        self._sharers.link_changed()
 
     def _refused(self, line: RedisCommand, reason: str) -> None:
         command: object = line[0]

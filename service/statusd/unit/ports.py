@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,6 +20,10 @@ class Broker(Protocol):
     @property
     def canary_s(self) -> float | None:
         """How long the last proof that the link hears took, in seconds; None before the first."""
+
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Channels that it doesn't let us hear, and why."""
 
     def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""

@@ -5,7 +5,7 @@ Rule of this file: neither a trouble that goes on nor a flood of commands become
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from statusd import logs
@@ -160,9 +160,25 @@ class Reporter:
         self._disk = trouble
         return is_news
 
-    def troubles(self, disk: str, history: str, stream: str) -> list[str]:
-        """Return what somebody ought to put right, in words."""
+    def troubles(
+        self,
+        disk: str,
+        history: str,
+        stream: str,
+        channels: Sequence[str],
+        refused: Mapping[str, str],
+    ) -> list[str]:
+        """Return what somebody ought to put right, in words.
+
+        Args:
+            disk, history, stream: what is wrong with them; empty for nothing.
+            channels: the user's own.
+            refused: channels that the broker doesn't let us hear, and why.
+        """
         found = {self._names.history: history, self._names.commands: stream}
+        for channel in (self._names.control, *channels):
+            if channel in refused:
+                found[channel] = f"it isn't heard: {refused[channel]}"
         unkept = [f"nothing is kept: {disk}"] if disk else []
         return [*unkept, *(f"{key}: {why}" for key, why in found.items() if why)]
 

@@ -324,8 +324,8 @@ class Unit:
             self.document.is_stale = True
 
     def _troubles(self) -> list[str]:
-        disk, history = self.store.file.trouble, self.publisher.history.trouble
-        return self.reporter.troubles(disk, history, self.ports.stream_trouble())
+        ours = self.store.file.trouble, self.publisher.history.trouble, self.ports.stream_trouble()
+        return self.reporter.troubles(*ours, self.document.channels, self.ports.broker.refused)
 
     def _history_mended(self) -> None:
         self.reporter.history_mended()

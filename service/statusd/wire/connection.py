@@ -26,6 +26,8 @@ CONNECT_S = 2.0
 """The longest wait for a connection, and again for the broker's confirmations, in seconds."""
 REPLY_S = 4.0
 """A sending connection that waits so long for any reply is in doubt."""
+RETRY_S = 5.0
+"""A channel that was refused is asked for again after this time: the right may be there by then."""
 LATE_S = 1.0
 """A look that comes so much too late says nothing of the broker, and is repeated."""
 MAX_MESSAGE = 64 * 1024 * 1024
@@ -63,8 +65,8 @@ class Events(Protocol):
     def confirmed(self) -> None:
         """It is greeted, and the broker has answered for each channel that it was asked for."""
 
-    def channel_refused(self, line: RedisCommand, reason: str) -> None:
-        """The broker doesn't let us hear the channel that ``line`` has asked for."""
+    def answered(self, line: RedisCommand, refusal: str) -> None:
+        """The broker has carried out a ``line`` of the subscriptions, or refuses it so."""
 
     def replied(self, line: RedisCommand, reply: object) -> None:
         """The broker replied to what was asked by `Connection.ask`.
@@ -163,13 +165,18 @@ class Connection(asyncio.BufferedProtocol):
         self.send(lines)
 
     def subscribe(self) -> None:
-        """Ask for what is wanted and isn't heard yet, and give up the rest."""
+        """Ask for what is wanted and neither heard nor asked for, and give up the rest."""
+        self._stop("retry")
         lines = self._subscriptions.changes()
         if lines and self._transport is not None:
             self._asked.extend(lines)
             self._transport.write(pack_all(lines))
         if self._subscriptions.unanswered and "confirm" not in self._timers:
             self._confirm_within(REPLY_S)
+
+    def _stop(self, timer: str) -> None:
+        if timer in self._timers:
+            self._timers.pop(timer).cancel()
 
     def _confirm_within(self, patience_s: float) -> None:
         timer = self._loop.call_later(patience_s, self._unconfirmed_too_long, patience_s)
@@ -270,7 +277,7 @@ class Connection(asyncio.BufferedProtocol):
             if not self._asked or self._asked[0] != line:
                 self.doubt(f"an unrequested {kind.decode()}")
                 return
-            self._subscriptions.confirmed(self._asked.popleft())
+            self._events.answered(self._asked.popleft(), "")
             if line[0] in ASKING:
                 self._maybe_confirmed()
 
@@ -294,7 +301,8 @@ class Connection(asyncio.BufferedProtocol):
     def _take_answer(self, line: RedisCommand, reply: object) -> None:
         """Take the reply to what was asked; a channel has one only if it is refused."""
         if line[0] in ASKING and isinstance(reply, hiredis.ReplyError):
-            self._events.channel_refused(line, str(reply))
+            self._events.answered(line, shown(str(reply)))
+            self._maybe_confirmed()
         elif line[0] in (*ASKING, "UNSUBSCRIBE", "PUNSUBSCRIBE"):
             self.doubt(f"no answer to {line[0]!s}: {str(reply)[:80]}")
         else:
@@ -312,7 +320,9 @@ class Connection(asyncio.BufferedProtocol):
     def _maybe_confirmed(self) -> None:
         if self._subscriptions.unanswered or self._greeting or self.lost.done():
             return
-        if "confirm" in self._timers:
-            self._timers.pop("confirm").cancel()
+        self._stop("confirm")
+        if self._subscriptions.refused:
+            self._stop("retry")
+            self._timers["retry"] = self._loop.call_later(RETRY_S, self.subscribe)
         self._speaks = not self._subscriptions.wanted
         self._events.confirmed()

@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import enum
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.text import shown
@@ -61,6 +61,12 @@ class Listener(Hearer, Protocol):
 
     def link_failed(self, link: Link) -> None:
         """Another attempt to connect failed; ``link.trouble`` says why."""
+
+    def channel_refused(self, channel: str, reason: str) -> None:
+        """The broker doesn't let us hear ``channel``, again perhaps; the others are heard."""
+
+    def channel_heard(self, channel: str) -> None:
+        """``channel`` was refused, and is heard now."""
 
 
 class Follower(Protocol):
@@ -111,8 +117,8 @@ class Link:
         self.trouble = ""
         self.server = Server(clock)
         self.follower: Follower | None = None
-        self.heard_all: Callable[[], None] = lambda: None
-        """Called when other channels, on the same connection, are all confirmed."""
+        self.all_answered: Callable[[], None] = lambda: None
+        """Called when other channels, on the same connection, are all confirmed or refused."""
         self.proved: Callable[[], None] = lambda: None
         """Called when a connection has written something for the first time."""
         self.refused = 0
@@ -140,8 +146,8 @@ class Link:
             self._connection.subscribe()
 
     @property
-    def hears_all(self) -> bool:
-        """Tell whether every channel that was asked for is confirmed."""
+    def is_answered(self) -> bool:
+        """Tell whether every channel that was asked for is confirmed or refused."""
         return self.state is _LISTENING and not self.subscriptions.unanswered
 
     def doubt(self, reason: str) -> None:
@@ -219,6 +225,7 @@ class Link:
                 address = await find(self.address)
                 await connection.open(address, self.client_name)
             self.state, self._connection = LinkState.CONFIRMING, connection
+            connection.subscribe()  # to what is wanted since it was made
             return await self._until_lost(connection, address)
         except TimeoutError:
             return f"no connection within {CONNECT_S:g} s"
@@ -292,18 +299,24 @@ class Link:
         return self.server.greeted(line, reply, must_be_master=must_be_master)
 
     def confirmed(self) -> None:
-        """The connection is greeted and each channel answered."""
+        """The connection is greeted and each channel confirmed or refused."""
+        if objection := self.subscriptions.objection():
+            self.doubt(objection)
+            return
+        for channel, reason in list(self.subscriptions.refused.items()):
+            self.listener.channel_refused(channel, reason)
         if self.state is not LinkState.CONFIRMING:
-            self.heard_all()
+            self.all_answered()
         elif self.follower is None:
             self.caught_up()
         else:
             self.state = LinkState.CATCHING_UP
             self.follower.confirmed()
 
-    def channel_refused(self, line: RedisCommand, reason: str) -> None:
-        """A channel is not to be heard: the link is never up by half."""
-        self.doubt(reason)
+    def answered(self, line: RedisCommand, refusal: str) -> None:
+        """Take note of what is heard."""
+        if self.subscriptions.answered(line, refusal):
+            self.listener.channel_heard(cast(bytes, line[1]).decode())
 
     def replied(self, line: RedisCommand, reply: object) -> None:
         """Pass on what the follower has asked for."""
