@@ -6,6 +6,8 @@ import json
 import signal
 from typing import Any
 
+import pytest
+
 from tests.conftest import Run, settings
 from tests.tools import Broker, Journal, Program, wait_until
 from tests.tools.toml import to_toml
@@ -52,6 +54,45 @@ def test_live_settings_are_taken_over(broker: Broker, journal: Journal, run: Run
     unit.signal(signal.SIGTERM)
     assert unit.wait_exit(15) == 0
     assert unit.logged("state.changed", new="ENDING") is None  # the level is warning now
+
+
+SAID: dict[str, tuple[list[str], list[str] | None]] = {
+    "all are heard": (["mychannel", "other", "lab.*"], None),
+    "one is refused": (["mychannel", "forbidden", "other"], ["forbidden"]),
+    "all of one's own are refused": (["forbidden", "no.*"], ["forbidden", "no.*"]),
+}
+"""The new channels -> what `reload.done` says is refused of them."""
+
+
+@pytest.mark.parametrize(("channels", "refused"), SAID.values(), ids=SAID.keys())
+def test_a_reload_is_done_and_names_what_is_refused(
+    channels: list[str], refused: list[str] | None, broker: Broker, run: Run
+) -> None:
+    """The link isn't lost over it, and the others are heard by then."""
+    client = broker.client()
+    allowed = [
+        "statusd:*",
+        "statusd:control",
+        "statusd:canary:{unit}",
+        "mychannel",
+        "other",
+        "lab.*",
+    ]
+    client.acl_setuser(
+        "few", enabled=True, nopass=True, keys=["*"], channels=allowed, commands=["+@all"]
+    )
+    url = broker.url.replace("redis://", "redis://few:x@")
+    unit = run("tests.workers:obedient", broker.url, redis={"url": url})
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("READY")
+
+    rewrite(unit, broker, redis={"url": url}, control={"channels": channels})
+
+    done = unit.wait_logged("reload.done", timeout_s=15)
+    assert done.get("refused") == refused
+    for channel in channels:
+        assert client.publish(channel.replace("*", "1"), "ping") == (channel not in (refused or ()))
+    assert unit.logged("link.lost") is None
 
 
 def test_what_needs_a_restart_is_named(broker: Broker, run: Run) -> None:

@@ -101,6 +101,8 @@ class Reloader:
         done, self._waiting = self._waiting, ()
         for change in done:
             told = {"changed": change.changed, "needs_restart": change.needs_restart}
+            if refused := [c for c in change.channels if c in self._session.refused]:
+                told["refused"] = refused
             self._log.info("reload.done", **told, **more)
         if done:
             self._manager.reloaded()
