@@ -17,7 +17,6 @@ one final answer.
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -159,32 +158,17 @@ class Commands:
         return None
 
     def _fire(self, command: Command, decision: Decision) -> None:
-        context, answers, dest = self._context, self._context.answers, decision.dest
-        assert dest is not None
-        refusal = self._try(command, decision, dest)
+        refusal = self._lost_args(command, decision) or self._transitions.obey(command, decision)
         if refusal:
-            context.say(self._refuse(command, refusal))
-        elif context.here.state is context.lifecycle.end:
-            context.say(answers.make(command, Answer.DONE))
-        elif dest is context.lifecycle.ending:
-            context.say(answers.make(command, Answer.ACCEPTED))
-            answers.ending.append(command)
-        else:
-            context.out.append(ev.Say(answers.make(command, _ACCEPTED)))
-            self._transitions.follow(command, context.here.final)
+            self._context.say(self._refuse(command, refusal))
 
-    def _try(self, command: Command, decision: Decision, dest: enum.Enum) -> str:
-        """Fire what ``command`` asks for; return why that is refused, or an empty text."""
-        lifecycle, capabilities = self._context.lifecycle, self._context.capabilities
+    def _lost_args(self, command: Command, decision: Decision) -> str:
+        """Return why ``args`` would not reach the worker, or an empty text."""
+        if not command.args or self._context.capabilities.takes_args or decision.dest is None:
+            return ""
+        lifecycle, dest = self._context.lifecycle, decision.dest
         needs_none = dest is lifecycle.start or lifecycle.parts[dest] is Part.ENDS
-        if command.args and not capabilities.takes_args and not needs_none:
-            return ARGS_OBJECTION  # they wouldn't reach the worker
-        cause = Cause(command.source, "", command)
-        try:
-            self._transitions.fire(decision.trigger, cause, _ANYONE, decision)
-        except Refused as refused:
-            return str(refused)
-        return ""
+        return "" if needs_none else ARGS_OBJECTION
 
     def _postpone(self, command: Command, decision: Decision) -> None:
         context, answers = self._context, self._context.answers

@@ -71,7 +71,8 @@ class Status:
             capabilities or Capabilities(),
         )
         table = table or compile_table(lifecycle, capabilities)
-        states, goals = compile_states(lifecycle, table), Goals(lifecycle, capabilities, table)
+        states = compile_states(lifecycle, table, capabilities.signals or ())
+        goals = Goals(lifecycle, capabilities, table)
         goal = goals.first(memory.goal, default_goal)
         here = states[lifecycle.start]
         context = Context(identity, lifecycle, capabilities, table, policy, here, goal, memory)

@@ -1,8 +1,7 @@
 """Where the unit is, where it is to be (the goal), and how it gets there.
 
-A transition, in order: the Machine agrees; the worker is told; the event is recorded; who waited
-for another state is answered; what hangs on the new state is done. A command is done when the
-worker was seen where the command leads.
+In order: the Machine agrees; the worker is told; the event is recorded; who waited for another
+state is answered; what hangs on the new one is done.
 
 Rules of this file: the state changes in `fire` alone; only a command sets the goal; what was
 refused has changed nothing; nothing leads out of END.
@@ -18,14 +17,15 @@ from statusd.core import events as ev
 from statusd.core.answers import Answer
 from statusd.core.context import DAEMON, SAVE, Context
 from statusd.core.goals import Goals
-from statusd.core.lifecycle import Part, Request, Who
+from statusd.core.lifecycle import Request, Who
 from statusd.core.messages import Command, Scalar
 from statusd.core.supervision import Supervision
 from statusd.core.unit import Cause
 from statusd.core.words import CompiledState, Decision, Model, Refused
 
 # What each transition needs: a member of an Enum costs more than all else in a line that names it.
-_DAEMON, _DONE = Who.DAEMON, Answer.DONE
+_ANYONE, _DAEMON = Who.ANYONE, Who.DAEMON
+_ACCEPTED, _DONE = Answer.ACCEPTED, Answer.DONE
 _FOLLOW, _STATE = ev.Timer.FOLLOW, ev.Timer.STATE
 _UNFOLLOW = ev.Disarm(_FOLLOW)
 
@@ -50,27 +50,40 @@ class Transitions:
         goals: Goals,
         objection: Callable[[int], str],
     ) -> None:
-        lifecycle, capabilities = context.lifecycle, context.capabilities
         self.last: Cause | None = None
-        """Why the last transition was made."""
         self.last_change = ""
-        """The id of its event; empty before the first one."""
+        """Why the last transition was made, and the id of its event; empty before the first one."""
         self._context = context
         self._supervision = supervision
         self._goals = goals
         self._states = states
         self._numbered = tuple(states.values())
         self._objection = objection
-        self._model = Model(lifecycle)
-        self._is_answered = capabilities.is_answered
-        self._by_signal = frozenset(
-            state.name
-            for state in lifecycle.members()
-            if state.name in (capabilities.signals or ())
-            and lifecycle.parts[state] is not Part.ENDS  # leaving is asked for all the same
-        )
+        self._model = Model(context.lifecycle)
+        self._is_answered = context.capabilities.is_answered
         self._path: tuple[str, ...] = ()
         self._wanted: enum.Enum | None = None
+
+    def obey(self, command: Command, decision: Decision) -> str:
+        """Fire what ``command`` was found to mean, and answer it.
+
+        Returns:
+            Why it is refused, and nothing has changed; empty if it isn't.
+        """
+        context, answers = self._context, self._context.answers
+        try:
+            self.fire(decision.trigger, Cause(command.source, "", command), _ANYONE, decision)
+        except Refused as refused:
+            return str(refused)
+        if context.here.state is context.lifecycle.end:
+            context.say(answers.make(command, Answer.DONE))
+        elif decision.dest is context.lifecycle.ending:
+            context.say(answers.make(command, Answer.ACCEPTED))
+            answers.ending.append(command)
+        else:
+            context.out.append(ev.Say(answers.make(command, _ACCEPTED)))
+            self.follow(command, context.here.final)
+        return ""
 
     # ---- a transition ------------------------------------------------------------------------
 
@@ -98,11 +111,11 @@ class Transitions:
         if new is None:
             request = None if _DAEMON in who else self._request(trigger, cause)
             new = self._states[self._model.fire(trigger, who, request)]
-        if self._by_signal and new.name in self._by_signal:
+        if new.by_signal:
             self._must_be_tellable(old, new)
         self._model.state = new.state
         context.here = new
-        args = command.args if command is not None and command.args else None
+        args = (command.args or None) if command is not None else None
         if decision is not None:
             self.set_goal(decision)
             self._keep(args)
@@ -144,8 +157,8 @@ class Transitions:
 
     def _show(self, args: Mapping[str, Scalar] | None) -> None:
         """Tell the worker the present state; ``args``, if there are new ones, before that."""
-        context, worker = self._context, self._context.worker
-        seq = worker.shown = context.moment.seq
+        context, worker, seq = self._context, self._context.worker, self._context.moment.seq
+        worker.shown = seq
         context.out.append(ev.Show(worker.run, context.here.number, seq, args))
         if not self._is_answered:  # it is seen as soon as it was told: that is an input of its own
             worker.seen, worker.untold = min(worker.seen, seq - 1), ""
@@ -283,8 +296,5 @@ class Transitions:
 
     def not_followed(self) -> None:
         """The worker was not seen where it was told to go, within the time that there is."""
-        context = self._context
-        within = f"within {context.policy.ack_timeout_s:g} s"
-        reason = f"the worker was not seen in {context.here.name} {within}"
-        context.say(*context.answers.close_following(Answer.FAILED, reason))
-        context.out.append(SAVE)
+        name, within_s = self._context.here.name, self._context.policy.ack_timeout_s
+        self._fail_following(f"the worker was not seen in {name} within {within_s:g} s")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -86,6 +86,8 @@ class CompiledState(NamedTuple):
         leads_on: something is done when it is entered, beyond telling the worker.
         works: a worker that leaves in it with 0 has finished its work.
         final: the steady state that it leads to, or is.
+        by_signal: a worker is told of it by a signal; not that it is to leave, which is tried
+            all the same.
         ways: trigger -> where it leads, if that needs no judgement: what `Model.fire` would do.
     """
 
@@ -100,11 +102,18 @@ class CompiledState(NamedTuple):
     works: bool
     final: enum.Enum
     deadline: Deadline | None
+    by_signal: bool
     ways: dict[str, CompiledState]
 
 
-def compile_states(lifecycle: Lifecycle, table: Table) -> dict[enum.Enum, CompiledState]:
-    """Return what is known of each state."""
+def compile_states(
+    lifecycle: Lifecycle, table: Table, signals: Container[str] = ()
+) -> dict[enum.Enum, CompiledState]:
+    """Return what is known of each state.
+
+    Args:
+        signals: the names of those that stand for a signal.
+    """
     active = {
         *(lifecycle.start, lifecycle.backoff, lifecycle.failed),
         *(lifecycle.ending, lifecycle.end),
@@ -122,6 +131,7 @@ def compile_states(lifecycle: Lifecycle, table: Table) -> dict[enum.Enum, Compil
             lifecycle.parts[state] is Part.WORKS and state in lifecycle.steady,
             lifecycle.final_of(state),
             lifecycle.deadlines.get(state),
+            state.name in signals and lifecycle.parts[state] is not Part.ENDS,
             {},
         )
         for number, state in enumerate(lifecycle.members())
