@@ -36,7 +36,7 @@ class Complaints:
         self._log = log
         self._known: dict[str, _Trouble] = {}
 
-    def tell(self, what: str, event: str, every_s: float = EVERY_S, **fields: Any) -> None:
+    def report(self, what: str, event: str, every_s: float = EVERY_S, **fields: Any) -> None:
         """Log the trouble ``what`` if it is new, or if the time has come to tell it again.
 
         Args:

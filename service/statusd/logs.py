@@ -48,7 +48,7 @@ def set_level(level: str) -> None:
     _level = LEVELS[level]
 
 
-def shows(level: str) -> bool:
+def is_enabled(level: str) -> bool:
     """Tell whether what is so important is shown."""
     return LEVELS[level] >= _level
 
@@ -65,29 +65,29 @@ class Logger:
 
     def debug(self, event: str, **fields: Any) -> None:
         """Tell what is of interest to who looks for a fault."""
-        self._tell("debug", event, fields)
+        self._write("debug", event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
         """Tell what is as it should be."""
-        self._tell("info", event, fields)
+        self._write("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """Tell what somebody might want to look at."""
-        self._tell("warning", event, fields)
+        self._write("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
         """Tell what has failed."""
-        self._tell("error", event, fields)
+        self._write("error", event, fields)
 
     def critical(self, event: str, **fields: Any) -> None:
         """Tell what ends us."""
-        self._tell("critical", event, fields)
+        self._write("critical", event, fields)
 
     def exception(self, event: str, **fields: Any) -> None:
         """Tell what has failed, with the error that is being handled."""
-        self._tell("error", event, {**fields, "exc_info": True})
+        self._write("error", event, {**fields, "exc_info": True})
 
-    def _tell(self, level: str, event: str, fields: Fields) -> None:
+    def _write(self, level: str, event: str, fields: Fields) -> None:
         if LEVELS.get(level, 50) < _level:
             return
         said: Fields = {**self.fields, **fields, "event": event, "level": level}
@@ -127,7 +127,7 @@ def changed(log: Logger, change: EventHead, more: Mapping[str, Any], seq: int, a
     if _output is None or not _is_json:
         fields = _shown(change) | said | {"run": change.run, "seq": seq}
         log.info("state.changed", **fields)
-    elif shows("info"):
+    elif is_enabled("info"):
         shown = _escape(said).items()
         text = "".join([f'"{key}": {json.dumps(value)}, ' for key, value in shown])
         _output.hold(_template(change) % (text, seq, at))

@@ -603,7 +603,7 @@ class Subscriber:
         """Take a message as the daemon does: they are bytes, or nothing that can be added."""
         _ = channel + payload
 
-    def settle(self) -> None:
+    def read_complete(self) -> None:
         """Nothing is to be sent."""
 
     def link_changed(self, link: Link) -> None:

@@ -41,7 +41,7 @@ class Told:
         """Write down a message."""
         self.heard.append((channel, payload))
 
-    def settle(self) -> None:
+    def read_complete(self) -> None:
         """Take no notice."""
 
     def link_changed(self, link: Link) -> None:

@@ -26,7 +26,7 @@ class Day:
         """Complain at each of the moments; return when there was a line, and the number in it."""
         self.told = []
         for self.now in moments:
-            self.complaints.tell("x", "x.failed", reason="why")
+            self.complaints.report("x", "x.failed", reason="why")
         return self.told
 
 
@@ -62,6 +62,6 @@ def test_a_trouble_may_count_for_itself() -> None:
     day = Day()
 
     for day.now in (0, 2, 11):
-        day.complaints.tell("x", "x.failed", reason="why", count=7)
+        day.complaints.report("x", "x.failed", reason="why", count=7)
 
     assert day.told == [(0, 7), (11, 7)]

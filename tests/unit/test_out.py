@@ -189,7 +189,7 @@ def test_events_are_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
     for event in events:
-        history.tell(event, as_json=False)
+        history.print_event(event, as_json=False)
 
     text = told(capsys)
     assert arrived(text) == []

@@ -101,7 +101,7 @@ def _run(words: list[str]) -> int:
         complain(f"there is no verb {shown}{_meant(verb, VERBS)}; statusd --help lists them")
         return EXIT_USAGE
     if "--version" in words and not verb:
-        return int(import_module("statusd.cli.version").show(as_json="--json" in words))
+        return int(import_module("statusd.cli.version").print_version(as_json="--json" in words))
     return _obey(parser(verb).parse_args(words))
 
 

@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         _heed_signals()
         with staged() as stage:
-            (_tell if arguments.plain else _play)(stage)
+            (_print_story if arguments.plain else _play)(stage)
         out.say("It is all gone again. Yours comes next: statusd run --embedded job.toml")
     except _Signalled as error:
         return error.code
@@ -121,7 +121,7 @@ def _pressed(timeout_s: float) -> list[str]:
 # ---- the story -----------------------------------------------------------------------------------
 
 
-def _tell(stage: Stage) -> None:
+def _print_story(stage: Stage) -> None:
     """Tell the same without a terminal: a line each for what is done, answered and happens."""
     out.say(stage.view.broker, flush=True)
     out.say(f"redis-cli wants: export REDISCLI_AUTH=$(cat {stage.password_file})", flush=True)

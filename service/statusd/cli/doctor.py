@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> int:
         *local.examine(settings, file),
         *broker.examine(settings, admin),
     ]
-    _show(found, as_json=arguments.json)
+    _print(found, as_json=arguments.json)
     return findings.exit_code(found, strict=arguments.strict)
 
 
@@ -82,7 +82,7 @@ def _whose(file: Path | None, *, is_named: bool) -> Iterator[Finding]:
         yield ok("settings", f"{file}{'' if is_named else ' (found)'}: nobody else may change it")
 
 
-def _show(found: Sequence[Finding], *, as_json: bool) -> None:
+def _print(found: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
         out.say_json([finding._asdict() for finding in found], indent=2)
     elif out.size()[0]:

@@ -70,11 +70,11 @@ def main(arguments: argparse.Namespace) -> int:
         out.say_json({"healthy": is_healthy, "units": units})
     else:
         for unit in units:
-            _tell(unit)
+            _print_unit(unit)
     return 0 if is_healthy else EXIT_SICK
 
 
-def _tell(unit: dict[str, Any]) -> None:
+def _print_unit(unit: dict[str, Any]) -> None:
     if unit["healthy"]:
         link, ms = unit["link"], unit["ms"]
         trouble = f"; nothing is kept: {unit['trouble']}" if unit.get("trouble") else ""

@@ -60,16 +60,16 @@ def main(arguments: argparse.Namespace) -> int:
         return EXIT_NOBODY
     late = [e for e in events if not after or "at" not in e or e["at"] > after]
     for event in late[-arguments.n :]:
-        tell(event, as_json=arguments.json)
+        print_event(event, as_json=arguments.json)
     return 0
 
 
-def tell(event: Mapping[str, object], *, as_json: bool) -> None:
+def print_event(event: Mapping[str, object], *, as_json: bool) -> None:
     """Print an event."""
     if as_json:
         out.say_json(event, flush=True)
     else:
-        out.say(*show(event), flush=True)
+        out.say(*lines_of(event), flush=True)
 
 
 def is_event(text: str) -> bool:
@@ -77,7 +77,7 @@ def is_event(text: str) -> bool:
     return EVENT_ID.fullmatch(text) is not None
 
 
-def show(event: Mapping[str, object]) -> list[str]:
+def lines_of(event: Mapping[str, object]) -> list[str]:
     """Return an event in words, on a terminal that is narrow in two lines."""
     parts = words(event)
     row = "  ".join(parts)

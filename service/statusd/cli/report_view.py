@@ -23,7 +23,7 @@ def units(count: int) -> str:
     return "1 unit" if count == 1 else f"{count} units"
 
 
-def tell_one(outcome: Outcome) -> None:
+def print_outcome(outcome: Outcome) -> None:
     """Print the line of one unit, at once."""
     name, before, after = map(shown, (outcome.name, outcome.before, outcome.after))
     change = after
@@ -48,7 +48,7 @@ def _said(outcome: Outcome) -> str:
     return outcome.reason
 
 
-def tell(report: Report, word: str, *, as_json: bool) -> None:
+def print_report(report: Report, word: str, *, as_json: bool) -> None:
     """Print what became of ``word``; the answers were printed as they came, but not as JSON."""
     if as_json:
         rows = [
@@ -62,7 +62,7 @@ def tell(report: Report, word: str, *, as_json: bool) -> None:
         out.say_json(found | ({"entry": report.entry} if report.entry else {}))
         return
     for outcome in (*report.silent, *report.lost):
-        tell_one(outcome)
+        print_outcome(outcome)
     counts = {
         "done": len(report.done),
         "refused": len(report.refused),

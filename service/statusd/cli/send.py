@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
-from statusd.cli.report_view import tell, tell_one, units
+from statusd.cli.report_view import print_outcome, print_report, units
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.text import shown
 from statusd.wire import shapes
@@ -168,7 +168,7 @@ def _target(arguments: argparse.Namespace) -> dict[str, list[str] | None]:
 def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, asks: bool) -> int:
     if (arguments.dry_run or asks) and not _may_send(arguments, fleet):
         return 0 if arguments.dry_run else EXIT_NOBODY
-    show = None if arguments.json else tell_one
+    show = None if arguments.json else print_outcome
     report = fleet.send(
         arguments.word,
         name=arguments.name,
@@ -184,7 +184,7 @@ def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, a
     if not arguments.wait:
         out.say(f"sent {arguments.word} to {units(len(report.silent))}")
         return 0 if report.silent else EXIT_NOBODY
-    tell(report, arguments.word, as_json=arguments.json)
+    print_report(report, arguments.word, as_json=arguments.json)
     return report.exit_code
 
 
@@ -204,9 +204,9 @@ def _send_here(arguments: argparse.Namespace, args: dict[str, str]) -> int:
         target=Target(**wanted),
         args=args,
         timeout_s=arguments.timeout,
-        heard=None if arguments.json else tell_one,
+        heard=None if arguments.json else print_outcome,
     )
-    tell(report, arguments.word, as_json=arguments.json)
+    print_report(report, arguments.word, as_json=arguments.json)
     return report.exit_code
 
 

@@ -50,7 +50,7 @@ def main(arguments: argparse.Namespace) -> int:
     from statusd.fleet.fleet import Fleet
 
     if arguments.socket is not None:
-        return _show_here(arguments)
+        return _print_here(arguments)
     address, namespace, how = broker.find(arguments)
     if arguments.verbose:
         complain(f"broker {address} ({how})")
@@ -60,18 +60,18 @@ def main(arguments: argparse.Namespace) -> int:
                 return _forget(arguments.name, fleet)
             if arguments.watch:
                 return _watch(arguments, fleet)
-            return _show(arguments, fleet.status(), namespace)
+            return _print(arguments, fleet.status(), namespace)
     except Unavailable as error:
         complain(broker.unreachable(error, how))
         return EXIT_UNAVAILABLE
 
 
-def _show_here(arguments: argparse.Namespace) -> int:
+def _print_here(arguments: argparse.Namespace) -> int:
     from statusd.fleet.host import Host
 
     namespace = arguments.namespace or "statusd"
     try:
-        return _show(arguments, Host(namespace, arguments.socket).status(), namespace)
+        return _print(arguments, Host(namespace, arguments.socket).status(), namespace)
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
@@ -93,7 +93,7 @@ def _forget(name: str | None, fleet: Fleet) -> int:
     return 0
 
 
-def _show(arguments: argparse.Namespace, units: list[UnitInfo], namespace: str) -> int:
+def _print(arguments: argparse.Namespace, units: list[UnitInfo], namespace: str) -> int:
     if arguments.name:
         units = [unit for unit in units if unit.name == arguments.name]
     if arguments.json:

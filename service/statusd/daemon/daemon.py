@@ -241,7 +241,7 @@ class Daemon:
             self._living.guarded(unit, Unit.tidy)
         logs.flush()
         if self.session.drained is not None:
-            self.session.settled()
+            self.session.check_drained()
 
     def _failed(self, name: str, error: Exception) -> None:
         """A unit's part has raised something where the loop has called it."""
@@ -249,7 +249,7 @@ class Daemon:
 
     def _changed(self) -> None:
         """A unit has another state."""
-        self._health.tell()
+        self._health.report()
 
     def _measured(self, seconds: float) -> None:
         """The canary has come back: that is as long for each unit."""
@@ -260,7 +260,7 @@ class Daemon:
     def _probed(self, payload: bytes) -> None:
         self.session.probed(payload)
 
-    def settle(self) -> None:
+    def read_complete(self) -> None:
         """All that had arrived together has been told."""
         touched = self.router.touched.copy()
         self.router.touched.clear()
@@ -275,7 +275,7 @@ class Daemon:
             if unit.publisher.outbox.dropped != unit.reporter.told_drops:
                 self._living.guarded(unit, Unit.flush)
         if self.session.drained is not None:
-            self.session.settled()
+            self.session.check_drained()
 
     def hears(self) -> None:
         """The hearing link listens again, and has read what it missed."""
@@ -298,12 +298,12 @@ class Daemon:
         """A link is up, or lost."""
         self._reloader.maybe_done()
         self._living.each(Unit.link_changed)
-        self._health.tell()
+        self._health.report()
 
     def link_failed(self) -> None:
         """Another attempt to make a link has failed."""
         self._reloader.maybe_done()
-        self._health.tell()
+        self._health.report()
 
     # ---- the end -----------------------------------------------------------------------------
 
@@ -351,16 +351,16 @@ class Daemon:
     # ---- complaints --------------------------------------------------------------------------
 
     def _complain_of_stream(self, event: str, reason: str) -> None:
-        self.session.complaints.tell(event, event, key=self._names.commands, reason=reason)
+        self.session.complaints.report(event, event, key=self._names.commands, reason=reason)
 
     def _complain_of_stuck(self, parts: list[str]) -> None:
         what = f"stuck {' '.join(parts)}"
         then = "the watchdog is not fed"
-        self.session.complaints.tell(what, "loop.stuck", parts=parts, then=then)
+        self.session.complaints.report(what, "loop.stuck", parts=parts, then=then)
 
     def _complain_of_output(self) -> None:
         for sink in self._sinks:
             if sink.trouble:
-                self.session.complaints.tell(
+                self.session.complaints.report(
                     sink.name, "output.failed", where=sink.name, reason=sink.trouble
                 )

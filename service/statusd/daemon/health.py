@@ -72,7 +72,7 @@ class Health:
             self._manager.alive()
         elif self._missed > 1:  # the first may be our own sleep: timers are told before readers
             self._complain(self._stuck)
-        self.tell()
+        self.report()
         self._ask_for_time()
 
     def _ticks(self, now: float) -> Iterator[tuple[str, Tick]]:
@@ -101,7 +101,7 @@ class Health:
             "trouble": unit.store.file.trouble,
         }
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Tell state, link and progress, and which stage of its life the daemon is in."""
         manager, link = self._manager, self._subscribed
         if not manager.listens:

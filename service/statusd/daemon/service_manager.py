@@ -97,7 +97,7 @@ class ServiceManager:
     def _send(self) -> None:
         """Send what may go now, and the rest when it may."""
         while note := self._queue.take(time.monotonic()):
-            if not self._tell(note):
+            if not self._notify(note):
                 self._queue.give_back(note)
         self._forget_plans()
         wait_s = self._queue.wait_s(time.monotonic())
@@ -110,7 +110,7 @@ class ServiceManager:
                 planned.cancel()
         self._soon = self._later = None
 
-    def _tell(self, note: Mapping[str, str]) -> bool:
+    def _notify(self, note: Mapping[str, str]) -> bool:
         """Send a note; tell whether trying again makes no sense: it is sent, or nobody is there.
 
         A service manager that doesn't listen is no reason to stop, as sd_notify(3) advises; one

@@ -33,7 +33,7 @@ class Sharers(Protocol):
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message."""
 
-    def settle(self) -> None:
+    def read_complete(self) -> None:
         """All that had arrived together has been told."""
 
     def hears(self) -> None:
@@ -84,7 +84,7 @@ class Session:
         self._wall = wall
         self._log = log
         self.canary = canary
-        self.hear, self.settle = sharers.hear, sharers.settle
+        self.hear, self.read_complete = sharers.hear, sharers.read_complete
         self.subscriber_link = make_link(self, tuple(channels))
         self.subscriber_link.subscriptions.vital = canary.channel
         self.refused = self.subscriber_link.subscriptions.refused
@@ -145,7 +145,7 @@ class Session:
         if self.subscriber_link.subscriptions.ignored != self._ignored:
             self._ignored = self.subscriber_link.subscriptions.ignored
             reason = f"the name of their channel is longer than {MOST_BYTES} bytes"
-            self.complaints.tell("names", "message.ignored", count=self._ignored, reason=reason)
+            self.complaints.report("names", "message.ignored", count=self._ignored, reason=reason)
         self._sharers.sang()
         self.flush()
 
@@ -171,7 +171,7 @@ class Session:
             self.drained = self._loop.create_future()
         await asyncio.wait([self.drained], timeout=timeout_s)
 
-    def settled(self) -> None:
+    def check_drained(self) -> None:
         """Take note of whether the broker has everything by now."""
         if not self.publisher_link.outbox:
             self._stop_draining()
@@ -191,7 +191,7 @@ class Session:
         else:
             fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
             if link.refused:
-                self.complaints.tell(f"{which}: refused", "link.lost", LINK_S, **fields)
+                self.complaints.report(f"{which}: refused", "link.lost", LINK_S, **fields)
             else:
                 self._log.warning("link.lost", **fields)
         if link is self.subscriber_link:
@@ -224,7 +224,7 @@ class Session:
             self._stop_draining()  # one try for the last words was granted
         which = self._which(link)
         fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
-        self.complaints.tell(which, "link.failed", LINK_S, **fields)
+        self.complaints.report(which, "link.failed", LINK_S, **fields)
         self._sharers.link_failed()
 
     def channel_refused(self, channel: str, reason: str) -> None:
@@ -232,7 +232,7 @@ class Session:
         line: RedisCommand = (ASKING[is_pattern(channel)], channel)
         user = self.subscriber_link.address.username or "default"
         cure = f'ACL SETUSER {user} "{granting([line])[line]}"'
-        self.complaints.tell(
+        self.complaints.report(
             f"channel {channel}", "channel.refused", channel=channel, reason=reason, cure=cure
         )
         self._sharers.link_changed()
@@ -245,6 +245,6 @@ class Session:
 
     def _refused(self, line: RedisCommand, reason: str) -> None:
         command: object = line[0]
-        self.complaints.tell(
+        self.complaints.report(
             f"reply {command!s}", "reply.failed", command=command, reason=shown(reason)
         )

@@ -218,7 +218,7 @@ class StreamReader:
                 cursor.catch_up(info)
             self._info = None
         for cursor in cursors:
-            cursor.tell_place()
+            cursor.deliver_place()
         if self._is_behind and self._info is None:
             self._is_behind, self._at_once, self._losses = False, AT_ONCE, 0
             self._say_caught_up()

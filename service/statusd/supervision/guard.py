@@ -39,12 +39,12 @@ class Guard:
     def watch(self, group: int) -> None:
         """Let it kill the process group ``group`` too if we die."""
         self._groups[group] = None
-        self._tell()
+        self._update()
 
     def forget(self, group: int) -> None:
         """Nothing of the group lives any more."""
         self._groups.pop(group, None)
-        self._tell()
+        self._update()
 
     def close(self) -> None:
         """End it."""
@@ -52,7 +52,7 @@ class Guard:
         if self._shell is not None:
             self._bury()
 
-    def _tell(self) -> None:
+    def _update(self) -> None:
         if self._shell is None:
             self._start()
         else:
@@ -102,7 +102,7 @@ class Guard:
         self._drop()
         self._bury()
         log.warning("guard.died")
-        self._tell()
+        self._update()
 
     def _drop(self) -> None:
         if self._pidfd != -1:

@@ -100,7 +100,7 @@ class Sink:
         with self._changed:
             self._waiters.append(waiter)
             if self.waiting == 0:  # the thread was quicker, and has nothing more to tell it by
-                self._tell_waiters()
+                self._wake_waiters()
 
     def close(self, timeout_s: float) -> None:
         """Wait at most so long for what is waiting, then give up."""
@@ -174,9 +174,9 @@ class Sink:
             self.written += written
             self.lost += lost
             if self._waiters and self.waiting <= MAX_WAITING // 2:
-                self._tell_waiters()
+                self._wake_waiters()
 
-    def _tell_waiters(self) -> None:
+    def _wake_waiters(self) -> None:
         waiters, self._waiters = self._waiters, []
         assert self._loop is not None
         with contextlib.suppress(RuntimeError):  # the loop is over: nobody waits any more

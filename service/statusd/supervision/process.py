@@ -77,7 +77,7 @@ class Process:
         self._pidfd = -1
         self._killed = False
         self._told: ev.Force | None = ev.Force.KILL
-        """What it was told last, of which `_tell_unreached` says whom it didn't reach."""
+        """What it was told last, of which `_report_unreached` says whom it didn't reach."""
         self._missed = 0
         """The first process that this didn't reach; 0 for none."""
         self._oom_kills = oom.kills()
@@ -157,7 +157,7 @@ class Process:
         why = self._channel.show(number, seq, args)
         if self._spec.parts[number] == "e":
             if why:
-                self._tell_unreached(self._rest(), ev.Force.TERMINATE)
+                self._report_unreached(self._rest(), ev.Force.TERMINATE)
             self._wake()
 
     def objection(self, number: int) -> str:
@@ -192,7 +192,7 @@ class Process:
         if self._popen is None:
             return False
         if self._popen.returncode is not None:  # what is left was killed, if it could be
-            self._tell_unreached(self._rest(), force)
+            self._report_unreached(self._rest(), force)
             return False
         if force is not ev.Force.DUMP:
             return self._signal_group(force)
@@ -205,10 +205,10 @@ class Process:
         refused = reach.send(self.pid, signal.Signals[force.value], group=True)
         reach.send(self.pid, signal.SIGCONT, group=True)
         self._killed |= not refused and force is ev.Force.KILL
-        self._tell_unreached(self._rest(), force)
+        self._report_unreached(self._rest(), force)
         return not refused
 
-    def _tell_unreached(self, rest: list[Member], force: ev.Force, why: str = "") -> None:
+    def _report_unreached(self, rest: list[Member], force: ev.Force, why: str = "") -> None:
         """Tell who of ``rest`` is beyond us, or, with a reason, that all of it is."""
         self._told = force
         unreached = reach.beyond(rest)
@@ -258,7 +258,7 @@ class Process:
             self._loop.call_later(wait_s, self._look_for_rest, min(1.0, wait_s * 2))
             unreached = reach.beyond(rest)
             if self._told is not None and unreached and unreached.pid != self._missed:
-                self._tell_unreached(rest, self._told)
+                self._report_unreached(rest, self._told)
                 self._flush()
             return
         self._guard.forget(self.pid)

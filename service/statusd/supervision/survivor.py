@@ -62,7 +62,7 @@ class Survivor(Process):
         """Signal its group, if that is known to be its own; False if not."""
         if not self._old.is_led():
             rest = self._rest()
-            self._tell_unreached(rest, force, "" if reach.beyond(rest) else LEADERLESS)
+            self._report_unreached(rest, force, "" if reach.beyond(rest) else LEADERLESS)
             return False
         return self._signal_group(force)
 

@@ -207,15 +207,15 @@ class Cursor:
             ids = ids[len(known) :]
         self.place = self.place.after(ids)
         self._recovered += len(new) if is_behind else 0
-        self._tell(new)
+        self._hand_on(new)
         return True
 
-    def tell_place(self) -> None:
+    def deliver_place(self) -> None:
         """See that the place is kept, if it is another one than was told."""
         if self.place != self._delivered:
-            self._tell(())
+            self._hand_on(())
 
-    def _tell(self, entries: Iterable[Entry]) -> None:
+    def _hand_on(self, entries: Iterable[Entry]) -> None:
         self._delivered = self.place
         messages = (self._message(entry) for entry in entries)
         self._deliver(Delivery(tuple(m for m in messages if m is not None), self.place))

@@ -76,7 +76,7 @@ class Client(asyncio.Protocol):
         self._transport = None
         self._gone(self)
 
-    def tell(self, fields: Mapping[str, Any]) -> None:
+    def send(self, fields: Mapping[str, Any]) -> None:
         """Write a verdict."""
         transport = self._transport
         if transport is None or transport.is_closing():
@@ -182,7 +182,7 @@ class LocalSocket:
         """Tell a verdict to who waits for it, if anybody does."""
         client = self.waiting.get(fields.get("id", ""))
         if client is not None:
-            client.tell(fields)
+            client.send(fields)
             if fields["verdict"] in FINAL:
                 del self.waiting[fields["id"]]
 

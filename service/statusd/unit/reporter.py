@@ -102,7 +102,7 @@ class Reporter:
     def answer(self, verdict: Verdict) -> None:
         """Count an answer; log one that somebody may wonder about, and only so many a second."""
         self.counts.answered(verdict)
-        if logs.shows("debug"):
+        if logs.is_enabled("debug"):
             self._log.debug("command.answered", **_shown(verdict))
             return
         if verdict.kind in _UNREMARKABLE:
@@ -124,13 +124,13 @@ class Reporter:
     def refused(self, line: RedisCommand, reason: str) -> None:
         """The broker has refused a line that nobody else takes care of."""
         command: object = line[0]
-        self.complaints.tell(
+        self.complaints.report(
             f"reply {command!s}", "reply.failed", command=command, reason=shown(reason)
         )
 
     def history_refused(self, event: str, reason: str) -> None:
         """The history can't be kept, or was put aside."""
-        self.complaints.tell(event, event, reason=reason)
+        self.complaints.report(event, event, reason=reason)
 
     def history_mended(self) -> None:
         """Nothing of the history waits any more."""
@@ -141,7 +141,7 @@ class Reporter:
     def cursor(self, event: str, reason: str) -> None:
         """Something is wrong with our place in the stream, or an entry of it."""
         key = self._names.cursor if event.startswith("cursor") else self._names.commands
-        self.complaints.tell(event, event, key=key, reason=reason)
+        self.complaints.report(event, event, key=key, reason=reason)
 
     def disk(self, file: StateFile) -> bool:
         """Tell that the disk doesn't take what there is to keep, and that it does again.
@@ -152,7 +152,7 @@ class Reporter:
         trouble = file.trouble
         if trouble:
             then = "what was obeyed since is lost, or obeyed again, if this daemon is killed"
-            self.complaints.tell("state file", "state_file.failed", reason=trouble, then=then)
+            self.complaints.report("state file", "state_file.failed", reason=trouble, then=then)
         elif self._disk:
             self.complaints.forget("state file")
             self._log.info("state_file.kept_again", file=str(file.path))
@@ -185,7 +185,7 @@ class Reporter:
     def lost_lines(self, count: int) -> None:
         """So many lines of the worker's output were lost until now."""
         if count != self._lost_lines:
-            self.complaints.tell("output", "output.dropped", lines=count)
+            self.complaints.report("output", "output.dropped", lines=count)
             self._lost_lines = count
 
     def drops(self, outbox: Outbox) -> ev.Dropped | None:
@@ -195,7 +195,9 @@ class Reporter:
             What a reader of events is to be told, when there is room for it again.
         """
         if outbox.dropped != self._dropped:
-            self.complaints.tell("drops", "outbox.dropped", lines=outbox.dropped, kept=outbox.lost)
+            self.complaints.report(
+                "drops", "outbox.dropped", lines=outbox.dropped, kept=outbox.lost
+            )
             self._dropped = outbox.dropped
         if outbox.waiting >= outbox.limit // 2:
             return None

@@ -74,7 +74,9 @@ class StateFile:
         self._failed = ""
         loop = asyncio.get_running_loop()
         try:
-            self._writer = Writer(self._write, lambda done: _tell(loop, self._done, done), name)
+            self._writer = Writer(
+                self._write, lambda done: _hand_back(loop, self._done, done), name
+            )
         except OSError as error:
             self._lock.give_up()
             raise Unavailable(f"state file {self.path}: {error.strerror}") from None
@@ -172,7 +174,7 @@ class StateFile:
         self._lock.give_up()
 
 
-def _tell(loop: asyncio.AbstractEventLoop, done: Callable[[Done], None], what: Done) -> None:
+def _hand_back(loop: asyncio.AbstractEventLoop, done: Callable[[Done], None], what: Done) -> None:
     with contextlib.suppress(RuntimeError):  # the loop is over: nobody waits any more
         loop.call_soon_threadsafe(done, what)
 

@@ -209,7 +209,7 @@ class Unit:
         """Return how each effect is performed: a look-up instead of ten questions of what it is."""
         return {
             ev.Show: self._show,
-            ev.Event: self._tell,
+            ev.Event: self._publish_event,
             ev.Say: self._say,
             ev.Save: self._save,
             ev.Arm: self.timers.arm,
@@ -226,7 +226,7 @@ class Unit:
     def _save(self, _: ev.Save) -> None:
         self.store.is_dirty = True
 
-    def _tell(self, event: ev.Event) -> None:
+    def _publish_event(self, event: ev.Event) -> None:
         wall = self.ports.wall()
         at = rfc3339(wall)
         line = self.publisher.publish_event(event, at)
@@ -284,13 +284,13 @@ class Unit:
             self.document.write(at_once=True)
         self.ports.broker.flush()
         if outbox.dropped != self.reporter.told_drops:
-            self._tell_drops()
+            self._report_drops()
         if store.is_dirty and (store.held or store.is_leaving):
             store.save()
         if self.document.is_stale or store.is_dirty or self.reporter.unnoted:
             self.ports.later()
 
-    def _tell_drops(self) -> None:
+    def _report_drops(self) -> None:
         if dropped := self.reporter.drops(self.publisher.outbox):
             self.submit(dropped)
             self.ports.broker.flush()
@@ -348,11 +348,11 @@ class Unit:
     def _hear_local(self, line: bytes, client: Client) -> None:
         """Take a message from somebody on this host; he is answered on his own connection too."""
         if line == HEALTH:
-            client.tell(self.ports.health())
+            client.send(self.ports.health())
             return
         heard = self.intake.hear_local(line)
         if isinstance(heard, Verdict):
-            client.tell(heard.fields)
+            client.send(heard.fields)
         elif heard is not None:
             self.socket.expect(heard.command.id, client)
             self.happened(heard)

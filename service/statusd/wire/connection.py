@@ -48,7 +48,7 @@ class Hearer(Protocol):
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Take one message."""
 
-    def settle(self) -> None:
+    def read_complete(self) -> None:
         """All that had arrived together has been told."""
 
 
@@ -256,7 +256,7 @@ class Connection(asyncio.BufferedProtocol):
             self.doubt(f"what it says can't be read: {type(error).__name__}: {error}")
         if pushed:
             self.pushed_at = self.heard_at
-        self.hearer.settle()
+        self.hearer.read_complete()
         if self._speaks and not outbox.in_flight:
             self._events.flush()
 

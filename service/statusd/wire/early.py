@@ -16,7 +16,7 @@ class Early:
     """
 
     def __init__(self, hearer: Hearer) -> None:
-        self.settle = hearer.settle
+        self.read_complete = hearer.read_complete
         self._hearer = hearer
         self._kept: list[tuple[bytes, bytes]] = []
         self._is_full = False
@@ -29,9 +29,9 @@ class Early:
         self._kept.append((channel, payload))
         if len(self._kept) >= MOST:
             self._is_full = True
-            self.tell()
+            self.hand_on()
 
-    def tell(self) -> None:
+    def hand_on(self) -> None:
         """Tell what was kept."""
         kept, self._kept = self._kept, []
         for channel, payload in kept:

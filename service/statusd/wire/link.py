@@ -287,7 +287,7 @@ class Link:
         if self._connection is not None:
             early, self._connection.hearer = self._connection.hearer, self.listener
             if isinstance(early, Early):
-                early.tell()
+                early.hand_on()
         self.listener.link_changed(self)
         self.flush()
 

@@ -200,7 +200,7 @@ class Worker:
 
     def ready(self) -> None:
         """Say that this worker is ready for work (with ``ready = "notified"``)."""
-        self._tell(notes.READY)
+        self._write(notes.READY)
 
     def expect(self, seconds: float) -> None:
         """Say that this step may take so long; with ``hang_timeout_s`` it is no hang until then.
@@ -241,11 +241,11 @@ class Worker:
         Returns:
             Whether the daemon could be told; whether it agreed is seen in the state.
         """
-        return self._tell(notes.encode("trigger", trigger=trigger, reason=reason))
+        return self._write(notes.encode("trigger", trigger=trigger, reason=reason))
 
     # ---- inside ------------------------------------------------------------------------------
 
-    def _tell(self, line: bytes) -> bool:
+    def _write(self, line: bytes) -> bool:
         up = self._up  # another thread may let go of it meanwhile
         return up.is_ours() and notes.send(up.fd, line)
 
@@ -281,7 +281,7 @@ class Worker:
             return
         self._seen = word
         self._words[SEEN] = word
-        if not self._tell(notes.SEEN) and not self._up.is_ours():
+        if not self._write(notes.SEEN) and not self._up.is_ours():
             self._lose_pipes()
 
     def _sleep(self, deadline: float | None) -> bool:

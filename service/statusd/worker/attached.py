@@ -95,7 +95,7 @@ class Attached(Worker):
 
     def __del__(self) -> None:
         if self._child is not None:  # no waiting here, and no import: who knows where we are
-            self._tell(_DROPPED)
+            self._write(_DROPPED)
             self.let_go()
 
     def __repr__(self) -> str:
@@ -254,7 +254,7 @@ class Attached(Worker):
         daemons.bury(LAST_WORDS_S)
 
     def _say_goodbye(self, reason: str, *, failed: bool = False) -> None:
-        self._tell(notes.encode("left", reason=reason, failed="yes" if failed else ""))
+        self._write(notes.encode("left", reason=reason, failed="yes" if failed else ""))
 
     def let_go(self) -> None:
         """End the unit without a reason, give everything back, and wait for nothing."""

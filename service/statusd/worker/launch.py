@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> int:
     )  # asked for by a daemon that sees a hang
     for fd in (launch.board, launch.down, launch.up):
         os.set_inheritable(fd, False)  # grandchildren must not hold our pipes open
-    tell = _teller(launch.up)
+    tell = _writer(launch.up)
     try:
         _prepare(launch)
         worker = _connect(launch)
@@ -84,7 +84,7 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def _teller(up: int) -> Callable[[bytes], None]:
+def _writer(up: int) -> Callable[[bytes], None]:
     """Return what sends a line to the daemon: from this process, and while the pipe is ours.
 
     The user's code may have closed it, or forked: a child that returns hasn't done the work.
@@ -94,11 +94,11 @@ def _teller(up: int) -> Callable[[bytes], None]:
 
     pid, pipe = os.getpid(), Descriptor(up)
 
-    def tell(line: bytes) -> None:
+    def write(line: bytes) -> None:
         if os.getpid() == pid and pipe.is_ours():
             send(up, line)
 
-    return tell
+    return write
 
 
 def _import_statusd() -> None:
