@@ -12,7 +12,7 @@ import hiredis
 
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
-from statusd.doctor import advisories, permissions, server
+from statusd.doctor import permissions, server
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.doctor.local import lives_here
 from statusd.fleet import records
@@ -28,8 +28,12 @@ CLOCK_S = 2.0
 """Clocks that differ by more are worth a word."""
 ROUNDS = 5
 """So often the broker is asked for the time: the quickest answer says most."""
-SETTINGS = (*server.SETTINGS, advisories.TLS, advisories.CLIENTS)
 """What of the server's settings is looked at; others may be secret."""
+HOLES = {
+    "redis": "https://github.com/redis/redis/security/advisories",
+    "valkey": "https://github.com/valkey-io/valkey/security/advisories",
+}
+"""Where a project tells of them; a list of ours would be old, and seem to be new."""
 COMPATIBLE = ("redis", "7.2.4")
 """What a Valkey may call itself for the sake of old clients."""
 
@@ -93,7 +97,7 @@ def _conversation(
     yield from permissions.examine(dial, address.username or "default", names, channels)
     with nullcontext(dial) if admin is None else Dial(admin, CLIENT) as asked:
         facts = server_facts(asked)
-        yield from _version(hello, facts, is_tls=address.tls is not None)
+        yield from _version(hello, facts)
         yield from server.examine(facts)
     yield from _owner(dial, names)
     yield from _channels(dial, names, channels)
@@ -102,7 +106,7 @@ def _conversation(
 
 def server_facts(dial: Dial) -> dict[str, str] | None:
     """Return what the server says of itself; None if we may not ask."""
-    asked = [("CONFIG", "GET", setting) for setting in SETTINGS]
+    asked = [("CONFIG", "GET", setting) for setting in server.SETTINGS]
     info, *replies = dial.replies([("INFO", "server"), *asked])
     if any(isinstance(reply, hiredis.ReplyError) for reply in (info, *replies)):
         return None
@@ -135,9 +139,8 @@ def _part(hello: dict[str, str]) -> Iterator[Finding]:
         yield warning("broker", "it is a Cluster, which units don't know of", cure)
 
 
-def _version(
-    hello: dict[str, str], facts: dict[str, str] | None, *, is_tls: bool
-) -> Iterator[Finding]:
+def _version(hello: dict[str, str], facts: dict[str, str] | None) -> Iterator[Finding]:
+    """Yield what the server is, and where its known holes are told of."""
     software, version = hello.get("server", "redis"), hello.get("version", "")
     if facts is not None and "info:valkey_version" in facts:
         software, version = "valkey", facts["info:valkey_version"]
@@ -145,24 +148,8 @@ def _version(
         cure = "ask as an administrator: --admin-url"
         yield unknown("version", f"{software} {version}, or a Valkey that calls itself so", cure)
         return
-    holes = [
-        hole for hole in advisories.known(software, version) if _is_open(hole, facts, is_tls=is_tls)
-    ]
-    if not holes:
-        text = f"{software} {version}: no known hole (as of {advisories.AS_OF})"
-        yield ok("version", text)
-        return
-    told = "; ".join(f"{hole.number}: {hole.what}" for hole in holes)
-    best = max((hole.cure(version) for hole in holes), key=advisories.parse)
-    cure = f"upgrade to {best} or newer, unless your distribution has mended {version} itself"
-    yield warning("version", f"{software} {version}: {told}", cure)
-
-
-def _is_open(hole: advisories.Advisory, facts: dict[str, str] | None, *, is_tls: bool) -> bool:
-    """Tell whether the server's settings leave the hole open, as far as we know them."""
-    if hole.only == advisories.TLS and is_tls:
-        return True
-    return facts is None or not hole.only or facts.get(hole.only, "0") != "0"
+    told = f": its known holes are at {HOLES[software]}" if software in HOLES else ""
+    yield ok("version", f"{software} {version}{told}")
 
 
 def _clock(dial: Dial) -> Iterator[Finding]:
