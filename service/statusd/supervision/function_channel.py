@@ -14,7 +14,7 @@ from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
 from statusd.supervision.down_pipe import DownPipe
-from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
 from statusd.worker import board as page
 from statusd.worker import launch, notes
 
@@ -25,27 +25,13 @@ SEVERED = "it has closed the descriptors that statusd gave it: it acknowledges n
 log = logs.get()
 
 
-class FunctionChannel:
-    """The daemon's end of board and pipes, for one run.
-
-    Args:
-        spec: what to run.
-        run: its generation.
-        submit: gets every input that the worker causes; flush: called after a batch of them.
-        loop: whose time it is, and who waits for the descriptors.
-    """
+class FunctionChannel(WorkerChannel):
+    """The daemon's end of board and pipes, for one run."""
 
     def __init__(
         self, spec: Spec, run: int, submit: Submit, flush: Callable[[], None], loop: Scheduler
     ) -> None:
-        self.error = ""
-        self.severed = ""
-        self.has_returned = False
-        self._spec = spec
-        self._run = run
-        self._submit = submit
-        self._flush = flush
-        self._loop = loop
+        super().__init__(spec, run, submit, flush, loop)
         self._board: page.Board | None = None
         self._fds: list[int] = []
         self._theirs: tuple[int, ...] = ()

@@ -22,7 +22,7 @@ from statusd.supervision import proc, reach
 from statusd.supervision.exec_report import ExecReport
 from statusd.supervision.notify_socket import NotifySocket
 from statusd.supervision.standard_input import StandardInput
-from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit
+from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
 from statusd.worker import wrapper
 from statusd.worker.board import Record
 
@@ -33,26 +33,13 @@ a child that doesn't expect a SIGUSR1 dies of it."""
 log = logs.get()
 
 
-class ProgramChannel:
-    """The daemon's end of what a program is told by, and says itself, for one run.
-
-    Args:
-        spec: what to run.
-        run: its generation.
-        submit: gets every input that the worker causes; flush: called after a batch of them.
-        loop: whose time it is, and who waits for the descriptors.
-    """
-
-    severed, has_returned = "", False
+class ProgramChannel(WorkerChannel):
+    """The daemon's end of what a program is told by, and says itself, for one run."""
 
     def __init__(
         self, spec: Spec, run: int, submit: Submit, flush: Callable[[], None], loop: Scheduler
     ) -> None:
-        self.error = ""
-        self._spec = spec
-        self._run = run
-        self._submit = submit
-        self._flush = flush
+        super().__init__(spec, run, submit, flush, loop)
         self._pid = 0
         self._was_signalled = False
         self._report = ExecReport(self._executed, loop)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
+from statusd.scheduler import Scheduler
 from statusd.worker.board import Record
 
 Submit = Callable[[ev.Input], None]
@@ -88,16 +90,32 @@ class Pulse(NamedTuple):
     patience_until: float = 0.0
 
 
-class WorkerChannel(Protocol):
-    """How the daemon talks with one run's process."""
+class WorkerChannel(ABC):
+    """How the daemon talks with one run's process.
 
-    error: str
-    """What the worker itself said of its end; empty for nothing."""
-    severed: str
-    """That it has closed its end of what it was given, in words; empty if not."""
-    has_returned: bool
-    """It is a function that came to its end."""
+    Args:
+        spec: what to run.
+        run: its generation.
+        submit: gets every input that the worker causes; flush: called after a batch of them.
+        loop: whose time it is, and who waits for the descriptors.
+    """
 
+    def __init__(
+        self, spec: Spec, run: int, submit: Submit, flush: Callable[[], None], loop: Scheduler
+    ) -> None:
+        self.error = ""
+        """What the worker itself said of its end; empty for nothing."""
+        self.severed = ""
+        """That it has closed its end of what it was given, in words; empty if not."""
+        self.has_returned = False
+        """It is a function that came to its end."""
+        self._spec = spec
+        self._run = run
+        self._submit = submit
+        self._flush = flush
+        self._loop = loop
+
+    @abstractmethod
     def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
         """Make what the process is started with; the state is ``number`` of event ``seq``.
 
@@ -105,9 +123,11 @@ class WorkerChannel(Protocol):
             OSError: the system refused.
         """
 
+    @abstractmethod
     def started(self, pid: int) -> None:
         """Listen to the process ``pid``, and give up what only it needs."""
 
+    @abstractmethod
     def show(self, number: int, seq: int, args: Mapping[str, Scalar] | None) -> str | None:
         """Tell it a state; ``args``, if there are new ones, before that. Never waits.
 
@@ -117,6 +137,7 @@ class WorkerChannel(Protocol):
             Why it couldn't be told, if so; then nothing has become of it.
         """
 
+    @abstractmethod
     def flush(self) -> ev.Input | None:
         """All that is to be told for now was told: see that it is noticed.
 
@@ -124,14 +145,18 @@ class WorkerChannel(Protocol):
             What it has led to already, if anything.
         """
 
+    @abstractmethod
     def drain(self) -> None:
         """Take in what it said before it died."""
 
+    @abstractmethod
     def record(self) -> Record | None:
         """Return what it said of its work last, if anything."""
 
+    @abstractmethod
     def pulse(self) -> Pulse:
         """Return its signs of life."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give everything back."""
