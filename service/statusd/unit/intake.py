@@ -151,7 +151,7 @@ class Intake:
             if quiet is not None:
                 self._coalescer.count(key, quiet, command.received)
                 return
-        if not command.by and len(self._known) < MOST_SPELLINGS:
+        if known is None and not command.by and len(self._known) < MOST_SPELLINGS:
             # It is read once, however often it comes; what it means is found out anew.
             self._known[key] = command.word, command.source
         self._decided += 1
