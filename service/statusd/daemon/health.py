@@ -90,7 +90,7 @@ class Health:
         late_s = asyncio.get_running_loop().time() - self._ticked_at
         stuck = list(self._stuck) if self._missed > 1 else []
         if self._ticked_at and late_s > 3 * self.tick_s:
-            stuck.append("steward")
+            stuck.append("steward")  # as it has always been called there
         return {
             "name": identity.name,
             "boot": identity.boot,
