@@ -161,7 +161,7 @@ class Transitions:
         worker.shown = seq
         context.out.append(ev.Show(worker.run, context.here.number, seq, args))
         if not self._is_answered:  # it is seen as soon as it was told: that is an input of its own
-            worker.seen, worker.untold = min(worker.seen, seq - 1), ""
+            worker.seen = min(worker.seen, seq - 1)
 
     def _supersede(self, final: enum.Enum, trigger: str, cause: Cause) -> None:
         """Answer the commands whose state this transition doesn't lead to, but to ``final``."""
@@ -268,7 +268,6 @@ class Transitions:
     def untold(self, happened: ev.WorkerUntold) -> None:
         """The worker could not be told a state: who waits for that waits no longer."""
         if happened.seq == self._context.worker.shown:
-            self._context.worker.untold = happened.why
             self._path = ()
             self._fail_following(happened.why)
 
@@ -281,8 +280,6 @@ class Transitions:
             refusal = self._step(context.goal)
             if refusal:
                 self._fail_following(refusal)
-            else:
-                self.arrive()
         elif context.answers.following:
             more: dict[str, Any] = {} if self._is_answered else {"observed": False}
             context.say(*context.answers.close_following(_DONE, **more))

@@ -108,7 +108,7 @@ class WorkerView:
         seen_working: the last state it took in was one to work in.
         end: how it ended, for the last event.
         hung: since when it shows no progress, in words, if it can't be helped; empty if it does.
-        untold: why it could not be told the state in which it is shown; empty if it was.
+        untold: why it could not be told to stand by, and so isn't ready; empty if it could.
         awaited: who must end by itself, and why, in words; empty if all can be signalled.
         is_unkillable: not even SIGKILL could be sent to all of it.
     """
