@@ -36,6 +36,8 @@ OTHERS = (
     *("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"),
 )
 """What our caller's service manager, login or make(1) has told it, and not our programs."""
+UNCOMPILED = "PYTHONDONTWRITEBYTECODE"
+"""By it a quarter of the time of a program that is started would go into compiling it anew."""
 
 EXIT_CODE = pytest.StashKey[int]()
 CLEARED = pytest.StashKey[int]()
@@ -99,7 +101,7 @@ def _begin(config: pytest.Config, where: Path) -> None:
     if is_part or config.option.basetemp is None:
         config.option.basetemp = where / "t"  # short: names of sockets have 107 bytes
     for name in list(os.environ):
-        if name in OTHERS or (name.startswith("STATUSD_") and name != "STATUSD_OPS"):
+        if name in (*OTHERS, UNCOMPILED) or (name.startswith("STATUSD_") and name != "STATUSD_OPS"):
             del os.environ[name]
     os.environ |= {"XDG_CONFIG_HOME": str(where / "home"), "XDG_STATE_HOME": str(where / "home")}
     os.environ |= {MARKER: SESSION, "TMPDIR": str(where)}
