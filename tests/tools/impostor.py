@@ -57,11 +57,11 @@ class Impostor:
         """Hang up on everybody."""
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
+        self._thread.join(5)  # else it may let one more in, which nobody would close
         for sock in self._open:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
             sock.close()
-        self._thread.join(5)
 
     def __enter__(self) -> Self:
         return self
