@@ -1,6 +1,6 @@
 # Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run demo man test check lint faults soak reliability ops-check format contract clean help
+.PHONY: run demo man test nightly check lint faults soak reliability ops-check format contract clean help
 .PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -11,21 +11,23 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constr
 STATE = .state
 JOBS = 4
 ROUNDS = 100
+NIGHTLY_ROUNDS = 12
 MINUTES = 30
 MESSAGES = 5000000
 RESTARTS = 1000
 TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach
-TESTS =
+TESTS = -m "not nightly"
 QUIET =
 
 help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
-	@echo "make test    every test, JOBS=$(JOBS) at a time; or TESTS='tests/unit tests/faults'"
+	@echo "make test    what every change must pass, JOBS=$(JOBS) at a time; or TESTS='tests/unit tests/faults'"
+	@echo "make nightly  the rest: many variants, rounds or seconds of what few show there, tests of tests"
 	@echo "make demo    three units on one screen, with keys to command them"
 	@echo "make check   format, lint, types, sizes and unit tests, in seconds; make lint: without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
-	@echo "make reliability  the tests of all faults, written down in docs/reliability.md"
+	@echo "make reliability  the tests of all faults, by night too, written down in docs/reliability.md"
 	@echo "make ops-check  a real systemd is booted, a real image built and run; as root, minutes"
 	@echo "make bench   the benchmarks; ARGS='--only latency --rounds 9 --json FILE --plot FILE.svg'"
 	@echo "make bench-peers    RQ, Celery, Circus, supervisord, bluesky-queueserver beside statusd"
@@ -55,6 +57,9 @@ demo: $(VENV)/.ready
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
 
+nightly: $(VENV)/.ready
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m nightly --rounds $(NIGHTLY_ROUNDS)
+
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -62,7 +67,7 @@ lint: $(VENV)/.ready
 	$(BIN)/python -m tests.tools.limits
 
 check: lint
-	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q -m "not nightly" tests/unit
 
 faults: $(VENV)/.ready
 	$(BIN)/python -m pytest tests/faults --rounds $(ROUNDS) -s
@@ -71,7 +76,7 @@ soak: $(VENV)/.ready
 	$(BIN)/python -m pytest tests/faults/test_soak.py --minutes $(MINUTES) -s
 
 reliability: $(VENV)/.ready
-	$(BIN)/python -m pytest -m fault --reliability
+	$(BIN)/python -m pytest -m "fault or nightly" --rounds $(NIGHTLY_ROUNDS) --reliability
 
 ops-check: $(VENV)/.ready
 	@$(PIP) -e '.[ops]'

@@ -45,7 +45,7 @@ CLEARED = pytest.StashKey[int]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the proofs by repetition be repeated more often."""
-    parser.addoption("--rounds", type=int, default=12, help="how often tests/faults does it")
+    parser.addoption("--rounds", type=int, default=4, help="how often tests/faults does it")
     parser.addoption("--minutes", type=float, default=0.2, help="how long tests/faults soaks")
     parser.addoption(
         "--units", type=int, default=8, help="how many units there are in tests/faults"

@@ -26,6 +26,7 @@ from tests.faults.outages import lines, wait_listening
 from tests.tools import Broker, Journal, Program, SmallDisk, environment, free_port, wait_until
 from tests.tools.halt import threads, writing_halted
 from tests.tools.http import get
+from tests.tools.variants import pairs
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -342,8 +343,10 @@ def start_with(folder: Path, **changes: Any) -> tuple[int | None, str]:
 
 
 @pytest.mark.fault("X30")
-@pytest.mark.parametrize("make", NO_FILES)
-@pytest.mark.parametrize("key", ["password_file", "sentinel_password_file", "ca_file", "key_file"])
+@pytest.mark.parametrize(
+    ("key", "make"),
+    pairs(["password_file", "sentinel_password_file", "ca_file", "key_file"], NO_FILES),
+)
 def test_a_file_of_the_broker_that_is_none_is_a_mistake(
     key: str, make: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -359,8 +362,7 @@ def test_a_file_of_the_broker_that_is_none_is_a_mistake(
 
 
 @pytest.mark.fault("X30")
-@pytest.mark.parametrize("make", NO_FILES)
-@pytest.mark.parametrize("key", ["environment_file", "lifecycle"])
+@pytest.mark.parametrize(("key", "make"), pairs(["environment_file", "lifecycle"], NO_FILES))
 def test_a_file_of_the_settings_that_is_none_is_a_mistake(
     key: str, make: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -375,8 +377,7 @@ def test_a_file_of_the_settings_that_is_none_is_a_mistake(
 
 
 @pytest.mark.fault("X30")
-@pytest.mark.parametrize("make", NO_FILES)
-@pytest.mark.parametrize("verb", ["run", "check", "health", "send"])
+@pytest.mark.parametrize(("verb", "make"), pairs(["run", "check", "health", "send"], NO_FILES))
 def test_settings_that_are_no_file_are_a_mistake(
     verb: str, make: Callable[[Path], None], tmp_path: Path
 ) -> None:
@@ -422,8 +423,9 @@ def test_a_file_of_ours_that_is_none_is_refused(
 
 
 @pytest.mark.fault("X30")
-@pytest.mark.parametrize("make", NO_FILES)
-@pytest.mark.parametrize("name", ["unit.new", "unit.worker", "unit.worker.new"])
+@pytest.mark.parametrize(
+    ("name", "make"), pairs(["unit.new", "unit.worker", "unit.worker.new"], NO_FILES)
+)
 def test_what_is_in_the_way_of_our_files_stops_nobody(
     name: str, make: Callable[[Path], None], broker: Broker, tmp_path: Path
 ) -> None:

@@ -381,6 +381,7 @@ def test_a_unit_that_was_suspended_registers_again(broker: Broker, run: Run) -> 
     unit.close()
 
 
+@pytest.mark.nightly  # `test_connections_leave_nothing_behind` shows it by few
 @pytest.mark.fault("N03", "R04")
 def test_reconnects_leave_nothing_behind(rounds: int, broker: Broker, run: Run) -> None:
     """CLIENT KILL again and again: no descriptor, no thread, no memory more than before."""

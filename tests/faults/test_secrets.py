@@ -201,6 +201,7 @@ def test_the_cure_is_named(tmp_path: Path) -> None:
         assert "docker --env-file keeps them; leave them out" in told[kind]
 
 
+@pytest.mark.nightly  # `test_a_url_that_is_wrong_is_shown_by_no_verb` shows it by few
 @pytest.mark.timeout(300)  # of half a hundred programs, each of which has its own limit
 @pytest.mark.fault("J07", "X08")
 def test_a_url_is_not_shown_where_none_belongs(tmp_path: Path) -> None:

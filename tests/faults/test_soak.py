@@ -1,6 +1,6 @@
 """A unit that suffers a fault again and again uses no more at the end than at the beginning.
 
-Some seconds in every run of the suite; for figures, ``make soak MINUTES=30``.
+Some seconds in each ``make nightly``; for figures, ``make soak MINUTES=30``.
 
 What is judged, and why:
 
@@ -132,6 +132,7 @@ class Sample:
         return {kind: n for kind, n in grown.items() if n > 0}
 
 
+@pytest.mark.nightly  # `test_connections_leave_nothing_behind` shows some of it
 @pytest.mark.fault("R04")
 def test_nothing_grows(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """Descriptors and objects are what they were; in a long one, memory comes to a plateau."""

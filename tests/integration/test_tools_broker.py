@@ -14,6 +14,8 @@ import redis
 
 from tests.tools import Broker, Process, available_brokers, processes_with_marker, wait_until
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 ROOT = Path(__file__).parents[2]
 BROKERS = available_brokers()
 

@@ -7,6 +7,8 @@ import pytest
 
 from tests.tools import Heard, Journal, Said, Sent, check
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 TABLE = {("READY", "start", "RUNNING"), ("RUNNING", "end", "ENDING"), ("ENDING", "exited", "END")}
 SENT = [Sent(1, "p-1", "start", 100.0, 1), Sent(2, "p-2", "end", 100.0, 1)]
 

@@ -12,6 +12,8 @@ from redis.retry import Retry
 
 from tests.tools import Broker, Journal, Said, available_brokers, wait_until
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 
 @pytest.fixture(params=available_brokers())
 def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:

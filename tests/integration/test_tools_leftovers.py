@@ -21,6 +21,8 @@ from tests.tools.leftovers import processes_of
 from tests.tools.namespace import networks, owner_of
 from tests.tools.processes import descendants
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 ROOT = Path(__file__).parents[2]
 SOON_S = 15.0
 

@@ -11,7 +11,10 @@ import redis
 from tests.conftest import BROKERS
 from tests.tools import Broker, Namespace, wait_until
 
-pytestmark = pytest.mark.skipif(bool(Namespace.why_not()), reason=Namespace.why_not())
+pytestmark = [
+    pytest.mark.nightly,  # it tests what tests are made with
+    pytest.mark.skipif(bool(Namespace.why_not()), reason=Namespace.why_not()),
+]
 
 
 def found(namespace: Namespace) -> tuple[bool, bool]:

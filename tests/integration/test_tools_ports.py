@@ -10,6 +10,8 @@ import pytest
 
 from tests.tools import free_port, killing, ports
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 ROOT = Path(__file__).parents[2]
 NEIGHBOUR = "from tests.tools import free_port; print(free_port(), flush=True); input()"
 

@@ -10,6 +10,8 @@ import pytest
 from tests.tools import SESSION, Process, processes_with_marker, wait_until
 from tests.tools.processes import MARKER, descendants, is_abandoned
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 FAMILY = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=sys.stdin)

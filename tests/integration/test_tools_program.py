@@ -19,6 +19,8 @@ import pytest
 from tests.tools import SESSION, Process, Program, processes_with_marker, wait_until
 from tests.tools.processes import MARKER
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 STAND_IN = """
 import json, os, signal, subprocess, sys, tomllib
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.tools import Broker, Proxy, available_brokers, free_port, wait_until
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 
 class Echo(socketserver.BaseRequestHandler):
     """Says each chunk again, until the end or the word ``bye``."""

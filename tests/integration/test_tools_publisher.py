@@ -10,6 +10,8 @@ import pytest
 
 from tests.tools import Broker, Publisher, available_brokers, wait_until
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Broker]:

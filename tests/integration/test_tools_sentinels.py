@@ -8,6 +8,8 @@ import redis
 from tests.conftest import BROKERS
 from tests.tools import Sentinels, processes_with_marker
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 
 @pytest.mark.parametrize("kind", sorted(BROKERS))
 def test_a_paused_master_is_replaced(kind: str) -> None:

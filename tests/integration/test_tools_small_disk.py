@@ -9,7 +9,10 @@ import pytest
 
 from tests.tools import SmallDisk
 
-pytestmark = pytest.mark.skipif(bool(SmallDisk.why_not()), reason=SmallDisk.why_not())
+pytestmark = [
+    pytest.mark.nightly,  # it tests what tests are made with
+    pytest.mark.skipif(bool(SmallDisk.why_not()), reason=SmallDisk.why_not()),
+]
 
 
 def test_a_full_disk_takes_nothing_more_until_it_is_emptied() -> None:

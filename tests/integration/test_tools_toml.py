@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from tests.tools import to_toml
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 scalars = texts | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False)
 values = st.recursive(

@@ -6,7 +6,11 @@ import os
 import socket
 from pathlib import Path
 
+import pytest
+
 from tests.tools.unix import connect
+
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
 
 
 def test_a_folder_with_a_long_name_is_no_hindrance(tmp_path: Path) -> None:

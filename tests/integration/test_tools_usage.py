@@ -16,6 +16,8 @@ import pytest
 from tests.tools import Stopwatch, Usage, killing, slope, wait_until
 from tests.tools.usage import queued_s
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 
 def test_what_we_use_is_counted() -> None:
     """Three more descriptors, one more thread, more memory and time than before."""

@@ -6,6 +6,8 @@ import pytest
 
 from tests.tools import wait_until
 
+pytestmark = pytest.mark.nightly  # it tests what tests are made with
+
 
 def test_the_first_truthy_value_is_returned() -> None:
     """Falsy values are passed over, and looking stops with the first other one."""

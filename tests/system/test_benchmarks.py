@@ -14,6 +14,8 @@ import pytest
 from tests.tools import processes_with_marker, wait_until
 from tests.tools.processes import MARKER, SESSION
 
+pytestmark = pytest.mark.nightly  # it tests the benchmarks
+
 ROOT = Path(__file__).resolve().parents[2]
 NAME = f"{SESSION}/benchmarks"
 

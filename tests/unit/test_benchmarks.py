@@ -112,6 +112,7 @@ def test_a_block_gives_one_ratio() -> None:
     assert ratios_of([*turns, *turns]) == pytest.approx([1.0, 1.0])
 
 
+@pytest.mark.nightly  # by chance, thousands of times
 def test_the_interval_covers_what_it_promises() -> None:
     """Where nothing differs, 19 runs of 20 say so, however long the tails of the noise."""
     chance = random.Random(7)
