@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from statusd.worker.wrapper import die_with
+from tests.system.commands import verbs
 from tests.tools import (
     SESSION,
     Broker,
@@ -143,6 +144,7 @@ def rounds(request: pytest.FixtureRequest) -> int:
 def _nothing_left() -> Iterator[None]:
     """Fail the session if a process that a test started still lives at its end."""
     yield
+    verbs.close()
     left = processes_with_marker
     lines = [Process(pid, 0).command_line() for pid in left()]
     wait_until(lambda: not left(), 20, f"{lines} to be gone")  # some just heard of it

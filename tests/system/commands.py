@@ -8,6 +8,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.tools.verbs import Verbs
+
+TIMEOUT_S = 20.0
+verbs = Verbs()
+"""What runs most of them; `tests.conftest` ends it."""
+
 
 def statusd(
     *words: str, cwd: Path | None = None, env: Mapping[str, str] | None = None
@@ -17,12 +23,13 @@ def statusd(
     The environment is the caller's without ``STATUSD_*``, and with ``env``.
     """
     clean = {key: value for key, value in os.environ.items() if not key.startswith("STATUSD_")}
-    return subprocess.run(
+    done = verbs.run(words, cwd, {**clean, **(env or {})}, TIMEOUT_S)
+    return done or subprocess.run(
         [sys.executable, "-m", "statusd", *words],
         cwd=cwd,
         env={**clean, **(env or {})},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=TIMEOUT_S,
         check=False,
     )
