@@ -316,8 +316,8 @@ def test_what_is_said_of_attach_runs(source: str, broker: Broker, tmp_path: Path
         for word, state in (("start", "RUNNING"), ("pause", "PAUSED"), ("end", "END")):
             broker.client().publish("mychannel", word)
             wait_until(lambda s=state: changes(log)[-1:] == [s], 10, f"{state} by {word}")  # type: ignore[misc]  # mypy can't infer lambdas with defaults
+            wait_until((tmp_path / "done").exists, 10, "a step")  # before it is paused
         assert job.wait(10) == 0
-    assert (tmp_path / "done").exists()
     assert "behind the block" in log.read_text()
 
 
