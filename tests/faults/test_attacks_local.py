@@ -20,8 +20,8 @@ import pytest
 
 from statusd.fleet.fleet import Fleet
 from tests.conftest import Run
+from tests.system.attach.programs import Start, start  # noqa: F401  # `start` is a fixture
 from tests.system.commands import statusd
-from tests.system.test_attach import Start, start  # noqa: F401  # `start` is a fixture
 from tests.tools import Broker, Journal, Program, environment, free_port, wait_until
 from tests.tools.http import get
 from tests.tools.unix import connect

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import Run
+from tests.system.attach.programs import Start, start, way  # noqa: F401  # `start` is a fixture
 from tests.system.commands import statusd
-from tests.system.test_attach import Start, start, way  # noqa: F401  # `start` is a fixture
 from tests.tools import Broker, Journal, Program, wait_until
 
 QUICK = {"stop_timeout_s": 20, "backoff_s": [0.05, 0.1]}

@@ -1,0 +1,105 @@
+"""`statusd.attach`: in every setting."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.attach.programs import Start, last_reason, way
+from tests.tools import (
+    Broker,
+    Journal,
+    environment,
+    wait_until,
+)
+
+SETTINGS = [
+    *("looping", "polling", "threaded", "spawned", "in_asyncio", "notebook"),
+    *("forking", "forked_pool", "dropping", "in_threads", "weird"),
+]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_program_is_ended_by_a_word(
+    name: str, start: Start, broker: Broker, journal: Journal
+) -> None:
+    """Attached, it hears at once: END is accepted, obeyed and done, and the program goes on."""
+    parent = start(name)
+    parent.wait_said("attached")
+    seen = len(journal.events())
+
+    broker.client().publish("mychannel", "END")
+
+    assert parent.wait_exit() == 0, parent.said()
+    told = [(verdict["command"], verdict["verdict"]) for verdict in journal.verdicts()]
+    assert told == [("END", "accepted"), ("END", "done")]
+    assert [event["new"] for event in journal.events()[seen:]][-2:] == ["ENDING", "END"]
+    assert "Traceback" not in parent.said() or name == "forking"
+
+
+def test_a_forked_child_looks_and_changes_nothing(
+    start: Start, broker: Broker, journal: Journal
+) -> None:
+    """Whatever way it goes: detached, raised, exited, it is the parent's unit."""
+    parent = start("forking")
+
+    parent.wait_said("attached State.RUNNING True")
+
+    assert "child State.RUNNING True" in parent.said()
+    assert way(journal) == "READY RUNNING"
+    broker.client().publish("mychannel", "pause")
+    wait_until(lambda: "PAUSED" in way(journal), 10, "PAUSED")
+    broker.client().publish("mychannel", "end")
+    assert parent.wait_exit() == 0
+    assert "left State.END" in parent.said()
+
+
+def test_a_pool_of_processes_works_in_the_block(start: Start, broker: Broker) -> None:
+    """By fork and by spawn."""
+    parent = start("forked_pool")
+
+    parent.wait_said("attached")
+
+    assert "fork [1, 2]\nspawn [1, 2]\n" in parent.said()
+
+
+def test_a_second_attach_says_what_is_wrong(start: Start) -> None:
+    """A notebook's cell that is run twice: the name is taken, and the first goes on."""
+    parent = start("notebook")
+
+    parent.wait_said("twice:")
+
+    assert re.search(r"twice: a unit named 'scan' runs here already \(pid \d+\)", parent.said())
+    assert "it is yours: worker.detach()" in parent.said()
+    assert len(parent.daemons()) == 1
+
+
+def test_a_repl_is_attached(broker: Broker, journal: Journal, tmp_path: Path) -> None:
+    """Line for line, with `detach`; an error in between is not its failure."""
+    lines = [
+        "import statusd",
+        f"worker = statusd.attach('mychannel', {broker.url!r}, 'scan')",
+        "str(worker.state)",
+        "1 / 0",
+        "worker.detach()",
+        "str(worker.state)",
+    ]
+
+    done = subprocess.run(
+        [sys.executable, "-i", "-q"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        input="\n".join(lines) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert done.stdout == "'State.READY'\n'State.END'\n", done.stderr
+    assert way(journal) == "READY ENDING END"
+    assert last_reason(journal) == "the program has detached"
