@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.conftest import Run, settings
 from tests.tools import Broker, Journal, Program, environment, wait_until
@@ -91,11 +92,11 @@ def test_connections_leave_nothing_behind(
 
     def cut(many: int) -> None:
         for _ in range(many):
-            wait_until(lambda: ours(broker) == 2, 30, "both links")
+            wait_until(lambda: ours(client) == 2, 30, "both links")
             for row in client.client_list():
                 if row["name"].startswith("statusd-"):
                     client.client_kill_filter(_id=row["id"])
-        wait_until(lambda: ours(broker) == 2, 30, "both links")
+        wait_until(lambda: ours(client) == 2, 30, "both links")
 
     cut(5)
     worker, (descriptors, threads), before = unit.worker_pid(), held(unit.pid), kibibytes(unit.pid)
@@ -113,9 +114,9 @@ def test_connections_leave_nothing_behind(
     wait_until(lambda: is_answered(journal, "p"), 15, "an answer")
 
 
-def ours(broker: Broker) -> int:
+def ours(client: redis.Redis) -> int:
     """Return how many links the broker knows by name, with all their channels if they hear."""
-    rows = broker.client().client_list()
+    rows = client.client_list()
     names = {row["name"]: row for row in rows if row["name"].startswith("statusd-")}
     hears = next((row for name, row in names.items() if name.endswith("hears")), None)
     return len(names) if hears is not None and int(hears["sub"]) >= 2 else 0
@@ -137,14 +138,14 @@ def test_a_history_is_bounded(broker: Broker, run: Run) -> None:
             pipe.publish("mychannel", "resume")
         pipe.execute()
         last += 1000
-        wait_until(partial(has_told, broker, key, last), 30, f"{last} events")
+        wait_until(partial(has_told, client, key, last), 30, f"{last} events")
 
     assert 10_000 <= client.xlen(key) <= 11_000
 
 
-def has_told(broker: Broker, key: str, seq: int) -> bool:
+def has_told(client: redis.Redis, key: str, seq: int) -> bool:
     """Tell whether the history has come to event ``seq``."""
-    entries: Any = broker.client().xrevrange(key, count=1)
+    entries: Any = client.xrevrange(key, count=1)
     return bool(entries) and int(entries[0][0].split(b"-")[1]) >= seq
 
 

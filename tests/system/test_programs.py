@@ -27,6 +27,7 @@ from tests.tools import (
     to_toml,
     wait_until,
 )
+from tests.tools.variants import nightly
 
 QUICK = {"stop_timeout_s": 0.5, "kill_timeout_s": 0.5, "backoff_s": [0.05, 0.1]}
 STOPPABLE = {"signals": {"PAUSED": "SIGSTOP", "RUNNING": "SIGCONT"}}
@@ -363,16 +364,22 @@ def test_args_come_back_as_variables(program: Callable[..., Program], broker: Br
 
 # ---- output -------------------------------------------------------------------------------------
 
-FLOOD = sh(
-    "head -c 50000000 /dev/zero | tr '\\0' 'x' | fold -w 100;"
-    " head -c 50000000 /dev/zero | tr '\\0' 'y' | fold -w 100 >&2; exec sleep 1000"
-)
+
+def flood(megabytes: int) -> str:
+    """Return the script that writes so much, half of it to each output."""
+    half = megabytes * 500_000
+    return (
+        f"head -c {half} /dev/zero | tr '\\0' 'x' | fold -w 100;"
+        f" head -c {half} /dev/zero | tr '\\0' 'y' | fold -w 100 >&2;"
+    )
 
 
+@pytest.mark.parametrize("megabytes", [20, *nightly(100)])
 @pytest.mark.parametrize("output", ["tagged", "./worker.log"])
-def test_a_flood_of_100_mb_is_passed_on(output: str, broker: Broker, tmp_path: Path) -> None:
+def test_a_flood_is_passed_on(output: str, megabytes: int, broker: Broker, tmp_path: Path) -> None:
     """Every byte arrives while somebody takes it; and words are obeyed meanwhile."""
-    toml = settings("", broker.url, worker={**QUICK, "command": FLOOD, "output": output})
+    command = sh(flood(megabytes) + " exec sleep 1000")
+    toml = settings("", broker.url, worker={**QUICK, "command": command, "output": output})
     with Program(toml, directory=tmp_path / "flood") as unit:
         unit.wait_state("RUNNING")
         folder, pattern = tmp_path / "flood", "std*.log" if output == "tagged" else "worker.log"
@@ -380,7 +387,7 @@ def test_a_flood_of_100_mb_is_passed_on(output: str, broker: Broker, tmp_path: P
         def size() -> int:
             return sum(path.stat().st_size for path in folder.glob(pattern))
 
-        wait_until(lambda: size() > 100_000_000, 50, "100 MB")
+        wait_until(lambda: size() > megabytes * 1_000_000, 50, f"{megabytes} MB")
         unit.signal(signal.SIGTERM)
 
         assert unit.wait_exit(8) == 0
@@ -391,9 +398,8 @@ def test_a_flood_of_100_mb_is_passed_on(output: str, broker: Broker, tmp_path: P
 def test_a_flood_that_nobody_reads_stops_nobody(broker: Broker, tmp_path: Path) -> None:
     """Our own output is a pipe that nobody reads: the program finishes, what is lost is counted."""
     (tmp_path / "job").mkdir()
-    toml = settings(
-        "", broker.url, worker={**QUICK, "command": sh(FLOOD[2].split(" exec")[0] + " touch done")}
-    )
+    command = sh(flood(100) + " touch done")
+    toml = settings("", broker.url, worker={**QUICK, "command": command})
     (tmp_path / "job" / "statusd.toml").write_text(to_toml(toml))
     with subprocess.Popen(
         [sys.executable, "-m", "statusd", "run"],

@@ -18,12 +18,16 @@ import pytest
 
 from tests.conftest import Run, settings
 from tests.tools import Broker, environment, to_toml, wait_until
+from tests.tools.variants import nightly
 
 
 @pytest.mark.fault("G02")
-@pytest.mark.parametrize("after_ms", range(0, 600, 30))
+@pytest.mark.parametrize(
+    "after_ms",
+    [*range(0, 600, 90), *nightly(*range(30, 600, 90), *range(60, 600, 90))],
+)
 def test_sigterm_during_start_up(after_ms: int, broker: Broker, run: Run) -> None:
-    """At 20 moments of the start; before our handler stands, the system's default ends it."""
+    """At any moment of the start; before our handler stands, the system's default ends it."""
     unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
     at = time.monotonic() + after_ms / 1000
     wait_until(lambda: time.monotonic() >= at, 15, "the moment")
