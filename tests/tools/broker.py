@@ -152,12 +152,18 @@ class Broker:
         if self._guard is not None:
             raise RuntimeError("the broker is started already")
         self._launch()
+        client = self.client()
         try:
-            wait_until(self._answers, START_TIMEOUT_S, f"an answer from {self._binary}")
+            wait_until(
+                lambda: self._answers(client), START_TIMEOUT_S, f"an answer from {self._binary}"
+            )
         except AssertionError as error:
             self.kill()
             tail = "\n".join(self.output().splitlines()[-20:])
             raise AssertionError(f"{error}\nits output ends with:\n{tail}") from None
+        finally:
+            client.close()
+            self._clients.remove(client)
 
     def stop(self) -> None:
         """End the server with SIGTERM, as a service manager does; with SIGKILL when it is late."""
@@ -228,20 +234,16 @@ class Broker:
         assert self._guard.stdout is not None
         self._server = Process.of(int(self._guard.stdout.readline()))
 
-    def _answers(self) -> bool:
+    def _answers(self, client: redis.Redis) -> bool:
         """Tell whether *our* server answers; somebody else may have taken the port first."""
         if not self.is_alive():
             raise AssertionError(f"{self._binary} ended by itself")
-        client = self.client()
         try:
             return bool(client.ping()) and client.info("server")["process_id"] == self.process.pid
         except (redis.AuthenticationError, NoPermissionError):
             return True  # it speaks, though not to us: ``conf`` has closed the door
         except (redis.ConnectionError, redis.TimeoutError):
             return False
-        finally:
-            client.close()
-            self._clients.remove(client)
 
     def _reap(self) -> None:
         """Let the guard kill and bury the server, and wait for both."""
