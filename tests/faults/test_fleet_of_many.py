@@ -49,7 +49,9 @@ def took(report: Report) -> float:
     return max(outcome.ms for outcome in report.outcomes if outcome.ms is not None)
 
 
-def test_a_fleet_of_many(request: pytest.FixtureRequest, broker: Broker, start: Start) -> None:
+def test_a_fleet_of_many_answers_at_once(
+    request: pytest.FixtureRequest, broker: Broker, start: Start
+) -> None:
     """All answer at once; then one is frozen, one refuses, one was killed: exactly that is told."""
     count = int(request.config.getoption("units"))
     started = {f"unit-{n:02}": start(f"unit-{n:02}") for n in range(count)}

@@ -173,7 +173,9 @@ def test_a_worker_that_dies_again_and_again_never_overlaps(broker: Broker, run: 
 
 
 @pytest.mark.fault("G06")
-def test_two_signals_at_every_moment_of_a_stop(rounds: int, broker: Broker, start: Start) -> None:
+def test_a_second_signal_at_any_moment_of_a_stop_leaves_nothing(
+    rounds: int, broker: Broker, start: Start
+) -> None:
     """The second comes anywhere between the first and the end: 0, END is told, nothing is left."""
     chance = random.Random(random.random())
     took = []
@@ -203,7 +205,9 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @pytest.mark.fault("W20", "G07")
-def test_every_signal_with_every_broker(rounds: int, start: Start, tmp_path: Path) -> None:
+def test_every_signal_ends_it_in_time_whatever_the_broker_does(
+    rounds: int, start: Start, tmp_path: Path
+) -> None:
     """The exit code is 0 and everything is over in time, whatever the broker does."""
     from tests.conftest import BROKERS as KINDS
 

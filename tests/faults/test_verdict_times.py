@@ -104,7 +104,7 @@ def up(run: Run, function: str, broker: Broker, **changes: Any) -> Program:
     return started
 
 
-def test_words_that_change_nothing(unit: Program, clock: Clock) -> None:
+def test_words_that_change_nothing_are_timed(unit: Program, clock: Clock) -> None:
     """The status has heard of no input for a while, and each spelling is judged only once."""
     for word, verdict in [("READY", "noop"), ("resume", "refused"), ("xyzzy", "invalid")] * 3:
         clock.say(word)
@@ -138,7 +138,7 @@ def test_what_is_held_back_is_told_how_long_it_was(unit: Program, clock: Clock) 
     assert max(heard.said["ms"] for heard in clock.fresh()) > 0.0
 
 
-def test_what_is_held_back_at_the_end(clock: Clock, broker: Broker, run: Run) -> None:
+def test_what_is_held_back_at_the_end_is_timed(clock: Clock, broker: Broker, run: Run) -> None:
     """Junk is due a second after the last; the unit ends before."""
     unit = up(run, "obedient", broker)
     clock.say("xyzzy")
@@ -151,7 +151,7 @@ def test_what_is_held_back_at_the_end(clock: Clock, broker: Broker, run: Run) ->
     clock.check(0.15, verdict="invalid")
 
 
-def test_commands_with_an_id(unit: Program, clock: Clock) -> None:
+def test_commands_with_an_id_are_timed(unit: Program, clock: Clock) -> None:
     """Every kind of verdict that is given at once; a repeated one is an exact copy."""
     cases = {
         "noop": {"command": "READY"},
@@ -173,7 +173,7 @@ def test_commands_with_an_id(unit: Program, clock: Clock) -> None:
     clock.check(verdict="invalid", id="junk")
 
 
-def test_commands_that_take_their_time(unit: Program, clock: Clock) -> None:
+def test_commands_that_take_their_time_are_timed_to_their_end(unit: Program, clock: Clock) -> None:
     """Accepted at once, and done when the worker was seen; the older of two fails meanwhile."""
     clock.say({"command": "start", "id": "s"})
     clock.check(verdict="accepted", id="s")
@@ -187,7 +187,9 @@ def test_commands_that_take_their_time(unit: Program, clock: Clock) -> None:
     clock.check(verdict="noop")
 
 
-def test_commands_that_are_kept_until_it_is_ready(clock: Clock, broker: Broker, run: Run) -> None:
+def test_commands_that_are_kept_until_it_is_ready_are_timed(
+    clock: Clock, broker: Broker, run: Run
+) -> None:
     """Postponed at once, done later; what takes its place fails it."""
     unit = run("tests.workers:ready_on_file", broker.url, worker={"ready": "notified"})
     unit.wait_logged("link.up", link="hears")
@@ -205,7 +207,7 @@ def test_commands_that_are_kept_until_it_is_ready(clock: Clock, broker: Broker, 
     clock.check(0.2, verdict="done", id="third")
 
 
-def test_what_a_former_daemon_has_left(
+def test_what_a_former_daemon_has_left_is_timed_from_then_on(
     unit: Program, clock: Clock, broker: Broker, run: Run
 ) -> None:
     """Its clock goes on as long as the machine does."""
@@ -239,7 +241,9 @@ def line(unit: Program) -> Iterator[Callable[[str], dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("message", ["READY", "resume", "xyzzy", "two words", "ping"])
-def test_words_over_the_socket(message: str, line: Callable[[str], dict[str, Any]]) -> None:
+def test_words_over_the_socket_are_timed(
+    message: str, line: Callable[[str], dict[str, Any]]
+) -> None:
     """Nobody on the channels hears of what is no command; whoever asked is told as exactly."""
     began = time.monotonic()
     answer = line(message)

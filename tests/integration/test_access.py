@@ -35,7 +35,7 @@ def ends_on_command(unit: Program, client: redis.Redis) -> bool:
     return unit.wait_exit(5) == 0
 
 
-def test_a_unix_socket(run: Run) -> None:
+def test_a_unix_socket_is_an_address(run: Run) -> None:
     """unix:///path, for the daemon and for send."""
     with Broker(BROKERS["valkey"], unix=True) as broker:
         unit = run("tests.workers:blocked", broker.unix_url)
@@ -48,7 +48,7 @@ def test_a_unix_socket(run: Run) -> None:
 
 
 @pytest.mark.fault("M14")
-def test_another_database(broker: Broker, run: Run) -> None:
+def test_the_document_is_in_the_database_of_the_url(broker: Broker, run: Run) -> None:
     """The document is where the URL says; Pub/Sub knows no databases."""
     unit = run("tests.workers:blocked", broker.url.replace("/0", "/5"))
     assert ends_on_command(unit, broker.client())
@@ -111,7 +111,7 @@ def as_role(broker: Broker, role: str) -> redis.Redis:
 
 
 @pytest.mark.fault("X01", "X02")
-def test_the_roles_of_the_acl_file(guarded: Broker, run: Run) -> None:
+def test_each_role_of_the_acl_file_may_what_it_must(guarded: Broker, run: Run) -> None:
     """The daemon can do all that it must; the operator commands; the viewer only looks."""
     daemon = {
         "url": guarded.url,
@@ -215,7 +215,7 @@ DAEMON = {"username": "statusd-daemon", "password": "change-me-daemon"}
 
 
 @pytest.mark.fault("X02")
-def test_a_channel_without_the_right_to_hear_it(guarded: Broker, run: Run) -> None:
+def test_without_the_right_to_a_channel_the_link_is_never_up(guarded: Broker, run: Run) -> None:
     """It is named with its cure, in the log and in the document; the others are obeyed."""
     daemon, client = {"url": guarded.url, **DAEMON}, guarded.client()
     channels = {"channels": ["mychannel", "forbidden.*"]}
@@ -366,7 +366,9 @@ def test_no_role_may_run_scripts_or_touch_the_server(role: str, guarded: Broker)
 
 
 @pytest.mark.fault("X10")
-def test_tls(broker: Broker, run: Run, tmp_path: Path) -> None:
+def test_tls_is_spoken_with_an_authority_of_ones_own(
+    broker: Broker, run: Run, tmp_path: Path
+) -> None:
     """rediss:// with an authority of one's own, for the daemon and for send."""
     with TlsFront(broker.port, tmp_path) as front:
         url = f"rediss://127.0.0.1:{front.port}/0"
@@ -385,7 +387,9 @@ def test_tls(broker: Broker, run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("X10")
-def test_tls_with_a_client_certificate(broker: Broker, run: Run, tmp_path: Path) -> None:
+def test_tls_keeps_out_who_has_no_certificate_of_the_authority(
+    broker: Broker, run: Run, tmp_path: Path
+) -> None:
     """Who has none, or one of another authority, stays outside."""
     other = tmp_path / "other.pem"
     certificate = trustme.CA().issue_cert("client@test.invalid")

@@ -149,7 +149,7 @@ def test_a_shut_broker_is_one(tmp_path: Path) -> None:
         assert right.level("secrets") == "warning"  # it stands in a file for everybody to read
 
 
-def test_a_server_that_throws_things_away(broker: Broker, tmp_path: Path) -> None:
+def test_a_server_that_throws_things_away_is_told_of(broker: Broker, tmp_path: Path) -> None:
     """Its policy and its buffers, as they are now."""
     client = broker.client()
     client.config_set("maxmemory", "100mb")
@@ -164,9 +164,7 @@ def test_a_server_that_throws_things_away(broker: Broker, tmp_path: Path) -> Non
     assert told.level("buffers") == "warning"
 
 
-def test_a_living_unit_and_one_of_its_name_elsewhere(
-    broker: Broker, run: Run, tmp_path: Path
-) -> None:
+def test_a_unit_of_its_name_elsewhere_is_found(broker: Broker, run: Run, tmp_path: Path) -> None:
     """Ours is well; another machine's has the name, and this one could not start."""
     unit = run("tests.workers:blocked", broker.url)
     unit.wait_logged("link.up", link="hears")
@@ -189,7 +187,7 @@ def test_a_living_unit_and_one_of_its_name_elsewhere(
     assert "nobody hears it, though the unit lives" in taken.text("channels")
 
 
-def test_what_crosses_the_network_in_the_clear(tmp_path: Path) -> None:
+def test_what_crosses_the_network_in_the_clear_is_told_of(tmp_path: Path) -> None:
     """A name that isn't this machine, a certificate that nobody checks, an open endpoint."""
     file = {"http": {"listen": "0.0.0.0:9464"}}
     clear = examine(tmp_path, "redis://broker.invalid", **file)
@@ -213,7 +211,7 @@ def test_a_replica_is_no_broker_for_a_unit(broker: Broker, tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"])
-def test_somebody_else_listens_there(says: bytes, tmp_path: Path) -> None:
+def test_who_listens_there_and_is_no_broker_is_an_error(says: bytes, tmp_path: Path) -> None:
     """One that hangs up, and one that speaks something else: an error, and no traceback."""
 
     def answer() -> None:

@@ -146,7 +146,9 @@ def snippets() -> list[str]:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_somebody_s_own_worker(number: int, engine: Engine, image: str, tmp_path: Path) -> None:
+def test_a_worker_of_ones_own_runs_as_the_page_shows(
+    number: int, engine: Engine, image: str, tmp_path: Path
+) -> None:
     """As the page shows it: four lines; and with a package of its own."""
     text = snippets()[number]
     assert number or len(text.splitlines()) == 4
@@ -216,7 +218,7 @@ def apart(engine: Engine) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("apart")
-def test_compose(engine: Engine, image: str, tmp_path: Path) -> None:
+def test_the_compose_file_runs_a_job_to_its_end(engine: Engine, image: str, tmp_path: Path) -> None:
     """The file as it is, but for its network: the broker is well, the job works and ends."""
     beside = Path(sys.executable).parent
     tool = shutil.which("podman-compose", path=f"{beside}:{os.environ['PATH']}")
@@ -242,7 +244,9 @@ def test_compose(engine: Engine, image: str, tmp_path: Path) -> None:
         compose("down", "--volumes")
 
 
-def test_kubernetes(engine: Engine, image: str, tmp_path: Path) -> None:
+def test_the_example_for_kubernetes_runs_as_it_is(
+    engine: Engine, image: str, tmp_path: Path
+) -> None:
     """The example as it is, by `podman kube play`: it runs, and is healthy without a broker."""
     text = (ROOT / "config" / "kubernetes" / "statusd.yaml").read_text(encoding="utf-8")
     file = tmp_path / "statusd.yaml"

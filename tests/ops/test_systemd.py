@@ -52,7 +52,7 @@ def report(what: str, seconds: float) -> None:
     print(f"\n     {what}: {seconds * 1000:.0f} ms", end="")
 
 
-def test_the_hour(machine: Machine) -> None:
+def test_all_that_an_operator_does_in_an_hour_works(machine: Machine) -> None:
     """Install, start, look, break, stop, upgrade, a password, a looser worker."""
     after = {
         "Install": _installed,
@@ -134,7 +134,7 @@ def _is_looser(machine: Machine, _: str) -> None:
     _works_again(machine, "")
 
 
-def test_the_times(machine: Machine) -> None:
+def test_start_death_reload_and_stop_are_short(machine: Machine) -> None:
     """Start, death, reload, stop: each is short, and restarts nothing that it shouldn't."""
     machine.type(f"systemctl stop {UNIT}; systemctl reset-failed {UNIT}")
     for _ in range(3):

@@ -61,7 +61,7 @@ def wait_row(terminal: Terminal, name: str, text: str) -> None:
         raise AssertionError(f"{error}:\n{terminal.text()}") from None
 
 
-def test_the_whole_story(demo: Demo) -> None:
+def test_the_demo_tells_its_whole_story(demo: Demo) -> None:
     """One is paused, all are resumed, one crashes and comes back, one ends and begins anew."""
     with demo.terminal() as terminal:
         for name in ("camera", "laser", "stage"):

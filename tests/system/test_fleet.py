@@ -122,7 +122,7 @@ def test_a_unit_that_is_on_its_way_is_silent_and_says_so(fleet: Fleet, units: Un
     (unit.directory / "release").touch()
 
 
-def test_targets_and_channels(fleet: Fleet, units: Units) -> None:
+def test_only_who_is_meant_and_hears_it_answers(fleet: Fleet, units: Units) -> None:
     """Name, tag and state; a channel that only some hear; nobody."""
     units("gpu-1", "gpu-2", tags=["gpu"], control={"channels": ["lab.*"]})
     units("cpu-1", tags=["cpu"], control={"channels": ["other"]})
@@ -171,7 +171,7 @@ def test_a_lost_connection_is_made_anew(broker: Broker, fleet: Fleet, units: Uni
     assert sent == ["pause", "resume", "ping"]
 
 
-def test_the_asynchronous_fleet(broker: Broker, units: Units) -> None:
+def test_the_asynchronous_fleet_does_the_same(broker: Broker, units: Units) -> None:
     """The same words, awaited; its watch is an asynchronous iterator."""
     units("a", goal="RUNNING")
 
@@ -198,7 +198,7 @@ def test_the_asynchronous_fleet(broker: Broker, units: Units) -> None:
 # ---- the command line ---------------------------------------------------------------------------
 
 
-def test_send_and_wait(broker: Broker, units: Units) -> None:
+def test_send_waits_and_tells_a_line_a_unit(broker: Broker, units: Units) -> None:
     """A line a unit, then the sum; as JSON; who would be asked."""
     units("a", "b", goal="RUNNING")
 
@@ -217,7 +217,7 @@ def test_send_and_wait(broker: Broker, units: Units) -> None:
     assert "no unit fits" in nobody.stderr
 
 
-def test_the_status_of_the_fleet(broker: Broker, units: Units) -> None:
+def test_status_tells_a_line_a_unit_and_names_the_lost(broker: Broker, units: Units) -> None:
     """A line a unit, the lost by name; one unit in full; JSON; forgetting."""
     running, lost = units("running", "lost", tags=["x"])
     statusd("send", "start", "--wait", "--url", broker.url)

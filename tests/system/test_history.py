@@ -12,7 +12,9 @@ TABLE = {(row.source.name, row.trigger, row.dest.name) for row in BUILT_IN.rows}
 WORDS = ["start", "PAUSE", "resume", "stop", "running", "status", "ping", "reset", "force", "blub"]
 
 
-def test_several_publishers_at_once(broker: Broker, journal: Journal, run: Run) -> None:
+def test_several_publishers_at_once_are_each_answered_once(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
     """600 commands from three sides to two units: each answered once, each event in its chain."""
     names = ["one", "two"]
     units = [run("tests.workers:blocked", broker.url, name=name) for name in names]

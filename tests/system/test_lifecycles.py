@@ -227,7 +227,9 @@ def load_goals(file: Path) -> list[Any]:
     return Goals(load_lifecycle(file), Capabilities()).possible()
 
 
-def test_a_deadline_passes(broker: Broker, journal: Journal, run: Run) -> None:
+def test_a_deadline_that_passes_fires_its_trigger(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
     """PAUSED lasts 0.2 s here; then its trigger is fired, with the reason."""
     lifecycle = table(LIFECYCLE.replace("timeout_s = 600", "timeout_s = 0.2"))
     unit = run("tests.workers:until_end", broker.url, lifecycle=lifecycle, goal="ACQUIRING")
@@ -357,7 +359,7 @@ def signal_worker(unit: Program) -> None:
     os.kill(unit.worker_pid(), signal.SIGKILL)
 
 
-def test_the_own_enum_in_another_interpreter(broker: Broker, tmp_path: Path) -> None:
+def test_the_own_enum_is_used_in_another_interpreter(broker: Broker, tmp_path: Path) -> None:
     """A bare venv, where statusd isn't installed: `python` is all that is needed."""
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True, timeout=30)

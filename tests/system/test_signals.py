@@ -26,7 +26,9 @@ from tests.tools.variants import nightly
     "after_ms",
     [*range(0, 600, 90), *nightly(*range(30, 600, 90), *range(60, 600, 90))],
 )
-def test_sigterm_during_start_up(after_ms: int, broker: Broker, run: Run) -> None:
+def test_sigterm_ends_it_at_any_moment_of_the_start(
+    after_ms: int, broker: Broker, run: Run
+) -> None:
     """At any moment of the start; before our handler stands, the system's default ends it."""
     unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
     at = time.monotonic() + after_ms / 1000

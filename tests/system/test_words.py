@@ -19,7 +19,7 @@ def said(journal: Journal, **fields: Any) -> dict[str, Any] | None:
     return next((v for v in journal.verdicts() if fields.items() <= v.items()), None)
 
 
-def test_the_story_of_the_readme(each_broker: Broker, run: Run) -> None:
+def test_the_story_of_the_readme_is_true(each_broker: Broker, run: Run) -> None:
     """start, PAUSE, running, END from plain PUBLISH: each obeyed, answered, recorded."""
     client = each_broker.client()
     with Journal(client) as journal:

@@ -381,7 +381,7 @@ class Camera(enum.Enum):
     END = 4
 
 
-def test_an_enum_and_the_library_s_own_words() -> None:
+def test_an_enum_and_the_library_s_own_words_are_understood() -> None:
     """Members, lists instead of tables, a list of sources; the Enum is told to the worker."""
     life = define(
         Camera,

@@ -32,7 +32,7 @@ def view(chosen: int = 0) -> View:
 
 
 @pytest.mark.parametrize(("width", "height"), [(200, 60), (80, 24), (60, 20), (40, 20), (30, 18)])
-def test_it_fits(width: int, height: int) -> None:
+def test_the_screen_fits_into_the_terminal(width: int, height: int) -> None:
     """No row is longer than the terminal, none is pushed out, and the newest event is seen."""
     rows = shown(view(), width, height)
 

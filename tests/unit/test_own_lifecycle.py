@@ -474,7 +474,7 @@ def test_args_are_refused_where_they_would_be_lost() -> None:
     assert only(by_lines, ev.Show)[0].args == {"n": 1}
 
 
-def test_the_words_of_a_program_without_ears() -> None:
+def test_a_program_without_ears_obeys_end_alone() -> None:
     """Of all words, what a program that knows nothing obeys is END, and who it is."""
     table = compile_table(INSTRUMENT, DUMB)
     decisions = table.decisions[INSTRUMENT.states["ACQUIRING"]]

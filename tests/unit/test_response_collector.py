@@ -99,7 +99,7 @@ def test_junk_in_the_broker_hurts_nobody(junk: Any) -> None:
         (Target(state=("PAUSED",)), ["gpu-2"], []),
     ],
 )
-def test_who_is_asked(target: Target, alive: list[str], lost: list[str]) -> None:
+def test_who_may_be_meant_is_asked(target: Target, alive: list[str], lost: list[str]) -> None:
     """Of the lost nobody knows tags or state."""
     units = [unit("gpu-1"), unit("gpu-2", "PAUSED"), gone("gpu-3"), UnitInfo("x", 5, True, "")]
 
@@ -207,7 +207,7 @@ def test_the_silent_and_the_lost_are_named() -> None:
         ("", 5),
     ],
 )
-def test_the_exit_code(verdicts: str, code: int) -> None:
+def test_the_exit_code_says_what_became_of_it(verdicts: str, code: int) -> None:
     """0 all done, 3 some refused, 4 some silent, 5 nobody to be asked."""
     outcomes = tuple(Outcome(str(n), verdict) for n, verdict in enumerate(verdicts.split()))
 

@@ -27,7 +27,7 @@ NOW = 1_795_436_000.0
         (None, ""),
     ],
 )
-def test_how_long_ago(at: Any, text: str) -> None:
+def test_an_age_is_told_in_the_largest_unit_that_fits(at: Any, text: str) -> None:
     """In the largest unit that fits."""
     assert ago(at, NOW) == text
 
@@ -44,7 +44,7 @@ def test_how_long_ago(at: Any, text: str) -> None:
         (None, ""),
     ],
 )
-def test_the_progress_bar(progress: Any, text: str) -> None:
+def test_progress_is_a_bar_if_the_end_is_known(progress: Any, text: str) -> None:
     """A bar if the end is known, else the number."""
     assert progress_bar(progress) == text
 

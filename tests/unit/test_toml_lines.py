@@ -62,7 +62,7 @@ DOCUMENTS: dict[str, tuple[str, dict[Path, int]]] = {
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
-def test_the_line_of_everything(name: str) -> None:
+def test_every_key_and_element_has_its_line(name: str) -> None:
     """Written by hand: keys, elements, and what only looks like one."""
     text, expected = DOCUMENTS[name]
     tomllib.loads(text)

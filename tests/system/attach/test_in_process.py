@@ -121,7 +121,7 @@ def test_the_state_is_a_member_of_the_users_enum(attach: Any, broker: Broker) ->
     assert worker.wait(10) is Status.END
 
 
-def test_a_lifecycle_of_ones_own(attach: Any, broker: Broker) -> None:
+def test_a_lifecycle_of_ones_own_is_obeyed(attach: Any, broker: Broker) -> None:
     """States of an Enum, transitions as in the settings; the worker may fire one itself."""
 
     class Scan(enum.Enum):

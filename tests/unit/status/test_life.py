@@ -16,7 +16,7 @@ from statusd.core.unit import Memory
 from tests.unit.histories import WAYS, Story, events, number, only, said
 
 
-def test_a_whole_life() -> None:
+def test_a_life_goes_from_init_to_end_by_words() -> None:
     """From INIT to END, each word accepted when it is obeyed and done when it was seen."""
     story = Story("boot [ready]")
 
