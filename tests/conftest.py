@@ -14,7 +14,6 @@ import hypothesis
 import pytest
 
 from statusd.worker.wrapper import die_with
-from tests.system.commands import verbs
 from tests.tools import (
     SESSION,
     Broker,
@@ -29,6 +28,7 @@ from tests.tools.guard import Guard
 from tests.tools.leftovers import abandoned, clear, folder
 from tests.tools.processes import MARKER
 from tests.tools.reliability import Reliability
+from tests.tools.verbs import verbs
 
 BROKERS = available_brokers()
 

@@ -8,11 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.tools.verbs import Verbs
+from tests.tools.verbs import verbs
 
 TIMEOUT_S = 20.0
-verbs = Verbs()
-"""What runs most of them; `tests.conftest` ends it."""
 
 
 def statusd(

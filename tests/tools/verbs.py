@@ -98,6 +98,10 @@ class Verbs:
         return self._socket
 
 
+verbs = Verbs()
+"""The one of this process; `tests.conftest` ends it."""
+
+
 def _read(pipes: Sequence[int], pid: int, deadline: float) -> list[str] | None:
     """Return what comes out of the pipes up to their ends; None if ``pid`` was killed for it."""
     said, is_late = {pipe: bytearray() for pipe in pipes}, False
