@@ -22,6 +22,7 @@ import redis
 from tests.conftest import Run, settings
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, available_brokers, wait_until
+from tests.tools.variants import some
 
 NEW = Path("config/acl/statusd.acl")
 OLD = """\
@@ -69,6 +70,13 @@ def started(run: Run, broker: Broker, **changes: Any) -> Program:
     unit.wait_logged("link.up", link="sends")
     unit.wait_state("READY")
     return unit
+
+
+@pytest.fixture(params=some(sorted(available_brokers(), reverse=True), 1))
+def each_broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A running Valkey, and at night a Redis."""
+    with Broker(available_brokers()[request.param]) as running:
+        yield running
 
 
 @pytest.fixture

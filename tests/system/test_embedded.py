@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from statusd.daemon import embedded
 from statusd.wire import own_broker
@@ -119,7 +121,7 @@ def test_nobody_else_on_the_host_commands_it(tmp_path: Path) -> None:
         port = broker_port(unit)
         unit.wait_state("READY")
         unit.wait_logged("link.up", link="hears")
-        stranger: Any = redis.Redis(port=port)
+        stranger: Any = redis.Redis(port=port, retry=Retry(NoBackoff(), 0))
         for command in (("PUBLISH", "mychannel", "end"), ("CONFIG", "SET", "dir", "/"), ("PING",)):
             with pytest.raises(redis.AuthenticationError):
                 stranger.execute_command(*command)

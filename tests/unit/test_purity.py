@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -142,11 +143,14 @@ def _member(name: str) -> str:
     return f"statusd.{name}" if is_module else "statusd"
 
 
-ALL = [
-    found
-    for path in sorted(ROOT.rglob("*.py"))
-    for found in imports_in(path.read_text(), str(path.relative_to(ROOT)))
-]
+@cache
+def all_imports() -> list[Import]:
+    """Return every import of ours."""
+    return [
+        found
+        for path in sorted(ROOT.rglob("*.py"))
+        for found in imports_in(path.read_text(), str(path.relative_to(ROOT)))
+    ]
 
 
 def impurities(imports: list[Import]) -> list[str]:
@@ -180,27 +184,27 @@ def relative(imports: list[Import]) -> list[str]:
 
 def test_the_core_is_pure() -> None:
     """The pure parts of the standard library, `transitions`, and itself."""
-    assert impurities(ALL) == []
+    assert impurities(all_imports()) == []
 
 
 def test_every_arrow_points_inwards() -> None:
     """cli -> daemon -> wire -> core; the worker's side knows nobody."""
-    assert wrong_arrows(ALL) == []
+    assert wrong_arrows(all_imports()) == []
 
 
 def test_every_library_stays_in_its_room() -> None:
     """Settings alone know pydantic, the core alone the state machine."""
-    assert misplaced_libraries(ALL) == []
+    assert misplaced_libraries(all_imports()) == []
 
 
 def test_imports_are_absolute() -> None:
     """Each says by itself where it leads."""
-    assert relative(ALL) == []
+    assert relative(all_imports()) == []
 
 
 def test_every_room_has_its_rule() -> None:
     """A new room is thought about before it is furnished."""
-    assert {one.room for one in ALL} <= set(ARROWS)
+    assert {one.room for one in all_imports()} <= set(ARROWS)
 
 
 def test_the_rules_find_what_breaks_them() -> None:

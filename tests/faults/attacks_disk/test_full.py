@@ -18,6 +18,7 @@ from tests.faults.outages import wait_listening
 from tests.tools import Broker, Journal, Program, SmallDisk, environment, free_port, wait_until
 from tests.tools.halt import writing_halted
 from tests.tools.http import get
+from tests.tools.variants import some
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -96,7 +97,7 @@ def test_a_durable_pause_is_not_lost_with_a_disk_that_takes_nothing(
 
 @OWN_DISK
 @pytest.mark.fault("X17")
-@pytest.mark.parametrize("trouble", TROUBLES.values(), ids=TROUBLES.keys())
+@pytest.mark.parametrize("trouble", some(TROUBLES.values(), 2), ids=TROUBLES.keys())
 def test_a_disk_in_trouble_is_told_and_caught_up_with(
     trouble: Trouble, site: Site, journal: Journal, capfd: pytest.CaptureFixture[str]
 ) -> None:

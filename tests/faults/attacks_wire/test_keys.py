@@ -89,7 +89,7 @@ def boot_in(value: Any) -> int:
 
 
 @pytest.mark.fault("X18")
-@pytest.mark.parametrize("value", some(VALUES, 7), ids=lambda value: value[:30] or "empty")
+@pytest.mark.parametrize("value", some(VALUES, 5), ids=lambda value: value[:30] or "empty")
 def test_a_start_with_poisoned_keys_is_a_start(value: str, broker: Broker, run: Run) -> None:
     """Cursor, owner, roster: unreadable is absent; it is told once and written anew."""
     client = broker.client()
