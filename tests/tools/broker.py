@@ -18,6 +18,7 @@ from typing import Self
 
 import redis
 from redis.backoff import NoBackoff
+from redis.driver_info import DriverInfo
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
@@ -28,6 +29,8 @@ from tests.tools.waiting import wait_until
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 EMPTY = '""'
+_DRIVER = DriverInfo()
+"""Who asks: each client for itself would look its version up on the disk."""
 
 # The guard is the parent of the server, so that the server's pid can't become somebody else's while
 # the guard lives. Its input is a pipe that only we hold: a line means that we ended the server
@@ -134,6 +137,7 @@ class Broker:
             retry=Retry(NoBackoff(), 0),
             health_check_interval=0,
             decode_responses=decode_responses,
+            driver_info=_DRIVER,
         )
         self._clients.append(client)
         return client

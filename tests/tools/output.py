@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from pathlib import Path
 
 
@@ -16,6 +17,8 @@ class Output:
 
     def new_lines(self) -> list[bytes]:
         """Return the whole lines that came since the last call."""
+        if os.path.getsize(self.path) == self._read:
+            return []
         with self.path.open("rb") as file:
             file.seek(self._read)
             data = file.read()

@@ -19,6 +19,8 @@ from typing import Any
 MARKER = "TEST_MARKER_OF_STATUSD"
 """The environment variable by which a process, and all that it starts, is known to be a test's."""
 
+_DEAD = ("Z", "X")
+
 OWNER = re.compile(r"[0-9a-f]+-[0-9a-f]+-[0-9a-f]+")
 """What an owner's name looks like, see `owner_name`."""
 
@@ -53,7 +55,7 @@ class Process:
 
     def is_alive(self) -> bool:
         """Tell whether it still runs, or could; a zombie doesn't."""
-        return self.state not in ("Z", "X")
+        return self.state not in _DEAD
 
     @property
     def parent(self) -> int:
@@ -122,8 +124,10 @@ class Process:
 
 def all_processes() -> list[Process]:
     """Return every process that lives; zombies don't."""
-    found = (Process.of(int(name)) for name in os.listdir("/proc") if name.isdigit())
-    return [process for process in found if process is not None and process.is_alive()]
+    found = ((int(name), _stat(int(name))) for name in os.listdir("/proc") if name.isdigit())
+    return [
+        Process(pid, int(fields[19])) for pid, fields in found if fields and fields[0] not in _DEAD
+    ]
 
 
 def descendants(pid: int) -> list[int]:
@@ -181,11 +185,11 @@ def killing(process: subprocess.Popen[Any]) -> Iterator[None]:
 def _stat(pid: int) -> list[str]:
     """Return the fields of /proc/PID/stat from the third on (state), or nothing."""
     try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
             text = file.read()
     except OSError:
         return []
-    return text.rpartition(")")[2].split()
+    return text.rpartition(b")")[2].decode("ascii").split()
 
 
 def _pid_namespace() -> int:

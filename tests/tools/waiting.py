@@ -15,7 +15,7 @@ T = TypeVar("T")
 POLL_S = 0.003
 """How long to pause between two looks at first, in seconds."""
 MOST_POLL_S = 0.02
-"""And at most: who has waited for a second is not in a hurry, and others need the processor."""
+"""And at most: who has waited for a while is not in a hurry, and others need the processor."""
 
 
 def wait_until(predicate: Callable[[], T | None], timeout_s: float, what: str) -> T:
@@ -40,7 +40,7 @@ def wait_until(predicate: Callable[[], T | None], timeout_s: float, what: str) -
         if now - began >= timeout_s:
             waited = time.monotonic() - began
             raise AssertionError(f"waited {waited:.2f} s for {what}; the last value was {value!r}")
-        time.sleep(min(max(POLL_S, (now - began) / 50), MOST_POLL_S))
+        time.sleep(min(max(POLL_S, (now - began) / 20), MOST_POLL_S))
 
 
 async def until(predicate: Callable[[], object], what: str, timeout_s: float = 20.0) -> None:
