@@ -11,6 +11,7 @@ import pytest
 from statusd.settings.models import Settings
 from statusd.settings.variables import variable
 from tests.system.commands import statusd
+from tests.tools.variants import nightly
 
 GOOD = '[worker]\nfunction = "job:main"\n'
 JOB = "def main(worker):\n    pass\n"
@@ -77,7 +78,7 @@ MISTAKES = {
 
 @pytest.mark.fault("C02", "C03", "C06", "M02")
 @pytest.mark.parametrize("mistake", sorted(MISTAKES))
-@pytest.mark.parametrize("verb", ["check", "run"])
+@pytest.mark.parametrize("verb", ["check", *nightly("run")])
 def test_a_mistake_is_named_with_its_place(verb: str, mistake: str, tmp_path: Path) -> None:
     """File, line, key, and what would be right; no traceback and no secret."""
     text, expected = MISTAKES[mistake]
