@@ -27,7 +27,7 @@ help:
 	@echo "make check   format, lint, types, sizes and unit tests, in seconds; make lint: without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
-	@echo "make reliability  the tests of all faults, by night too, written down in docs/reliability.md"
+	@echo "make reliability  the tests of all faults, and of the night, written down in docs/reliability.md"
 	@echo "make ops-check  a real systemd is booted, a real image built and run; as root, minutes"
 	@echo "make bench   the benchmarks; ARGS='--only latency --rounds 9 --json FILE --plot FILE.svg'"
 	@echo "make bench-peers    RQ, Celery, Circus, supervisord, bluesky-queueserver beside statusd"
