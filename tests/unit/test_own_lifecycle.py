@@ -461,9 +461,10 @@ def test_done_says_that_nobody_was_seen() -> None:
     assert (final["verdict"], final["observed"]) == ("done", False)
 
 
-def test_args_are_refused_where_they_would_be_lost() -> None:
-    """A program without `input = "states"` can't be told them while it runs."""
-    story = Story("boot [ready]", capabilities=PAUSABLE)
+@pytest.mark.parametrize("history", ["boot", "boot [ready]"])
+def test_args_are_refused_where_they_would_be_lost(history: str) -> None:
+    """A program without `input = "states"` can't be told them once it runs."""
+    story = Story(history, capabilities=PAUSABLE)
     before = story.snapshot()
 
     refused = answers(story.send("pause", args={"n": 1}))

@@ -152,6 +152,8 @@ def test_who_can_not_be_told_to_wait_is_not_ready() -> None:
     story = unreached("boot [ready]", "READY", capabilities=HOMELY)
     assert story.state == "INIT"
     assert ev.Timer.READY in story.armed
+    told = {"trigger": "ready", "state": "INIT", "why": WHY}
+    assert only(story.effects, ev.Note) == [ev.Note("worker.trigger_refused", told)]
 
     crash = events(story.play("(ready)"))[0]
 

@@ -15,6 +15,7 @@ from statusd.core.events import (
     StopWorker,
     Timer,
 )
+from statusd.core.unit import Death, ExitKind
 from tests.unit.histories import WAYS, Story, events, number, only, said, steps
 from tests.unit.status.sets import CHANGES, UP
 
@@ -148,6 +149,24 @@ def test_a_worker_that_is_ready_has_no_deadline_for_it_any_more() -> None:
     effects = story.play("[ready]")
 
     assert only(effects, Disarm) == [Disarm(Timer.READY)]
+
+
+@pytest.mark.parametrize(("budget", "state"), [(5, "BACKOFF"), (0, "FAILED")])
+def test_a_worker_that_is_given_up_has_no_deadline_to_be_ready(budget: int, state: str) -> None:
+    """It would be given up once more."""
+    story = Story("boot [dies boom]", budget=budget)
+
+    assert story.state == state
+    assert Timer.READY not in story.armed
+
+
+def test_a_death_is_remembered_by_its_kind() -> None:
+    """For the document and the metrics, until the next one."""
+    story = Story("boot [ready] start [sees] [dies boom]")
+
+    assert story.status.supervision.death == Death(
+        1, ExitKind.EXITED, "exit code 1", ("warning", "boom")
+    )
 
 
 def test_a_worker_that_cannot_be_started_is_tried_again() -> None:

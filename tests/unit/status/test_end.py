@@ -6,8 +6,11 @@ import pytest
 
 from statusd.core.events import (
     Arm,
+    Dropped,
     Event,
     Force,
+    Gapped,
+    LeaseLost,
     Leave,
     Note,
     Show,
@@ -207,3 +210,36 @@ def test_a_signal_after_a_commanded_end_kills() -> None:
     story = Story("boot [ready] end")
 
     assert only(story.play("SIGTERM"), StopWorker) == [StopWorker(1, Force.KILL)]
+
+
+@pytest.mark.parametrize("state", LIVING)
+def test_a_lease_that_is_lost_ends_the_unit_and_says_who_has_it(state: str) -> None:
+    """Whatever it was doing; the goal stays what people wanted."""
+    story = Story(WAYS[state])
+    goal = story.goal
+
+    first, *_ = events(story.happen(LeaseLost("the name is held by b")))
+
+    assert (first["new"], first["source"]) == ("ENDING", "daemon")
+    assert first["reason"] == "the name is held by b"
+    assert story.goal == goal
+
+
+def test_a_unit_that_ends_heeds_no_lost_lease() -> None:
+    """Nor does one that has ended."""
+    story = Story("boot [ready] end")
+
+    assert story.happen(LeaseLost("b")) == []
+    story.play("[exits 0] [gone]")
+    assert story.happen(LeaseLost("b")) == []
+
+
+@pytest.mark.parametrize("happened", [Dropped("9 lines"), Gapped("a", "b", "deaf")])
+def test_nothing_is_recorded_behind_the_end(happened: Dropped | Gapped) -> None:
+    """END is the last event; before it, each of these is one."""
+    story = Story("boot [ready]")
+    assert len(events(story.happen(happened))) == 1
+
+    story.play("end [exits 0] [gone]")
+
+    assert story.happen(happened) == []

@@ -1,4 +1,4 @@
-"""Tests of `statusd.core.status`: the hot path."""
+"""Tests of `statusd.unit.publisher`: what is made by templates."""
 
 from __future__ import annotations
 
