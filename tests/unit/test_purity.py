@@ -75,7 +75,7 @@ LIBRARIES = {
     "hiredis": {"wire", "unit", "daemon", "doctor"},
     "pygraphviz": {"cli"},
     "prometheus_client": {"daemon"},
-    "redis": {"cli"},
+    "redis": {"wire", "fleet"},
     "rich": {"cli"},
     "shtab": {"cli"},
 }

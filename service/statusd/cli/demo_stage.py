@@ -15,6 +15,8 @@ from statusd.cli.demo_screen import WORDS, View
 from statusd.cli.demo_units import COMMON, UNITS, DemoDaemon
 from statusd.core.bounds import Unreadable
 from statusd.fleet import records
+from statusd.wire import shapes
+from statusd.wire.talk import ask
 
 LOOK_S = 0.2
 """How often the status documents are read."""
@@ -25,7 +27,7 @@ class Stage:
 
     def __init__(self, url: str, password_file: Path, daemons: Mapping[str, DemoDaemon]) -> None:
         from statusd.fleet.fleet import Fleet
-        from statusd.wire.dial import Dial
+        from statusd.wire.client import Client, Ear
         from statusd.wire.names import Names
         from statusd.wire.url import parse_url
 
@@ -35,17 +37,16 @@ class Stage:
         self.port = address.port
         self.view = View(tuple(daemons), f"3 daemons, 3 workers, a broker on 127.0.0.1:{self.port}")
         self._fleet = Fleet(url)
-        self._ears = Dial(address, "statusd-demo")
-        self._mouth = Dial(address, "statusd-demo")
+        self._client = Client(address, "statusd-demo")
+        self._ear = Ear(self._client)
         for channel in (Names("statusd").verdicts, Names("statusd").events):
-            self._ears.subscribe(channel)
+            self._ear.subscribe(channel)
         self._looked = 0.0
 
     def look(self) -> None:
         """Take in how the units are, and what they have said meanwhile."""
-        while (push := self._ears.push(0)) is not None:
-            if push[0] == b"message":
-                self._take(push[2])
+        while (message := self._ear.listen(0)) is not None:
+            self._take(message)
         if time.monotonic() - self._looked >= LOOK_S:
             self.view.units = {unit.name: unit for unit in self._fleet.status()}
             self._looked = time.monotonic()
@@ -76,7 +77,7 @@ class Stage:
         channel = COMMON if self.view.chosen < 0 else self.view.wanted()[0]
         option = "" if self.port == 6379 else f"-p {self.port} "
         self.view.typed = f"redis-cli {option}PUBLISH {channel} {word}"
-        self._mouth.call("PUBLISH", channel, word)
+        self._client.run(ask(shapes.number, "PUBLISH", channel, word))
 
     def _crash(self) -> None:
         units = self.view.units
@@ -88,7 +89,7 @@ class Stage:
         pids = " ".join(str(pid) for pid in killed if pid)
         self.view.typed = f"kill -KILL {pids}" if pids else "there is no worker to be killed"
 
-    def _take(self, text: bytes) -> None:
+    def _take(self, text: bytes | str) -> None:
         """Hear what somebody has said on the channels of verdicts and events: anybody may."""
         try:
             said = records.decode(text)
@@ -111,7 +112,7 @@ class Stage:
 
     def close(self) -> None:
         """Hang up."""
-        for one in (self._fleet, self._ears, self._mouth):
+        for one in (self._ear, self._client, self._fleet):
             one.close()
 
 

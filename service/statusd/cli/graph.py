@@ -118,16 +118,17 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | 
 def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
     """Return the unit's status document as it stands in Redis, and the namespace."""
     from statusd.wire import shapes
-    from statusd.wire.dial import Dial
+    from statusd.wire.client import Client
     from statusd.wire.names import Names
+    from statusd.wire.talk import ask
 
     address, namespace, how = broker.find(arguments)
     if arguments.verbose:
         complain(f"broker {address} ({how})")
     try:
-        with Dial(address, "statusd-graph") as dial:
-            found = dial.call("GET", Names(namespace, arguments.unit).status)
-            return (None if found is None else dial.read(shapes.data, found, "GET")), namespace
+        with Client(address, "statusd-graph") as client:
+            key = Names(namespace, arguments.unit).status
+            return client.run(ask(shapes.data_or_none, "GET", key)), namespace
     except Unavailable as error:
         raise _NoGraph(broker.unreachable(error, how), EXIT_UNAVAILABLE) from None
 

@@ -14,13 +14,14 @@ from statusd.cli.report_view import print_outcome, print_report, units
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.text import shown
 from statusd.wire import shapes
-from statusd.wire.dial import Dial
 from statusd.wire.durable import expiry, kept, seconds
 from statusd.wire.me import whoami
 from statusd.wire.names import Names
+from statusd.wire.talk import ask
 
 if TYPE_CHECKING:
     from statusd.fleet.fleet import Fleet
+    from statusd.wire.client import Client
 
 TIMEOUT_S = 5.0
 
@@ -128,12 +129,14 @@ def _publish(
         message["target"] = target
     if args:
         message["args"] = args
-    with Dial(address, "statusd-send") as dial:
+    from statusd.wire.client import Client  # redis-py takes a moment to load
+
+    with Client(address, "statusd-send") as client:
         if arguments.expires_s is not None:
-            message["expires"] = expiry(dial, arguments.expires_s)
+            message["expires"] = client.run(expiry(arguments.expires_s))
         if arguments.durable:
-            return _keep(arguments, message, dial, Names(namespace))
-        heard = dial.ask(shapes.number, "PUBLISH", channel, json.dumps(message))
+            return _keep(arguments, message, client, Names(namespace))
+        heard = client.run(ask(shapes.number, "PUBLISH", channel, json.dumps(message)))
     if arguments.json:
         out.say_json({**message, "channel": channel, "heard": heard})
     elif heard:
@@ -143,10 +146,13 @@ def _publish(
     return 0 if heard else EXIT_NOBODY
 
 
-def _keep(arguments: argparse.Namespace, message: dict[str, Any], dial: Dial, names: Names) -> int:
+def _keep(
+    arguments: argparse.Namespace, message: dict[str, Any], client: Client, names: Names
+) -> int:
     """Keep the command for whoever it is for, and say how many hear it at once."""
-    listening = sum(dial.ask(shapes.audience, "PUBSUB", "NUMSUB", names.control))
-    entry = dial.ask(shapes.data, *kept(names, json.dumps(message))).decode("ascii", "replace")
+    listening = sum(client.run(ask(shapes.audience, "PUBSUB", "NUMSUB", names.control)))
+    added = client.run(ask(shapes.data, *kept(names, json.dumps(message))))
+    entry = added.decode("ascii", "replace")
     if arguments.json:
         out.say_json({**message, "stream": names.commands, "entry": entry, "heard": listening})
     else:

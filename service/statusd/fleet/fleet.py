@@ -4,73 +4,63 @@
         report = fleet.send("pause", tag="gpu", timeout_s=3)
         print([outcome.name for outcome in report.silent])
 
-A `Fleet` is used by one thread at a time. A connection that is lost is made anew by the next call;
-a command is never sent twice.
+Whoever has a `redis.Redis` already gives that instead of a url. A connection that is lost is made
+anew by the next call.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from functools import partial
-from typing import Self, TypeVar
+from typing import Self
 
-from statusd.core.errors import ConfigError, Unavailable
-from statusd.core.messages import EVERYBODY, Scalar, Target, to_json
-from statusd.fleet.history import MOST_EVENTS, Event, event_of, is_id
-from statusd.fleet.records import as_text
-from statusd.fleet.response_collector import (
-    Outcome,
-    Report,
-    ResponseCollector,
-    UnitInfo,
-    asked,
-    read_fleet,
-)
-from statusd.fleet.targets import Globs, hears, is_there, message_to, texts
+import redis
+
+from statusd.core.errors import ConfigError
+from statusd.core.messages import EVERYBODY, Scalar, Target
+from statusd.fleet import operations
+from statusd.fleet.follower import Follower
+from statusd.fleet.history import MOST_EVENTS, Event
+from statusd.fleet.places import address_of
+from statusd.fleet.response_collector import Outcome, Report, UnitInfo
+from statusd.fleet.targets import Globs
 from statusd.fleet.watcher import Watcher
-from statusd.wire import shapes
-from statusd.wire.address import Address, with_credentials
-from statusd.wire.dial import Dial
-from statusd.wire.durable import expiry, kept
-from statusd.wire.names import Names
-from statusd.wire.url import DEFAULT_URL, parse_url
-
-T = TypeVar("T")
+from statusd.wire.address import Address
+from statusd.wire.client import BLOCK_S, Client
 
 
 class Fleet:
     """All units of a namespace.
 
     Args:
-        url: the broker; by default ``STATUSD_REDIS__URL``, or 127.0.0.1:6379.
+        broker: its url, by default ``STATUSD_REDIS__URL``, or 127.0.0.1:6379; or a `redis.Redis`
+            (of a Sentinel's master, with TLS, with a credentials provider, whatever it decodes and
+            speaks), which is taken as it is and never closed. With a url there is a connection of
+            our own, by one thread at a time, and nothing is tried twice; with a client of yours,
+            what it says of threads and retries holds.
         namespace: of the units.
-        timeout_s: the longest wait for a connection, and for each of the broker's replies.
+        timeout_s: the longest wait for a connection, and for each part of the broker's replies; a
+            client of yours has its own.
         password_file: wins over a password in the url.
 
     Raises:
-        ConfigError: the url is not valid.
+        ConfigError: the url is not valid, or it is no blocking client of redis-py.
     """
 
     def __init__(
         self,
-        url: str | Address | None = None,
+        broker: str | Address | redis.Redis | None = None,
         *,
         namespace: str = "statusd",
         timeout_s: float = 2.0,
         password_file: str = "",
     ) -> None:
-        if not isinstance(url, Address):
-            where = "url" if url else "environment: STATUSD_REDIS__URL"
-            url = parse_url(url or os.environ.get("STATUSD_REDIS__URL") or DEFAULT_URL, where)
-        self._address = with_credentials(url, password_file=password_file) if password_file else url
+        if not isinstance(broker, redis.Redis):
+            broker = address_of(broker, password_file, "redis.Redis")
+        elif password_file:
+            raise ConfigError("password_file is for a url: a client has its own credentials")
+        self._broker: Address | redis.Redis = broker
         self._namespace = namespace
-        self._names = Names(namespace)
-        self._timeout_s = timeout_s
-        self._dial: Dial | None = None
-        self._reply_to = f"{namespace}:reply:{os.urandom(16).hex()}"
+        self._client = Client(broker, "statusd-fleet", timeout_s)
 
     # ---- looking -------------------------------------------------------------------------------
 
@@ -80,12 +70,15 @@ class Fleet:
         Raises:
             Unavailable: the broker can't be reached, or refuses.
         """
-        return self._again(self._look)
+        return self._client.run(operations.status(self._namespace))
 
     def forget(self, name: str) -> bool:
-        """Strike a unit that is lost or has left off the roster; tell whether it was there."""
-        roster = self._names.roster
-        return bool(self._again(lambda dial: dial.ask(shapes.number, "HDEL", roster, name)))
+        """Strike a unit that is lost or has left off the roster; tell whether it was there.
+
+        Raises:
+            Unavailable: the broker can't be reached, or refuses.
+        """
+        return self._client.run(operations.forget(self._namespace, name))
 
     def history(self, name: str, since: str = "", most: int = MOST_EVENTS) -> list[Event]:
         """Return the newest events of a unit in order, at most ``most``.
@@ -98,12 +91,7 @@ class Fleet:
         Raises:
             Unavailable: the broker can't be reached, or refuses.
         """
-        start = f"({since}" if since else "-"
-        key = Names(self._namespace, name).history
-        entries = self._again(
-            lambda dial: _ask(dial, shapes.entries, "XREVRANGE", key, "+", start, "COUNT", most)
-        )
-        return [event_of(name, key, *entry) for entry in reversed(entries)]
+        return self._client.run(operations.history(self._namespace, name, since, most))
 
     def watch(self, name: Globs = None, since: Mapping[str, str] | None = None) -> Watcher:
         """Return an endless iterator over the events of the fleet, on a connection of its own.
@@ -116,20 +104,8 @@ class Fleet:
         Raises:
             ConfigError: what stands in ``since`` is no id.
         """
-        for unit, known in (since or {}).items():
-            if not is_id(known):
-                raise ConfigError(f"since: {unit}: an event's id is wanted, 1795400000000-42")
-        return Watcher(self._address, self._namespace, texts(name), dict(since or {}))
-
-    def _look(self, dial: Dial) -> list[UnitInfo]:
-        found = _ask(dial, shapes.table, "HGETALL", self._names.roster)
-        roster = {as_text(name): entry for name, entry in found.items()}
-        keys = [Names(self._namespace, name).status for name in roster]
-        replies = dial.replies([("GET", key) for key in keys])
-        for reply in replies:
-            if shapes.is_error(reply) and not shapes.is_wrong_type(reply):
-                dial.read(shapes.data, reply, "GET")  # it is about all of them
-        return read_fleet(roster, dict(zip(roster, replies, strict=True)))
+        client = Client(self._broker, "statusd-watch", BLOCK_S + 2)
+        return Watcher(client, Follower(self._namespace, name, since))
 
     # ---- commanding ----------------------------------------------------------------------------
 
@@ -167,31 +143,25 @@ class Fleet:
         Raises:
             ConfigError: it is no command, or a durable one for a channel; nothing was sent.
             Unavailable: the broker can't be reached, or refuses. After a lost connection nobody
-                knows whether it was sent.
+                knows whether it was sent, nor, if it was lost while verdicts were waited for, who
+                has answered; also if the client has made it anew by itself. A client that tries
+                again by itself may send it twice: it has an id, and is obeyed once.
         """
-        if durable and channel:
-            raise ConfigError("a durable command is for the whole namespace, not for a channel")
-        if expires_s is not None:
-            expires = self._again(lambda dial: expiry(dial, expires_s))
-        message, target = message_to(
-            self._reply_to, word, name=name, tag=tag, state=state, args=args, by=by, expires=expires
+        order = operations.Order(
+            word,
+            name=name,
+            tag=tag,
+            state=state,
+            channel=channel,
+            args=args,
+            by=by,
+            expires=expires,
+            expires_s=expires_s,
+            durable=durable,
+            timeout_s=timeout_s,
+            heard=heard,
         )
-        alive, lost = self.expected(target, channel)
-        dial = self._subscribed()
-        try:
-            began = time.monotonic()
-            collector = ResponseCollector(message["id"], alive, lost, began)
-            payload = to_json(message)
-            entry = b""
-            if durable:
-                entry = dial.ask(shapes.data, *kept(self._names, payload))
-            else:
-                dial.ask(shapes.number, "PUBLISH", channel or self._names.control, payload)
-            self._collect(dial, collector, began + timeout_s, heard)
-        except Unavailable:
-            self.close()
-            raise
-        return replace(collector.report(), entry=as_text(entry))
+        return self._client.run(operations.send(self._namespace, order))
 
     def expected(
         self, target: Target = EVERYBODY, channel: str = ""
@@ -201,72 +171,16 @@ class Fleet:
         Raises:
             Unavailable: the broker can't be reached, or refuses.
         """
-        hearing = partial(hears, channel) if channel else is_there
-        return asked(self.status(), target, hearing)
-
-    def _subscribed(self) -> Dial:
-        """Return a connection that hears our reply channel."""
-        if self._dial is None or not self._dial.hears:
-            dial = self._connected()
-            dial.subscribe(self._reply_to)
-        assert self._dial is not None
-        return self._dial
-
-    def _collect(
-        self,
-        dial: Dial,
-        collector: ResponseCollector,
-        deadline: float,
-        heard: Callable[[Outcome], None] | None,
-    ) -> None:
-        while not collector.is_complete:
-            left_s = deadline - time.monotonic()
-            push = dial.push(left_s) if left_s > 0 else None
-            if push is None:
-                return
-            if push[0] == b"message":
-                outcome = collector.take(push[2], time.monotonic())
-                if outcome is not None and heard is not None:
-                    heard(outcome)
+        return self._client.run(operations.expected(self._namespace, target, channel))
 
     # ---- the connection ------------------------------------------------------------------------
 
-    def _connected(self) -> Dial:
-        if self._dial is None:
-            self._dial = Dial(self._address, "statusd-fleet", self._timeout_s)
-        return self._dial
-
-    def _again(self, ask: Callable[[Dial], T]) -> T:
-        """Ask something that may be asked twice: a connection that has grown old is made anew."""
-        is_old = self._dial is not None
-        try:
-            return ask(self._connected())
-        except Unavailable:
-            self.close()
-            if not is_old:
-                raise
-        return ask(self._connected())
-
     def close(self) -> None:
-        """Hang up; the next call connects anew."""
-        if self._dial is not None:
-            self._dial.close()
-            self._dial = None
+        """Hang up, unless the client is yours; the next call connects anew."""
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _ask(dial: Dial, shape: Callable[[object], T], command: str, key: str, *more: str | int) -> T:
-    """Ask for what stands under a key of ours.
-
-    Raises:
-        Unavailable: as for `Dial.ask`, or somebody has made something else of it.
-    """
-    reply = dial.replies([(command, key, *more)])[0]
-    if shapes.is_wrong_type(reply):
-        raise Unavailable(f"{key} is of another type than ours: DEL it, and it is written anew")
-    return dial.read(shape, reply, command)

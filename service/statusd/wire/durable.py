@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from statusd.core.errors import ConfigError
 from statusd.wire import shapes
+from statusd.wire.talk import Operation, ask
 
 if TYPE_CHECKING:
-    from statusd.wire.dial import Dial
     from statusd.wire.names import Names
     from statusd.wire.outbox import RedisCommand
 
@@ -35,7 +35,7 @@ def seconds(text: str) -> float:
     return float(found[1]) * _UNITS[found[2] or "s"]
 
 
-def expiry(dial: Dial, after_s: float) -> str:
+def expiry(after_s: float) -> Operation[str]:
     """Return the time (RFC 3339) in ``after_s`` seconds, by the broker's clock.
 
     Raises:
@@ -44,7 +44,7 @@ def expiry(dial: Dial, after_s: float) -> str:
     """
     from datetime import UTC, datetime, timedelta
 
-    told = dial.ask(shapes.clock, "TIME")
+    told = yield from ask(shapes.clock, "TIME")
     try:
         now = datetime.fromtimestamp(told, UTC)
         return (now + timedelta(seconds=after_s)).isoformat(timespec="milliseconds")

@@ -48,6 +48,11 @@ def data(reply: object) -> bytes:
     raise _misshapen(reply)
 
 
+def data_or_none(reply: object) -> bytes | None:
+    """Return a string, as of GET, or None where there is no key."""
+    return None if reply is None else data(reply)
+
+
 def elements(reply: object) -> list[Any]:
     """Return a list of anything."""
     if isinstance(reply, list):

@@ -1,0 +1,161 @@
+"""What is asked of a fleet, step by step and without a connection; see `wire.talk`.
+
+`Fleet` carries these out by blocking calls, `AsyncFleet` by awaited ones: there is one logic.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from statusd.core.errors import ConfigError
+from statusd.core.messages import EVERYBODY, Scalar, Target, to_json
+from statusd.fleet.history import MOST_EVENTS, Event, event_of
+from statusd.fleet.records import as_text
+from statusd.fleet.response_collector import (
+    Outcome,
+    Report,
+    ResponseCollector,
+    UnitInfo,
+    asked,
+    read_fleet,
+)
+from statusd.fleet.targets import Globs, hears, is_there, message_to
+from statusd.wire import shapes
+from statusd.wire.durable import expiry, kept
+from statusd.wire.names import Names
+from statusd.wire.talk import Ask, Listen, Operation, Subscribe, ask, ask_key, read
+
+Heard = Callable[[Outcome], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command as somebody gives it, see `Fleet.send`."""
+
+    word: str
+    name: Globs = None
+    tag: Globs = None
+    state: Globs = None
+    channel: str = ""
+    args: Mapping[str, Scalar] | None = None
+    by: str = ""
+    expires: str = ""
+    expires_s: float | None = None
+    durable: bool = False
+    timeout_s: float = 5.0
+    heard: Heard | None = None
+
+
+# ---- looking ------------------------------------------------------------------------------------
+
+
+def status(namespace: str) -> Operation[list[UnitInfo]]:
+    """Return every unit that there is or was, by name: two round trips, however many.
+
+    Raises:
+        Unavailable: the broker refuses.
+    """
+    found = yield from ask_key(shapes.table, "HGETALL", Names(namespace).roster)
+    roster = {as_text(name): entry for name, entry in found.items()}
+    replies = yield Ask([("GET", Names(namespace, name).status) for name in roster])
+    for reply in replies:
+        if shapes.is_error(reply) and not shapes.is_wrong_type(reply):
+            yield from read(shapes.data, reply, "GET")  # it is about all of them
+    return read_fleet(roster, dict(zip(roster, replies, strict=True)))
+
+
+def forget(namespace: str, name: str) -> Operation[bool]:
+    """Strike a unit off the roster; tell whether it was there.
+
+    Raises:
+        Unavailable: the broker refuses.
+    """
+    return bool((yield from ask(shapes.number, "HDEL", Names(namespace).roster, name)))
+
+
+def history(
+    namespace: str, name: str, since: str = "", most: int = MOST_EVENTS
+) -> Operation[list[Event]]:
+    """Return the newest events of a unit in order.
+
+    Raises:
+        Unavailable: the broker refuses.
+    """
+    start = f"({since}" if since else "-"
+    key = Names(namespace, name).history
+    entries = yield from ask_key(shapes.entries, "XREVRANGE", key, "+", start, "COUNT", most)
+    return [event_of(name, key, *entry) for entry in reversed(entries)]
+
+
+def expected(
+    namespace: str, target: Target = EVERYBODY, channel: str = ""
+) -> Operation[tuple[list[UnitInfo], list[UnitInfo]]]:
+    """Return whom a command would be for: the units that are alive, and those lost.
+
+    Raises:
+        Unavailable: the broker refuses.
+    """
+    hearing = partial(hears, channel) if channel else is_there
+    return asked((yield from status(namespace)), target, hearing)
+
+
+# ---- commanding ---------------------------------------------------------------------------------
+
+
+def send(namespace: str, order: Order, reply_to: str = "") -> Operation[Report]:
+    """Send a command and wait until everybody who has to answer has given a final verdict.
+
+    Args:
+        reply_to: a channel that several commands share; empty for one of its own. Its name is a
+            secret that nobody guesses.
+
+    Raises:
+        ConfigError: it is no command, or a durable one for a channel; nothing was sent.
+        Unavailable: the broker refuses, or a connection was lost meanwhile.
+    """
+    if order.durable and order.channel:
+        raise ConfigError("a durable command is for the whole namespace, not for a channel")
+    expires = order.expires
+    if order.expires_s is not None:
+        expires = yield from expiry(order.expires_s)
+    reply_to = reply_to or f"{namespace}:reply:{os.urandom(16).hex()}"
+    message, target = message_to(
+        reply_to,
+        order.word,
+        name=order.name,
+        tag=order.tag,
+        state=order.state,
+        args=order.args,
+        by=order.by,
+        expires=expires,
+    )
+    alive, lost = yield from expected(namespace, target, order.channel)
+    yield Subscribe(reply_to, about=message["id"])
+    began = time.monotonic()
+    collector = ResponseCollector(message["id"], alive, lost, began)
+    entry = yield from _say(Names(namespace), order, to_json(message))
+    yield from _collect(collector, began + order.timeout_s, order.heard)
+    return replace(collector.report(), entry=as_text(entry))
+
+
+def _say(names: Names, order: Order, payload: str) -> Operation[bytes]:
+    """Say it; return the place in the stream of a durable one."""
+    if order.durable:
+        return (yield from ask(shapes.data, *kept(names, payload)))
+    yield from ask(shapes.number, "PUBLISH", order.channel or names.control, payload)
+    return b""
+
+
+def _collect(collector: ResponseCollector, deadline: float, heard: Heard | None) -> Operation[None]:
+    while not collector.is_complete:
+        left_s = deadline - time.monotonic()
+        message = (yield Listen(left_s)) if left_s > 0 else None
+        if message is None:
+            return
+        outcome = collector.take(message, time.monotonic())
+        if outcome is not None and heard is not None:
+            heard(outcome)

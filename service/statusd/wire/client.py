@@ -1,0 +1,247 @@
+"""One blocking conversation with the broker, by redis-py: the user's own client, or one of ours.
+
+Nothing that wasn't opened here is closed here, and nothing is assumed of its retries: a command may
+be sent twice, which is why each has an id.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Self, TypeVar, assert_never
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from statusd.core.errors import StatusdError, Unavailable
+from statusd.wire import redis_py
+from statusd.wire.address import Address
+from statusd.wire.talk import Ask, Listen, Operation, Request, Sleep, Subscribe, Where
+
+if TYPE_CHECKING:
+    from statusd.wire.outbox import RedisCommand
+
+T = TypeVar("T")
+BLOCK_S = 1.0
+"""How long a read blocks at most."""
+
+
+class Client:
+    """Carries out what is to be said to the broker. Connects when there is something to say.
+
+    Args:
+        broker: its address, for a client of our own; or somebody's `redis.Redis`, taken as it is.
+        client_name: how CLIENT LIST shows ours.
+        timeout_s: the longest wait for a connection of ours, and for each part of a reply.
+    """
+
+    def __init__(
+        self, broker: Address | redis.Redis, client_name: str, timeout_s: float = 2.0
+    ) -> None:
+        self._address = broker if isinstance(broker, Address) else None
+        self._redis = None if isinstance(broker, Address) else broker
+        self._more: list[redis.Redis] = []
+        self._name, self._timeout_s = client_name, timeout_s
+
+    @property
+    def where(self) -> str:
+        """The broker's address, without secrets."""
+        if self._address is not None:
+            return str(self._address)
+        return redis_py.place_of(self.redis.connection_pool)
+
+    @property
+    def block_s(self) -> float:
+        """How long a read may block, which has to be less than the client waits for a reply."""
+        return min(BLOCK_S, self.timeout_s / 2)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long the client waits for a reply, or five seconds if it waits for ever."""
+        if self._address is not None:
+            return self._timeout_s
+        given = self.redis.connection_pool.connection_kwargs.get("socket_timeout")
+        return float(given or 5.0)
+
+    @property
+    def redis(self) -> redis.Redis:
+        """The client of redis-py; one of ours is made when it is needed.
+
+        Raises:
+            Unavailable: a password or TLS file can't be read.
+        """
+        if self._redis is None:
+            assert self._address is not None
+            self._redis, self._more = opened(self._address, self._name, self._timeout_s)
+        return self._redis
+
+    def run(self, operation: Operation[T]) -> T:
+        """Carry out an operation and return its result; afterwards nothing is subscribed.
+
+        Raises:
+            Unavailable: the broker can't be reached, or refuses. The next call connects anew.
+        """
+        with contextlib.closing(operation), contextlib.closing(Ear(self)) as ear:
+            answer: Any = None
+            while True:
+                try:
+                    request = operation.send(answer)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                answer = self._perform(request, ear)
+
+    def _perform(self, request: Request, ear: Ear) -> Any:
+        match request:
+            case Ask(lines):
+                return self.replies(lines)
+            case Subscribe(channel):  # nobody else listens there
+                return ear.subscribe(channel)
+            case Listen(timeout_s):
+                return ear.listen(timeout_s)
+            case Sleep(seconds):
+                return time.sleep(seconds)
+            case Where():
+                return self.where
+            case _:
+                assert_never(request)
+
+    def replies(self, lines: Sequence[RedisCommand]) -> list[Any]:
+        """Return the replies to ``lines``; see `talk.Ask`.
+
+        Raises:
+            Unavailable: the broker can't be reached, or gives no reply in time.
+        """
+        if not lines:
+            return []
+        with self.trouble(), self.redis.pipeline(transaction=False) as pipe:
+            found = redis_py.filled(pipe, lines).execute(raise_on_error=False)
+        return [redis_py.plain(*pair) for pair in zip(lines, found, strict=True)]
+
+    @contextlib.contextmanager
+    def trouble(self) -> Iterator[None]:
+        """Raise whatever redis-py raises as ours; a client of ours is thrown away then.
+
+        Raises:
+            Unavailable: that is what it is.
+        """
+        try:
+            yield
+        except StatusdError:
+            self.close()
+            raise
+        except Exception as error:  # a credentials provider of the user's may raise anything
+            where = self.where
+            secrets = redis_py.secrets_of(self._redis.connection_pool) if self._redis else ()
+            self.close()
+            raise redis_py.unavailable(error, where, secrets)  # noqa: B904  # it has its cause
+
+    def close(self) -> None:
+        """Hang up, if the client is ours; the next call connects anew."""
+        if self._address is not None and self._redis is not None:
+            for one in (self._redis, *self._more):
+                one.close()
+            self._redis, self._more = None, []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Ear:
+    """What is heard on some channels, by a connection of its own that `close` gives back.
+
+    redis-py makes a lost connection anew and subscribes again before it raises, if it raises at
+    all. The broker confirms each subscription of each connection: a second confirmation of a
+    channel says that there has been a second connection; what was said in between is lost.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._pubsub: Any = None
+        self._confirmed: set[str] = set()
+        self._messages: deque[bytes | str] = deque()
+
+    def subscribe(self, channel: str) -> None:
+        """Hear ``channel`` from now on; returns when the broker has confirmed it.
+
+        Raises:
+            Unavailable: it didn't, or may not.
+        """
+        with self._client.trouble():
+            if self._pubsub is None:
+                self._pubsub = self._client.redis.pubsub()  # type: ignore[no-untyped-call]  # has none
+            self._pubsub.subscribe(channel)
+        deadline = time.monotonic() + self._client.timeout_s
+        while channel not in self._confirmed:
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                raise Unavailable(f"{self._client.where}: no answer in time")
+            self._read(left_s)
+
+    def listen(self, timeout_s: float) -> bytes | str | None:
+        """Return the next message, or None in time.
+
+        Raises:
+            Unavailable: the connection is lost, or has been lost and made anew.
+        """
+        deadline = time.monotonic() + timeout_s
+        while not self._messages:
+            left_s = deadline - time.monotonic()
+            self._read(max(left_s, 0.0))
+            if left_s <= 0:
+                break
+        return self._messages.popleft() if self._messages else None
+
+    def _read(self, timeout_s: float) -> None:
+        with self._client.trouble():
+            try:
+                message = self._pubsub.get_message(timeout=timeout_s)
+            except UnicodeDecodeError:  # of a client that decodes: nobody of ours has said that
+                return
+            if message is None:
+                return
+            if message["type"] == "subscribe":
+                self._confirm(message["channel"])
+            elif message["type"] == "message":
+                self._messages.append(message["data"])
+
+    def _confirm(self, channel: bytes | str) -> None:
+        name = channel if isinstance(channel, str) else channel.decode("utf-8", "replace")
+        if name in self._confirmed:
+            raise Unavailable(f"{self._client.where}: {redis_py.LOST}")
+        self._confirmed.add(name)
+
+    def close(self) -> None:
+        """Give the connection back, with nothing subscribed."""
+        if self._pubsub is not None:
+            with contextlib.suppress(Exception):  # it may be broken: then it is closed already
+                self._pubsub.close()
+            self._pubsub = None
+            self._confirmed.clear()
+
+
+def opened(
+    address: Address, client_name: str, timeout_s: float
+) -> tuple[redis.Redis, list[redis.Redis]]:
+    """Return a client of our own, and those of the Sentinels that lead to its master.
+
+    Raises:
+        Unavailable: a password or TLS file can't be read.
+    """
+    given = redis_py.options(address, client_name, timeout_s, redis.Redis)
+    given["retry"] = Retry(NoBackoff(), 0)
+    if not address.sentinels:
+        return redis.Redis(**given), []
+    from redis.sentinel import Sentinel
+
+    theirs = redis_py.sentinel_options(address, redis.Redis) | {"retry": Retry(NoBackoff(), 0)}
+    made: Any = Sentinel  # redis-py has no types for it
+    sentinel = made(list(address.sentinels), sentinel_kwargs=theirs)
+    master = sentinel.master_for(address.master, **given)
+    return master, list(sentinel.sentinels)
