@@ -94,7 +94,7 @@ def test_threads_only_move_bytes() -> None:
 
     assert users.keys() <= {
         *("supervision/output.py", "unit/state_writer.py", "threads.py"),
-        *("fleet/async_fleet.py", "wire/reach.py", *WITH_LOCKS),
+        *("wire/reach.py", *WITH_LOCKS),
     }
     for file in WITH_LOCKS:
         assert users.pop(file) == {"_thread"}

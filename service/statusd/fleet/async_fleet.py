@@ -1,64 +1,141 @@
-"""The fleet for asyncio; apart from `fleet`, so that the command line doesn't pay for it."""
+"""The fleet for asyncio: the same words, to be awaited; no threads.
+
+    async with AsyncFleet("redis://localhost") as fleet:
+        report = await fleet.send("pause", tag="gpu", timeout_s=3)
+
+Any number of calls may run at once, in any tasks of one event loop; each may be cancelled anywhere,
+and leaves nothing behind.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Self
 
-from statusd.fleet.fleet import Fleet
+import redis.asyncio
+
+from statusd.core.errors import ConfigError, Unavailable
+from statusd.core.messages import EVERYBODY, Scalar, Target
+from statusd.fleet import operations
+from statusd.fleet.follower import Follower
 from statusd.fleet.history import MOST_EVENTS, Event
-from statusd.fleet.response_collector import Report, UnitInfo
+from statusd.fleet.places import address_of
+from statusd.fleet.response_collector import Outcome, Report, UnitInfo
 from statusd.fleet.targets import Globs
 from statusd.wire.address import Address
-
-T = TypeVar("T")
+from statusd.wire.async_client import BLOCK_S, AsyncClient
 
 
 class AsyncFleet:
-    """`Fleet` for asyncio: each call runs in a thread of its own, one at a time."""
+    """`Fleet` for asyncio.
 
-    def __init__(self, url: str | Address | None = None, **options: Any) -> None:
-        self._fleet = Fleet(url, **options)
-        self._thread = ThreadPoolExecutor(1, "statusd-fleet")
+    Args:
+        broker: its url; or a `redis.asyncio.Redis`, which is taken as it is and never closed.
+        namespace, timeout_s, password_file: see `Fleet`.
 
-    async def _run(self, call: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+    Raises:
+        ConfigError: the url is not valid, or it is no asyncio client of redis-py.
+    """
+
+    def __init__(
+        self,
+        broker: str | Address | redis.asyncio.Redis | None = None,
+        *,
+        namespace: str = "statusd",
+        timeout_s: float = 2.0,
+        password_file: str = "",
+    ) -> None:
+        if not isinstance(broker, redis.asyncio.Redis):
+            broker = address_of(broker, password_file, "redis.asyncio.Redis")
+        elif password_file:
+            raise ConfigError("password_file is for a url: a client has its own credentials")
+        self._broker: Address | redis.asyncio.Redis = broker
+        self._namespace = namespace
+        self._client = AsyncClient(broker, "statusd-fleet", timeout_s)
+        self._reply_to = f"{namespace}:reply:{os.urandom(16).hex()}"
 
     async def status(self) -> list[UnitInfo]:
         """See `Fleet.status`."""
-        return await self._run(self._fleet.status)
+        return await self._client.run(operations.status(self._namespace))
+
+    async def forget(self, name: str) -> bool:
+        """See `Fleet.forget`."""
+        return await self._client.run(operations.forget(self._namespace, name))
 
     async def history(self, name: str, since: str = "", most: int = MOST_EVENTS) -> list[Event]:
         """See `Fleet.history`."""
-        return await self._run(partial(self._fleet.history, name, since, most))
+        return await self._client.run(operations.history(self._namespace, name, since, most))
 
-    async def send(self, word: str, **options: Any) -> Report:
-        """See `Fleet.send`."""
-        return await self._run(partial(self._fleet.send, word, **options))
+    async def expected(
+        self, target: Target = EVERYBODY, channel: str = ""
+    ) -> tuple[list[UnitInfo], list[UnitInfo]]:
+        """See `Fleet.expected`."""
+        return await self._client.run(operations.expected(self._namespace, target, channel))
+
+    async def send(
+        self,
+        word: str,
+        *,
+        name: Globs = None,
+        tag: Globs = None,
+        state: Globs = None,
+        channel: str = "",
+        args: Mapping[str, Scalar] | None = None,
+        by: str = "",
+        expires: str = "",
+        expires_s: float | None = None,
+        durable: bool = False,
+        timeout_s: float = 5.0,
+        heard: Callable[[Outcome], None] | None = None,
+    ) -> Report:
+        """See `Fleet.send`; whether a send that was cancelled has been sent, nobody knows."""
+        order = operations.Order(
+            word,
+            name=name,
+            tag=tag,
+            state=state,
+            channel=channel,
+            args=args,
+            by=by,
+            expires=expires,
+            expires_s=expires_s,
+            durable=durable,
+            timeout_s=timeout_s,
+            heard=heard,
+        )
+        return await self._client.run(operations.send(self._namespace, order, self._reply_to))
 
     async def watch(
         self, name: Globs = None, since: Mapping[str, str] | None = None
     ) -> AsyncIterator[Event]:
-        """See `Fleet.watch`; it ends when the iterator is closed."""
-        watcher = self._fleet.watch(name, since)
+        """See `Fleet.watch`; it ends when the iterator is closed, or the task is cancelled.
+
+        Raises:
+            ConfigError: what stands in ``since`` is no id.
+            Unavailable: we have no right to read; a broker that is away is waited for.
+        """
+        follower = Follower(self._namespace, name, since)
+        client = AsyncClient(self._broker, "statusd-watch", BLOCK_S + 2)
         try:
             while True:
-                event = await asyncio.to_thread(watcher.poll)
-                if event is not None:
+                try:
+                    await client.run(follower.step(client.block_s))
+                except Unavailable as error:
+                    await client.run(follower.failed(error))
+                while (event := follower.next_ready()) is not None:
                     yield event
         finally:
-            watcher.close()
+            await client.aclose()
 
-    async def close(self) -> None:
-        """Hang up."""
-        await self._run(self._fleet.close)
-        self._thread.shutdown(wait=False)
+    async def aclose(self) -> None:
+        """Hang up, unless the client is yours; who still waits for verdicts gets `Unavailable`."""
+        await self._client.aclose()
+
+    close = aclose
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.close()
+        await self.aclose()

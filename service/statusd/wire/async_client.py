@@ -1,0 +1,200 @@
+"""A conversation with the broker for asyncio, by redis-py: the user's own client, or one of ours.
+
+No threads. However many operations run at once, they share a few connections for what they ask, and
+one for what they hear. Whoever is cancelled, wherever, leaves nothing subscribed and nothing open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from statusd.core.errors import StatusdError
+from statusd.wire import redis_py
+from statusd.wire.address import Address
+from statusd.wire.async_ear import AsyncEar, Cancelled, Hearing
+from statusd.wire.talk import Ask, Listen, Operation, Request, Sleep, Subscribe, Where
+
+if TYPE_CHECKING:
+    from statusd.wire.outbox import RedisCommand
+
+T = TypeVar("T")
+BLOCK_S = 1.0
+"""How long a read blocks at most."""
+WHOLE_S = 30.0
+"""All replies have to be there by then, if the client is ours: who says a byte a second is left."""
+MOST_AT_ONCE = 8
+"""So many connections ask at the same time; a pool of redis-py's own has a hundred."""
+
+
+class AsyncClient:
+    """Carries out what is to be said to the broker. Connects when there is something to say.
+
+    Args:
+        broker: its address, for a client of our own; or somebody's `redis.asyncio.Redis`, taken as
+            it is.
+        client_name: how CLIENT LIST shows ours.
+        timeout_s: the longest wait for a connection of ours, and for each part of a reply.
+    """
+
+    def __init__(
+        self, broker: Address | redis.asyncio.Redis, client_name: str, timeout_s: float = 2.0
+    ) -> None:
+        self._address = broker if isinstance(broker, Address) else None
+        self._redis = None if isinstance(broker, Address) else broker
+        self._more: list[redis.asyncio.Redis] = []
+        self._name, self._timeout_s = client_name, timeout_s
+        self._room = asyncio.Semaphore(MOST_AT_ONCE)
+        self._ears: dict[str, AsyncEar] = {}
+
+    @property
+    def where(self) -> str:
+        """The broker's address, without secrets."""
+        if self._address is not None:
+            return str(self._address)
+        return redis_py.place_of(self.redis.connection_pool)
+
+    @property
+    def block_s(self) -> float:
+        """How long a read may block, which has to be less than the client waits for a reply."""
+        return min(BLOCK_S, self.timeout_s / 2)
+
+    @property
+    def timeout_s(self) -> float:
+        """How long the client waits for a reply, or five seconds if it waits for ever."""
+        if self._address is not None:
+            return self._timeout_s
+        given = self.redis.connection_pool.connection_kwargs.get("socket_timeout")
+        return float(given or 5.0)
+
+    @property
+    def redis(self) -> redis.asyncio.Redis:
+        """The client of redis-py; one of ours is made when it is needed.
+
+        Raises:
+            Unavailable: a password or TLS file can't be read.
+        """
+        if self._redis is None:
+            assert self._address is not None
+            self._redis, self._more = opened(self._address, self._name, self._timeout_s)
+        return self._redis
+
+    async def run(self, operation: Operation[T]) -> T:
+        """Carry out an operation and return its result; afterwards it hears nothing any more.
+
+        Raises:
+            Unavailable: the broker can't be reached, or refuses.
+        """
+        hearing, cancelled = Hearing(), Cancelled()
+        try:
+            answer: Any = None
+            while True:
+                try:
+                    request = operation.send(answer)
+                except StopIteration as end:
+                    result: T = end.value
+                    return result
+                answer = await self._perform(request, hearing)
+                cancelled.raise_swallowed()
+        finally:
+            operation.close()
+            await hearing.end()
+
+    async def _perform(self, request: Request, hearing: Hearing) -> Any:
+        match request:
+            case Ask(lines, blocks):
+                return await self.replies(lines, blocks=blocks)
+            case Subscribe(channel, about):
+                return await hearing.begin(self._ear(channel), about)
+            case Listen(timeout_s):
+                return await hearing.next(timeout_s)
+            case Sleep(seconds):
+                return await asyncio.sleep(seconds)
+            case Where():
+                return self.where
+            case _:
+                assert_never(request)
+
+    def _ear(self, channel: str) -> AsyncEar:
+        """Return what hears ``channel``, for all who want to hear it."""
+        self._ears = {name: ear for name, ear in self._ears.items() if not ear.is_over}
+        if channel not in self._ears:
+            self._ears[channel] = AsyncEar(self, channel)
+        return self._ears[channel]
+
+    async def replies(self, lines: Sequence[RedisCommand], *, blocks: bool = False) -> list[Any]:
+        """Return the replies to ``lines``; see `talk.Ask`.
+
+        Raises:
+            Unavailable: the broker can't be reached, or gives no reply in time.
+        """
+        if not lines:
+            return []
+        room = contextlib.nullcontext() if blocks else self._room
+        whole = asyncio.timeout(WHOLE_S if self._address is not None else None)
+        async with room, self.trouble(), whole, self.redis.pipeline(transaction=False) as pipe:
+            found = await redis_py.filled(pipe, lines).execute(raise_on_error=False)
+        return [redis_py.plain(*pair) for pair in zip(lines, found, strict=True)]
+
+    @contextlib.asynccontextmanager
+    async def trouble(self) -> AsyncIterator[None]:
+        """Raise whatever redis-py raises as ours.
+
+        Raises:
+            Unavailable: that is what it is.
+        """
+        try:
+            yield
+        except StatusdError:
+            raise
+        except Exception as error:  # a credentials provider of the user's may raise anything
+            pool = self._redis.connection_pool if self._redis is not None else None
+            secrets = redis_py.secrets_of(pool)
+            raise redis_py.unavailable(error, self.where, secrets)  # noqa: B904  # it has its cause
+
+    async def aclose(self) -> None:
+        """Hang up, if the client is ours; whoever still waits gets `Unavailable`."""
+        for ear in list(self._ears.values()):
+            await ear.end()
+        if self._address is not None and self._redis is not None:
+            ours, self._redis, self._more = [self._redis, *self._more], None, []
+            for one in ours:
+                await one.aclose()
+
+
+def opened(
+    address: Address, client_name: str, timeout_s: float
+) -> tuple[redis.asyncio.Redis, list[redis.asyncio.Redis]]:
+    """Return a client of our own, and those of the Sentinels that lead to its master.
+
+    Raises:
+        Unavailable: a password or TLS file can't be read.
+    """
+    made: Any = redis.asyncio.Redis
+    given = redis_py.options(address, client_name, timeout_s, made) | {
+        "retry": Retry(NoBackoff(), 0)
+    }
+    if not address.sentinels:
+        return made(**given), []
+    sentinel = sentinels(address)
+    return sentinel.master_for(address.master, **given), list(sentinel.sentinels)
+
+
+def sentinels(address: Address) -> Any:
+    """Return redis-py's view of the Sentinels of ``address``; its clients are to be closed.
+
+    Raises:
+        Unavailable: a password or TLS file can't be read.
+    """
+    from redis.asyncio.sentinel import Sentinel
+
+    theirs = redis_py.sentinel_options(address, redis.asyncio.Redis)
+    theirs["retry"] = Retry(NoBackoff(), 0)
+    made: Any = Sentinel  # redis-py has no types for it
+    return made(list(address.sentinels), sentinel_kwargs=theirs)
