@@ -115,7 +115,7 @@ def test_a_master_that_nobody_knows_is_told(sentinels: Sentinels) -> None:
     sent = statusd("send", "ping", "--url", url)
 
     assert sent.returncode == 69
-    assert "knows no master 'yours'" in sent.stderr
+    assert "/yours/0: no Sentinel answers that knows of a living master" in sent.stderr
 
 
 @pytest.mark.parametrize("right", [True, False])

@@ -16,7 +16,7 @@ import trustme
 from statusd.core.errors import Unavailable
 from statusd.fleet.fleet import Fleet
 from statusd.wire.address import with_credentials
-from statusd.wire.dial import Dial
+from statusd.wire.client import Client
 from statusd.wire.url import parse_url
 from tests.conftest import BROKERS, Run
 from tests.system.commands import statusd
@@ -444,7 +444,7 @@ def test_tls_that_is_not_right_is_refused(
         address = parse_url(f"{url}?ssl_ca_certs={ca_file}" if ca_file else url)
 
         with pytest.raises(Unavailable, match="no connection to rediss://127"):
-            Dial(address, "test")
+            Client(address, "test").replies([("PING",)])
         unit = run("tests.workers:blocked", url, redis={"url": url, "ca_file": ca_file})
         failed = unit.wait_logged("link.failed", link="hears")
 
@@ -472,7 +472,7 @@ def test_a_wrong_password_is_told_without_showing_it(broker: Broker) -> None:
     address = with_credentials(parse_url(broker.url), password="wrong-one")
 
     with pytest.raises(Unavailable, match="WRONGPASS") as caught:
-        Dial(address, "test")
+        Client(address, "test").replies([("PING",)])
 
     assert "wrong-one" not in str(caught.value)
     assert "wrong-one" not in repr(address)

@@ -94,12 +94,11 @@ def test_threads_only_move_bytes() -> None:
 
     assert users.keys() <= {
         *("supervision/output.py", "unit/state_writer.py", "threads.py"),
-        *("wire/reach.py", *WITH_LOCKS),
+        *WITH_LOCKS,
     }
     for file in WITH_LOCKS:
         assert users.pop(file) == {"_thread"}
         assert "_thread.start_new_thread" not in uses()[file]
-    assert users.pop("wire/reach.py") == {"asyncio.to_thread"}  # asks the Sentinels
     assert [file for file in users if "statusd.core.status.Status" in uses()[file]] == []
 
 

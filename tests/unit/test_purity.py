@@ -289,6 +289,10 @@ def loaded_by(module: str) -> set[str]:
         ("statusd.worker.attach", LEAN | {"subprocess", "threading", "logging", "signal"}),
         ("statusd.logs", {"rich", "pygments", "structlog"}),
         ("statusd.cli.send", SEND),
+        ("statusd.cli.status", SEND),
+        ("statusd.cli.watch", SEND),
+        ("statusd.daemon.daemon", {"redis"}),
+        ("statusd.daemon.embedded", {"redis"}),
         ("statusd.cli.health", SEND | {"ssl", "tomllib", "rich", "subprocess", "hiredis"}),
     ],
 )

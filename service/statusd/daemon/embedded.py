@@ -19,8 +19,6 @@ from statusd.core.errors import ConfigError, Unavailable
 from statusd.private import make_private_directory, opened_directory, read_own, write_own
 from statusd.supervision import reaper
 from statusd.wire import own_broker
-from statusd.wire.address import Address
-from statusd.wire.dial import Dial
 from statusd.wire.local import runtime_directory
 
 PORT = 6379
@@ -100,21 +98,20 @@ class Embedded:
         return shell
 
     def _wait(self) -> bool:
-        """Return when it answers; False if somebody else's does, or none could listen there."""
+        """Return when it listens; False if it can't there. Its own log tells, and nobody else's.
+
+        Who connects instead has to find out first whether it is ours that answers there.
+        """
         deadline = time.monotonic() + START_S
         while True:
             said = self._log.read_text("utf-8", "replace") if self._log.exists() else ""
             if "Failed listening on port" in said:
                 return False
-            try:
-                address = Address(port=self.port, password=self._password)
-                with Dial(address, "statusd-embedded", 1.0) as dial:
-                    where = dial.call("CONFIG", "GET", "dir")[b"dir"]
-                return os.path.samefile(os.fsdecode(where), self._folder)
-            except (OSError, Unavailable) as error:
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"the embedded broker: {error}\n{said[-1000:]}") from None
-                time.sleep(0.01)
+            if "Ready to accept connections" in said:
+                return True
+            if time.monotonic() > deadline:
+                raise Unavailable(f"the embedded broker doesn't start\n{said[-1000:]}")
+            time.sleep(0.01)
 
     def _leave_address(self) -> None:
         folder, name = runtime_directory(), own_broker.file_name(self.port)

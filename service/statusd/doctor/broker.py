@@ -20,8 +20,9 @@ from statusd.settings.models import Settings
 from statusd.unit.lease_holder import LeaseHolder
 from statusd.wire import shapes
 from statusd.wire.address import Address
-from statusd.wire.dial import Dial
+from statusd.wire.client import Client
 from statusd.wire.names import Names, is_pattern
+from statusd.wire.talk import ask, read
 
 CLIENT = "statusd-doctor"
 CLOCK_S = 2.0
@@ -48,9 +49,10 @@ def examine(settings: Settings, admin: Address | None) -> Iterator[Finding]:
     address = settings.address()
     yield from transport(address)
     try:
-        with Dial(address, CLIENT) as dial:
+        with Client(address, CLIENT) as client:
+            hello = _hello(client)
             yield ok("broker", f"{address} answers")
-            yield from _conversation(dial, settings, address, admin)
+            yield from _conversation(client, hello, settings, admin)
     except Unavailable as failure:
         yield error("broker", str(failure), _cure(str(failure), address))
 
@@ -87,27 +89,27 @@ def _is_loopback(host: str) -> bool:
 
 
 def _conversation(
-    dial: Dial, settings: Settings, address: Address, admin: Address | None
+    client: Client, hello: dict[str, str], settings: Settings, admin: Address | None
 ) -> Iterator[Finding]:
+    address = settings.address()
     names = Names(settings.redis.namespace, settings.name)
     channels = settings.control.channels
-    hello = _hello(dial)
     yield from _part(hello)
-    yield from _clock(dial)
-    yield from permissions.examine(dial, address.username or "default", names, channels)
-    with nullcontext(dial) if admin is None else Dial(admin, CLIENT) as asked:
+    yield from _clock(client)
+    yield from permissions.examine(client, address.username or "default", names, channels)
+    with nullcontext(client) if admin is None else Client(admin, CLIENT) as asked:
         facts = server_facts(asked)
         yield from _version(hello, facts)
         yield from server.examine(facts)
-    yield from _owner(dial, names)
-    yield from _channels(dial, names, channels)
+    yield from _owner(client, names)
+    yield from _channels(client, names, channels)
     yield from _strangers(address, names, channels)
 
 
-def server_facts(dial: Dial) -> dict[str, str] | None:
+def server_facts(client: Client) -> dict[str, str] | None:
     """Return what the server says of itself; None if we may not ask."""
     asked = [("CONFIG", "GET", setting) for setting in server.SETTINGS]
-    info, *replies = dial.replies([("INFO", "server"), *asked])
+    info, *replies = client.replies([("INFO", "server"), *asked])
     if any(isinstance(reply, hiredis.ReplyError) for reply in (info, *replies)):
         return None
     pairs = (line.partition(":") for line in _text(info).splitlines())
@@ -124,8 +126,8 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
-def _hello(dial: Dial) -> dict[str, str]:
-    reply = dial.ask(shapes.table, "HELLO", "3")
+def _hello(client: Client) -> dict[str, str]:
+    reply = client.run(ask(shapes.table, "HELLO"))
     return {_text(key): _text(value) for key, value in reply.items()}
 
 
@@ -152,16 +154,16 @@ def _version(hello: dict[str, str], facts: dict[str, str] | None) -> Iterator[Fi
     yield ok("version", f"{software} {version}{told}")
 
 
-def _clock(dial: Dial) -> Iterator[Finding]:
+def _clock(client: Client) -> Iterator[Finding]:
     """Yield how far the clocks are apart; the quickest of a few answers says it best."""
     measured = []
     for _ in range(ROUNDS):
         began, at = time.monotonic(), time.time()
-        reply = dial.replies([("TIME",)])[0]
+        reply = client.replies([("TIME",)])[0]
         took_s = time.monotonic() - began
         if isinstance(reply, hiredis.ReplyError):
             return  # a missing right, which is told as one
-        measured.append((took_s, dial.read(shapes.clock, reply, "TIME") - at - took_s / 2))
+        measured.append((took_s, client.run(read(shapes.clock, reply, "TIME")) - at - took_s / 2))
     took_s, ahead_s = min(measured)
     text = f"the broker's is {ahead_s:+.3f} s from ours; it answers within {took_s * 1000:.2f} ms"
     if abs(ahead_s) <= CLOCK_S:
@@ -171,9 +173,9 @@ def _clock(dial: Dial) -> Iterator[Finding]:
         yield warning("clock", text, cure)
 
 
-def _owner(dial: Dial, names: Names) -> Iterator[Finding]:
+def _owner(client: Client, names: Names) -> Iterator[Finding]:
     """Yield who has the unit's name."""
-    reply = dial.replies([("GET", names.owner)])[0]
+    reply = client.replies([("GET", names.owner)])[0]
     if isinstance(reply, hiredis.ReplyError) and not shapes.is_wrong_type(reply):
         return
     try:
@@ -206,13 +208,13 @@ def _holder(reply: object) -> LeaseHolder | None:
     return holder
 
 
-def _channels(dial: Dial, names: Names, channels: tuple[str, ...]) -> Iterator[Finding]:
+def _channels(client: Client, names: Names, channels: tuple[str, ...]) -> Iterator[Finding]:
     """Yield who hears what, and which of it is too much."""
     plain = [channel for channel in channels if not is_pattern(channel)]
     heard = (*plain, names.control, names.canary)
-    found = dial.replies([("PUBSUB", "NUMSUB", *heard), ("GET", names.owner)])
+    found = client.replies([("PUBSUB", "NUMSUB", *heard), ("GET", names.owner)])
     if not any(isinstance(reply, hiredis.ReplyError) for reply in found):
-        counts = dial.read(shapes.audience, found[0], "PUBSUB")
+        counts = client.run(read(shapes.audience, found[0], "PUBSUB"))
         for channel, count in zip(heard, counts, strict=False):
             if channel != names.canary:
                 yield _audience(channel, count, lives=found[1] is not None)
@@ -239,8 +241,8 @@ def _strangers(address: Address, names: Names, channels: tuple[str, ...]) -> Ite
     stranger = address._replace(username="", password="", password_file="")
     lines = [("PUBLISH", channel, "") for channel in (names.control, *channels)]
     try:
-        with Dial(stranger, CLIENT) as dial:
-            refused = permissions.refusals(dial, lines)
+        with Client(stranger, CLIENT) as client:
+            refused = permissions.refusals(client, lines)
     except Unavailable:
         yield ok("strangers", "nobody gets in without a password")
         return

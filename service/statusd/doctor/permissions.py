@@ -15,24 +15,24 @@ from statusd.wire.names import Names
 from statusd.wire.rights import DAEMON, everybody, granting
 
 if TYPE_CHECKING:
-    from statusd.wire.dial import Dial
+    from statusd.wire.client import Client
     from statusd.wire.outbox import RedisCommand
 
 ABOUT = "rights"
 _UNTRIED = ("MULTI", "DISCARD")
 
 
-def examine(dial: Dial, user: str, names: Names, channels: Sequence[str]) -> Iterator[Finding]:
+def examine(client: Client, user: str, names: Names, channels: Sequence[str]) -> Iterator[Finding]:
     """Yield which rights are missing, each with the rule that grants it.
 
     Args:
-        dial: logged in as the daemon.
+        client: logged in as the daemon.
         user: the name of its ACL user.
         channels: the user's own channels and patterns.
     """
     rules = _rules(names, channels)
     lines = [line for line in rules if line[0] != "PSUBSCRIBE" or line[1] in channels]
-    verdicts = refusals(dial, lines)
+    verdicts = refusals(client, lines)
     if verdicts is None:
         cure = f"ACL SETUSER {user} +multi +discard (they let it be tried without being done)"
         yield unknown(ABOUT, f"{user} may not try what it may do", cure)
@@ -58,13 +58,15 @@ def _rules(names: Names, channels: Sequence[str]) -> dict[RedisCommand, str]:
     return {line: rules[general] for line, general in pairs if line[0] not in _UNTRIED}
 
 
-def refusals(dial: Dial, lines: Sequence[RedisCommand]) -> list[tuple[RedisCommand, str]] | None:
+def refusals(
+    client: Client, lines: Sequence[RedisCommand]
+) -> list[tuple[RedisCommand, str]] | None:
     """Return the lines that would be refused for want of a right, and why; None: not to be tried.
 
     Raises:
         Unavailable: the connection is lost.
     """
-    begun, *replies, _ = dial.replies([("MULTI",), *lines, ("DISCARD",)])
+    begun, *replies, _ = client.replies([("MULTI",), *lines, ("DISCARD",)])
     if isinstance(begun, hiredis.ReplyError):
         return None
     return [

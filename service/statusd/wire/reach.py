@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 from statusd.core.errors import Unavailable
+from statusd.wire import shapes
 from statusd.wire.address import Address
-from statusd.wire.dial import find_master
+
+WHOLE_S = 2.0
+"""The longest that one Sentinel may take, also if it says a byte now and then."""
 
 
 async def find(address: Address) -> Address:
@@ -20,8 +24,51 @@ async def find(address: Address) -> Address:
     """
     if not address.sentinels:
         return address
-    with _threads_are_few():
-        return await asyncio.to_thread(find_master, address)
+    # Who has no Sentinels pays neither its time nor its memory.
+    from statusd.wire import redis_py
+    from statusd.wire.async_client import sentinels
+
+    asked, complaints = sentinels(address), []
+    secrets = redis_py.secrets_of_sentinels(address)
+    try:
+        for node, one in zip(address.sentinels, asked.sentinels, strict=True):
+            try:
+                async with asyncio.timeout(WHOLE_S):
+                    found = await _ask(one, address.master)
+            except shapes.Misshapen as error:
+                complaints.append(f"the Sentinel {node[0]}:{node[1]} {error}")
+            except Exception as error:  # whatever redis-py makes of what a server says
+                where = str(address.sentinel(*node))
+                complaints.append(str(redis_py.unavailable(error, where, secrets)))
+            else:
+                return address._replace(host=found[0], port=found[1], sentinels=())
+    finally:
+        for one in asked.sentinels:
+            with contextlib.suppress(Exception):  # it may be broken
+                await one.aclose()
+    raise Unavailable("; ".join(complaints))
+
+
+async def _ask(one: Any, master: str) -> tuple[str, int]:
+    """Return where the master is, as one Sentinel has it, whose client that is.
+
+    Raw, for redis-py would take anything for an address.
+
+    Raises:
+        Misshapen: it doesn't know, or can't have meant what it says.
+    """
+    from statusd.wire import redis_py
+    from statusd.wire.async_ear import Cancelled
+
+    line, cancelled = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", master), Cancelled()
+    try:
+        async with one.pipeline(transaction=False) as pipe:
+            (found,) = await redis_py.filled(pipe, [line]).execute()
+    finally:
+        cancelled.raise_swallowed()
+    if found is None:
+        raise shapes.Misshapen(f"knows no master {master!r}")
+    return shapes.place(found)
 
 
 async def connect(protocol: asyncio.BaseProtocol, address: Address) -> None:

@@ -6,6 +6,7 @@ it stands: it may repeat what a server has repeated, and that may be a password.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import re
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import hiredis
 from redis import exceptions
+from redis.asyncio.sentinel import MasterNotFoundError as AsyncMasterNotFoundError
 from redis.credentials import CredentialProvider
 from redis.sentinel import MasterNotFoundError
 
@@ -50,7 +52,10 @@ _WORDS: tuple[tuple[type[Exception] | tuple[type[Exception], ...], str], ...] = 
         "Protocol error: no Redis or Valkey answers there, or the client's credentials provider "
         "fails",
     ),
-    (MasterNotFoundError, "no Sentinel that answers knows of a living master"),
+    (
+        (MasterNotFoundError, AsyncMasterNotFoundError),
+        "no Sentinel answers that knows of a living master of that name",
+    ),
     (exceptions.ConnectionError, "the connection was closed"),
 )
 """Kind of error -> what it means; of its own text nothing is believed. The first that fits."""
@@ -160,6 +165,13 @@ def secrets_of(pool: Any) -> tuple[str, ...]:
     """Return the passwords that a client is known to have; it may have none yet."""
     password = getattr(pool, "connection_kwargs", {}).get("password")
     return (str(password),) if password else ()
+
+
+def secrets_of_sentinels(address: Address) -> tuple[str, ...]:
+    """Return the password of the Sentinels; whoever asks them has read it already."""
+    with contextlib.suppress(Unavailable):
+        return tuple(filter(None, [address.sentinel("", 0).secret()]))
+    return ()
 
 
 # ---- replies ------------------------------------------------------------------------------------
