@@ -84,6 +84,9 @@ METRICS = {
     "memory": Metric("PSS of the tree", "MiB", memory.unit_memory, "tree"),
     "end": Metric("SIGTERM -> gone", "ms", life.unit_end, "ms"),
     "send": Metric("statusd send WORD", "ms", shell.send, "ms"),
+    "wait": Metric("statusd send WORD --wait", "ms", shell.send_and_wait, "ms"),
+    "status": Metric("statusd status of 1,000 units", "ms", shell.status, "ms"),
+    "import": Metric("python -c 'import statusd; statusd.Fleet'", "ms", shell.load_fleet, "ms"),
 }
 
 

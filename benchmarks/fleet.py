@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import redis
 
@@ -28,8 +29,10 @@ def measure(bench: Bench) -> list[Row]:
 # ---- a thousand documents ----------------------------------------------------------------------
 
 
-def _documents(bench: Bench) -> list[Row]:
-    client = redis.Redis(port=bench.broker.port)
+@contextmanager
+def documents(port: int) -> Iterator[list[str]]:
+    """Let there be a thousand units, as Redis has them; give the keys of their documents."""
+    client = redis.Redis(port=port)
     names = [f"unit-{number:04}" for number in range(DOCUMENTS)]
     keys = [f"statusd:status:{{{name}}}" for name in names]
     document = {"boot": 5, "state": "RUNNING", "tags": [], "text": "x" * 700}
@@ -39,7 +42,17 @@ def _documents(bench: Bench) -> list[Row]:
             pipe.hset("statusd:roster", name, json.dumps({"boot": 5, "left": False, "seen": ""}))
             pipe.set(key, json.dumps(document))
         pipe.execute()
+    yield keys
+    client.delete("statusd:roster", *keys)
+    client.close()
 
+
+def _documents(bench: Bench) -> list[Row]:
+    with documents(bench.broker.port) as keys, redis.Redis(port=bench.broker.port) as client:
+        return _looking(bench, client, keys)
+
+
+def _looking(bench: Bench, client: redis.Redis, keys: list[str]) -> list[Row]:
     def ours() -> Figures:
         with Fleet(bench.broker.url) as fleet:
             fleet.status()
@@ -55,8 +68,6 @@ def _documents(bench: Bench) -> list[Row]:
         return {"ms": (time.monotonic() - began) * 1000}
 
     samples = bench.interleave("documents", {"redis-py": theirs, "statusd": ours})
-    client.delete("statusd:roster", *keys)
-    client.close()
     baseline = "redis-py: HGETALL, MGET, json.loads"
     return [
         Row(

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.contestants import CHANNEL, clean_environment
+from benchmarks.fleet import documents
 from benchmarks.rounds import Bench, Figures
 from benchmarks.table import Goal, Of, Row
 
@@ -44,9 +45,29 @@ def send(bench: Bench) -> Figures:
         return _send(bench)
 
 
+def send_and_wait(bench: Bench) -> Figures:
+    """Return the same with ``--wait``: until the unit has answered."""
+    with bench.unit("bare"):
+        return _round(bench, [_script(bench), "send", "ping", "--wait", "--url", bench.broker.url])
+
+
+def status(bench: Bench) -> Figures:
+    """Return how long it takes to see a thousand units."""
+    with documents(bench.broker.port):
+        return _round(bench, [_script(bench), "status", "--url", bench.broker.url])
+
+
+def load_fleet(bench: Bench) -> Figures:
+    """Return how long Python takes to have the class, and to leave again."""
+    return _round(bench, [bench.python, "-c", "import statusd; statusd.Fleet"])
+
+
+def _script(bench: Bench) -> str:
+    return str(Path(bench.python).with_name("statusd"))
+
+
 def _send(bench: Bench) -> Figures:
-    script = str(Path(bench.python).with_name("statusd"))
-    return _round(bench, [script, "send", "ping", "--url", bench.broker.url])
+    return _round(bench, [_script(bench), "send", "ping", "--url", bench.broker.url])
 
 
 def _round(bench: Bench, command: Sequence[str]) -> Figures:
