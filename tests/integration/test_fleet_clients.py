@@ -22,6 +22,7 @@ from statusd.fleet.response_collector import Report
 from tests.conftest import BROKERS
 from tests.faults.test_attacks_cli import BOOT, answering, event, put
 from tests.tools import Broker, Proxy, wait_until
+from tests.tools.impostor import Impostor
 from tests.tools.sentinels import NAME, Sentinels
 from tests.tools.tls import TlsFront
 
@@ -239,8 +240,33 @@ def test_a_connection_of_ours_that_is_lost_is_told(broker: Broker) -> None:
         assert [unit.name for unit in fleet.status()] == ["a"]
 
 
+@pytest.mark.parametrize("kind", ["a client", "a url", "a file"])
+def test_a_server_that_repeats_a_password_gets_it_into_no_error(kind: str, tmp_path: Path) -> None:
+    """One that is too old repeats what it doesn't understand: neither the text nor the cause do."""
+    file = tmp_path / "password"
+    file.write_text("hunter2")
+
+    def parrot(words: list[str]) -> bytes:
+        return b"-ERR what is '%s'?\r\n" % " ".join(words).encode()
+
+    with (
+        Impostor(parrot) as liar,
+        redis.Redis.from_url(liar.url, password="hunter2") as client,
+    ):
+        fleet = {
+            "a client": lambda: Fleet(client),
+            "a url": lambda: Fleet(liar.url.replace("://", "://:hunter2@")),
+            "a file": lambda: Fleet(liar.url, password_file=str(file)),
+        }[kind]()
+        with pytest.raises(Unavailable) as caught:
+            fleet.status()
+        fleet.close()
+
+    assert "hunter2" not in f"{caught.value} {caught.value.__cause__}"
+
+
 def test_no_password_is_in_an_error(broker: Broker) -> None:
-    """Neither of a client nor of a url; nor in the cause, in which a server may repeat it."""
+    """Neither of a client nor of a url."""
     broker.client().config_set("requirepass", "right-one")
 
     with redis.Redis(port=broker.port, password="wrong-one") as client:

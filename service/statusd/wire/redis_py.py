@@ -74,10 +74,13 @@ class PasswordFile(CredentialProvider):
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self.told = ""
+        """The password that was used last."""
 
     def get_credentials(self) -> tuple[str] | tuple[str, str]:
         """Return name and password."""
-        return self._address.username or "default", self._address.secret()
+        self.told = self._address.secret()
+        return self._address.username or "default", self.told
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
         """Return the same: a file is read at once."""
@@ -163,7 +166,9 @@ def place_of(pool: Any) -> str:
 
 def secrets_of(pool: Any) -> tuple[str, ...]:
     """Return the passwords that a client is known to have; it may have none yet."""
-    password = getattr(pool, "connection_kwargs", {}).get("password")
+    given: Mapping[str, Any] = getattr(pool, "connection_kwargs", {})
+    provider = given.get("credential_provider")
+    password = provider.told if isinstance(provider, PasswordFile) else given.get("password")
     return (str(password),) if password else ()
 
 
