@@ -8,6 +8,8 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing would cost every worker time and memory
 if TYPE_CHECKING:
+    from statusd.core.errors import ConfigError as ConfigError
+    from statusd.core.errors import Unavailable as Unavailable
     from statusd.core.lifecycle import Request as Request
     from statusd.core.lifecycle import State as State
     from statusd.fleet.async_fleet import AsyncFleet as AsyncFleet
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AsyncFleet",
     "AttachError",
+    "ConfigError",
     "Fleet",
     "Request",
     "State",
+    "Unavailable",
     "Worker",
     "__version__",
     "attach",
@@ -30,9 +34,11 @@ __all__ = [
 _HOMES = {
     "AsyncFleet": "statusd.fleet.async_fleet",
     "AttachError": "statusd.worker.attach",
+    "ConfigError": "statusd.core.errors",
     "Fleet": "statusd.fleet.fleet",
     "Request": "statusd.core.lifecycle",
     "State": "statusd.core.lifecycle",
+    "Unavailable": "statusd.core.errors",
     "Worker": "statusd.worker.api",
     "attach": "statusd.worker.attach",
 }
