@@ -1,6 +1,6 @@
 # Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run demo man test nightly check lint faults soak reliability ops-check format contract clean help
+.PHONY: run demo man test nightly least check lint faults soak reliability ops-check format contract clean help
 .PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -23,6 +23,7 @@ help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
 	@echo "make test    what every change must pass, JOBS=$(JOBS) at a time; or TESTS='tests/unit tests/faults'"
 	@echo "make nightly  the rest: many variants, rounds or seconds of what few show there, tests of tests"
+	@echo "make least   what talks by redis-py, with the least version of it that pyproject.toml allows"
 	@echo "make demo    three units on one screen, with keys to command them"
 	@echo "make check   format, lint, types, sizes and unit tests, in seconds; make lint: without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
@@ -59,6 +60,13 @@ test: $(VENV)/.ready
 
 nightly: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m nightly --rounds $(NIGHTLY_ROUNDS)
+
+least: $(VENV)/.ready
+	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	least=$$(sed -n 's/.*"redis\[hiredis\]>=\([0-9.]*\)".*/\1/p' pyproject.toml); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -t "$$folder" "redis==$$least"; \
+	PYTHONPATH=$$folder $(BIN)/python -m pytest tests/integration/test_fleet_clients.py \
+	  tests/integration/test_async_fleet.py tests/system/test_fleet.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
