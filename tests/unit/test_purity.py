@@ -291,6 +291,8 @@ def loaded_by(module: str) -> set[str]:
         ("statusd.cli.send", SEND),
         ("statusd.cli.status", SEND),
         ("statusd.cli.watch", SEND),
+        ("statusd.wire.client", {"rich", "pydantic", "structlog", "transitions"}),
+        ("statusd.fleet.fleet", {"rich", "pydantic", "structlog"}),
         ("statusd.daemon.daemon", {"redis"}),
         ("statusd.daemon.embedded", {"redis"}),
         ("statusd.cli.health", SEND | {"ssl", "tomllib", "rich", "subprocess", "hiredis"}),
