@@ -27,7 +27,7 @@ class Stage:
 
     def __init__(self, url: str, password_file: Path, daemons: Mapping[str, DemoDaemon]) -> None:
         from statusd.fleet.fleet import Fleet
-        from statusd.wire.client import Client, Ear
+        from statusd.wire.client import Client, Subscription
         from statusd.wire.names import Names
         from statusd.wire.url import parse_url
 
@@ -38,14 +38,14 @@ class Stage:
         self.view = View(tuple(daemons), f"3 daemons, 3 workers, a broker on 127.0.0.1:{self.port}")
         self._fleet = Fleet(url)
         self._client = Client(address, "statusd-demo")
-        self._ear = Ear(self._client)
+        self._subscription = Subscription(self._client)
         for channel in (Names("statusd").verdicts, Names("statusd").events):
-            self._ear.subscribe(channel)
+            self._subscription.subscribe(channel)
         self._looked = 0.0
 
     def look(self) -> None:
         """Take in how the units are, and what they have said meanwhile."""
-        while (message := self._ear.listen(0)) is not None:
+        while (message := self._subscription.listen(0)) is not None:
             self._take(message)
         if time.monotonic() - self._looked >= LOOK_S:
             self.view.units = {unit.name: unit for unit in self._fleet.status()}
@@ -112,7 +112,7 @@ class Stage:
 
     def close(self) -> None:
         """Hang up."""
-        for one in (self._ear, self._client, self._fleet):
+        for one in (self._subscription, self._client, self._fleet):
             one.close()
 
 

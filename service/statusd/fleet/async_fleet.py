@@ -31,7 +31,7 @@ class AsyncFleet:
     """`Fleet` for asyncio.
 
     Args:
-        broker: its url; or a `redis.asyncio.Redis`, which is taken as it is and never closed.
+        url: of the broker; or a `redis.asyncio.Redis`, which is taken as it is and never closed.
         namespace, timeout_s, password_file: see `Fleet`.
 
     Raises:
@@ -40,19 +40,19 @@ class AsyncFleet:
 
     def __init__(
         self,
-        broker: str | Address | redis.asyncio.Redis | None = None,
+        url: str | Address | redis.asyncio.Redis | None = None,
         *,
         namespace: str = "statusd",
         timeout_s: float = 2.0,
         password_file: str = "",
     ) -> None:
-        if not isinstance(broker, redis.asyncio.Redis):
-            broker = address_of(broker, password_file, "redis.asyncio.Redis")
+        if not isinstance(url, redis.asyncio.Redis):
+            url = address_of(url, password_file, "redis.asyncio.Redis")
         elif password_file:
             raise ConfigError("password_file is for a url: a client has its own credentials")
-        self._broker: Address | redis.asyncio.Redis = broker
+        self._broker: Address | redis.asyncio.Redis = url
         self._namespace = namespace
-        self._client = AsyncClient(broker, "statusd-fleet", timeout_s)
+        self._client = AsyncClient(url, "statusd-fleet", timeout_s)
         self._reply_to = f"{namespace}:reply:{os.urandom(16).hex()}"
 
     async def status(self) -> list[UnitInfo]:

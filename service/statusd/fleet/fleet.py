@@ -32,7 +32,7 @@ class Fleet:
     """All units of a namespace.
 
     Args:
-        broker: its url, by default ``STATUSD_REDIS__URL``, or 127.0.0.1:6379; or a `redis.Redis`
+        url: of the broker, by default ``STATUSD_REDIS__URL``, or 127.0.0.1:6379; or a `redis.Redis`
             (of a Sentinel's master, with TLS, with a credentials provider, whatever it decodes and
             speaks), which is taken as it is and never closed. With a url there is a connection of
             our own, by one thread at a time, and nothing is tried twice; with a client of yours,
@@ -48,19 +48,19 @@ class Fleet:
 
     def __init__(
         self,
-        broker: str | Address | redis.Redis | None = None,
+        url: str | Address | redis.Redis | None = None,
         *,
         namespace: str = "statusd",
         timeout_s: float = 2.0,
         password_file: str = "",
     ) -> None:
-        if not isinstance(broker, redis.Redis):
-            broker = address_of(broker, password_file, "redis.Redis")
+        if not isinstance(url, redis.Redis):
+            url = address_of(url, password_file, "redis.Redis")
         elif password_file:
             raise ConfigError("password_file is for a url: a client has its own credentials")
-        self._broker: Address | redis.Redis = broker
+        self._broker: Address | redis.Redis = url
         self._namespace = namespace
-        self._client = Client(broker, "statusd-fleet", timeout_s)
+        self._client = Client(url, "statusd-fleet", timeout_s)
 
     # ---- looking -------------------------------------------------------------------------------
 

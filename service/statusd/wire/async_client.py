@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from statusd.core.errors import StatusdError
 from statusd.wire import redis_py
 from statusd.wire.address import Address
-from statusd.wire.async_ear import AsyncEar, Cancelled, Hearing
+from statusd.wire.shared_subscription import Cancelled, SharedSubscription, Subscriber
 from statusd.wire.talk import Ask, Listen, Operation, Request, Sleep, Subscribe, Where
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class AsyncClient:
         self._more: list[redis.asyncio.Redis] = []
         self._name, self._timeout_s = client_name, timeout_s
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
-        self._ears: dict[str, AsyncEar] = {}
+        self._subscriptions: dict[str, SharedSubscription] = {}
 
     @property
     def where(self) -> str:
@@ -91,7 +91,7 @@ class AsyncClient:
         Raises:
             Unavailable: the broker can't be reached, or refuses.
         """
-        hearing, cancelled = Hearing(), Cancelled()
+        subscriber, cancelled = Subscriber(), Cancelled()
         try:
             answer: Any = None
             while True:
@@ -100,20 +100,20 @@ class AsyncClient:
                 except StopIteration as end:
                     result: T = end.value
                     return result
-                answer = await self._perform(request, hearing)
+                answer = await self._perform(request, subscriber)
                 cancelled.raise_swallowed()
         finally:
             operation.close()
-            await hearing.end()
+            await subscriber.end()
 
-    async def _perform(self, request: Request, hearing: Hearing) -> Any:
+    async def _perform(self, request: Request, subscriber: Subscriber) -> Any:
         match request:
             case Ask(lines, blocks):
                 return await self.replies(lines, blocks=blocks)
             case Subscribe(channel, about):
-                return await hearing.begin(self._ear(channel), about)
+                return await subscriber.begin(self._subscription(channel), about)
             case Listen(timeout_s):
-                return await hearing.next(timeout_s)
+                return await subscriber.next(timeout_s)
             case Sleep(seconds):
                 return await asyncio.sleep(seconds)
             case Where():
@@ -121,12 +121,16 @@ class AsyncClient:
             case _:
                 assert_never(request)
 
-    def _ear(self, channel: str) -> AsyncEar:
+    def _subscription(self, channel: str) -> SharedSubscription:
         """Return what hears ``channel``, for all who want to hear it."""
-        self._ears = {name: ear for name, ear in self._ears.items() if not ear.is_over}
-        if channel not in self._ears:
-            self._ears[channel] = AsyncEar(self, channel)
-        return self._ears[channel]
+        self._subscriptions = {
+            name: subscription
+            for name, subscription in self._subscriptions.items()
+            if not subscription.is_over
+        }
+        if channel not in self._subscriptions:
+            self._subscriptions[channel] = SharedSubscription(self, channel)
+        return self._subscriptions[channel]
 
     async def replies(self, lines: Sequence[RedisCommand], *, blocks: bool = False) -> list[Any]:
         """Return the replies to ``lines``; see `talk.Ask`.
@@ -160,8 +164,8 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         """Hang up, if the client is ours; whoever still waits gets `Unavailable`."""
-        for ear in list(self._ears.values()):
-            await ear.end()
+        for subscription in list(self._subscriptions.values()):
+            await subscription.end()
         if self._address is not None and self._redis is not None:
             ours, self._redis, self._more = [self._redis, *self._more], None, []
             for one in ours:

@@ -84,7 +84,7 @@ class Client:
         Raises:
             Unavailable: the broker can't be reached, or refuses. The next call connects anew.
         """
-        with contextlib.closing(operation), contextlib.closing(Ear(self)) as ear:
+        with contextlib.closing(operation), contextlib.closing(Subscription(self)) as subscription:
             answer: Any = None
             while True:
                 try:
@@ -92,16 +92,16 @@ class Client:
                 except StopIteration as end:
                     result: T = end.value
                     return result
-                answer = self._perform(request, ear)
+                answer = self._perform(request, subscription)
 
-    def _perform(self, request: Request, ear: Ear) -> Any:
+    def _perform(self, request: Request, subscription: Subscription) -> Any:
         match request:
             case Ask(lines):
                 return self.replies(lines)
             case Subscribe(channel):  # nobody else listens there
-                return ear.subscribe(channel)
+                return subscription.subscribe(channel)
             case Listen(timeout_s):
-                return ear.listen(timeout_s)
+                return subscription.listen(timeout_s)
             case Sleep(seconds):
                 return time.sleep(seconds)
             case Where():
@@ -153,7 +153,7 @@ class Client:
         self.close()
 
 
-class Ear:
+class Subscription:
     """What is heard on some channels, by a connection of its own that `close` gives back.
 
     redis-py makes a lost connection anew and subscribes again before it raises, if it raises at

@@ -58,7 +58,7 @@ async def _ask(one: Any, master: str) -> tuple[str, int]:
         Misshapen: it doesn't know, or can't have meant what it says.
     """
     from statusd.wire import redis_py
-    from statusd.wire.async_ear import Cancelled
+    from statusd.wire.shared_subscription import Cancelled
 
     line, cancelled = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", master), Cancelled()
     try:

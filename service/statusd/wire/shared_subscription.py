@@ -60,38 +60,38 @@ class Cancelled:
             raise asyncio.CancelledError
 
 
-class AsyncEar:
+class SharedSubscription:
     """One channel, by one connection, for all who listen to it; it ends with the last of them.
 
-    That a lost connection was made anew is seen as in `client.Ear`.
+    That a lost connection was made anew is seen as in `client.Subscription`.
     """
 
     def __init__(self, client: Asker, channel: str) -> None:
         self.is_over = False
         """Nobody can begin to listen any more."""
         self._client, self._channel = client, channel
-        self._hearings: set[Hearing] = set()
-        self._reader = asyncio.create_task(self._read(), name="statusd-ear")
+        self._subscribers: set[Subscriber] = set()
+        self._reader = asyncio.create_task(self._read(), name="statusd-subscription")
         self._up = asyncio.Event()
 
-    async def join(self, hearing: Hearing) -> None:
-        """Let ``hearing`` hear, and return when the broker has confirmed that it does.
+    async def join(self, subscriber: Subscriber) -> None:
+        """Let ``subscriber`` hear, and return when the broker has confirmed that it does.
 
         Raises:
             Unavailable: it didn't in time, or refuses.
         """
-        self._hearings.add(hearing)
+        self._subscribers.add(subscriber)
         try:
             async with asyncio.timeout(self._client.timeout_s + 1):
                 await self._up.wait()
         except TimeoutError:
             raise Unavailable(f"{self._client.where}: no answer in time") from None
-        hearing.raise_trouble()
+        subscriber.raise_trouble()
 
-    async def leave(self, hearing: Hearing) -> None:
+    async def leave(self, subscriber: Subscriber) -> None:
         """Let it hear no more; the last one waits until nothing is subscribed any more."""
-        self._hearings.discard(hearing)
-        if not self._hearings:
+        self._subscribers.discard(subscriber)
+        if not self._subscribers:
             await self.end()
 
     async def end(self) -> None:
@@ -129,33 +129,33 @@ class AsyncEar:
                 self._fail(Unavailable(f"{self._client.where}: {redis_py.LOST}"))
             self._up.set()
         elif message["type"] == "message":
-            for hearing in self._hearings:
-                hearing.take(message["data"])
+            for subscriber in self._subscribers:
+                subscriber.take(message["data"])
 
     def _fail(self, error: Unavailable) -> None:
         """Tell all who listen now; who comes later is told by what happens then."""
-        for hearing in self._hearings:
-            hearing.fail(error)
+        for subscriber in self._subscribers:
+            subscriber.fail(error)
         self._up.set()
 
 
-class Hearing:
+class Subscriber:
     """What one operation hears."""
 
     def __init__(self) -> None:
-        self._ear: AsyncEar | None = None
+        self._subscription: SharedSubscription | None = None
         self._about = ""
         self._messages: asyncio.Queue[bytes | str | None] = asyncio.Queue()
         self._trouble: Unavailable | None = None
 
-    async def begin(self, ear: AsyncEar, about: str) -> None:
-        """Hear by ``ear`` what has ``about`` in it.
+    async def begin(self, subscription: SharedSubscription, about: str) -> None:
+        """Hear by ``subscription`` what has ``about`` in it.
 
         Raises:
             Unavailable: the broker refuses, or can't be reached.
         """
-        self._ear, self._about = ear, about
-        await ear.join(self)
+        self._subscription, self._about = subscription, about
+        await subscription.join(self)
 
     async def next(self, timeout_s: float) -> bytes | str | None:
         """Return the next message, or None in time.
@@ -193,5 +193,5 @@ class Hearing:
 
     async def end(self) -> None:
         """Hear no more."""
-        if self._ear is not None:
-            await self._ear.leave(self)
+        if self._subscription is not None:
+            await self._subscription.leave(self)
