@@ -28,6 +28,8 @@ from tests.tools.processes import MARKER, SESSION
 
 NAMES = ("send", "status", "history", "check", "graph", "doctor", "acl", "health", "completion")
 """The verbs that are forked."""
+LATE = ("fleet.fleet", "doctor.broker")
+"""What they import when they have something to ask: redis-py comes with it."""
 MOST_BYTES = 60_000
 """Longer words are passed to a program, as the system does it."""
 INTERPRETER = ("PYTHON", "LC_", "LANG")
@@ -192,8 +194,8 @@ def _import_all() -> None:
     from statusd import cli
 
     sys.argv[:] = [str(Path(cli.__file__).parents[1] / "__main__.py")]
-    for name in NAMES:
-        import_module(f"statusd.cli.{name}")
+    for name in (*(f"cli.{name}" for name in NAMES), *LATE):
+        import_module(f"statusd.{name}")
     gc.freeze()
 
 
