@@ -70,8 +70,9 @@ class Stage:
             self._publish(WORDS[key])
 
     def _gone(self) -> list[str]:
-        units = self.view.units
-        return [name for name in self.view.wanted() if name in units and not units[name].is_alive]
+        """Return who has ended, or is about to leave: whoever starts it waits for that."""
+        units = {name: unit for name, unit in self.view.units.items() if name in self.view.wanted()}
+        return [n for n, unit in units.items() if not unit.is_alive or unit.state == "END"]
 
     def _publish(self, word: str) -> None:
         channel = COMMON if self.view.chosen < 0 else self.view.wanted()[0]
