@@ -24,7 +24,8 @@ from statusd.fleet.places import address_of
 from statusd.fleet.response_collector import Outcome, Report, UnitInfo
 from statusd.fleet.targets import Globs
 from statusd.wire.address import Address
-from statusd.wire.async_client import BLOCK_S, AsyncClient
+from statusd.wire.async_client import AsyncClient
+from statusd.wire.endpoint import BLOCK_S
 
 
 class AsyncFleet:

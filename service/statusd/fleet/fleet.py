@@ -25,7 +25,8 @@ from statusd.fleet.response_collector import Outcome, Report, UnitInfo
 from statusd.fleet.targets import Globs
 from statusd.fleet.watcher import Watcher
 from statusd.wire.address import Address
-from statusd.wire.client import BLOCK_S, Client
+from statusd.wire.client import Client
+from statusd.wire.endpoint import BLOCK_S
 
 
 class Fleet:

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from statusd.core.errors import StatusdError
 from statusd.wire import redis_py
 from statusd.wire.address import Address
+from statusd.wire.endpoint import Endpoint
 from statusd.wire.shared_subscription import Cancelled, SharedSubscription, Subscriber
 from statusd.wire.talk import Ask, Listen, Operation, Request, Sleep, Subscribe, Where
 
@@ -25,65 +26,27 @@ if TYPE_CHECKING:
     from statusd.wire.outbox import RedisCommand
 
 T = TypeVar("T")
-BLOCK_S = 1.0
-"""How long a read blocks at most."""
 WHOLE_S = 30.0
 """All replies have to be there by then, if the client is ours: who says a byte a second is left."""
 MOST_AT_ONCE = 8
 """So many connections ask at the same time; a pool of redis-py's own has a hundred."""
 
 
-class AsyncClient:
+class AsyncClient(Endpoint[redis.asyncio.Redis]):
     """Carries out what is to be said to the broker. Connects when there is something to say.
 
     Args:
         broker: its address, for a client of our own; or somebody's `redis.asyncio.Redis`, taken as
             it is.
-        client_name: how CLIENT LIST shows ours.
-        timeout_s: the longest wait for a connection of ours, and for each part of a reply.
+        client_name, timeout_s: see `Endpoint`.
     """
 
     def __init__(
         self, broker: Address | redis.asyncio.Redis, client_name: str, timeout_s: float = 2.0
     ) -> None:
-        self._address = broker if isinstance(broker, Address) else None
-        self._redis = None if isinstance(broker, Address) else broker
-        self._more: list[redis.asyncio.Redis] = []
-        self._name, self._timeout_s = client_name, timeout_s
+        super().__init__(broker, client_name, timeout_s, opened)
         self._room = asyncio.Semaphore(MOST_AT_ONCE)
         self._subscriptions: dict[str, SharedSubscription] = {}
-
-    @property
-    def where(self) -> str:
-        """The broker's address, without secrets."""
-        if self._address is not None:
-            return str(self._address)
-        return redis_py.place_of(self.redis.connection_pool)
-
-    @property
-    def block_s(self) -> float:
-        """How long a read may block, which has to be less than the client waits for a reply."""
-        return min(BLOCK_S, self.timeout_s / 2)
-
-    @property
-    def timeout_s(self) -> float:
-        """How long the client waits for a reply, or five seconds if it waits for ever."""
-        if self._address is not None:
-            return self._timeout_s
-        given = self.redis.connection_pool.connection_kwargs.get("socket_timeout")
-        return float(given or 5.0)
-
-    @property
-    def redis(self) -> redis.asyncio.Redis:
-        """The client of redis-py; one of ours is made when it is needed.
-
-        Raises:
-            Unavailable: a password or TLS file can't be read.
-        """
-        if self._redis is None:
-            assert self._address is not None
-            self._redis, self._more = opened(self._address, self._name, self._timeout_s)
-        return self._redis
 
     async def run(self, operation: Operation[T]) -> T:
         """Carry out an operation and return its result; afterwards it hears nothing any more.
@@ -158,18 +121,14 @@ class AsyncClient:
         except StatusdError:
             raise
         except Exception as error:  # a credentials provider of the user's may raise anything
-            pool = self._redis.connection_pool if self._redis is not None else None
-            secrets = redis_py.secrets_of(pool)
-            raise redis_py.unavailable(error, self.where, secrets)  # noqa: B904  # it has its cause
+            raise self.unavailable(error)  # noqa: B904  # it has its cause
 
     async def aclose(self) -> None:
         """Hang up, if the client is ours; whoever still waits gets `Unavailable`."""
         for subscription in list(self._subscriptions.values()):
             await subscription.end()
-        if self._address is not None and self._redis is not None:
-            ours, self._redis, self._more = [self._redis, *self._more], None, []
-            for one in ours:
-                await one.aclose()
+        for one in self.give_back():
+            await one.aclose()
 
 
 def opened(

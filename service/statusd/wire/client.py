@@ -19,64 +19,27 @@ from redis.retry import Retry
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.wire import redis_py
 from statusd.wire.address import Address
+from statusd.wire.endpoint import Endpoint
 from statusd.wire.talk import Ask, Listen, Operation, Request, Sleep, Subscribe, Where
 
 if TYPE_CHECKING:
     from statusd.wire.outbox import RedisCommand
 
 T = TypeVar("T")
-BLOCK_S = 1.0
-"""How long a read blocks at most."""
 
 
-class Client:
+class Client(Endpoint[redis.Redis]):
     """Carries out what is to be said to the broker. Connects when there is something to say.
 
     Args:
         broker: its address, for a client of our own; or somebody's `redis.Redis`, taken as it is.
-        client_name: how CLIENT LIST shows ours.
-        timeout_s: the longest wait for a connection of ours, and for each part of a reply.
+        client_name, timeout_s: see `Endpoint`.
     """
 
     def __init__(
         self, broker: Address | redis.Redis, client_name: str, timeout_s: float = 2.0
     ) -> None:
-        self._address = broker if isinstance(broker, Address) else None
-        self._redis = None if isinstance(broker, Address) else broker
-        self._more: list[redis.Redis] = []
-        self._name, self._timeout_s = client_name, timeout_s
-
-    @property
-    def where(self) -> str:
-        """The broker's address, without secrets."""
-        if self._address is not None:
-            return str(self._address)
-        return redis_py.place_of(self.redis.connection_pool)
-
-    @property
-    def block_s(self) -> float:
-        """How long a read may block, which has to be less than the client waits for a reply."""
-        return min(BLOCK_S, self.timeout_s / 2)
-
-    @property
-    def timeout_s(self) -> float:
-        """How long the client waits for a reply, or five seconds if it waits for ever."""
-        if self._address is not None:
-            return self._timeout_s
-        given = self.redis.connection_pool.connection_kwargs.get("socket_timeout")
-        return float(given or 5.0)
-
-    @property
-    def redis(self) -> redis.Redis:
-        """The client of redis-py; one of ours is made when it is needed.
-
-        Raises:
-            Unavailable: a password or TLS file can't be read.
-        """
-        if self._redis is None:
-            assert self._address is not None
-            self._redis, self._more = opened(self._address, self._name, self._timeout_s)
-        return self._redis
+        super().__init__(broker, client_name, timeout_s, opened)
 
     def run(self, operation: Operation[T]) -> T:
         """Carry out an operation and return its result; afterwards nothing is subscribed.
@@ -134,17 +97,14 @@ class Client:
             self.close()
             raise
         except Exception as error:  # a credentials provider of the user's may raise anything
-            where = self.where
-            secrets = redis_py.secrets_of(self._redis.connection_pool) if self._redis else ()
+            found = self.unavailable(error)
             self.close()
-            raise redis_py.unavailable(error, where, secrets)  # noqa: B904  # it has its cause
+            raise found  # noqa: B904  # it has its cause
 
     def close(self) -> None:
         """Hang up, if the client is ours; the next call connects anew."""
-        if self._address is not None and self._redis is not None:
-            for one in (self._redis, *self._more):
-                one.close()
-            self._redis, self._more = None, []
+        for one in self.give_back():
+            one.close()
 
     def __enter__(self) -> Self:
         return self

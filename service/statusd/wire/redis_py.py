@@ -164,6 +164,11 @@ def place_of(pool: Any) -> str:
     return shown(str(Address(host=host, port=port, db=db, tls=Tls() if is_tls else None)), 200)
 
 
+def pool_of(client: Any) -> Any:
+    """Return the pool that a client of redis-py takes its connections from; None for no client."""
+    return getattr(client, "connection_pool", None)
+
+
 def secrets_of(pool: Any) -> tuple[str, ...]:
     """Return the passwords that a client is known to have; it may have none yet."""
     given: Mapping[str, Any] = getattr(pool, "connection_kwargs", {})
