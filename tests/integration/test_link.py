@@ -345,6 +345,22 @@ def test_a_link_that_is_hurried_and_closed_at_once_is_closed(turns: int) -> None
     assert told.changes == []
 
 
+def test_a_link_in_a_hurry_waits_no_longer() -> None:
+    """Whatever it was waiting for; and from then on its waits are short again."""
+
+    async def live() -> None:
+        link = Link(Address(port=1), "t", Told(), draw=lambda: 0.5, clock=lambda: 0.0)
+        link.backoff.failures = 9
+        waiting = asyncio.create_task(link.backoff.wait(1000.0))
+        await asyncio.sleep(0)
+        link.hurry()
+        async with asyncio.timeout(10):
+            await waiting
+        assert link.backoff.failures == 0
+
+    asyncio.run(live())
+
+
 def test_the_back_off_doubles_up_to_its_cap() -> None:
     """Its mean goes from 0.05 s to 1 s, with full jitter: a fleet doesn't come at once."""
     means = [backoff_s(failures, 0.5) for failures in range(8)]
@@ -461,6 +477,10 @@ STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "one that answers for a channel": (
         lambda _: HELLO + b"+OK\r\n*2\r\n+1\r\n+1\r\n+OK\r\n",
         "no answer to SUBSCRIBE: b'OK'",
+    ),
+    "one that answers what nobody asked": (
+        lambda _: HELLO + b"+OK\r\n*2\r\n+1\r\n+1\r\n>3\r\n+subscribe\r\n$1\r\na\r\n:1\r\n+OK\r\n",
+        "an unrequested reply",
     ),
     "RESP2": (lambda _: b"*0\r\n", "no Redis that speaks RESP3"),
     "one that takes us off": (

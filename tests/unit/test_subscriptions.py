@@ -9,7 +9,7 @@ import pytest
 from statusd.core.text import shown
 from statusd.wire.outbox import RedisCommand
 from statusd.wire.patterns import MOST_BYTES
-from statusd.wire.subscriptions import Subscriptions
+from statusd.wire.subscriptions import MOST_ROUTES, Subscriptions
 
 SHORT: dict[object, str] = {
     "SUBSCRIBE": "S",
@@ -106,3 +106,11 @@ def test_a_message_counts_once(pattern: bytes, channel: bytes, counts: bool) -> 
 
     assert [book.counts(pattern, channel) for _ in range(2)] == [counts, counts]
     assert book.ignored == (2 if len(channel) > MOST_BYTES else 0)
+
+
+def test_no_number_of_channels_is_remembered_for_ever() -> None:
+    """Anybody may publish on as many as he likes; each is judged all the same."""
+    book = Subscriptions(("l.*",))
+
+    assert all(book.counts(b"l.*", b"l.%d" % number) for number in range(3 * MOST_ROUTES))
+    assert len(book._routes) <= MOST_ROUTES

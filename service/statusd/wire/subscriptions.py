@@ -14,7 +14,7 @@ from statusd.wire.outbox import RedisCommand
 from statusd.wire.patterns import MOST_BYTES, glob
 
 ASKING = ("SUBSCRIBE", "PSUBSCRIBE")
-_MOST_ROUTES = 1024
+MOST_ROUTES = 1024
 
 
 class Subscriptions:
@@ -115,7 +115,7 @@ class Subscriptions:
             fitting = (pattern for pattern, known in self._globs if known.fits(channel))
             is_name = self.wanted.get(channel) == "SUBSCRIBE"
             route = channel if is_name else next(fitting, b"")
-            if len(self._routes) >= _MOST_ROUTES:
+            if len(self._routes) >= MOST_ROUTES:
                 self._routes.clear()
             self._routes[channel] = route
         return route == pattern
