@@ -114,3 +114,13 @@ def test_no_number_of_channels_is_remembered_for_ever() -> None:
 
     assert all(book.counts(b"l.*", b"l.%d" % number) for number in range(3 * MOST_ROUTES))
     assert len(book._routes) <= MOST_ROUTES
+
+
+def test_other_channels_are_judged_anew() -> None:
+    """What came by its name comes by a pattern when the name isn't wanted any more."""
+    book = Subscriptions(("l.a", "l.*"))
+    assert not book.counts(b"l.*", b"l.a")
+
+    book.want(("l.*",))
+
+    assert book.counts(b"l.*", b"l.a")
