@@ -166,3 +166,13 @@ def shrinking(worker: Worker) -> None:
     for step in worker.while_running():
         worker.progress(step, None, "tried all")
         time.sleep(STEP_S)
+
+
+def cleaning_up(worker: Worker) -> None:
+    """Be in the middle of a long step, and have something to put away."""
+    for _ in worker.while_running():
+        Path("begun").touch()
+        try:
+            threading.Event().wait()
+        finally:
+            Path("cleaned").touch()

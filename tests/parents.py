@@ -390,5 +390,45 @@ def unsealed(url: str) -> None:
         say("refused:", error)
 
 
+def in_a_loop(url: str) -> None:
+    """Follow the state in one task, and tell of it in another."""
+
+    async def work(worker: statusd.AsyncWorker) -> None:
+        async for _ in worker.while_running():
+            await asyncio.sleep(STEP_S)
+
+    async def tell(worker: statusd.AsyncWorker) -> None:
+        while (state := await worker.wait()) != "ENDING":
+            say("saw", state)
+
+    async def main(worker: statusd.AsyncWorker) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work(worker))
+            group.create_task(tell(worker))
+
+    with attach(url) as attached:
+        say("attached", attached.state)
+        asyncio.run(main(statusd.AsyncWorker(attached)))
+    say("left", attached.state)
+
+
+def with_a_pool(url: str) -> None:
+    """Attach where the file is read, as whoever has a Pool finds out."""
+    Path("pooling.py").write_text(
+        f"""import multiprocessing
+import statusd
+
+worker = statusd.attach("mychannel", {url!r}, name="scan", goal="RUNNING")
+if __name__ == "__main__":
+    multiprocessing.set_start_method("spawn")
+    process = multiprocessing.Process(target=print)
+    process.start()
+    process.join()
+    print("its child left with", process.exitcode, flush=True)
+"""
+    )
+    os.execv(sys.executable, [sys.executable, "pooling.py"])
+
+
 if __name__ == "__main__":
     globals()[sys.argv[1]](sys.argv[2])

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from statusd.fleet.async_fleet import AsyncFleet as AsyncFleet
     from statusd.fleet.fleet import Fleet as Fleet
     from statusd.worker.api import Worker as Worker
+    from statusd.worker.async_worker import AsyncWorker as AsyncWorker
     from statusd.worker.attach import AttachError as AttachError
     from statusd.worker.attach import attach as attach
 
 __all__ = [
     "AsyncFleet",
+    "AsyncWorker",
     "AttachError",
     "ConfigError",
     "Fleet",
@@ -33,6 +35,7 @@ __all__ = [
 
 _HOMES = {
     "AsyncFleet": "statusd.fleet.async_fleet",
+    "AsyncWorker": "statusd.worker.async_worker",
     "AttachError": "statusd.worker.attach",
     "ConfigError": "statusd.core.errors",
     "Fleet": "statusd.fleet.fleet",

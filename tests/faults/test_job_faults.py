@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +104,7 @@ def test_an_attached_program_that_closes_everything_keeps_its_files(
 
     assert parent.wait_exit() == 0, parent.said()
 
-    assert "left State.END" in parent.said()
+    assert "left END" in parent.said()
     assert "RuntimeWarning: this process has closed the descriptors" in parent.said()
     assert {file.read_text() for file in tmp_path.glob("data-*")} == {"the user's own"}
     wait_until(lambda: way(journal).endswith("ENDING END"), 10, "the end of the unit")
@@ -196,7 +199,7 @@ def test_all_threads_of_an_attached_program_go_on_and_end(
     follow_all(tmp_path, broker, journal)
 
     assert parent.wait_exit() == 0
-    assert "left State.END" in parent.said()
+    assert "left END" in parent.said()
 
 
 def follow_all(directory: Path, broker: Broker, journal: Journal) -> None:
@@ -253,3 +256,80 @@ def test_leaving_early_is_a_crash_all_the_same(
     crash = unit.wait_logged("state.changed", new="BACKOFF")
 
     assert re.match("exit code 0; next try in", crash["reason"])
+
+
+# ---- async functions, and cleaning up ------------------------------------------------------------
+
+
+@pytest.mark.fault("J10")
+def test_an_async_function_is_a_worker_like_any_other(
+    broker: Broker, journal: Journal, run: Run
+) -> None:
+    """It pauses, goes on and ends; the rest of its loop is alive all the time."""
+    unit = run("tests.async_workers:obedient", broker.url, goal="RUNNING", worker=QUICK)
+    hears(unit)
+
+    for word in ("pause", "resume"):
+        say(broker, word)
+        wait_told(journal, word, "accepted", "done")
+    say(broker, "status")
+    wait_told(journal, "status", "done")
+    say(broker, "end")
+
+    assert unit.wait_exit(15) == 0
+    wait_told(journal, "end", "accepted", "done")
+    document = next(v["status"] for v in journal.verdicts() if "status" in v)
+    assert document["progress"]["step"] > 0
+    assert document["text"].startswith("tick ")
+    assert unit.logged("state.changed", new="BACKOFF") is None
+
+
+@pytest.mark.fault("J10")
+def test_an_async_program_is_attached(
+    start: Start,  # noqa: F811
+    broker: Broker,
+    journal: Journal,
+) -> None:
+    """Its tasks follow the state, also that of the daemon that comes after a killed one."""
+    parent = start("in_a_loop")
+    parent.wait_said("attached RUNNING")
+
+    os.kill(parent.daemons()[0].pid, signal.SIGKILL)
+
+    parent.wait_said("RuntimeWarning: the daemon of this program has died; it is started again")
+    wait_until(lambda: len(parent.daemons()) == 1, 15, "another daemon")
+    wait_until(lambda: way(journal).endswith("RUNNING"), 15, "the unit to run again")
+    client = broker.client()
+    for word, state in (("pause", "PAUSED"), ("resume", "RUNNING")):
+        wait_until(partial(client.publish, "mychannel", word), 10, "somebody to hear")
+        parent.wait_said(f"saw {state}")
+    say(broker, "end")
+    assert parent.wait_exit() == 0, parent.said()
+    assert "left END" in parent.said()
+
+
+@pytest.mark.fault("J19")
+def test_a_function_that_is_cut_off_cleans_up(broker: Broker, journal: Journal, run: Run) -> None:
+    """END has turned to SIGTERM: its ``finally`` runs, and that is told."""
+    worker = {**QUICK, "stop_timeout_s": 0.1, "kill_timeout_s": 15}
+    unit = run("tests.jobs:cleaning_up", broker.url, goal="RUNNING", worker=worker)
+    hears(unit)
+    wait_until((unit.directory / "begun").exists, 15, "its step")
+
+    say(broker, "end")
+
+    assert unit.wait_exit(20) == 0
+    assert (unit.directory / "cleaned").exists()
+    assert unit.wait_state("END")["reason"] == "ended by SIGTERM"
+    wait_told(journal, "end", "accepted", "done")
+
+
+@pytest.mark.fault("J25")
+def test_a_child_that_imports_the_program_does_not_attach(start: Start) -> None:  # noqa: F811
+    """Each would have children of its own that do so again; it is told where to write it."""
+    parent = start("with_a_pool")
+
+    assert parent.wait_exit() == 0, parent.said()
+
+    assert "its child left with 1" in parent.said()
+    assert "attach in `if __name__ == '__main__':`" in parent.said()

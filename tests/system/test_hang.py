@@ -23,10 +23,13 @@ HANGS = {"hang_timeout_s": 0.5, "backoff_s": [0.05, 0.1], "kill_timeout_s": 0.3}
 
 
 @pytest.mark.fault("W15")
-@pytest.mark.parametrize("worker", ["spinning_for_ever", "blocked_for_ever"])
+@pytest.mark.parametrize(
+    "worker",
+    ["workers:spinning_for_ever", "workers:blocked_for_ever", "async_workers:blocked_in_a_step"],
+)
 def test_a_hang_is_noticed_and_shown(worker: str, broker: Broker, run: Run) -> None:
     """Within the time and a second; the stack of the worker stands in its output."""
-    unit = run(f"tests.workers:{worker}", broker.url, goal="RUNNING", worker=HANGS)
+    unit = run(f"tests.{worker}", broker.url, goal="RUNNING", worker=HANGS)
     unit.wait_state("RUNNING")
     began = time.monotonic()
 
@@ -35,7 +38,7 @@ def test_a_hang_is_noticed_and_shown(worker: str, broker: Broker, run: Run) -> N
     assert time.monotonic() - began < 0.5 + 1
     assert crash["reason"].startswith("hung: no progress for ")
     unit.wait_logged("state.changed", trigger="retry")
-    wait_until(lambda: f"in {worker}" in unit.output(), 15, "the stack")
+    wait_until(lambda: f"in {worker.partition(':')[2]}" in unit.output(), 15, "the stack")
 
 
 @pytest.mark.fault("W03", "W14")

@@ -25,7 +25,7 @@ def test_a_worker_that_ignores_end_gets_sigterm(broker: Broker, journal: Journal
     broker.client().publish("mychannel", '{"command": "end", "id": "e"}')
 
     assert unit.wait_exit(15) == 0
-    assert unit.wait_state("END")["reason"] == "killed by SIGTERM"
+    assert unit.wait_state("END")["reason"] == "ended by SIGTERM"
     wait_until(lambda: len(journal.verdicts()) == 2, 15, "two verdicts")
     accepted, done = journal.verdicts()
     assert (accepted["verdict"], accepted["state"]) == ("accepted", "ENDING")
@@ -245,6 +245,7 @@ def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None
         "statusd.worker",
         "statusd.worker.api",
         "statusd.worker.board",
+        "statusd.worker.callee",
         "statusd.worker.descriptor",
         "statusd.worker.notes",
         "statusd.worker.progress",
@@ -289,7 +290,7 @@ def test_a_worker_that_never_reads_its_pipe_blocks_nobody(
     unit.signal(signal.SIGTERM)
 
     assert unit.wait_exit(15) == 0
-    assert unit.wait_state("END")["reason"] == "killed by SIGTERM"
+    assert unit.wait_state("END")["reason"] == "ended by SIGTERM"
 
 
 def test_a_blocked_worker_costs_no_cpu(broker: Broker, run: Run) -> None:

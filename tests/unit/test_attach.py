@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from statusd.worker.attach import AttachError, _lifecycle, _own_name
+from statusd.worker.attach import AttachError, _lifecycle, _own_name, attach
 
 
 class Listener(enum.Enum):
@@ -75,3 +75,14 @@ def test_a_program_goes_by_its_own_name(
     monkeypatch.setattr(sys, "argv", argv)
 
     assert _own_name().startswith(name)
+
+
+@pytest.mark.fault("J26")
+def test_a_program_without_an_interpreter_is_told_to_name_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As in programs that have Python inside: `sys.executable` says nothing there."""
+    monkeypatch.setattr(sys, "executable", "")
+
+    with pytest.raises(AttachError, match="python="):
+        attach("mychannel")

@@ -24,7 +24,8 @@ SHARED = {"multiprocessing", "posix_ipc", "sysv_ipc"}
 FORKS = {"os.fork", "os.forkpty", "pty.fork", "os.posix_spawn", "preexec_fn"}
 THREADS = {"threading", "concurrent", "asyncio.to_thread", "_thread"}
 WITH_LOCKS = [
-    f"worker/{name}.py" for name in ("api", "attach", "attached", "child", "progress", "waiters")
+    f"worker/{name}.py"
+    for name in ("api", "async_worker", "attach", "attached", "child", "progress", "waiters")
 ]
 """The worker's side, where threads are the user's."""
 

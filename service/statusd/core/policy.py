@@ -25,6 +25,8 @@ class Policy:
 
     Args:
         restart: which ends of the worker are followed by a new start.
+        never_on: exit codes that mean that another start would be of no use; they win over
+            ``restart``.
         backoff_s: the first and the longest wait before a new start; it doubles in between.
         budget: so many restarts are granted in ``window_s``; one more is the end of trying.
         window_s: a worker that lived so long has proved healthy; older deaths are forgotten.
@@ -38,6 +40,7 @@ class Policy:
     """
 
     restart: Restart = Restart.ON_FAILURE
+    never_on: frozenset[int] = frozenset({64, 78})
     backoff_s: tuple[float, float] = (1.0, 30.0)
     budget: int = 5
     window_s: float = 60.0

@@ -4,6 +4,7 @@
 |---|---|
 | it leaves with 0 from work | `end`: the job is done |
 | it dies, hangs, is not ready in time, can't be started | `crash`, and another run; or `fail` |
+| it leaves with a code that says "don't start me again" | `fail` |
 | nothing of it lives any more | the next run, or what waited for that: `exited`, `retry` |
 | ENDING is entered | told; after ``stop_timeout_s`` SIGTERM; after ``kill_timeout_s`` SIGKILL |
 | BACKOFF or FAILED is entered | its stack, SIGTERM, SIGKILL |
@@ -128,7 +129,8 @@ class Supervision:
         if finished and context.policy.restart is not Restart.ALWAYS:
             return Firing("end", Cause(WORKER, reason if attached else "the worker finished"))
         kind = ExitKind.KILLED if happened.code < 0 else ExitKind.EXITED
-        return self._die(kind, reason, happened.stderr)
+        is_final = happened.code in context.policy.never_on
+        return self._die(kind, reason, happened.stderr, is_final=is_final)
 
     def _hung(self, happened: ev.WorkerHung) -> Firing | None:
         """It shows no progress, or does so again if it was silent within the limit."""
@@ -151,11 +153,13 @@ class Supervision:
             return self._die(ExitKind.NOT_STARTED, happened.reason)
         return self._gone()
 
-    def _die(self, kind: ExitKind, reason: str, stderr: tuple[str, ...] = ()) -> Firing:
+    def _die(
+        self, kind: ExitKind, reason: str, stderr: tuple[str, ...] = (), *, is_final: bool = False
+    ) -> Firing:
         """The worker is dead or will be killed: try again later, or give up."""
         context, answers = self._context, self._context.answers
         self.death = Death(context.worker.run, kind, reason, stderr)
-        wait_s = self._restarts.after_death(context.moment.now)
+        wait_s = None if is_final else self._restarts.after_death(context.moment.now)
         context.say(*answers.close_following(Answer.FAILED, f"the worker died: {reason}"))
         if wait_s is None:
             context.say(*answers.displace(Answer.FAILED, f"the worker died: {reason}"))

@@ -26,6 +26,7 @@ LIVE = (
     "worker.ready_timeout_s",
     "worker.ack_timeout_s",
     "worker.restart",
+    "worker.restart_never_on",
     "worker.backoff_s",
     "worker.budget",
     "worker.window_s",

@@ -87,6 +87,7 @@ class WorkerSettings(BaseModel):
     ready_timeout_s: Seconds = 30
     ack_timeout_s: Seconds = 600
     restart: Literal["never", "on-failure", "always"] = "on-failure"
+    restart_never_on: tuple[Annotated[int, Field(ge=1, le=255)], ...] = (64, 78)
     backoff_s: tuple[Seconds, Seconds] = (1, 30)
     budget: Annotated[int, Field(ge=0, le=1_000_000)] = 5
     window_s: Seconds = 60
@@ -233,6 +234,7 @@ class Settings(BaseSettings):
         worker = self.worker
         return Policy(
             restart=Restart.NEVER if self._attached else Restart(worker.restart),
+            never_on=frozenset(worker.restart_never_on),
             backoff_s=worker.backoff_s,
             budget=worker.budget,
             window_s=worker.window_s,

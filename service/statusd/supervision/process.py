@@ -27,7 +27,7 @@ from statusd.supervision.proc import Member
 from statusd.supervision.program_channel import ProgramChannel
 from statusd.supervision.relay import Relay
 from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
-from statusd.worker import wrapper
+from statusd.worker import launch, wrapper
 from statusd.worker.board import Record
 
 LOOK_S = 0.005
@@ -232,6 +232,8 @@ class Process:
         reaper.reaped(self.pid)
         stderr = self._last_lines()
         reason, returned = self._reason(code, stderr), self._channel.has_returned
+        if self._spec.function and code == launch.TERMINATED:  # it has had time for its `finally`
+            code, reason = -signal.SIGTERM, "ended by SIGTERM"
         self._submit(ev.WorkerExited(self.run, code, reason, stderr, returned))
         self._look_for_rest(LOOK_S)
 

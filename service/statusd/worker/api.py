@@ -30,7 +30,7 @@ from statusd.worker.waiters import Waiters
 
 TYPE_CHECKING = False  # typing costs the user's process time and memory, and types are for tools
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     Scalar = str | int | float | bool | None
@@ -81,6 +81,7 @@ class Worker:
         self._args: dict[str, Scalar] = {}
         self._seen = board.words[SEEN]
         self._progress = Progress(board)
+        self._who: Callable[[], int] = get_ident  # or what goes for a thread: see `async_worker`
         self._plug(down, up, daemon_pid)
         self._begin_alone()
         _workers.append(ref(self, _workers.remove))
@@ -138,7 +139,7 @@ class Worker:
         """
         word = self._words[STATE]
         if word != self._seen:
-            self._take_in(get_ident())
+            self._take_in(self._who())
         return self._members[word & 0xFF]
 
     def wait(self, timeout_s: float | None = None) -> Any:
@@ -156,10 +157,9 @@ class Worker:
         """
         is_limited = timeout_s is not None and not timeout_s >= LONGEST_S
         deadline = time.monotonic() + (timeout_s or 0.0) if is_limited else None
-        thread = self._enter()
+        thread = self._enter(get_ident())
         try:
-            # Of several threads, another one may have acknowledged what this one has never seen.
-            seen = self._seen_by.get(thread, self._seen) if self._are_several else self._seen
+            seen = self._last_seen(thread)
             while self._words[STATE] == seen and self._sleep(deadline):
                 pass
             return self._members[self._take_in(thread) & 0xFF]
@@ -176,7 +176,7 @@ class Worker:
         Raises:
             RuntimeError: this process has closed its `fds`.
         """
-        thread, seen, known = self._enter(), None, self._known
+        thread, seen, known = self._enter(get_ident()), None, self._known
         try:
             step = 0
             while True:
@@ -211,7 +211,7 @@ class Worker:
         number = as_float(seconds)
         if number is not None:
             until = time.monotonic() + min(max(number, 0.0), LONGEST_S)
-            self._words[PATIENCE], self._patient = int(until * 1e9), get_ident()
+            self._words[PATIENCE], self._patient = int(until * 1e9), self._who()
 
     def progress(self, step: float, total: float | None = None, text: str | None = None) -> None:
         """Say how far the work is; costs two microseconds and no system call, and never raises.
@@ -254,9 +254,8 @@ class Worker:
         if self._patient and (not self._are_several or self._patient == thread):
             self._words[PATIENCE] = self._patient = 0
 
-    def _enter(self) -> int:
+    def _enter(self, thread: int) -> int:
         """Be inside: from now on nothing is acknowledged that this thread hasn't seen."""
-        thread = get_ident()
         if any(other != thread for other in self._inside):
             self._are_several = True
         self._inside.append(thread)
@@ -266,6 +265,13 @@ class Worker:
         self._inside.remove(thread)
         if self._inside:  # they may have waited for nobody but this one
             self._acknowledge_if_all(self._words[STATE])
+
+    def _last_seen(self, thread: int) -> Any:
+        """Return the word that ``thread`` has seen last.
+
+        Of several threads, another one may have acknowledged what this one has never seen.
+        """
+        return self._seen_by.get(thread, self._seen) if self._are_several else self._seen
 
     def _take_in(self, thread: int) -> int:
         """Let ``thread`` have seen the present state, and return its word."""

@@ -85,8 +85,10 @@ def attach(
         timeout_s: so long the daemon may take to start.
 
     Raises:
-        AttachError: the settings are wrong, the name is taken, or the daemon doesn't start.
+        AttachError: the settings are wrong, the name is taken, the daemon doesn't start, or this is
+            a child of `multiprocessing` that has only come to import the program's file.
     """
+    _check_can_attach(python)
     own, chosen = _lifecycle(lifecycle, transitions)
     settings = {
         "CONTROL__CHANNELS": [channels] if isinstance(channels, str) else list(channels),
@@ -115,6 +117,35 @@ def attach(
         return _start(start, own, deadline)
     finally:
         _replacing.release()
+
+
+_IMPORTED = (
+    "this process is a child of multiprocessing (spawn, forkserver), which imports the program's "
+    "file anew: attach in `if __name__ == '__main__':`, and give the worker to what the child runs"
+)
+_NO_PYTHON = (
+    "this program has Python inside (sys.executable is empty), and the daemon is started with an "
+    'interpreter: attach(..., python="/usr/bin/python3"), one that has statusd'
+)
+
+
+def _check_can_attach(python: str) -> None:
+    """Raise AttachError where nobody should attach, or no daemon can be started."""
+    if _is_being_imported():
+        raise AttachError(_IMPORTED)
+    if not (python or sys.executable):
+        raise AttachError(_NO_PYTHON)
+
+
+def _is_being_imported() -> bool:
+    """Tell whether a child of `multiprocessing` imports the main module of its parent.
+
+    Each would attach, and begin children that do so again. The mark is the one by which it knows
+    itself (``multiprocessing.spawn._check_not_importing_main``).
+    """
+    process = sys.modules.get("multiprocessing.process")
+    current = process.current_process() if process is not None else None
+    return bool(getattr(current, "_inheriting", False))
 
 
 def _told(settings: dict[str, Any], config: str, *, fresh: bool) -> dict[str, Any]:

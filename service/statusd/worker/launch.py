@@ -12,6 +12,11 @@ import os
 import signal
 import sys
 
+UNUSABLE = 78
+"""The exit code where there is nothing to run, or nothing that can be: EX_CONFIG of sysexits.h."""
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code of a function that has left for a SIGTERM, as a shell has it."""
+
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,20 +73,111 @@ def main(argv: Sequence[str]) -> int:
     for fd in (launch.board, launch.down, launch.up):
         os.set_inheritable(fd, False)  # grandchildren must not hold our pipes open
     tell = _writer(launch.up)
+    _leave_at_sigterm()
     try:
-        _prepare(launch)
-        worker = _connect(launch)
-        gc.freeze()  # ours stays: at its end the interpreter need not look for garbage in it
-        function = named(launch.function)
-        if launch.ready == "started":
-            worker.ready()
-        function(worker)
-    except Exception as error:
+        _run(launch)
+    except Unusable as error:
+        print(error, file=sys.stderr)
+        tell(notes.encode("error", reason=str(error)))
+        return UNUSABLE
+    except SystemExit as error:
+        if error.code is not None and not isinstance(error.code, int):
+            tell(notes.encode("error", reason=error.code))  # sys.exit("no film")
+        raise
+    except BaseException as error:
         _print(error)
         tell(notes.encode("error", reason=notes.last_line(error)))
         return 1
     tell(notes.RETURNED)
     return 0
+
+
+class Unusable(Exception):
+    """What is to be run isn't there, or can't be called; the text says what to write."""
+
+
+def _run(launch: Launch) -> None:
+    """Find the function and call it, to its end.
+
+    Raises:
+        Unusable: there is none that can be called.
+        BaseException: whatever it raises.
+    """
+    from statusd.worker import callee
+
+    _prepare(launch)
+    worker = _connect(launch)
+    gc.freeze()  # ours stays: at its end the interpreter need not look for garbage in it
+    function = _found(launch.function)
+    known = callee.of(launch.function.partition(":")[2], function)
+    if known.objection():
+        raise Unusable(f"{launch.function}: {known.objection()}")
+    if launch.ready == "started":
+        worker.ready()
+    if known.is_async:
+        _async_worker().run(function, worker)
+        return
+    found = function(worker)
+    if callee.is_unfinished(found):  # whoever has decorated it hides what it is
+        text = f"has returned a {type(found).__name__}, so nothing was done"
+        raise Unusable(f"{launch.function} {text}: name what is `async def` itself, or a function")
+
+
+def _found(reference: str) -> Any:
+    """Return the function; an error in its module is the module's own.
+
+    Raises:
+        Unusable: there is no such module, or nothing of that name in it.
+    """
+    module = reference.partition(":")[0]
+    try:
+        __import__(module)  # not by importlib: the user's folders are looked into first
+    except ModuleNotFoundError as error:
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise  # it is there, and something that it needs isn't
+        raise Unusable(f"{reference}: {error}") from None
+    try:
+        return named(reference)
+    except AttributeError as error:
+        raise Unusable(f"{reference}: {error}") from None
+
+
+def _async_worker() -> Any:
+    from statusd.worker.standard import WithLibraryFirst
+
+    with WithLibraryFirst():
+        import statusd.worker.async_worker as module
+    return module
+
+
+def _leave_at_sigterm() -> None:
+    """Have SIGTERM raise SystemExit, so that ``finally`` and `atexit` have their time.
+
+    Only in the main thread of this very process, which is where a handler runs (signal(7)); the
+    user's own handler takes its place, and a signal that is ignored stays so. A second one changes
+    nothing: SIGKILL is what comes next.
+    """
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        return
+    pid = os.getpid()
+
+    def leave(number: int, _: object) -> None:
+        if os.getpid() != pid:  # a forked child in its first moment
+            forget()
+            os.kill(os.getpid(), number)
+            return
+        signal.signal(signal.SIGTERM, leaving)
+        raise SystemExit(TERMINATED)
+
+    def leaving(_: int, __: object) -> None:
+        """Do nothing; SIG_IGN would be inherited by every program that is started now."""
+
+    def forget() -> None:
+        if signal.getsignal(signal.SIGTERM) in (leave, leaving):
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    signal.signal(signal.SIGTERM, leave)
+    os.register_at_fork(after_in_child=forget)
 
 
 def _writer(up: int) -> Callable[[bytes], None]:
@@ -151,7 +247,7 @@ def named(reference: str) -> Any:
     return found
 
 
-def _print(error: Exception) -> None:
+def _print(error: BaseException) -> None:
     """Print the traceback without our own frames.
 
     Those of the import are ours, too: who misspells a module is told that, and nothing else. By the

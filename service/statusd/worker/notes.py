@@ -67,12 +67,24 @@ def decode(line: bytes) -> Any:
 
 
 def last_line(error: BaseException) -> str:
-    """Return the last line of the traceback of ``error``, at most 500 characters."""
+    """Return the last line of the traceback of ``error``, at most 500 characters.
+
+    Of a group it says what its first exception is, too: that is what somebody has to mend.
+    """
+    said = [_said(error)]
+    inner = getattr(error, "exceptions", None)
+    while isinstance(inner, tuple) and inner and isinstance(inner[0], BaseException):
+        said.append(_said(inner[0]))
+        inner = getattr(inner[0], "exceptions", None)
+    return ": ".join(said)[:MAX_REASON]
+
+
+def _said(error: BaseException) -> str:
     kind = type(error)
     module = "" if kind.__module__ in ("builtins", "__main__") else f"{kind.__module__}."
     text = text_of(error)
     said = f"{module}{kind.__qualname__}: {text}" if text else f"{module}{kind.__qualname__}"
-    return " ".join(said.split())[:MAX_REASON]
+    return " ".join(said.split())
 
 
 class Lines:

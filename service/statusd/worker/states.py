@@ -21,9 +21,9 @@ class States:
     """
 
     def __init__(self, names: Sequence[str], parts: str, own: Any) -> None:
-        made: Any = enum.Enum  # the states are known at run time only
+        made: Any = enum.StrEnum  # the states are known at run time only; prints its name
         self.names, self.parts, self.own = tuple(names), parts, own
-        self.all: Any = own or made("State", {name: name for name in names}, type=str)
+        self.all: Any = own or made("State", {name: name for name in names})
         known = self.all.__members__
         self.members: tuple[Any, ...] = tuple(known.get(n, known["END"]) for n in names)
         self.ending = self.names.index("ENDING")

@@ -47,15 +47,15 @@ def test_a_forked_child_looks_and_changes_nothing(
     """Whatever way it goes: detached, raised, exited, it is the parent's unit."""
     parent = start("forking")
 
-    parent.wait_said("attached State.RUNNING True")
+    parent.wait_said("attached RUNNING True")
 
-    assert "child State.RUNNING True" in parent.said()
+    assert "child RUNNING True" in parent.said()
     assert way(journal) == "READY RUNNING"
     broker.client().publish("mychannel", "pause")
     wait_until(lambda: "PAUSED" in way(journal), 10, "PAUSED")
     broker.client().publish("mychannel", "end")
     assert parent.wait_exit() == 0
-    assert "left State.END" in parent.said()
+    assert "left END" in parent.said()
 
 
 def test_a_pool_of_processes_works_in_the_block(start: Start, broker: Broker) -> None:
@@ -100,6 +100,6 @@ def test_a_repl_is_attached(broker: Broker, journal: Journal, tmp_path: Path) ->
         check=False,
     )
 
-    assert done.stdout == "'State.READY'\n'State.END'\n", done.stderr
+    assert done.stdout == "'READY'\n'END'\n", done.stderr
     assert way(journal) == "READY ENDING END"
     assert last_reason(journal) == "the program has detached"

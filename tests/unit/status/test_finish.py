@@ -134,6 +134,18 @@ def test_under_restart_never_a_crash_is_final(state: str) -> None:
     assert Timer.BACKOFF not in story.armed
 
 
+@pytest.mark.fault("J27")
+@pytest.mark.parametrize("restart", [Restart.ON_FAILURE, Restart.ALWAYS])
+@pytest.mark.parametrize("state", UP)
+def test_a_code_that_says_not_again_is_final(state: str, restart: Restart) -> None:
+    """FAILED at once, whatever `restart` says; another code is followed by another start."""
+    final = Story(WAYS[state], restart=restart, never_on=frozenset({78}))
+    other = Story(WAYS[state], restart=restart, never_on=frozenset({78}))
+
+    assert steps(final.play("[exits 78] [gone]")) == [f"{state} fail FAILED"]
+    assert steps(other.play("[exits 64] [gone]")) == [f"{state} crash BACKOFF"]
+
+
 def test_under_restart_never_a_worker_can_finish() -> None:
     """The end of its work is no failure."""
     story = Story(WAYS["RUNNING"], restart=Restart.NEVER)
