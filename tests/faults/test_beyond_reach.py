@@ -167,6 +167,7 @@ def test_a_pause_that_would_not_arrive_is_refused(
     """The state goes on to say what is so, also where killpg(2) would be content with the shell."""
     unit = start(site.shell(SHELLS[shell]), **STOPPABLE)
     unit.wait_state("RUNNING")
+    wait_until(lambda: document(broker).get("state") == "RUNNING", 15, "it to be written down")
     job = site.wait_job()
 
     send(broker, "pause")

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Run
 from tests.system.attach.programs import Start, start, way  # noqa: F401  # `start` is a fixture
 from tests.system.commands import statusd
-from tests.tools import Broker, Journal, Program, wait_until
+from tests.tools import Broker, Journal, Process, Program, wait_until
 
 QUICK = {"stop_timeout_s": 20, "backoff_s": [0.05, 0.1]}
 
@@ -333,3 +333,58 @@ def test_a_child_that_imports_the_program_does_not_attach(start: Start) -> None:
 
     assert "its child left with 1" in parent.said()
     assert "attach in `if __name__ == '__main__':`" in parent.said()
+
+
+# ---- into the background -------------------------------------------------------------------------
+
+NOBODYS = "env -u STATUSD_RUN setsid sh -c 'echo $$ > nobodys; exec sleep 1000' &"
+"""Goes into the background, and whose it is can't be told."""
+OURS = "(setsid sh -c 'setsid sleep 1000 & echo $$ > ours; wait' &)"
+"""Goes into the background, and has a child that does so, too."""
+
+
+def born(unit: Program, name: str) -> Process:
+    """Return the process that writes its number into the file of that name."""
+
+    def found() -> Process | None:
+        file = unit.directory / name
+        text = file.read_text(encoding="ascii") if file.exists() else ""
+        return Process.of(int(text)) if text.strip() else None
+
+    return wait_until(found, 15, f"{name} to be born")
+
+
+@pytest.mark.fault("J15")
+def test_who_goes_into_the_background_is_killed_with_the_worker_and_named(
+    broker: Broker, run: Run
+) -> None:
+    """And what lives below it; who can't be told to be the worker's is named, and left alone."""
+    script = f"{NOBODYS} {OURS}; until [ -e go ]; do sleep 0.02; done"
+    worker = {**QUICK, "function": "", "command": ["sh", "-c", script]}
+    unit = run("", broker.url, worker=worker)
+    nobodys, ours = born(unit, "nobodys"), born(unit, "ours")
+    unit.wait_state("RUNNING")
+
+    (unit.directory / "go").touch()
+
+    assert unit.wait_exit(20) == 0
+
+    reason = unit.wait_state("END")["reason"]
+    assert f"killed with it, for it had gone into the background: pid {ours.pid} (" in reason
+    assert f"pid {nobodys.pid} " in unit.wait_logged("orphan.unknown")["whom"]
+    assert unit.leftovers() == [nobodys.pid]
+    nobodys.kill()
+
+
+@pytest.mark.fault("J15")
+def test_who_goes_into_the_background_goes_with_a_killed_daemon(broker: Broker, run: Run) -> None:
+    """From when it was seen to have left the worker's group."""
+    script = f"{OURS}; exec sleep 1000"
+    worker = {**QUICK, "function": "", "command": ["sh", "-c", script]}
+    unit = run("", broker.url, worker=worker)
+    ours = born(unit, "ours")
+    assert f"pid {ours.pid} (" in unit.wait_logged("worker.left_group")["whom"]
+
+    unit.signal(signal.SIGKILL)
+
+    wait_until(lambda: not ours.is_alive(), 10, "it to be gone")

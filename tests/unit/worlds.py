@@ -200,6 +200,16 @@ class Disk:
         self.sync()
 
 
+class NoStrays:
+    """Nobody who has left a group."""
+
+    def look(self) -> None:
+        """See nobody."""
+
+
+NO_STRAYS = NoStrays()
+
+
 class Worker:
     """A worker's process, as the supervisor makes it."""
 
@@ -212,6 +222,7 @@ class Worker:
         self.signals: list[str] = []
         self.arrived: ev.Input | None = None
         self.beats = 0
+        self.strays = NO_STRAYS
 
     def start(self, number: int, seq: int, args: Any) -> None:
         """Be started in a state."""

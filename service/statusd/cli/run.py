@@ -69,12 +69,14 @@ def main(arguments: argparse.Namespace) -> NoReturn:
 
 async def _live(settings: Settings, file: Path | None, arguments: argparse.Namespace) -> int:
     from statusd.daemon import signals, wiring
+    from statusd.supervision import reaper
 
     def load_again() -> Settings:
         if not arguments.embedded:
             return load(file)
         return with_own_broker(load(file), settings.redis.url, Path(settings.redis.password_file))
 
+    reaper.become_nearest()
     daemon = wiring.build(settings, file, load_again, fresh=arguments.fresh)
     _warn_of_unverified_tls(settings)
     loop = asyncio.get_running_loop()

@@ -153,6 +153,7 @@ class WorkerExited:
         reason: what else is known, e.g. the last line of its traceback.
         stderr: the last lines of its standard error.
         returned: it was a function, which came to its end.
+        left: who of its processes had left its group, and is killed with it, in words.
     """
 
     run: int
@@ -160,6 +161,7 @@ class WorkerExited:
     reason: str = ""
     stderr: tuple[str, ...] = ()
     returned: bool = False
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True)

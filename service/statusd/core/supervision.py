@@ -114,7 +114,8 @@ class Supervision:
     # ---- what befalls it ---------------------------------------------------------------------
 
     def _exited(self, happened: ev.WorkerExited) -> Firing | None:
-        context, worker, reason = self._context, self._context.worker, happened.reason
+        context, worker, left = self._context, self._context.worker, happened.left
+        reason = f"{happened.reason}; {left}" if left else happened.reason
         lifecycle, attached = context.lifecycle, context.policy.attached
         if worker.exited:
             return None
@@ -127,7 +128,8 @@ class Supervision:
         has_worked = worker.seen_working or (happened.returned and is_work)
         finished = happened.code == 0 and (has_worked or attached)
         if finished and context.policy.restart is not Restart.ALWAYS:
-            return Firing("end", Cause(WORKER, reason if attached else "the worker finished"))
+            done = f"the worker finished; {left}" if left else "the worker finished"
+            return Firing("end", Cause(WORKER, reason if attached else done))
         kind = ExitKind.KILLED if happened.code < 0 else ExitKind.EXITED
         is_final = happened.code in context.policy.never_on
         return self._die(kind, reason, happened.stderr, is_final=is_final)

@@ -10,6 +10,8 @@ import os
 import signal
 from collections.abc import Callable
 
+from statusd.supervision.reaper import has_orphans
+
 HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _caught: list[int] = []
@@ -45,8 +47,7 @@ def open_missing() -> None:
 
 def hand_over(loop: asyncio.AbstractEventLoop, signalled: Callable[[str], None]) -> None:
     """Have ``signalled`` called with the name of each signal, also of those that came early."""
-    # Only process 1 has children that it didn't make (see `children`).
-    for number in (*HEARD, signal.SIGCHLD) if os.getpid() == 1 else HEARD:
+    for number in (*HEARD, signal.SIGCHLD) if has_orphans() else HEARD:
         loop.add_signal_handler(number, signalled, signal.Signals(number).name)
     while _caught:
         signalled(signal.Signals(_caught.pop(0)).name)

@@ -82,10 +82,10 @@ def _descend(leader: int) -> Iterator[Member]:
             continue
         if not member.is_dead:
             yield member
-        pids += _children(pid)
+        pids += children(pid)
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
     """Return the children of all threads of ``pid``.
 
     Raises:

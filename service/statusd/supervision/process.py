@@ -26,6 +26,7 @@ from statusd.supervision.output import Sink
 from statusd.supervision.proc import Member
 from statusd.supervision.program_channel import ProgramChannel
 from statusd.supervision.relay import Relay
+from statusd.supervision.strays import TOKEN, Strays
 from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
 from statusd.worker import launch, wrapper
 from statusd.worker.board import Record
@@ -78,6 +79,7 @@ class Process:
         self._killed = False
         self._told: ev.Force | None = ev.Force.KILL
         """What it was told last, of which `_report_unreached` says whom it didn't reach."""
+        self.strays = Strays(run, "", 0, guard)
         self._missed = 0
         """The first process that this didn't reach; 0 for none."""
         self._oom_kills = oom.kills()
@@ -97,8 +99,8 @@ class Process:
             raise
 
     def _start(self, spawn: Spawn) -> None:
-        spec = self._spec
-        out, err = self._relay.pipes() if self._relay is not None else (None, None)
+        spec, relay = self._spec, self._relay
+        out, err = relay.pipes() if relay is not None else (None, None)
         self._popen = subprocess.Popen(
             list(spawn.argv),
             cwd=spec.directory or None,
@@ -111,6 +113,7 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
+        self.strays = Strays(self.run, spec.worker_file, self.pid, self._guard)
         reaper.ours.add(self.pid)
         self._guard.watch(self.pid)
         try:
@@ -119,8 +122,8 @@ class Process:
             self._take_back(self._popen)
             raise
         self._loop.add_reader(self._pidfd, self._exited)
-        if self._relay is not None:
-            self._relay.started()
+        if relay is not None:
+            relay.started()
         self._channel.started(self.pid)
         if spec.nice:
             self._be_nice(spec.nice)
@@ -145,9 +148,9 @@ class Process:
         return {**spec.environment, **from_file, **spec.chosen_environment}
 
     def _mine(self) -> dict[str, str]:
-        """Return the variable that only our own part of its process sees, and takes away."""
-        file = self._spec.worker_file
-        return {wrapper.FILE: f"{self.run} {file}"} if file else {}
+        """Return what tells it who it is; our part of its process takes the file away."""
+        run, file = self.run, self._spec.worker_file
+        return {wrapper.FILE: f"{run} {file}", TOKEN: f"{file}:{run}"} if file else {}
 
     # ---- what it is told, and says -----------------------------------------------------------
 
@@ -186,8 +189,7 @@ class Process:
     def stop(self, force: ev.Force) -> bool:
         """Signal the whole process group, also one that is stopped; False if nobody could be.
 
-        Whom the signal doesn't reach is told as an input. A stack is asked of the process alone,
-        and of a function only: a program would die of it.
+        Whom it doesn't reach is told as an input. A stack is asked of a function's process alone.
         """
         if self._popen is None:
             return False
@@ -204,12 +206,15 @@ class Process:
     def _signal_group(self, force: ev.Force) -> bool:
         refused = reach.send(self.pid, signal.Signals[force.value], group=True)
         reach.send(self.pid, signal.SIGCONT, group=True)
+        self.strays.look()
+        self.strays.send(signal.Signals[force.value])
+        self.strays.send(signal.SIGCONT)
         self._killed |= not refused and force is ev.Force.KILL
         self._report_unreached(self._rest(), force)
         return not refused
 
     def _report_unreached(self, rest: list[Member], force: ev.Force, why: str = "") -> None:
-        """Tell who of ``rest`` is beyond us, or, with a reason, that all of it is."""
+        """Tell who of ``rest`` is beyond us; with a reason, that all of it is."""
         self._told = force
         unreached = reach.beyond(rest)
         if why and rest:
@@ -228,13 +233,15 @@ class Process:
         # The unreaped process still holds its group's number: nobody else can be hit. Whom this
         # doesn't reach is told when it is looked for.
         reach.send(self.pid, signal.SIGKILL, group=True)
+        self.strays.look()
+        left = self.strays.farewell()
         code = self._popen.wait()
         reaper.reaped(self.pid)
         stderr = self._last_lines()
         reason, returned = self._reason(code, stderr), self._channel.has_returned
         if self._spec.function and code == launch.TERMINATED:  # it has had time for its `finally`
             code, reason = -signal.SIGTERM, "ended by SIGTERM"
-        self._submit(ev.WorkerExited(self.run, code, reason, stderr, returned))
+        self._submit(ev.WorkerExited(self.run, code, reason, stderr, returned, left))
         self._look_for_rest(LOOK_S)
 
     def _reason(self, code: int, stderr: tuple[str, ...]) -> str:
@@ -255,7 +262,11 @@ class Process:
         return self._relay.tail()
 
     def _look_for_rest(self, wait_s: float) -> None:
+        self.strays.send(signal.SIGKILL)
         rest = self._rest()
+        if not rest:
+            self.strays.look()  # whoever was a stray's child has fallen to us with its end
+            rest = self.strays.members()
         if rest:
             self._loop.call_later(wait_s, self._look_for_rest, min(1.0, wait_s * 2))
             unreached = reach.beyond(rest)
@@ -264,6 +275,7 @@ class Process:
                 self._flush()
             return
         self._guard.forget(self.pid)
+        self.strays.forget()
         self.close()
         self._submit(ev.WorkerGone(self.run))
         self._flush()
@@ -274,7 +286,7 @@ class Process:
             with contextlib.suppress(ChildProcessError):
                 while os.waitid(os.P_PGID, self.pid, os.WEXITED | os.WNOHANG) is not None:
                     pass
-        return reach.rest(self.pid)
+        return [*reach.rest(self.pid), *self.strays.members()]
 
     def close(self) -> None:
         """Give back everything that was made for this run."""

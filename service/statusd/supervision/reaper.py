@@ -1,7 +1,8 @@
 """Whose children are ours, and burying those who are not.
 
-As process 1 of a container we inherit every orphan in it. Rules of this file: a child that we made
-is waited for by whoever made it, and by nobody else; a stranger is looked at before it is reaped.
+As process 1 of a container we inherit every orphan in it, and elsewhere those of our worker.
+Rules of this file: a child that we made is waited for by whoever made it, and by nobody else; a
+stranger is looked at before it is reaped.
 """
 
 from __future__ import annotations
@@ -12,6 +13,29 @@ ours: set[int] = set()
 """The processes that we have started and not waited for yet."""
 
 
+_PR_SET_CHILD_SUBREAPER = 36
+_is_nearest = False
+"""Orphans among our descendants fall to us."""
+
+
+def become_nearest() -> None:
+    """Have orphans among our descendants fall to us instead of to process 1 (prctl(2)).
+
+    An interpreter without `ctypes` can't ask; then nobody who leaves its group is seen any more.
+    """
+    global _is_nearest
+    try:
+        import ctypes
+    except ImportError:
+        return
+    _is_nearest = ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def has_orphans() -> bool:
+    """Tell whether orphans fall to us, to be buried."""
+    return _is_nearest or os.getpid() == 1
+
+
 def reaped(pid: int) -> None:
     """Note that our child ``pid`` was waited for; whoever waits behind it is buried now."""
     ours.discard(pid)
@@ -19,11 +43,11 @@ def reaped(pid: int) -> None:
 
 
 def reap_orphans() -> int:
-    """Reap the dead that fell to us, and return how many they were. Only for process 1.
+    """Reap the dead that fell to us, and return how many they were.
 
     ``WNOWAIT`` leaves the status of each where it is until we know whose it is (waitid(2)).
     """
-    if os.getpid() != 1:
+    if not has_orphans():
         return 0
     count = 0
     while True:

@@ -132,6 +132,8 @@ class Supervisor:
         """Look whether the worker gets on with its work; return what there is to say of it."""
         limit_s, worker = status.policy.hang_timeout_s, status.worker
         self.looks += 1
+        if self.process is not None and worker.counts:
+            self.process.strays.look()
         file = self._means.worker_file
         if file is not None and worker.counts and status.state is not status.lifecycle.start:
             file.look_for(worker.run)
