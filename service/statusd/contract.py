@@ -30,7 +30,7 @@ class Target(TypedDict):
 
 
 class Command(TypedDict):
-    """A command as a JSON object; a bare word means ``{"command": word}``."""
+    """A command as a JSON object; a bare word, or a JSON string, means ``{"command": word}``."""
 
     command: str
     id: NotRequired[str]

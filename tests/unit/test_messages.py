@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from codecs import BOM_UTF8
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +19,6 @@ from statusd.core.messages import (
     MAX_BYTES,
     Command,
     Target,
-    nearest,
     parse,
     to_json,
 )
@@ -76,9 +76,11 @@ def test_a_word_knows_where_it_came_from_and_nothing_else() -> None:
 
 NO_WORDS = [
     *(b"", b" ", b"\n", b"END\n\n", b"\nEND", b"END\r", b"END\0", b"\0END", b"EN\0D", b"EN D"),
-    *(b"END\x0b", b"END\xc2\xa0", b"\xff", b"END\xff", b"\xef\xbb\xbfEND", b"\x1b[31mEND"),
-    *(FULL_WIDTH.encode(), GREEK.encode(), "END\u200b".encode(), "END".encode("utf-16")),
-    *(b"x" * 65, b"1END", b"_END", b"-end", b"end;", b'"end"', b"'end'", b"$END", b"end()"),
+    *(b"END\x0b", b"END\xc2\xa0", b"\xff", b"END\xff", b"END\xef\xbb\xbf", b"\x1b[31mEND"),
+    *(FULL_WIDTH.encode(), GREEK.encode(), "END\u200b".encode(), BOM_UTF8, BOM_UTF8 * 2 + b"END"),
+    *(b"x" * 65, b"1END", b"_END", b"-end", b"end;", b"'end'", b"$END", b"end()"),
+    *(b'""', b'" "', b'"\\ud800"', b'"END\\n\\n"', b'"EN\\u0000D"', b'"\\"END\\""', b'"{}"'),
+    *(b'"%s"' % (b"x" * 65), '"\N{LATIN SMALL LETTER E WITH ACUTE}nd"'.encode()),
     *(b"[]", b"7", b"[" * 10_000),
 ]
 
@@ -89,6 +91,42 @@ def test_what_is_neither_a_word_nor_an_object_is_refused() -> None:
     heard = {payload: outcome(payload) for payload in NO_WORDS}
 
     assert heard == dict.fromkeys(NO_WORDS, "not a word and not a JSON object")
+
+
+@pytest.mark.fault("J16")
+def test_a_json_string_is_the_word_in_it() -> None:
+    """As ``json.dumps("PAUSE")`` and ``JSON.stringify`` write it, also of a line (J16)."""
+    payloads = [b'"END"', b' "END" \n', b'"\\u0045ND"', b'"END\\n"', b'" END\\r\\n"', b'"END\\t"']
+
+    heard = {payload: outcome(payload) for payload in payloads}
+
+    assert heard == dict.fromkeys(payloads, "END")
+    assert parse(b'"END"', "redis:c", 12.5) == Command("END", "redis:c", 12.5)
+
+
+@pytest.mark.fault("J16")
+def test_a_json_string_that_is_none_is_told_so() -> None:
+    """No control character stands in one as it is, and nothing stands behind it (J16)."""
+    payloads = [b'"END', b'"EN\nD"', b'"END" "END"', b'"\\x45ND"', b'"\xff"']
+
+    heard = [outcome(payload) for payload in payloads]
+
+    assert [text.partition(":")[0] for text in heard] == ["not valid JSON"] * len(payloads)
+
+
+@pytest.mark.fault("J16")
+@pytest.mark.parametrize("said", [b"END", b" END\n", b'"END"', b'{"command": "END"}'])
+def test_the_mark_of_utf_8_at_the_beginning_says_nothing(said: bytes) -> None:
+    """Editors and shells write it before anything (J16)."""
+    assert outcome(BOM_UTF8 + said) == outcome(said) == "END"
+
+
+@pytest.mark.fault("J16")
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("said", ["END", "END\r\n", '{"command": "END"}'])
+def test_utf_16_is_called_by_its_name(said: str, encoding: str) -> None:
+    """With its mark and without: what to change is the sender's encoding (J16)."""
+    assert outcome(said.encode(encoding)) == "UTF-16, and UTF-8 is wanted"
 
 
 @pytest.mark.fault("M09")
@@ -429,15 +467,6 @@ def test_a_plain_word_says_nothing_that_has_to_be_judged() -> None:
 
 
 # ---- the rest ------------------------------------------------------------------------------------
-
-
-def test_the_nearest_word_is_found() -> None:
-    """Whatever the case, in its own spelling; or none at all."""
-    words = {"strat": "start", "PUASE": "pause", "running": "RUNNING", "xyzzy": "", "": ""}
-
-    found = {word: nearest(word, ("start", "pause", "RUNNING", "end")) for word in words}
-
-    assert found == words
 
 
 def test_two_kinds_of_verdict_are_not_the_last() -> None:

@@ -198,7 +198,7 @@ def _without_url(text: str) -> str:
 
 
 def _meant(typed: str, known: Iterable[str]) -> str:
-    from statusd.core.messages import nearest
+    from statusd.core.suggestions import nearest
 
     near = nearest(typed, tuple(known))
     return f", did you mean {near}?" if near else ""

@@ -18,7 +18,7 @@ from statusd.cli.files import settings_file
 from statusd.cli.settings import find_settings
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle, Part
-from statusd.core.messages import nearest
+from statusd.core.suggestions import nearest
 from statusd.lifecycles.load import Source, module_places
 from statusd.reading import opened
 from statusd.settings.load import load_lifecycle

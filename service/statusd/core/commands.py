@@ -26,7 +26,8 @@ from statusd.core.capabilities import ARGS_OBJECTION
 from statusd.core.context import SAVE, WORKER, Context
 from statusd.core.errors import BadMessage
 from statusd.core.lifecycle import Part, Who
-from statusd.core.messages import EVERYBODY, Command, key_of, nearest
+from statusd.core.messages import EVERYBODY, Command, key_of
+from statusd.core.suggestions import meant
 from statusd.core.supervision import Supervision
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause
@@ -84,7 +85,7 @@ class Commands:
         """Return the verdict to a command whose word no state knows."""
         context = self._context
         context.moment.reach(command.received)
-        near = nearest(command.word, context.table.vocabulary)
+        near = meant(command.word, context.table.vocabulary)
         more: dict[str, Any] = {"did_you_mean": near} if near else {}
         reason, allowed = f"{command.word} is no word", list(self.allowed)
         return context.answers.make(command, Answer.INVALID, reason, allowed=allowed, **more)

@@ -15,11 +15,17 @@ from typing import Any
 from statusd.core.bounds import Unreadable, decode
 from statusd.core.errors import BadMessage
 from statusd.core.fields import FIELDS, WORD, fits
+from statusd.core.suggestions import nearest
 
 MAX_BYTES = 16 * 1024
 """The size of the longest command, in bytes."""
 MAX_DEPTH = 4
 """How deep the objects and arrays of a command may be nested."""
+
+BOM_UTF8 = b"\xef\xbb\xbf"
+"""The mark that editors and shells write before a text, to say that it is UTF-8."""
+_BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_UTF16 = "UTF-16, and UTF-8 is wanted"
 
 Scalar = str | int | float | bool | None
 
@@ -109,7 +115,8 @@ def parse(payload: bytes, source: str, received: float = 0.0) -> Command | None:
     """Return the command that ``payload`` says, or None if it is some unit's verdict or event.
 
     Args:
-        payload: a word (ASCII; blanks around it and one newline are tolerated) or a JSON object.
+        payload: a word (ASCII; blanks around it and one newline are tolerated), the same as a JSON
+            string, or a JSON object; each may begin with the mark of UTF-8.
         source: where it came in, for verdict, event and log.
         received: when, on the monotonic clock, in seconds.
 
@@ -122,8 +129,31 @@ def parse(payload: bytes, source: str, received: float = 0.0) -> Command | None:
     if text.startswith(b"{"):
         return _parse_object(text, source, received)
     if not WORD.fullmatch(text):
+        return _parse_unusual(payload, text, source, received)
+    return Command(text.decode("ascii"), source, received)
+
+
+def _parse_unusual(payload: bytes, text: bytes, source: str, received: float) -> Command | None:
+    """Return what a program says that encodes words by itself; see `parse`."""
+    if text.startswith(BOM_UTF8):
+        text = text.removeprefix(BOM_UTF8).lstrip(b" \t")
+        if text.startswith(b"{"):
+            return _parse_object(text, source, received)
+    elif _is_utf16(payload):
+        raise BadMessage(_UTF16, payload)
+    if text.startswith(b'"'):
+        text = _strip(str(_decode(text)).encode("ascii", "replace"))
+    if not WORD.fullmatch(text):
         raise BadMessage("not a word and not a JSON object", payload)
     return Command(text.decode("ascii"), source, received)
+
+
+def _is_utf16(payload: bytes) -> bool:
+    """Tell whether it has the mark of UTF-16, or is ASCII in it."""
+    halves = (payload[::2], payload[1::2])
+    return payload.startswith(_BOMS_UTF16) or (
+        len(payload) > 2 and any(half and not half.strip(b"\0") for half in halves)
+    )
 
 
 def _strip(payload: bytes) -> bytes:
@@ -134,7 +164,7 @@ def _strip(payload: bytes) -> bytes:
 
 
 def _parse_object(text: bytes, source: str, received: float) -> Command | None:
-    message = _decode(text)
+    message: dict[str, Any] = _decode(text)
     if "verdict" in message or "event" in message:
         return None
     for key, value in message.items():
@@ -153,12 +183,12 @@ def _readable(message: Mapping[str, Any]) -> dict[str, str]:
     return {key: message[key] for key in _SHOWN if key in message and fits(key, message[key])}
 
 
-def _decode(text: bytes) -> dict[str, Any]:
+def _decode(text: bytes) -> Any:
+    """Return what a JSON text says: an object if it begins with a brace, with a quote a string."""
     try:
-        message = decode(text, MAX_DEPTH, MAX_BYTES)
+        return decode(text, MAX_DEPTH, MAX_BYTES)
     except Unreadable as error:
-        raise BadMessage(str(error), text) from None
-    return message  # type: ignore[no-any-return]  # text starts with "{": an object or an error
+        raise BadMessage(_UTF16 if _is_utf16(text) else str(error), text) from None
 
 
 def is_valid(key: str, value: object) -> bool:
@@ -177,15 +207,6 @@ def _target(value: Mapping[str, Any]) -> Target:
     if not value:
         return EVERYBODY
     return Target(**{k: tuple(v) if isinstance(v, list) else (v,) for k, v in value.items()})
-
-
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Return the one of ``known`` that ``word`` is most likely a slip of, or an empty text."""
-    from difflib import get_close_matches
-
-    spelt = {name.lower(): name for name in known}
-    found = get_close_matches(word.lower(), spelt, n=1, cutoff=0.6)
-    return spelt[found[0]] if found else ""
 
 
 to_json = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -17,7 +17,7 @@ from typing import Any
 
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
-from statusd.core.messages import nearest
+from statusd.core.suggestions import nearest
 from statusd.lifecycles.definition import BadLifecycle, define
 from statusd.lifecycles.toml_lines import line_of, lines, mistake
 from statusd.reading import read_words

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statusd.core.lifecycle import Condition, Part, Who
-from statusd.core.messages import nearest
+from statusd.core.suggestions import nearest
 from statusd.core.words import RESERVED
 from statusd.lifecycles.written import DAEMONS_STATES, Find, Mistake, Path, State, Way, Written
 

@@ -9,7 +9,7 @@ from statusd.core.capabilities import cure
 from statusd.core.errors import ConfigError
 from statusd.core.goals import Goals
 from statusd.core.lifecycle import Part
-from statusd.core.messages import nearest
+from statusd.core.suggestions import nearest
 from statusd.environment_file import environment_of
 from statusd.lifecycles.load import Source
 from statusd.reading import Unfit, opened

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from statusd.core.messages import nearest
+from statusd.core.suggestions import nearest
 from statusd.lifecycles.load import Source
 from statusd.settings.variables import fields, variable
 

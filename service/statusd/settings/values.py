@@ -11,7 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from statusd.core.errors import ConfigError
-from statusd.core.messages import nearest
+from statusd.core.suggestions import nearest
 from statusd.wire.listen import parse_listen
 from statusd.wire.url import parse_url
 

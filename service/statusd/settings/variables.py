@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic import BaseModel
 
-from statusd.core.messages import nearest
+from statusd.core.suggestions import nearest
 from statusd.settings.models import PREFIX, Settings
 
 _INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG|RUN$)")

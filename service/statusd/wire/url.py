@@ -184,7 +184,7 @@ def _tls(options: dict[str, str]) -> Tls:
 def _refuse_options(options: dict[str, str]) -> None:
     if not options:
         return
-    from statusd.core.messages import nearest
+    from statusd.core.suggestions import nearest
 
     first, names = min(options), ("db", *_TLS_OPTIONS)
     if first in names:  # one of ours, so it can be said

@@ -80,6 +80,14 @@ def test_an_unknown_word_is_invalid_and_the_nearest_known_one_is_named() -> None
     assert story.snapshot() == before
 
 
+@pytest.mark.fault("J16")
+def test_the_opposite_of_a_word_is_not_suggested() -> None:
+    """What leads back is, under the name that the lifecycle has for it (J16)."""
+    assert answers(Story("boot [ready]").play("unpause"))[0]["did_you_mean"] == "resume"
+    assert answers(Story("boot [ready]").play("stop"))[0]["did_you_mean"] == "end"
+    assert "did_you_mean" not in answers(Story("boot [ready]").play("unstart"))[0]
+
+
 def test_a_word_like_no_other_has_no_nearest() -> None:
     """A wild guess helps nobody."""
     assert "did_you_mean" not in answers(Story("boot").play("xyzzy"))[0]
