@@ -53,6 +53,7 @@ def main(arguments: argparse.Namespace) -> int:
         *_missing_function(settings, file),
         *_missing_files(settings, file),
         *_missing_library(settings, file),
+        *_missing_home(settings),
     ]
     if missing:
         raise ConfigError(*missing)
@@ -185,6 +186,16 @@ def _top_names(code: str) -> set[str]:
                     return set()
                 names |= {(alias.asname or alias.name).partition(".")[0] for alias in found}
     return names
+
+
+def _missing_home(settings: Settings) -> Iterator[str]:
+    """Yield why there is no place for the state file."""
+    from statusd.daemon.wiring import state_directory
+
+    try:
+        state_directory(settings)
+    except ConfigError as error:
+        yield str(error)
 
 
 def _missing_files(settings: Settings, file: Path | None) -> Iterator[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from statusd.core.errors import ConfigError
+from statusd.home import xdg
 
 SYSTEM = Path("/etc/statusd/statusd.toml")
 """The administrator's: nobody else puts anything there, whoever it was given to (a volume, say)."""
@@ -35,8 +36,8 @@ def settings_file(text: str) -> Path:
 
 def default_files() -> list[Path]:
     """Return the places where a settings file may be, best first."""
-    config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    of_user = [] if config.startswith("~") else [Path(config, "statusd", "statusd.toml")]
+    config = xdg("XDG_CONFIG_HOME", ".config")
+    of_user = [] if config is None else [config / "statusd" / "statusd.toml"]
     return [Path("statusd.toml"), *of_user, SYSTEM]  # a user without a home has no such place
 
 

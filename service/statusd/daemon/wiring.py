@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from statusd.core.errors import Unavailable
+from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.status import Status
 from statusd.core.unit import Identity
 from statusd.daemon.daemon import Daemon
@@ -18,6 +18,7 @@ from statusd.daemon.plan import Plan
 from statusd.daemon.reload import changes, merged
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
+from statusd.home import expanded, nobodys, xdg
 from statusd.lifecycles.load import module_places
 from statusd.settings.models import Settings
 from statusd.supervision.output import Sink
@@ -51,6 +52,7 @@ def build(
         adapt: may put other parts in the place of the usual ones.
 
     Raises:
+        ConfigError: a home directory is needed, and there is none.
         Unavailable: the state directory can't be used, or the name is taken.
     """
     unit = unit_parts(settings, file, fresh=fresh)
@@ -70,7 +72,7 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
     """Return what the unit of ``settings`` is made of; its name on this machine is taken.
 
     Raises:
-        Unavailable: the state directory can't be used, or the name is taken.
+        ConfigError, Unavailable: as `build` does.
     """
     names = Names(settings.redis.namespace, settings.name)
     directory = state_directory(settings)
@@ -177,7 +179,7 @@ def _told_as(name: str) -> str:
 def _beside(file: Path | None, path: str) -> Path:
     """Return ``path`` as it is meant: beside the settings' file, if it isn't absolute."""
     base = file.resolve().parent if file is not None else Path.cwd()
-    return base / Path(path).expanduser()
+    return base / expanded(path)
 
 
 def _program(file: Path | None, name: str) -> str:
@@ -211,9 +213,16 @@ def _environment() -> dict[str, str]:
 
 
 def state_directory(settings: Settings) -> Path:
-    """Return where state files live: the setting, systemd's ``$STATE_DIRECTORY``, or XDG's."""
+    """Return where state files live: the setting, systemd's ``$STATE_DIRECTORY``, or XDG's.
+
+    Raises:
+        ConfigError: none is set, and this user has no home.
+    """
     chosen = settings.state_directory or os.environ.get("STATE_DIRECTORY", "").split(":")[0]
     if chosen:
         return Path(chosen)
-    home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(home) / "statusd"
+    base = xdg("XDG_STATE_HOME", ".local/state")
+    if base is None:
+        cure = "set state_directory, STATUSD_STATE_DIRECTORY or HOME"
+        raise ConfigError(f"state directory: {nobodys()}: {cure}")
+    return base / "statusd"

@@ -35,7 +35,10 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Finding]:
         settings: the unit's; file: where they came from.
     """
     cure = "set state_directory, or let the service manager make it (StateDirectory=statusd)"
-    yield folder("state", state_directory(settings), cure)
+    try:
+        yield folder("state", state_directory(settings), cure)
+    except ConfigError as failure:
+        yield error("state", str(failure), cure)
     yield runtime()
     yield from secrets(settings, file)
     yield from http(settings)

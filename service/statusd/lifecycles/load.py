@@ -18,6 +18,7 @@ from typing import Any
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
 from statusd.core.suggestions import nearest
+from statusd.home import expanded
 from statusd.lifecycles.definition import BadLifecycle, define
 from statusd.lifecycles.toml_lines import line_of, lines, mistake
 from statusd.reading import read_words
@@ -52,8 +53,12 @@ class Source:
         return f"{where}: {key[1:]}" if key else where
 
     def resolve(self, path: str) -> Path:
-        """Return ``path`` as it is meant: beside this file, if it isn't absolute."""
-        return (self.file.parent if self.file is not None else Path()) / Path(path).expanduser()
+        """Return ``path`` as it is meant: beside this file, if it isn't absolute.
+
+        Raises:
+            ConfigError: it begins with a ``~``, and there is no such home.
+        """
+        return (self.file.parent if self.file is not None else Path()) / expanded(path)
 
 
 def _read(file: Path) -> str:

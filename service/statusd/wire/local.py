@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from statusd.core.errors import Unavailable
+from statusd.home import xdg
 from statusd.private import Untrusted, believed, check_private_directory, opened_directory
 
 HEALTH = b'{"ask": "health"}'
@@ -34,10 +35,13 @@ def runtime_directory() -> Path:
 
 
 def places() -> list[Path]:
-    """Return where such a directory may be; the second is for when somebody has taken the first."""
+    """Return where such a directory may be; the second is for when somebody has taken the first.
+
+    Without a home there is no second.
+    """
     given = os.environ.get("RUNTIME_DIRECTORY", "").split(":")[0]  # systemd.exec(5)
     base = os.environ.get("XDG_RUNTIME_DIR")
-    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    state = xdg("XDG_STATE_HOME", ".local/state")
     if given:
         first = Path(given)
     elif base:
@@ -46,7 +50,7 @@ def places() -> list[Path]:
         import tempfile  # costs the start of every daemon five milliseconds
 
         first = Path(tempfile.gettempdir(), f"statusd-{os.getuid()}")
-    return [first, Path(state, "statusd", "run")]
+    return [first] if state is None else [first, state / "statusd" / "run"]
 
 
 def socket_name(namespace: str, name: str) -> str:

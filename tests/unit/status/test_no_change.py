@@ -84,7 +84,7 @@ def test_an_unknown_word_is_invalid_and_the_nearest_known_one_is_named() -> None
 def test_the_opposite_of_a_word_is_not_suggested() -> None:
     """What leads back is, under the name that the lifecycle has for it (J16)."""
     assert answers(Story("boot [ready]").play("unpause"))[0]["did_you_mean"] == "resume"
-    assert answers(Story("boot [ready]").play("stop"))[0]["did_you_mean"] == "end"
+    assert answers(Story("boot [ready]").play("quit"))[0]["did_you_mean"] == "end"
     assert "did_you_mean" not in answers(Story("boot [ready]").play("unstart"))[0]
 
 
