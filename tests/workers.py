@@ -241,3 +241,10 @@ def late(worker: Worker) -> None:
     for _ in worker.while_running():
         Path("working").touch()
         time.sleep(step_s)
+
+
+def speaking(worker: Worker) -> None:
+    """Say to the unit what no C locale has letters for."""
+    worker.text("L\u00fcftung \u2026 \u8fdb")
+    for _ in worker.while_running():
+        worker.wait(5)

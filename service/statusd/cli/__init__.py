@@ -63,6 +63,7 @@ Each verb has its own help: statusd VERB --help"""
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
+    out.lose_nothing(sys.stdout, sys.stderr)
     if argv is None:
         sys.excepthook = out.excepthook
     try:
@@ -102,7 +103,37 @@ def _run(words: list[str]) -> int:
         return EXIT_USAGE
     if "--version" in words and not verb:
         return int(import_module("statusd.cli.version").print_version(as_json="--json" in words))
-    return _obey(parser(verb).parse_args(words))
+    arguments = parser(verb).parse_args(words)
+    garbled = _read_as_utf8(arguments)
+    if garbled:
+        complain(f"{garbled[0]!a} is not UTF-8; try: statusd {verb} --help")
+        return EXIT_USAGE
+    return _obey(arguments)
+
+
+def _read_as_utf8(arguments: argparse.Namespace) -> list[str]:
+    """Have what was typed read as UTF-8 where the interpreter, in a C locale, has left bytes.
+
+    Returns:
+        What is no text; names of files needn't be one, and of a url nothing is shown.
+    """
+    garbled: list[str] = []
+
+    def read(text: Any) -> Any:
+        if isinstance(text, list):
+            return [read(one) for one in text]
+        if not isinstance(text, str) or text.isascii():
+            return text
+        try:
+            return text.encode("utf-8", "surrogateescape").decode("utf-8")
+        except UnicodeError:
+            garbled.append(text)
+            return text
+
+    for name, typed in vars(arguments).items():
+        if name not in ("url", "socket"):
+            setattr(arguments, name, read(typed))
+    return garbled
 
 
 def _obey(arguments: argparse.Namespace) -> int:
@@ -116,6 +147,12 @@ def _obey(arguments: argparse.Namespace) -> int:
         return EXIT_CONFIG
     except StatusdError as error:
         complain(str(error))
+        return EXIT_CONFIG
+    except UnicodeEncodeError as error:
+        if error.encoding == "utf-8":
+            raise
+        what = f"{error.object!a} can't be the name of a file in this locale ({error.encoding})"
+        complain(f"{what}: set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
         return EXIT_CONFIG
 
 

@@ -68,7 +68,7 @@ class DemoDaemon:
         self.wait()
         self._folder.mkdir(parents=True, exist_ok=True)
         file = self._folder / "statusd.toml"
-        file.write_text(self._toml, encoding="utf-8")
+        file.write_bytes(os.fsencode(self._toml))  # TMPDIR may be of any bytes
         command = [sys.executable, "-m", "statusd", "run", str(file)]
         self._guard = subprocess.Popen(
             ["sh", "-c", _GUARD, "statusd-demo-guard", str(self._folder), *command],

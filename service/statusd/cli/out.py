@@ -7,6 +7,7 @@ no verb can forget it. The rest of the command line writes nowhere (tests/unit/t
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -22,12 +23,22 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+def lose_nothing(*streams: TextIO | None) -> None:
+    """Have those of all signs written out that a stream's encoding lacks, whoever writes there.
+
+    Without it `argparse` and rich would raise an error for one, and in a C locale so would we.
+    """
+    for stream in streams:
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def say(*lines: str, to: TextIO | None = None, flush: bool = False) -> None:
     """Write ``lines``, each of which stays one; on standard output, if nothing else is said."""
     stream = sys.stdout if to is None else to
     if stream is None:  # it was closed when we were started
         return
-    stream.write(_encodable("".join(f"{shown(line, None)}\n" for line in lines), stream))
+    stream.write("".join(f"{shown(line, None)}\n" for line in lines))
     if flush:
         stream.flush()
 
@@ -45,7 +56,7 @@ def ask(question: str) -> str:
     Raises:
         EOFError: Ctrl-D.
     """
-    return input(_encodable(shown(question, None), sys.stdout))
+    return input(shown(question, None))
 
 
 def excepthook(_: type[BaseException], error: BaseException, __: object) -> None:
@@ -55,11 +66,12 @@ def excepthook(_: type[BaseException], error: BaseException, __: object) -> None
     say("Traceback (most recent call last):", *logs.trace(error), to=sys.stderr)
 
 
-def _encodable(text: str, stream: TextIO) -> str:
-    """Return ``text`` with those of its signs written out that the stream's encoding lacks."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
+def _written(text: str) -> str:
+    """Return ``text`` as it will stand on standard output, so that its length is known."""
     if text.isascii():
         return text
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)  # while something is live
+    encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding, "replace")
 
 
@@ -88,7 +100,7 @@ def lines(rows: Iterable[Row], heads: Sequence[str] = (), right: Iterable[str] =
         heads: of the columns; right: those whose cells stand at the right.
     """
     texts = [list(heads)] if heads else []
-    texts += [[cell.text for cell in row] for row in rows]
+    texts += [[_written(cell.text) for cell in row] for row in rows]
     sizes = [max(map(len, column)) for column in zip(*texts, strict=True)]
     signs = [">" if heads and heads[at] in right else "<" for at in range(len(sizes))]
     form = "  ".join(f"{{:{sign}{size or ''}}}" for sign, size in zip(signs, sizes, strict=True))
@@ -107,9 +119,10 @@ def table(
     from rich.table import Table
 
     drawn = Table(box=None, pad_edge=False, show_header=any(heads), header_style="bold")
+    cut: Literal["ellipsis", "crop"] = "ellipsis" if len(_written("…")) == 1 else "crop"
     for head in heads:
         side: Literal["left", "right"] = "right" if head in right else "left"
-        overflow: Literal["fold", "ellipsis"] = "fold" if folds else "ellipsis"
+        overflow: Literal["fold", "ellipsis", "crop"] = "fold" if folds else cut
         is_whole = not folds or head is heads[0]
         drawn.add_column(head, justify=side, overflow=overflow, no_wrap=is_whole)
     for row in rows:
@@ -121,7 +134,7 @@ def text(value: str, style: str = "") -> Text:
     """Return ``value`` as one line of rich's: no markup, and nothing of the terminal's."""
     from rich.text import Text
 
-    return Text(shown(value, None), style=style)
+    return Text(_written(shown(value, None)), style=style)
 
 
 # ---- a terminal ----------------------------------------------------------------------------------

@@ -83,7 +83,8 @@ class Embedded:
             "logfile": self._log,
         }
         settings = self._folder / "valkey.conf"  # everybody may read a command line
-        settings.write_text("".join(f'{key} "{value}"\n' for key, value in options.items()))
+        lines = "".join(f'{key} "{value}"\n' for key, value in options.items())
+        settings.write_bytes(os.fsencode(lines))  # TMPDIR may be of any bytes
         self.password_file.write_text(f"{self._password}\n", encoding="ascii")
         for file in (settings, self.password_file):
             file.chmod(0o600)  # the folder is ours alone anyway
