@@ -13,6 +13,8 @@ import os
 import stat
 from collections.abc import Iterator
 
+from statusd.core.encodings import BOM_UTF8, UTF16, is_utf16
+
 MOST_BYTES = 4 * 1024 * 1024
 """The longest file of settings, variables or certificates; the bundles of systems have 0.3 MB."""
 MOST_SECRET_BYTES = 64 * 1024
@@ -73,11 +75,16 @@ def read_file(path: str | os.PathLike[str], most_bytes: int = MOST_BYTES) -> byt
 def read_words(path: str | os.PathLike[str], most_bytes: int = MOST_BYTES) -> str:
     """Return the content of a regular file as text, with every end of a line as a newline.
 
+    The mark that editors write before UTF-8 is no part of it.
+
     Raises:
-        OSError: as `read_file` does.
+        OSError: as `read_file` does; as `Unfit`, it is UTF-16.
         UnicodeDecodeError: it isn't UTF-8; the error's own text may show a byte of it.
     """
-    text = read_file(path, most_bytes).decode("utf-8")
+    content = read_file(path, most_bytes)
+    if is_utf16(content[:64]):
+        raise Unfit(errno.EILSEQ, f"it is {UTF16}", os.fspath(path))
+    text = content.removeprefix(BOM_UTF8).decode("utf-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 

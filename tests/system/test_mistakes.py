@@ -37,6 +37,18 @@ MISTAKES = {
         '[worker]\ncommand = ["./job.py"]\n',
         "worker.command: ./job.py: not executable: chmod +x ./job.py",
     ),
+    "a script of Windows": (
+        '[worker]\ncommand = ["./crlf.sh"]\n',
+        r"toml:2: worker.command: ./crlf.sh: its interpreter '/bin/sh\r' is not there: the script",
+    ),
+    "a script whose interpreter isn't there": (
+        '[worker]\ncommand = ["./env.py"]\n',
+        "worker.command: ./env.py: its interpreter 'pyton3' is not in PATH: correct its first line",
+    ),
+    "an interpreter that is none": (
+        FUNCTION + 'python = "./crlf.sh"\n',
+        r"toml:3: worker.python: ./crlf.sh: its interpreter '/bin/sh\r' is not there",
+    ),
     "a channel instead of a list": (
         table("control", 'channels = "mychannel"'),
         'toml:2: control.channels: a list is wanted: ["..."]',
@@ -67,6 +79,9 @@ def test_check_names_it(mistake: str, tmp_path: Path) -> None:
     (tmp_path / "job.py").write_text(JOB)
     (tmp_path / "broken.py").write_text("def main(:\n")
     (tmp_path / "statusd.toml").write_text(text)
+    for name, line in {"crlf.sh": b"#!/bin/sh\r\n", "env.py": b"#!/usr/bin/env pyton3\n"}.items():
+        (tmp_path / name).write_bytes(line)
+        (tmp_path / name).chmod(0o755)
 
     done = statusd("check", cwd=tmp_path)
 

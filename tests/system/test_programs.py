@@ -27,7 +27,7 @@ from tests.tools import (
     to_toml,
     wait_until,
 )
-from tests.tools.variants import nightly
+from tests.tools.variants import nightly, some
 
 QUICK = {"stop_timeout_s": 0.5, "kill_timeout_s": 0.5, "backoff_s": [0.05, 0.1]}
 STOPPABLE = {"signals": {"PAUSED": "SIGSTOP", "RUNNING": "SIGCONT"}}
@@ -532,6 +532,26 @@ def test_what_can_not_be_started_says_why(
 
     assert reason in line["reason"]
     assert any(word in line["reason"] for word in ("No such file", "Permission denied"))
+
+
+@pytest.mark.fault("J18")
+@pytest.mark.parametrize("key", some(("command", "python"), 1))
+def test_a_script_that_is_there_is_not_said_to_be_missing(
+    key: str, broker: Broker, run: Run, tmp_path: Path
+) -> None:
+    """Its interpreter is, and it is shown with the carriage return that nobody sees (J18)."""
+    script = tmp_path / "x.sh"
+    script.write_bytes(b"#!/bin/sh\r\nsleep 60\r\n")
+    script.chmod(0o755)
+    program = {"command": [str(script)], "ready": "started", "function": ""}
+    function = {"function": "tests.workers:obedient", "python": str(script)}
+    worker = {"restart": "never"} | (program if key == "command" else function)
+    unit = run("", broker.url, worker=worker)
+
+    line = unit.wait_state("FAILED")
+
+    assert rf"{script}: its interpreter '/bin/sh\r' is not there: the script has" in line["reason"]
+    assert rf"sed -i 's/\r$//' {script}" in line["reason"]
 
 
 CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {

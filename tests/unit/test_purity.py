@@ -26,7 +26,7 @@ PURE = {
 ARROWS = {
     "core": {"core"},
     "private": {"core"},
-    "reading": {"reading"},
+    "reading": {"reading", "core"},
     "home": {"core"},
     "threads": {"threads"},
     "scheduler": {"scheduler"},
@@ -59,6 +59,7 @@ ARROWS = {
     "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "wire", "private", "core"},
     "cli": {
         *("cli", "doctor", "daemon", "supervision", "fleet", "settings", "lifecycles", "logs"),
+        "worker",
         *("wire", "private", "home", "reading", "core"),
     },
     "examples": {"statusd"},

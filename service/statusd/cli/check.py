@@ -23,6 +23,7 @@ from statusd.lifecycles.load import Source, module_places
 from statusd.reading import opened
 from statusd.settings.load import load_lifecycle
 from statusd.settings.models import Settings
+from statusd.worker.unexecutable import objection
 
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 
@@ -123,8 +124,10 @@ def _missing_program(settings: Settings, file: Path | None) -> Iterator[str]:
     chosen = str(base / program) if "/" in program else program
     found = shutil.which(chosen, path=path)
     key = "command" if worker.command else "python"
-    if found is None and "/" in program and os.path.isfile(chosen):
-        yield f"{source.place(('worker', key))}: {program}: not executable: chmod +x {program}"
+    there = found or (chosen if "/" in program and os.path.isfile(chosen) else "")
+    fault = objection(there, shown=program if "/" in program else there, path=path)
+    if there and fault:
+        yield f"{source.place(('worker', key))}: {program}: {fault}"
     elif found is None:
         where = f" in {base}" if "/" in program and not os.path.isabs(program) else ""
         text = f"{program}: no such program{where or ' in PATH'}"

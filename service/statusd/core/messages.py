@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from statusd.core.bounds import Unreadable, decode
+from statusd.core.encodings import BOM_UTF8, UTF16, is_utf16
 from statusd.core.errors import BadMessage
 from statusd.core.fields import FIELDS, WORD, fits
 from statusd.core.suggestions import nearest
@@ -21,11 +22,6 @@ MAX_BYTES = 16 * 1024
 """The size of the longest command, in bytes."""
 MAX_DEPTH = 4
 """How deep the objects and arrays of a command may be nested."""
-
-BOM_UTF8 = b"\xef\xbb\xbf"
-"""The mark that editors and shells write before a text, to say that it is UTF-8."""
-_BOMS_UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_UTF16 = "UTF-16, and UTF-8 is wanted"
 
 Scalar = str | int | float | bool | None
 
@@ -139,21 +135,13 @@ def _parse_unusual(payload: bytes, text: bytes, source: str, received: float) ->
         text = text.removeprefix(BOM_UTF8).lstrip(b" \t")
         if text.startswith(b"{"):
             return _parse_object(text, source, received)
-    elif _is_utf16(payload):
-        raise BadMessage(_UTF16, payload)
+    elif is_utf16(payload):
+        raise BadMessage(UTF16, payload)
     if text.startswith(b'"'):
         text = _strip(str(_decode(text)).encode("ascii", "replace"))
     if not WORD.fullmatch(text):
         raise BadMessage("not a word and not a JSON object", payload)
     return Command(text.decode("ascii"), source, received)
-
-
-def _is_utf16(payload: bytes) -> bool:
-    """Tell whether it has the mark of UTF-16, or is ASCII in it."""
-    halves = (payload[::2], payload[1::2])
-    return payload.startswith(_BOMS_UTF16) or (
-        len(payload) > 2 and any(half and not half.strip(b"\0") for half in halves)
-    )
 
 
 def _strip(payload: bytes) -> bytes:
@@ -188,7 +176,7 @@ def _decode(text: bytes) -> Any:
     try:
         return decode(text, MAX_DEPTH, MAX_BYTES)
     except Unreadable as error:
-        raise BadMessage(_UTF16 if _is_utf16(text) else str(error), text) from None
+        raise BadMessage(UTF16 if is_utf16(text) else str(error), text) from None
 
 
 def is_valid(key: str, value: object) -> bool:

@@ -5,6 +5,7 @@ Rules of this file: at most one process at a time; whatever it does comes back a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from statusd.supervision.process import Process
 from statusd.supervision.survivor import Survivor
 from statusd.supervision.worker_channel import Spec, Submit
 from statusd.supervision.worker_file import WorkerFile
+from statusd.worker import unexecutable
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,5 +179,10 @@ class Supervisor:
 def _words(error: Exception) -> str:
     """Return the system's reason without its number: ``./acquire: No such file or directory``."""
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        if not error.filename:
+            return error.strerror
+        name = os.fsdecode(error.filename)
+        if os.path.isdir(name):  # where it was to be started
+            return f"{name}: {error.strerror}"
+        return unexecutable.why(name, error)
     return str(error)

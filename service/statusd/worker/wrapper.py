@@ -102,8 +102,21 @@ def main(argv: list[str]) -> None:
     try:
         os.execvp(command[0], command)
     except OSError as error:
-        os.write(int(report), f"{command[0]}: {error.strerror}".encode())
+        os.write(int(report), _why(command[0], error).encode("utf-8", "backslashreplace"))
     os._exit(FAILED)
+
+
+def _why(program: str, error: OSError) -> str:
+    """Return why it can't be executed. Only now is anything imported for that."""
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    beside = os.path.join(os.path.dirname(os.path.abspath(__file__)), "unexecutable.py")
+    spec = spec_from_file_location("unexecutable", beside)
+    if spec is None or spec.loader is None:
+        return f"{program}: {error.strerror}"
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return str(module.why(program, error))
 
 
 if __name__ == "__main__":
