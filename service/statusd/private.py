@@ -8,6 +8,7 @@ moment later; a link is followed only if this user or root has made it.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from statusd.core.errors import Unavailable
 ROOT = 0
 MOST_BYTES = 65536
 """A file of ours that is longer is none of ours."""
+_TMPDIR = "make room there, or name another directory in TMPDIR"
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -154,13 +156,51 @@ def read_own(path: str | Path, *, dir_fd: int | None = None) -> bytes:
     return content
 
 
+def temporary_directory(prefix: str) -> Path:
+    """Make a directory for this user alone, where temporary files are.
+
+    Raises:
+        Unavailable: no such place takes one.
+    """
+    import tempfile
+
+    try:
+        return Path(tempfile.mkdtemp(prefix=prefix))
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise Unavailable(f"temporary files: {where}{error.strerror}: {_TMPDIR}") from None
+
+
+@contextlib.contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Have an error in writing a temporary file told with its name: write(2) knows none.
+
+    Raises:
+        Unavailable: it can't be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Unavailable(f"{error.filename or file}: {error.strerror}: {_TMPDIR}") from None
+
+
+def room(error: OSError) -> str:
+    """Return the beginning of a cure, with a blank at its end: if a disk is full, to make room."""
+    return "make room there, or " if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+
+
 def write_own(name: str, content: bytes, *, dir_fd: int) -> None:
     """Put ``content`` into a new file for this user alone, in the place of what had that name.
 
     Raises:
-        OSError: it can't be written; what stands there may be the old or the new one.
+        OSError: it can't be written; the old one, or none, stands there.
     """
     with contextlib.suppress(FileNotFoundError):
         os.unlink(name, dir_fd=dir_fd)
-    with open(open_own(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=dir_fd), "wb") as file:
-        file.write(content)
+    fd = open_own(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, dir_fd=dir_fd)
+    try:
+        with open(fd, "wb") as file:
+            file.write(content)
+    except OSError:
+        os.unlink(name, dir_fd=dir_fd)
+        raise

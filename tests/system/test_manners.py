@@ -181,8 +181,9 @@ def test_a_closed_pipe_ends_it_quietly(verb: str, unit: dict[str, str]) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.fault("J20")
 def test_a_full_disk_is_told() -> None:
-    """Exit code 74: what was asked for isn't there."""
+    """Exit code 74: what was asked for isn't there (J20)."""
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [*STATUSD, "completion", "bash"], stdout=full, stderr=subprocess.PIPE, check=False

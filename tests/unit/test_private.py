@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from statusd.core.errors import Unavailable
 from statusd.private import (
     Untrusted,
     believed,
@@ -17,7 +18,9 @@ from statusd.private import (
     opened_directory,
     read_own,
     write_own,
+    writing,
 )
+from tests.tools import SmallDisk
 
 STRANGER = 54321
 """A user who isn't us, and needn't exist."""
@@ -153,3 +156,29 @@ def test_a_file_takes_the_place_of_a_link_and_leaves_what_that_led_to(tmp_path: 
 
     assert victim.read_text() == "dear"
     assert stat.S_IMODE((tmp_path / "name").stat().st_mode) == 0o600
+
+
+@pytest.mark.fault("J20")
+@pytest.mark.skipif(bool(SmallDisk.why_not()), reason=SmallDisk.why_not())
+def test_half_a_file_is_not_left_on_a_full_disk() -> None:
+    """Who reads it would believe it; and its name is free again (J20)."""
+    with SmallDisk() as disk, opened_directory(disk.path) as fd:
+        disk.fill()
+
+        with pytest.raises(OSError, match="No space left"):
+            write_own("file", b"content", dir_fd=fd)
+
+        assert [path.name for path in disk.path.iterdir()] == ["filler"]
+
+
+@pytest.mark.fault("J20")
+@pytest.mark.skipif(bool(SmallDisk.why_not()), reason=SmallDisk.why_not())
+def test_a_temporary_file_that_can_not_be_written_is_named() -> None:
+    """write(2) knows no names (J20)."""
+    with SmallDisk() as disk:
+        disk.fill()
+        file = disk.path / "file"
+
+        told = pytest.raises(Unavailable, match=f"^{file}: No space left on device: make room")
+        with told, writing(file):
+            file.write_bytes(b"content")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import errno
+import contextlib
 import os
 import re
 import sys
@@ -71,14 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _run(words)
         finally:
             if sys.stdout is not None:
-                sys.stdout.flush()  # while somebody can still be told that it can't be
+                with out.taking():  # while somebody can still be told that it doesn't
+                    sys.stdout.flush()
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         code = EXIT_NO_READER
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
-            raise
+    except out.Untaken as error:
         complain(f"standard output: {error.strerror}")
         code = EXIT_OUTPUT
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or the interpreter would complain at its end
@@ -163,7 +162,8 @@ def complain(text: str) -> None:
     """
     if sys.stderr is not None:
         told = "".join(map(_without_user, re.split(r"(\s+)", text)))
-        out.say(f"statusd: {shown(told, MOST_COMPLAINT)}", to=sys.stderr)
+        with contextlib.suppress(OSError):  # nobody else can be told; the exit code says it
+            out.say(f"statusd: {shown(told, MOST_COMPLAINT)}", to=sys.stderr)
 
 
 def _without_user(word: str) -> str:

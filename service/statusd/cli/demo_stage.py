@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -121,11 +120,12 @@ class Stage:
 def staged() -> Iterator[Stage]:
     """Start broker and units; at the end, end them all and remove what they had."""
     from statusd.daemon.embedded import Embedded
+    from statusd.private import temporary_directory
     from statusd.wire.local import runtime_directory
 
     runtime = runtime_directory()
     was_there = runtime.exists()
-    folder = Path(tempfile.mkdtemp(prefix="statusd-demo-"))
+    folder = temporary_directory("statusd-demo-")
     daemons: dict[str, DemoDaemon] = {}
     try:
         with Embedded() as broker:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from statusd.private import writing
 from statusd.supervision import reaper
 
 COMMON = "mychannel"
@@ -66,9 +67,10 @@ class DemoDaemon:
         """Start it, or start it anew."""
         self.hang_up()
         self.wait()
-        self._folder.mkdir(parents=True, exist_ok=True)
         file = self._folder / "statusd.toml"
-        file.write_bytes(os.fsencode(self._toml))  # TMPDIR may be of any bytes
+        with writing(file):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(os.fsencode(self._toml))  # TMPDIR may be of any bytes
         command = [sys.executable, "-m", "statusd", "run", str(file)]
         self._guard = subprocess.Popen(
             ["sh", "-c", _GUARD, "statusd-demo-guard", str(self._folder), *command],

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from statusd.core.lifecycle import Lifecycle
 from statusd.fleet import records
 from statusd.lifecycles.dot import dot
 from statusd.lifecycles.mermaid import mermaid
+from statusd.private import room
 
 EXIT_CANNOT_WRITE = 73
 """The picture can't be written there (EX_CANTCREAT of sysexits.h)."""
@@ -199,7 +199,7 @@ def _without_fontconfig() -> Iterator[None]:
     Whatever else they say is told when they are done.
     """
     sys.stderr.flush()
-    with tempfile.TemporaryFile() as said:
+    with open(os.memfd_create("graphviz"), "w+b") as said:
         stderr = os.dup(2)
         os.dup2(said.fileno(), 2)
         try:
@@ -225,4 +225,5 @@ def _put(content: bytes, file: Path | None) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             beside.unlink()
-        raise _NoGraph(f"{file}: {error.strerror}", EXIT_CANNOT_WRITE) from None
+        cure = f": {room(error)}name another file" if room(error) else ""
+        raise _NoGraph(f"{file}: {error.strerror}{cure}", EXIT_CANNOT_WRITE) from None

