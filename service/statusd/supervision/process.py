@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from statusd import logs
 from statusd.core import events as ev
@@ -19,7 +19,7 @@ from statusd.core.messages import Scalar
 from statusd.environment_file import environment_of
 from statusd.scheduler import Scheduler
 from statusd.supervision import oom, reach, reaper
-from statusd.supervision.exits import describe_exit, last_of_traceback
+from statusd.supervision.exits import describe_exit, last_words
 from statusd.supervision.function_channel import FunctionChannel
 from statusd.supervision.guard import Guard
 from statusd.supervision.output import Sink
@@ -237,29 +237,29 @@ class Process:
         left = self.strays.farewell()
         code = self._popen.wait()
         reaper.reaped(self.pid)
-        stderr = self._last_lines()
-        reason, returned = self._reason(code, stderr), self._channel.has_returned
+        stderr, said = self._last_lines()
+        reason, returned = self._reason(code, said), self._channel.has_returned
         if self._spec.function and code == launch.TERMINATED:  # it has had time for its `finally`
             code, reason = -signal.SIGTERM, "ended by SIGTERM"
         self._submit(ev.WorkerExited(self.run, code, reason, stderr, returned, left))
         self._look_for_rest(LOOK_S)
 
-    def _reason(self, code: int, stderr: tuple[str, ...]) -> str:
+    def _reason(self, code: int, said: Sequence[str]) -> str:
         if code == wrapper.FAILED and self._channel.error:
             return self._channel.error
         if code == -signal.SIGKILL and not self._killed:
             if oom.kills() > self._oom_kills:
                 return "killed by the kernel, probably out of memory"
             return "killed by SIGKILL, not by us: by somebody, or the kernel for want of memory"
-        traceback = last_of_traceback(stderr) if code else ""
-        why = self._channel.error or traceback or self._channel.severed
+        why = self._channel.error or last_words(code, said, self._channel.severed)
         return describe_exit(code) + (f": {why}" if why else "")
 
-    def _last_lines(self) -> tuple[str, ...]:
+    def _last_lines(self) -> tuple[tuple[str, ...], Sequence[str]]:
+        """Return the last lines of standard error, as they are shown, and more as they are."""
         if self._relay is None:
-            return ()
+            return (), ()
         self._relay.drain()
-        return self._relay.tail()
+        return self._relay.tail(), self._relay.last_words()
 
     def _look_for_rest(self, wait_s: float) -> None:
         self.strays.send(signal.SIGKILL)

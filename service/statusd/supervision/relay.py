@@ -1,7 +1,7 @@
 """What the worker prints: read from its pipes, passed on line by line, and the last of it kept.
 
-Rules of this file: a reader who is slow slows the worker down, one who sleeps loses lines, which
-are counted; the worker is never blocked for good.
+What a line is, `lines` decides. Rules of this file: a reader who is slow slows the worker down, one
+who sleeps loses lines, which are counted; the worker is never blocked for good.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import asyncio
 import os
 
 from statusd.scheduler import Scheduler
+from statusd.supervision.lines import MOMENT_S, Lines
 from statusd.supervision.output import MAX_WAITING, READ_BYTES, STUCK_S, Sink
-
-LONGEST_LINE = 8192
-"""A line without an end is passed on in pieces of this length, in bytes."""
-TAIL_LINES, TAIL_BYTES, TAIL_WIDTH = 20, 16384, 300
-"""What is kept of standard error: so many lines, of so many bytes, each cut to a width."""
+from statusd.supervision.tail import Tail
 
 
 class Relay:
@@ -27,8 +24,9 @@ class Relay:
     """
 
     def __init__(self, run: int, out: Sink, err: Sink, loop: Scheduler) -> None:
+        self._tail = Tail()
         self._out = _Stream(run, out, loop)
-        self._err = _Stream(run, err, loop, keeps_tail=True)
+        self._err = _Stream(run, err, loop, self._tail)
         self._theirs: list[int] = []
 
     @property
@@ -59,10 +57,11 @@ class Relay:
 
     def tail(self) -> tuple[str, ...]:
         """Return the last lines of standard error, fit for a human's eyes."""
-        lines = self._err.tail.split(b"\n")
-        if not lines[-1]:
-            del lines[-1]
-        return tuple(_shown(line) for line in lines[-TAIL_LINES:])
+        return self._tail.shown()
+
+    def last_words(self) -> list[str]:
+        """Return more of its last lines, whole and as they are."""
+        return self._tail.lines()
 
     def close(self) -> None:
         """Pass on what has no newline yet, and close the pipes."""
@@ -76,15 +75,16 @@ class Relay:
 
 
 class _Stream:
-    def __init__(self, run: int, sink: Sink, loop: Scheduler, *, keeps_tail: bool = False) -> None:
+    def __init__(self, run: int, sink: Sink, loop: Scheduler, tail: Tail | None = None) -> None:
         self.dropped = 0
-        self.tail = b""
         self._tag = b"run %d | " % run
         self._sink = sink
         self._loop = loop
-        self._keeps_tail = keeps_tail
+        self._tail = tail
         self._fd = -1
-        self._rest = b""
+        self._lines = Lines()
+        self._moment: asyncio.TimerHandle | None = None
+        """Runs only while something stands without its newline."""
         self._held = b""
         self._told = 0
         self._discards = self._never_waits = False
@@ -109,17 +109,44 @@ class _Stream:
             self._take(data)
         else:
             self._loop.remove_reader(self._fd)
+            self._end_lines()
         return len(data)
 
     def _take(self, data: bytes) -> None:
-        if self._keeps_tail:
-            self.tail = (self.tail + data)[-TAIL_BYTES:]
-        data = self._rest + data
-        cut = data.rfind(b"\n") + 1
-        whole, self._rest = data[:cut], data[cut:]
-        while len(self._rest) > LONGEST_LINE:
-            whole += self._rest[:LONGEST_LINE] + b"\n"
-            self._rest = self._rest[LONGEST_LINE:]
+        if self._tail is not None:
+            self._tail.take(data)
+        whole = self._lines.take(data, self._loop.time())
+        if whole:
+            self._pass_on(whole)
+        self._set_moment()
+
+    def _set_moment(self) -> None:
+        """Wait for what stands to be due; if nothing does, for nothing."""
+        due = self._lines.due() if self._lines.stands else None
+        if self._moment is not None and (due is None or due < self._moment.when()):
+            self._forget_moment()
+        if due is not None and self._moment is None:
+            self._moment = self._loop.call_at(due, self._pass_on_what_stands)
+
+    def _forget_moment(self) -> None:
+        if self._moment is not None:
+            self._moment.cancel()
+            self._moment = None
+
+    def _pass_on_what_stands(self) -> None:
+        self._moment = None
+        if self._held:  # whoever reads is behind: what stands comes behind what waits for him
+            self._moment = self._loop.call_later(MOMENT_S, self._pass_on_what_stands)
+            return
+        whole = self._lines.overdue(self._loop.time())
+        if whole:
+            self._pass_on(whole)
+        self._set_moment()
+
+    def _end_lines(self) -> None:
+        """Pass on what has no newline, and never will."""
+        self._forget_moment()
+        whole = self._lines.end()
         if whole:
             self._pass_on(whole)
 
@@ -200,19 +227,9 @@ class _Stream:
         if self._fd == -1:
             return
         self.drain()
-        if self._rest:
-            self._pass_on(self._rest + b"\n")
-            self._rest = b""
+        self._end_lines()
         if self.dropped != self._told:
             self._sink.offer(self._regret())
         self._loop.remove_reader(self._fd)
         os.close(self._fd)
         self._fd = -1
-
-
-def _shown(line: bytes) -> str:
-    """Return ``line`` as text that can't do anything to a terminal."""
-    text = line.decode("utf-8", "backslashreplace").rstrip("\r")[:TAIL_WIDTH]
-    return "".join(
-        c if c.isprintable() or c == "\t" else c.encode("unicode_escape").decode() for c in text
-    )
