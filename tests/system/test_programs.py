@@ -461,6 +461,23 @@ def test_the_last_words_stand_in_event_and_document(
     assert document(broker)["worker"]["death"]["stderr"] == event["stderr"]
 
 
+@pytest.mark.fault("J14")
+def test_what_has_no_newline_is_shown_and_the_last_line_is_why(
+    program: Callable[..., Program],
+) -> None:
+    """A prompt comes while it waits, a bar is its last state, and its last line is the reason."""
+    script = "printf 'Password: '; while [ ! -e go ]; do sleep 0.02; done;"
+    script += r" printf '1%%\r2%%\r3%%\r\n'; printf '\033[2Jacquire: no film' >&2; exit 3"
+    unit = program(sh(script), restart="never")
+
+    wait_until(lambda: "run 1 | Password: \n" in unit.output(), 15, "the prompt")
+    (unit.directory / "go").touch()
+
+    assert unit.wait_state("FAILED")["reason"] == r"exit code 3: \x1b[2Jacquire: no film"
+    wait_until(lambda: "run 1 | 3%\n" in unit.output(), 15, "the bar")
+    assert "run 1 | 1%" not in unit.output()
+
+
 def test_output_may_be_inherited(program: Callable[..., Program]) -> None:
     """As it is, without a mark: for progress bars."""
     unit = program(sh("printf 'half a line'; exec sleep 1000"), output="inherit")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,3 +119,49 @@ def test_a_mistake_changes_nothing(broker: Broker, run: Run) -> None:
 
     assert "worker.stop_timeout_s" in refused["reason"]
     assert unit.wait_logged("reload.done")["changed"] == ["tags"]
+
+
+def counted(*files: Path) -> list[int]:
+    """Return the numbers in the lines of ``files``, each of which has its run before it."""
+    text = b"".join(file.read_bytes() for file in files)
+    lines = text[: text.rfind(b"\n") + 1].splitlines()
+    return [int(line.removeprefix(b"run 1 | ")) for line in lines]
+
+
+CHANGES: list[dict[str, Any]] = [{}, {"tags": ["new"]}, {"tags": 7}]
+"""None, one that is taken over, one that is refused."""
+
+
+@pytest.mark.fault("J11")
+def test_a_file_that_logrotate_has_moved_is_followed(
+    broker: Broker, run: Run, tmp_path: Path
+) -> None:
+    """Whatever becomes of the settings: new ones, none, refused ones; and the old file if need be.
+
+    Each line is in one of the files, once and whole, and no file stays open.
+    """
+    script = "n=0; while n=$((n+1)); do echo $n; sleep 0.005; done"
+    worker = {"function": "", "command": ["sh", "-c", script], "output": "./logs/worker.log"}
+    log = tmp_path / "unit" / "logs" / "worker.log"
+    log.parent.mkdir(parents=True)
+    unit = run("", broker.url, worker=worker)
+    wait_until(lambda: log.exists() and log.stat().st_size, 15, "lines")
+    old = [log.with_name(f"worker.log.{number}") for number in range(3)]
+    for number, change in enumerate(CHANGES):
+        log.rename(old[number])
+        rewrite(unit, broker, worker=worker, **change)
+        wait_until(lambda: log.exists() and log.stat().st_size, 15, "lines in a new file")
+    assert unit.wait_logged("reload.refused")["reason"]
+    assert len([line for line in unit.log() if line["event"] == "output.reopened"]) == 3
+
+    moved = log.parent.rename(unit.directory / "moved")
+    unit.signal(signal.SIGHUP)
+
+    told = unit.wait_logged("output.not_reopened")
+    assert (told["where"], told["reason"]) == (str(log), "No such file or directory")
+    assert "SIGHUP" in told["cure"]
+    size = (moved / "worker.log").stat().st_size
+    wait_until(lambda: (moved / "worker.log").stat().st_size > size, 15, "more lines")
+    files = [moved / file.name for file in [*old, log]]
+    numbers = counted(*files)
+    assert numbers == [*range(1, len(numbers) + 1)]

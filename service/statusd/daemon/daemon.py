@@ -22,6 +22,7 @@ from statusd.daemon.endpoint import answers
 from statusd.daemon.health import Health
 from statusd.daemon.http import HttpServer
 from statusd.daemon.living import Living
+from statusd.daemon.outputs import Outputs
 from statusd.daemon.plan import Plan
 from statusd.daemon.reloader import Reloader
 from statusd.daemon.router import Router
@@ -72,7 +73,8 @@ class Daemon:
         channels = self._channels(*(parts.channels for parts in plan.units))
         self.session = Session(plan.make_link, channels, canary, self, wall, log)
         self._guard = Guard()
-        self._sinks = {sink for parts in plan.units for sink in parts.means.sinks or ()}
+        sinks = (sink for parts in plan.units for sink in parts.means.sinks or ())
+        self._outputs = Outputs(sinks, self.session.complaints, log)
         units = (self._make_unit(parts, are_many=len(plan.units) > 1) for parts in plan.units)
         self.units = {unit.name: unit for unit in units}
         self._living = Living(self.units.values())
@@ -182,7 +184,7 @@ class Daemon:
         self._stop_hearing(units)
         if self._http is not None:
             self._http.close()
-        output = asyncio.gather(*(sink.finish(OUTPUT_S) for sink in self._sinks))
+        output = self._loop.create_task(self._outputs.finish(OUTPUT_S))
         await self._say_last_words(units)
         await self.session.publisher_link.close()
         await asyncio.gather(output, *self._retiring)
@@ -218,7 +220,7 @@ class Daemon:
         if now < self._beat_at or self.left.done():
             return
         self._beat_at = now + BEAT_S - PROBE_S / 2
-        self._complain_of_output()
+        self._outputs.complain()
         self._living.each(Unit.beat)
 
     def _look(self) -> None:
@@ -313,6 +315,7 @@ class Daemon:
             return
         log.info("signal.received", signal=name)
         if name == "SIGHUP" and not is_hangup():
+            self._outputs.reopen()
             self._reloader.reload()
             return
         self._asked_to_end += 1
@@ -357,10 +360,3 @@ class Daemon:
         what = f"stuck {' '.join(parts)}"
         then = "the watchdog is not fed"
         self.session.complaints.report(what, "loop.stuck", parts=parts, then=then)
-
-    def _complain_of_output(self) -> None:
-        for sink in self._sinks:
-            if sink.trouble:
-                self.session.complaints.report(
-                    sink.name, "output.failed", where=sink.name, reason=sink.trouble
-                )

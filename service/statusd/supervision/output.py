@@ -29,6 +29,9 @@ LOOK_S = 0.005
 READ_BYTES = 65536
 _PIPE_BUF = 4096
 
+Told = Callable[[str], object]
+"""Gets the reason why something could not be done; empty if it was."""
+
 
 class Sink:
     """Writes to a descriptor from a thread of its own; no error of it ever gets out.
@@ -36,18 +39,19 @@ class Sink:
     Args:
         fd: where to.
         name: of it, for the log.
-        own: `close` closes it.
+        path: of the file that it has opened for this, and closes; None for a descriptor of ours.
     """
 
-    def __init__(self, fd: int, name: str, *, own: bool = False) -> None:
+    def __init__(self, fd: int, name: str, path: Path | None = None) -> None:
         self.name = name
         self.waiting = 0
         self.written = 0
         self.lost = 0
         self.trouble = ""
         self._fd = fd
-        self._own = own
-        self._chunks: deque[bytes] = deque()
+        self._path = path
+        self._chunks: deque[bytes | Told] = deque()
+        """What waits; whom to tell stands where the file is to be opened again."""
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -64,14 +68,25 @@ class Sink:
         Raises:
             OSError: it can't be written.
         """
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        try:
-            fd = os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o640)
-        except OSError as error:
-            if error.errno != errno.ENXIO:
-                raise
-            raise OSError(error.errno, "it is a pipe or a socket, and nobody reads it") from None
-        return cls(fd, str(path), own=True)
+        return cls(_opened(path), str(path), path)
+
+    def reopen(self, told: Told) -> None:
+        """Have the file opened again: by its name it may be another one now.
+
+        What was offered before goes to the old file, what comes after to the new one; if that can't
+        be opened, to the old one still. Nothing waits for the disk but the thread that writes.
+
+        Args:
+            told: called on the loop, with the reason if it can't be opened; empty if it was.
+        """
+        if self._path is None:
+            return
+        with self._changed:
+            if self._chunks and not isinstance(self._chunks[-1], bytes):
+                self._chunks.pop()  # asked twice: once will do, or a stuck disk would fill memory
+            self._chunks.append(told)
+            self._changed.notify()
+        self._see_to_thread()
 
     def offer(self, data: bytes) -> bool:
         """Take ``data`` (whole lines) if there is room for it; tell whether it was taken."""
@@ -81,9 +96,12 @@ class Sink:
             self.waiting += len(data)
             self._chunks.append(data)
             self._changed.notify()
+        self._see_to_thread()
+        return True
+
+    def _see_to_thread(self) -> None:
         if self._thread is None and self._starting is None:
             self._start()
-        return True
 
     def _start(self) -> None:
         """Start the thread; if there is none to be had, try again later, and let things wait."""
@@ -110,8 +128,8 @@ class Sink:
         if self._thread is not None:
             self._thread.join(timeout_s)
         # A thread that is stuck in a write needs the descriptor still.
-        if self._own and (self._thread is None or not self._thread.is_alive()):
-            self._own = False
+        if self._path and (self._thread is None or not self._thread.is_alive()):
+            self._path = None
             os.close(self._fd)
 
     async def finish(self, timeout_s: float) -> None:
@@ -130,16 +148,48 @@ class Sink:
 
     def _write_on(self) -> None:
         most = self._most_at_once()
-        while True:
-            with self._changed:
-                while not self._chunks and not self._closed:
-                    self._changed.wait()
-                if not self._chunks:
-                    return
-                data = b"".join(self._chunks)
-                self._chunks.clear()
-            for piece in pieces(data, most):
-                self._write(piece, most)
+        while (task := self._next()) is not None:
+            if isinstance(task, bytes):
+                for piece in pieces(task, most):
+                    self._write(piece, most)
+            else:
+                self._tell(task, self._open_again())
+                most = self._most_at_once()
+
+    def _next(self) -> bytes | Told | None:
+        """Wait for what is to be done: written, or opened and told; None if that was all."""
+        with self._changed:
+            while not self._chunks and not self._closed:
+                self._changed.wait()
+            data: list[bytes] = []
+            while self._chunks:
+                first = self._chunks.popleft()
+                if isinstance(first, bytes):
+                    data.append(first)
+                elif data:
+                    self._chunks.appendleft(first)
+                    break
+                else:
+                    return first
+            return b"".join(data) or None
+
+    def _open_again(self) -> str:
+        """Open the file by its name, and return why not, if it can't be."""
+        assert self._path is not None
+        try:
+            fd = _opened(self._path)
+        except OSError as error:
+            return error.strerror or type(error).__name__
+        before, self._fd = self._fd, fd
+        self.trouble = ""  # it was that of the old one
+        with contextlib.suppress(OSError):  # of what was written to it long ago (NFS, quota)
+            os.close(before)
+        return ""
+
+    def _tell(self, told: Told, reason: str) -> None:
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is over: nobody waits any more
+            self._loop.call_soon_threadsafe(told, reason)
 
     def _most_at_once(self) -> int:
         """Only a file may get more: all others may block, and a long write shows no progress."""
@@ -182,6 +232,21 @@ class Sink:
         with contextlib.suppress(RuntimeError):  # the loop is over: nobody waits any more
             for waiter in waiters:
                 self._loop.call_soon_threadsafe(waiter)
+
+
+def _opened(path: Path) -> int:
+    """Return a descriptor that appends to the file ``path``, which is made if it isn't there.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY, 0o640)
+    except OSError as error:
+        if error.errno != errno.ENXIO:
+            raise
+        raise OSError(error.errno, "it is a pipe or a socket, and nobody reads it") from None
 
 
 def pieces(data: bytes, most: int) -> Iterator[bytes]:

@@ -1,0 +1,51 @@
+"""Where the units' workers print to: opened again when it was moved, and complained of."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from statusd.complaints import Complaints
+from statusd.supervision.output import Sink
+
+CURE = "let this user write there, and send SIGHUP again"
+
+
+class Outputs:
+    """All sinks of a daemon.
+
+    Args:
+        sinks: of all units, each once.
+        complaints: where it is told that one fails; log: what else there is to tell.
+    """
+
+    def __init__(self, sinks: Iterable[Sink], complaints: Complaints, log: Any) -> None:
+        self._sinks = frozenset(sinks)
+        self._complaints = complaints
+        self._log = log
+
+    def reopen(self) -> None:
+        """Have files opened again that logrotate may have moved; nothing is waited for."""
+        for sink in self._sinks:
+            sink.reopen(partial(self._reopened, sink.name))
+
+    def _reopened(self, where: str, reason: str) -> None:
+        if not reason:
+            self._log.info("output.reopened", where=where)
+            return
+        then = "what the worker prints goes on into the file that was open"
+        self._log.warning("output.not_reopened", where=where, reason=reason, then=then, cure=CURE)
+
+    def complain(self) -> None:
+        """Tell of those that can't be written."""
+        for sink in self._sinks:
+            if sink.trouble:
+                self._complaints.report(
+                    sink.name, "output.failed", where=sink.name, reason=sink.trouble
+                )
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait at most so long until all is written."""
+        await asyncio.gather(*(sink.finish(timeout_s) for sink in self._sinks))
