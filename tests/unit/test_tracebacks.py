@@ -170,6 +170,14 @@ PROGRAMS = {
         """,
         "no film",
     ),
+    "warned at exit": (
+        """
+        import atexit, warnings
+        atexit.register(warnings.warn, 'there are leaked objects')
+        sys.exit('no film')
+        """,
+        "no film",
+    ),
     "syntax": ("compile('x = = 1', 'film.py', 'exec')", "SyntaxError: invalid syntax"),
     "more lines, indented": (
         r"raise RuntimeError('bad\n\tfirst thing\n  second thing')",
@@ -256,6 +264,7 @@ HEAD = "Traceback (most recent call last):"
         ([HEAD, "KeyboardInterrupt", "bye"], "KeyboardInterrupt"),
         ([HEAD, FRAME], 'File "film.py", line 3, in main'),
         ([HEAD], HEAD),
+        (["film.py:3: UserWarning: x", "  look()", ""], "look()"),
     ],
 )
 def test_what_is_torn_or_marked_is_read_as_well(lines: list[str], words: str) -> None:

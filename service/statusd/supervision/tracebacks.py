@@ -29,6 +29,8 @@ _HARMLESS = re.compile(
 )
 """Before a traceback that ends no program: of a thread or a child, in ``__del__``, of asyncio."""
 _IGNORED = "Exception ignored "
+_WARNING = re.compile(r"\S.*:\d+: \w*Warning: ")
+"""The first line of a warning of Python's; the line of code that comes behind is indented."""
 
 
 class _Head(NamedTuple):
@@ -63,11 +65,18 @@ def last_exception(lines: Sequence[str], *, is_last: bool = False) -> str:
 
 
 def last_line(lines: Sequence[str]) -> str:
-    """Return the last line that isn't empty; if there is another, none of an ignored exception."""
+    """Return the last line that isn't empty; if there is another one, none that ends no program.
+
+    That is one of an exception that was ignored, or of a warning: at exit these come last.
+    """
     rest = list(lines)
     for block in reversed(_blocks(lines)):
         if block.why.startswith(_IGNORED):
             del rest[block.begin - 1 : block.end]
+    for at in reversed(range(len(rest))):
+        if _WARNING.match(rest[at]):
+            has_code = rest[at + 1 : at + 2] and rest[at + 1].startswith("  ")
+            del rest[at : at + (2 if has_code else 1)]
     said = [line for line in rest if line.strip()] or [line for line in lines if line.strip()]
     return said[-1] if said else ""
 
@@ -77,12 +86,14 @@ def _blocks(lines: Sequence[str]) -> list[_Block]:
     at = 0
     while at < len(lines):
         head = _head(lines, at)
-        block = _block(lines, at, head) if head is not None else None
-        if block is None:
+        if head is None:
             at += 1
             continue
-        above = next((line for line in reversed(lines[:at]) if line.strip()), "")
-        if above in _CHAINED and blocks:
+        block = _block(lines, at, head)
+        if isinstance(block, int):
+            at = max(block, at + 1)
+            continue
+        if blocks and any(line in _CHAINED for line in lines[max(blocks[-1].end, at - 2) : at]):
             first = blocks.pop()
             block = block._replace(begin=first.begin, why=first.why)
         blocks.append(block)
@@ -92,24 +103,27 @@ def _blocks(lines: Sequence[str]) -> list[_Block]:
 
 def _head(lines: Sequence[str], at: int) -> _Head | None:
     """Return what begins in the line ``at``; None if no traceback does."""
-    head = _HEAD.fullmatch(lines[at])
-    if head is not None and not _IN_A_GROUP.match(head[1]):
-        is_group = bool(head[2])
-        prefix = f"{head[1]}| " if is_group else head[1]
-        # A logger has put something before the first line alone, a launcher of many before each.
-        is_each = lines[at + 1 : at + 2] and lines[at + 1].startswith(prefix)
-        return _Head(at + 1, prefix if is_each else "", is_group)
-    is_torn = _FRAME.match(lines[at]) and all(line.startswith("  ") for line in lines[:at])
-    return _Head(at) if is_torn or _SYNTAX.fullmatch(lines[at]) else None
+    line = lines[at]
+    if line.startswith("  File "):
+        is_torn = _FRAME.match(line) and all(above.startswith("  ") for above in lines[:at])
+        return _Head(at) if is_torn or _SYNTAX.fullmatch(line) else None
+    head = _HEAD.fullmatch(line) if "Traceback" in line else None
+    if head is None or _IN_A_GROUP.match(head[1]):
+        return None
+    is_group = bool(head[2])
+    prefix = f"{head[1]}| " if is_group else head[1]
+    # A logger has put something before the first line alone, a launcher of many before each.
+    is_each = lines[at + 1 : at + 2] and lines[at + 1].startswith(prefix)
+    return _Head(at + 1, prefix if is_each else "", is_group)
 
 
-def _block(lines: Sequence[str], begin: int, head: _Head) -> _Block | None:
-    """Return the traceback of ``head``; None if no exception follows its frames."""
+def _block(lines: Sequence[str], begin: int, head: _Head) -> _Block | int:
+    """Return the traceback of ``head``; if no exception follows its frames, where they end."""
     at, prefix, is_group = head
     while at < len(lines) and lines[at].startswith(f"{prefix}  "):
         at += 1
     if at == len(lines) or not _EXCEPTION.match(lines[at].removeprefix(prefix)):
-        return None
+        return at
     end = at + 1
     while end < len(lines) and _goes_on(lines[end - 1], lines[end], prefix):
         end += 1
