@@ -100,6 +100,8 @@ def test_a_bar_that_stands_still_is_shown_once() -> None:
 
     assert played(*first) == [(MOMENT_S, b"2%")]
     assert played(*first, (20.1, b"\r1%\r7%"))[1:] == [(20.1 + MOMENT_S, b"7%")]
+    second = [(1.0, b"\n\r1%"), (1.1, b"\r7%")]
+    assert played(*first[:2], *second) == [(MOMENT_S, b"2%"), (1.0 + MOMENT_S, b"7%")]
     assert played(*first[:2], (20.0, b" done\n"))[1:] == [(20.0, b"2% done")]
 
 

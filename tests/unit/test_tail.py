@@ -41,9 +41,12 @@ def test_a_long_line_keeps_both_ends() -> None:
 @pytest.mark.fault("J14")
 @pytest.mark.parametrize("piece", [1000, 65536])
 @pytest.mark.parametrize("end", [b"", b"\n", b"\nat exit\n"])
-def test_a_line_longer_than_what_is_kept_keeps_its_beginning(end: bytes, piece: int) -> None:
-    """Also if it has no end yet; what is kept is bounded."""
-    text = b"frames\n" * 10 + b"ValueError: bad " + "€".encode() * 100_000 + b" why" + end
+@pytest.mark.parametrize("before", [b"frames\n" * 10, b"\r1% #####" * 3000 + b"\r"])
+def test_a_line_longer_than_what_is_kept_keeps_its_beginning(
+    before: bytes, end: bytes, piece: int
+) -> None:
+    """Also if it has no end yet, or stands in the place of a bar; what is kept is bounded."""
+    text = before + b"ValueError: bad " + "€".encode() * 100_000 + b" why" + end
 
     lines = tail_of(text, piece).lines()
 

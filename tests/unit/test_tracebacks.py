@@ -249,6 +249,16 @@ def test_a_script_that_cannot_be_compiled_says_so(tmp_path: Path) -> None:
 
 FRAME = '  File "film.py", line 3, in main'
 HEAD = "Traceback (most recent call last):"
+GROUP = [
+    f"  + Exception Group {HEAD}",
+    f"  | {FRAME}",
+    "  | ExceptionGroup: no film (1 sub-exception)",
+    "  +-+---------------- 1 ----------------",
+    f"    | {HEAD}",
+    f"    | {FRAME}",
+    "    | OSError: the film is out",
+    "    +------------------------------------",
+]
 
 
 @pytest.mark.fault("J14")
@@ -259,6 +269,7 @@ HEAD = "Traceback (most recent call last):"
         (["    look()", FRAME, "    look()", "    ^^^^", "OSError: x"], "OSError: x"),
         (["Call stack:", FRAME, "Message: 'x'", "bye"], "bye"),
         (["[rank0]: " + line for line in (HEAD, FRAME, "OSError: no film")], "OSError: no film"),
+        (["[rank0]: " + line for line in GROUP], "ExceptionGroup: no film (1 sub-exception)"),
         ([f"12:00 ERROR {HEAD}", FRAME, "OSError: no film", "bye"], "OSError: no film"),
         ([HEAD, FRAME, "Some other thing", "bye"], "bye"),
         ([HEAD, "KeyboardInterrupt", "bye"], "KeyboardInterrupt"),

@@ -13,8 +13,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 _HEAD = re.compile(r"(.*?)(\+ Exception Group )?Traceback \(most recent call last\):")
-_IN_A_GROUP = re.compile(r" +\|")
-"""Before the traceback of an exception in a group: the group's own one says more."""
 _FRAME = re.compile(r'  File ".*", line \d+, in ')
 _SYNTAX = re.compile(r'  File ".*", line \d+')
 """How the report of a script that can't be compiled begins: nothing was called before it."""
@@ -108,7 +106,7 @@ def _head(lines: Sequence[str], at: int) -> _Head | None:
         is_torn = _FRAME.match(line) and all(above.startswith("  ") for above in lines[:at])
         return _Head(at) if is_torn or _SYNTAX.fullmatch(line) else None
     head = _HEAD.fullmatch(line) if "Traceback" in line else None
-    if head is None or _IN_A_GROUP.match(head[1]):
+    if head is None:
         return None
     is_group = bool(head[2])
     prefix = f"{head[1]}| " if is_group else head[1]
@@ -128,9 +126,18 @@ def _block(lines: Sequence[str], begin: int, head: _Head) -> _Block | int:
     while end < len(lines) and _goes_on(lines[end - 1], lines[end], prefix):
         end += 1
     said = " ".join(line.removeprefix(prefix) for line in lines[at:end])
-    while is_group and end < len(lines) and lines[end].lstrip()[:1] in ("|", "+"):
+    margin = prefix.removesuffix("| ")
+    # The exceptions in a group come behind it; it says more than the last of them.
+    while (
+        is_group and end < len(lines) and lines[end].removeprefix(margin).lstrip()[:1] in ("|", "+")
+    ):
         end += 1
     return _Block(begin, end, said, lines[begin - 1] if begin else "")
+
+
+def _is_inside(line: str, margin: str) -> bool:
+    """Tell whether a line shows what is in a group: the group says more than the last of these."""
+    return line.removeprefix(margin).lstrip()[:1] in ("|", "+")
 
 
 def _goes_on(line: str, after: str, prefix: str) -> bool:

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Self
+from typing import Any, Self
 
+from statusd.scheduler import Attributed, Scheduler
 from statusd.supervision.output import Sink
 from statusd.supervision.relay import Relay
 from tests.tools.waiting import until
@@ -96,12 +97,35 @@ class Clock:
         self._handle.cancel()
 
 
+class Timed(Attributed):
+    """The loop, and the timers that a relay has set."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop(), failed=self.raised)
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def raised(self, error: Exception) -> None:
+        """Raise what a callback has raised."""
+        raise error
+
+    def call_at(
+        self, when: float, callback: Callable[..., object], *args: Any
+    ) -> asyncio.TimerHandle:
+        """Call ``callback`` at ``when``, and keep that in mind."""
+        self._timers.append(super().call_at(when, callback, *args))
+        return self._timers[-1]
+
+    def is_idle(self) -> bool:
+        """Return whether none of them is still to come."""
+        return all(timer.cancelled() or timer.when() < self.time() for timer in self._timers)
+
+
 @contextlib.asynccontextmanager
 async def worker(
-    out: Sink, err: Sink, *command: str
+    out: Sink, err: Sink, *command: str, loop: Scheduler | None = None
 ) -> AsyncIterator[tuple[Relay, subprocess.Popen[bytes]]]:
     """Run a shell script with its output relayed; kill what is left of it in the end."""
-    relay = Relay(RUN, out, err, asyncio.get_running_loop())
+    relay = Relay(RUN, out, err, loop or asyncio.get_running_loop())
     stdout, stderr = relay.pipes()
     with subprocess.Popen(
         ["sh", "-c", *command],

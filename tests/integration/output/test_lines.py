@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from statusd.supervision.lines import LONGEST_LINE
 from statusd.supervision.output import Sink, pieces
-from tests.integration.output.stories import TAG, Reader, ended, play, python, worker
+from tests.integration.output.stories import TAG, Reader, Timed, ended, play, python, worker
 from tests.tools.waiting import until
 
 
@@ -77,6 +79,54 @@ print("its end")
             assert all(line.startswith(TAG) for line in out.lines())
             assert b"".join(line[len(TAG) :] for line in out.lines()) == sent + b"its end"
             assert max(len(line) for line in out.lines()) == len(TAG) + LONGEST_LINE
+
+    play(story)
+
+
+@pytest.mark.fault("J14")
+def test_what_stands_comes_after_a_moment_and_then_nothing_is_awaited() -> None:
+    """A prompt, a bar, the end of one that closes its output: no timer is left behind them."""
+
+    async def story() -> None:
+        with Reader() as out:
+            out.read()
+            loop = Timed()
+            script = (
+                "echo a; printf 'b? '; read x; printf '1%%\\r2%%'; read x; echo; printf '5%%\\r';"
+            )
+            script += "exec >/dev/null 2>&1; read x"
+            async with worker(out.sink, out.sink, script, loop=loop) as (_relay, child):
+                assert child.stdin is not None
+                await until(lambda: out.data == tagged(b"a\nb? "), "the prompt")
+                assert loop.is_idle()
+                child.stdin.write(b"\n")
+                child.stdin.flush()
+                await until(lambda: out.data == tagged(b"a\nb? \n2%"), "the bar")
+                assert loop.is_idle()
+                child.stdin.write(b"\n")
+                child.stdin.flush()
+                await until(lambda: out.data == tagged(b"a\nb? \n2%\n5%"), "the last bar")
+                assert loop.is_idle()
+
+    play(story)
+
+
+@pytest.mark.fault("J14")
+def test_what_stands_waits_for_whoever_reads() -> None:
+    """Nothing overtakes what he has not taken yet, and nothing of it is lost."""
+    script = "seq 1 150000; printf 'Password: '; read x; echo; echo bye"
+
+    async def story() -> None:
+        with Reader() as out:
+            async with worker(out.sink, out.sink, script) as (relay, child):
+                out.read_slowly(32768, 0.01)
+                await until(lambda: out.data.endswith(b"Password: \n"), "the prompt", 40.0)
+                assert child.stdin is not None
+                child.stdin.close()
+                await until(lambda: out.data.endswith(b"| bye\n"), "the end")
+            numbers = b"".join(b"%d\n" % n for n in range(1, 150_001))
+            assert out.data == tagged(numbers + b"Password: \nbye")
+            assert relay.dropped == 0
 
     play(story)
 
