@@ -97,6 +97,14 @@ class Clock:
         self._handle.cancel()
 
 
+async def fill(sink: Sink) -> None:
+    """Offer lines until there is no room, and no more is written: nobody reads."""
+    assert sink.offer(b"first\n" * 100_000)
+    await until(lambda: sink.written >= 65000, "a full pipe")
+    while sink.offer(b"x\n"):
+        pass
+
+
 class Timed(Attributed):
     """The loop, and the timers that a relay has set."""
 

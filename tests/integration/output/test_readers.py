@@ -8,20 +8,22 @@ import os
 import pytest
 
 from statusd.supervision.output import MAX_WAITING, Sink
-from tests.integration.output.stories import LATE_S, TAG, Clock, Reader, ended, play, python, worker
+from tests.integration.output.stories import (
+    LATE_S,
+    TAG,
+    Clock,
+    Reader,
+    ended,
+    fill,
+    play,
+    python,
+    worker,
+)
 from tests.tools.waiting import until
 
 FLOOD_BYTES = 41 * 2_500_000
 
 FLOOD = f"yes 0123456789012345678901234567890123456789 | head -c {FLOOD_BYTES}"
-
-
-async def fill(sink: Sink) -> None:
-    """Offer lines until there is no room, and no more is written: nobody reads."""
-    assert sink.offer(b"first\n" * 100_000)
-    await until(lambda: sink.written >= 65000, "a full pipe")
-    while sink.offer(b"x\n"):
-        pass
 
 
 def check_gaps(lines: list[bytes]) -> int:
