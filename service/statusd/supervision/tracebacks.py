@@ -126,11 +126,7 @@ def _block(lines: Sequence[str], begin: int, head: _Head) -> _Block | int:
     while end < len(lines) and _goes_on(lines[end - 1], lines[end], prefix):
         end += 1
     said = " ".join(line.removeprefix(prefix) for line in lines[at:end])
-    margin = prefix.removesuffix("| ")
-    # The exceptions in a group come behind it; it says more than the last of them.
-    while (
-        is_group and end < len(lines) and lines[end].removeprefix(margin).lstrip()[:1] in ("|", "+")
-    ):
+    while is_group and end < len(lines) and _is_inside(lines[end], prefix.removesuffix("| ")):
         end += 1
     return _Block(begin, end, said, lines[begin - 1] if begin else "")
 

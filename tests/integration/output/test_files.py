@@ -14,6 +14,7 @@ from tests.integration.output.stories import (
     TAG,
     Clock,
     Reader,
+    Timed,
     descriptors,
     ended,
     play,
@@ -63,12 +64,14 @@ def test_a_grandchild_may_keep_the_pipe() -> None:
     async def story() -> None:
         with Reader() as out:
             out.read()
-            async with worker(out.sink, out.sink, "sleep 60 & printf bye") as (relay, child):
+            loop, script = Timed(), "sleep 60 & printf bye"
+            async with worker(out.sink, out.sink, script, loop=loop) as (relay, child):
                 await ended(child)
                 began = asyncio.get_running_loop().time()
                 relay.drain()
                 relay.close()
                 assert asyncio.get_running_loop().time() - began < LATE_S
+                assert loop.is_idle()
                 await until(lambda: out.data == TAG + b"bye\n", "its last word")
 
     play(story)

@@ -134,7 +134,9 @@ def test_what_stands_waits_for_whoever_reads() -> None:
     async def story() -> None:
         with Reader() as out:
             await fill(out.sink)
-            async with worker(out.sink, out.sink, r"printf 'a\nb? '; read x") as (relay, _child):
+            script = r"printf 'a\nb? ' >&2; read x"
+            async with worker(out.sink, out.sink, script) as (relay, _child):
+                await until(lambda: relay.tail() == ("a", "b? "), "it to be read")
                 out.read_slowly(4096, 0.1)
                 clock = Clock()
                 await until(lambda: clock.ticks > 120, "more than a moment to pass")
