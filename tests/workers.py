@@ -188,6 +188,13 @@ def until_end(worker: Worker) -> None:
         pass
 
 
+def completing(worker: Worker) -> None:
+    """Do at once what a state of PackML that ends in -ING is for; produce nothing else."""
+    while (state := worker.wait()) != "ENDING":
+        if state.endswith("ING"):
+            worker.trigger("state_complete")
+
+
 def telling_signals(worker: Worker) -> None:
     """Say so when one comes that a terminal sends, and go on."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

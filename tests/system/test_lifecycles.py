@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,7 +204,53 @@ def test_own_states_are_steered_and_told(broker: Broker, journal: Journal, run: 
     ]
 
 
-@pytest.mark.parametrize("file", sorted(Path("config/lifecycles").glob("*.toml")), ids=str)
+READY_MADE = sorted(Path("config/lifecycles").glob("*.toml"))
+OURS = [file for file in READY_MADE if file.stem in ("smallest", "instrument")]
+
+
+@pytest.mark.fault("J21")
+@pytest.mark.parametrize("file", READY_MADE, ids=str)
+def test_the_ready_made_ones_are_checked_and_drawn(file: Path) -> None:
+    """Each as it is, without settings around it."""
+    states = list(load_lifecycle(file).states.__members__)
+
+    checked, drawn = statusd("check", str(file)), statusd("graph", str(file))
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout.split("states", 1)[1].split() == states
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert [state for state in states if f"s_{state}" not in drawn.stdout] == []
+
+
+@pytest.mark.fault("J21")
+def test_a_machine_is_aborted_and_cleared(broker: Broker, journal: Journal, run: Run) -> None:
+    """PackML, by a real worker: `abort` is done in ABORTED, a fault that `clear` leads out of."""
+    machine = {"file": str(Path("config/lifecycles/packml.toml").resolve())}
+    unit = run("tests.workers:completing", broker.url, lifecycle=machine)
+    unit.wait_logged("link.up", link="hears")
+    unit.wait_state("STOPPED")
+
+    words = {"reset": "IDLE", "start": "EXECUTE", "abort": "ABORTED", "clear": "STOPPED"}
+    for number, (word, state) in enumerate(words.items()):
+        broker.client().publish("mychannel", json.dumps({"command": word, "id": str(number)}))
+        done = wait_until(partial(final, journal, word), 15, f"{word} to be answered")
+        assert (done["verdict"], done["state"]) == ("done", state)
+    broker.client().publish("mychannel", "end")
+
+    assert unit.wait_exit(15) == 0
+    acting = ["RESETTING", "IDLE", "STARTING", "EXECUTE", "ABORTING", "ABORTED", "CLEARING"]
+    assert [event["new"] for event in journal.events()] == [
+        *("STOPPED", *acting, "STOPPED", "ENDING", "END")
+    ]
+
+
+def final(journal: Journal, word: str) -> dict[str, Any]:
+    """Return the last verdict on ``word``; empty as long as there is none."""
+    told = [v for v in journal.verdicts() if v["command"] == word and v["verdict"] != "accepted"]
+    return told[-1] if told else {}
+
+
+@pytest.mark.parametrize("file", OURS, ids=str)
 def test_the_ready_made_ones_run_to_end(file: Path, broker: Broker, run: Run) -> None:
     """As their own heads say how to use them; every state can be ended."""
     for goal in [state.name for state in load_goals(file)]:

@@ -209,15 +209,29 @@ class Lifecycle:
         return dest
 
     def ways_on(self, acting: enum.Enum) -> list[enum.Enum]:
-        """Return where the worker leads an acting state to, if all goes well."""
-        return [
+        """Return where the worker leads an acting state to, if all goes well.
+
+        Of several ways those tell that it has not gone well that lead to a fault, to where the
+        deadline leads, or back to where a command came from. One that is the only way is the
+        way on all the same: from ABORTING to ABORTED, a fault, and from a reload to where it was.
+        """
+        deadline = self.deadlines.get(acting)
+        late = {
             row.dest
             for row in self.rows
-            if row.source is acting
-            and row.dest not in self.faults | {self.ending, acting}
-            and Who.WORKER in row.who
-            and Who.ANYONE not in row.who
-        ]
+            if row.source is acting and deadline is not None and row.trigger == deadline.trigger
+        }
+        back = {row.source for row in self.rows if row.dest is acting and Who.ANYONE in row.who}
+        ways = list(dict.fromkeys(self._ways_of_the_worker(acting)))
+        for bad in (self.faults, late, back):
+            ways = [dest for dest in ways if dest not in bad] or ways
+        return ways
+
+    def _ways_of_the_worker(self, acting: enum.Enum) -> Iterator[enum.Enum]:
+        for row in self.rows:
+            is_own = Who.WORKER in row.who and Who.ANYONE not in row.who
+            if is_own and row.source is acting and row.dest not in (self.ending, acting):
+                yield row.dest
 
 
 def supervision(states: type[enum.Enum], living: Sequence[enum.Enum]) -> Iterator[Row]:

@@ -364,6 +364,8 @@ class _Compiler:
             return Decision(DecisionKind.REFUSE, word, reason=untold)
         if goal is None:  # a trigger that leads here and there: this time, there
             goal = self._goal({dest})
+        if goal is None and self._lifecycle.final_of(dest) in self._lifecycle.faults:
+            goal = self._lifecycle.home  # whoever aborts doesn't want the work to be taken up again
         return Decision(DecisionKind.FIRE, word, trigger, dest, goal)
 
     def _decide_reserved(self, state: enum.Enum, word: str) -> Decision:
