@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -26,9 +27,9 @@ DEMO = Path("config/demo.toml").read_text()
 SAID = re.compile(r"A broker listens on 127\.0\.0\.1:(\d+)")
 
 
-def demo(directory: Path) -> Program:
+def demo(directory: Path, runtime_directory: Path | None = None) -> Program:
     """Start what `make run` starts, with a runtime directory of its own."""
-    runtime = {"XDG_RUNTIME_DIR": str(directory), "COUNTER_STEP_S": "0.01"}
+    runtime = {"XDG_RUNTIME_DIR": str(runtime_directory or directory), "COUNTER_STEP_S": "0.01"}
     return Program(DEMO, directory=directory, args=("--embedded", "--fresh"), env=runtime)
 
 
@@ -182,3 +183,29 @@ def test_an_address_that_a_stranger_has_left_is_not_believed(
     os.chown(file, 0, 0)
     os.chown(folder, 54321, 54321)
     assert own_broker.running() == own_broker.password(broker.port) == ""
+
+
+@pytest.mark.fault("J24")
+def test_the_doctor_looks_at_the_broker_that_runs_here(tmp_path: Path) -> None:
+    """As the other verbs do, and says which: without settings, and with some that name none."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "job.toml").write_text('[worker]\nfunction = "tests.workers:until_end"\n')
+    theirs = {"XDG_RUNTIME_DIR": str(tmp_path), "STATUSD_REDIS__PASSWORD": "of-another-broker"}
+    with demo(tmp_path / "demo", tmp_path) as unit:
+        url = f"redis://127.0.0.1:{broker_port(unit)}/0"
+        unit.wait_logged("link.up", link="hears")
+        for words in ((), ("job.toml",)):
+            done = statusd("doctor", "--json", *words, cwd=elsewhere, env=theirs)
+            found = {(one["about"], one["what"]) for one in json.loads(done.stdout)}
+
+            assert ("broker", f"{url} is looked at: found by the running embedded broker") in found
+            assert ("broker", f"{url} answers") in found
+            assert any("heard by 1" in what for _, what in found)
+            assert (done.returncode, done.stderr) == (0, "")
+            levels = {one["level"] for one in json.loads(done.stdout) if one["about"] == "settings"}
+            assert levels == ({"ok"} if words else {"unknown"})
+        other = statusd("doctor", "--url", f"redis://127.0.0.1:{free_port()}", env=theirs)
+
+        assert other.returncode == 1
+        assert "Connection refused" in other.stdout

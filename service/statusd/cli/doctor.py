@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statusd.cli import out
-from statusd.cli.files import objection, settings_file
+from statusd.cli.files import default_files, objection, settings_file
 from statusd.core.text import shown
 
 if TYPE_CHECKING:
     from statusd.doctor.findings import Finding
+    from statusd.settings.models import Settings
 
 MOST = 2000
 """How much of what was found is shown, and of what to do, in characters."""
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 examples:
   statusd doctor job.toml              what could trouble this unit, and what to do
   statusd doctor job.toml --strict     a warning is as bad as an error
+  statusd doctor                       without settings: this machine, and the broker that runs here
   statusd doctor --json | jq '.findings[] | select(.level == "error")'
 
 Nothing is changed anywhere: rights are tried without being used.
@@ -47,32 +49,61 @@ exit codes: 0 no error, 1 an error (--strict: or a warning), 78 mistakes in the 
 
 def main(arguments: argparse.Namespace) -> int:
     """Look at this machine, then at the broker."""
-    from statusd.cli.settings import find_settings
+    from statusd.cli.settings import find_settings_if_any
     from statusd.doctor import broker, findings, local
-    from statusd.settings.broker import with_url, without_credentials
     from statusd.wire.url import parse_url
 
-    file, settings = find_settings(arguments.file, "doctor")
-    if arguments.url:
-        parse_url(arguments.url, "--url")
-        if arguments.file is None:  # what was found is meant for another broker
-            settings = without_credentials(settings)
-        settings = with_url(settings, arguments.url)
+    file, settings = find_settings_if_any(arguments.file, "doctor")
+    settings, how = _with_broker(settings, arguments)
     admin = parse_url(arguments.admin_url, "--admin-url") if arguments.admin_url else None
     found = [
         *_whose(file, is_named=arguments.file is not None),
         *local.examine(settings, file),
+        *_which(settings, how),
         *broker.examine(settings, admin),
     ]
     _print(found, as_json=arguments.json)
     return findings.exit_code(found, strict=arguments.strict)
 
 
+def _with_broker(settings: Settings, arguments: argparse.Namespace) -> tuple[Settings, str]:
+    """Return the settings with the broker to look at, and how it was found, as other verbs do.
+
+    Raises:
+        ConfigError: ``--url`` is none.
+    """
+    from statusd.cli.broker import OWN
+    from statusd.settings.broker import with_running_broker, with_url, without_credentials
+    from statusd.wire import own_broker
+    from statusd.wire.url import parse_url
+
+    if arguments.url:
+        parse_url(arguments.url, "--url")
+        if arguments.file is None:  # what was found is meant for another broker
+            settings = without_credentials(settings)
+        return with_url(settings, arguments.url), "--url"
+    if "url" in settings.redis.model_fields_set:
+        return settings, ""
+    url = own_broker.running()
+    return (with_running_broker(settings, url), OWN) if url else (settings, "the default")
+
+
+def _which(settings: Settings, how: str) -> Iterator[Finding]:
+    """Yield which broker is looked at, if no settings say so."""
+    from statusd.doctor.findings import ok
+
+    if how:
+        yield ok("broker", f"{settings.address()} is looked at: found by {how}")
+
+
 def _whose(file: Path | None, *, is_named: bool) -> Iterator[Finding]:
     """Yield who may change what the unit is, and where its password goes."""
-    from statusd.doctor.findings import ok, warning
+    from statusd.doctor.findings import ok, unknown, warning
 
     if file is None:
+        places = ", ".join(map(str, default_files()))
+        cure = "statusd doctor FILE, for what a unit of that file needs"
+        yield unknown("settings", f"no file given, and none of {places} exists", cure)
         return
     why = objection(file)
     if why:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from statusd.cli.files import default_files, find_file
 from statusd.core.errors import ConfigError
 from statusd.settings.load import load
-from statusd.settings.models import Settings
+from statusd.settings.models import PREFIX, Settings
+
+
+def find_settings_if_any(given: Path | None, verb: str) -> tuple[Path | None, Settings]:
+    """Return the same, or what holds where there are none: nothing is started by them.
+
+    Raises:
+        ConfigError: they have mistakes, or may be a stranger's.
+    """
+    is_told = any(name.startswith(f"{PREFIX}WORKER__") for name in os.environ)
+    file = given or find_file(f"statusd {verb}")
+    if file is None and not is_told:
+        return None, load(None, attached=True)
+    return find_settings(file, verb)
 
 
 def find_settings(given: Path | None, verb: str) -> tuple[Path | None, Settings]:

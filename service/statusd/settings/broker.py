@@ -23,6 +23,13 @@ def with_own_broker(settings: Settings, url: str, password_file: Path) -> Settin
     return settings.model_copy(update={"redis": redis})
 
 
+def with_running_broker(settings: Settings, url: str) -> Settings:
+    """Return the settings with this user's embedded broker, whose password is found by its port."""
+    credentials = {"username": "", "password": "", "password_file": ""}
+    redis = settings.redis.model_copy(update={"url": url, **credentials})
+    return settings.model_copy(update={"redis": redis})
+
+
 def without_credentials(settings: Settings, environ: Mapping[str, str] = os.environ) -> Settings:
     """Return the settings without the users and passwords that don't stand in the environment."""
     held = ("username", "password", "password_file")
