@@ -461,15 +461,22 @@ class Stranger(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer."""
-        self._transport.write(self._answer(data))
+        answer = self._answer(data)
+        if not answer:
+            self._transport.close()
+        elif answer is not SILENCE:
+            self._transport.write(answer)
 
 
+SILENCE = b"silence"
+"""What stands for no answer; an empty one hangs up."""
 TAKEN_OFF = b">3\r\n+%s\r\n$1\r\na\r\n:1\r\n"
 STRANGERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "an echo": (lambda data: data, "no Redis that speaks RESP3"),
     "a web server": (lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n", "not RESP"),
-    "silence": (lambda _: b"", "0 of 1 channels confirmed"),
-    "an old Redis": (lambda _: b"-ERR unknown command 'HELLO'\r\n", "unknown command"),
+    "silence": (lambda _: SILENCE, "0 of 1 channels confirmed"),
+    "an old Redis": (lambda _: b"-ERR unknown command 'HELLO'\r\n", "doesn't speak RESP3"),
+    "one that hangs up": (lambda _: b"", "before it answered HELLO 3: is the server up?"),
     "one that confirms another channel": (
         lambda _: HELLO + b"+OK\r\n>3\r\n+subscribe\r\n$1\r\nb\r\n:1\r\n",
         "an unrequested subscribe",

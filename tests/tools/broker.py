@@ -246,6 +246,10 @@ class Broker:
             return bool(client.ping()) and client.info("server")["process_id"] == self.process.pid
         except (redis.AuthenticationError, NoPermissionError):
             return True  # it speaks, though not to us: ``conf`` has closed the door
+        except redis.ResponseError as error:
+            if "HELLO" in str(error):
+                return True  # it speaks, though no RESP3: ``conf`` has taken that away
+            raise
         except (redis.ConnectionError, redis.TimeoutError):
             return False
 

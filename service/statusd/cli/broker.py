@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from statusd.cli.files import believed_file, find_file, settings_file
 from statusd.wire.address import with_credentials
+from statusd.wire.greeting import NEEDS
 from statusd.wire.url import DEFAULT_URL, parse_url
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ _CURES = {
     "CERTIFICATE_VERIFY_FAILED": "[redis] ca_file names whom to trust",
     "WRONG_VERSION_NUMBER": "it speaks no TLS there: redis:// instead of rediss://",
     "not known": "is the host's name right?",
+    "command 'SUBSCRIBE'": NEEDS,
+    "connection was closed": f"is the server up? If it is: {NEEDS}",
 }
 """What an error says -> what to do."""
 URL = "STATUSD_REDIS__URL"

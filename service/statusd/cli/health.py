@@ -77,6 +77,7 @@ def main(arguments: argparse.Namespace) -> int:
 def _print_unit(unit: dict[str, Any]) -> None:
     if unit["healthy"]:
         link, ms = unit["link"], unit["ms"]
+        link += f": {unit['link_trouble']}" if unit.get("link_trouble") else ""
         trouble = f"; nothing is kept: {unit['trouble']}" if unit.get("trouble") else ""
         state = f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms)"
         out.say(f"{state}; link {link}{trouble}")

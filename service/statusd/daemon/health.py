@@ -97,6 +97,7 @@ class Health:
             "pid": os.getpid(),
             "state": unit.status.state.name,
             "link": self._subscribed.state.value,
+            "link_trouble": self._subscribed.trouble,
             "stuck": stuck,
             "trouble": unit.store.file.trouble,
         }

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from statusd.complaints import Complaints
 from statusd.core.text import shown
 from statusd.daemon.canary import DEAF_S, LATE_S, PROBE_S, Canary
+from statusd.wire.greeting import NEEDS
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import is_pattern
 from statusd.wire.outbox import Outbox, RedisCommand
@@ -232,6 +233,8 @@ class Session:
         line: RedisCommand = (ASKING[is_pattern(channel)], channel)
         user = self.subscriber_link.address.username or "default"
         cure = f'ACL SETUSER {user} "{granting([line])[line]}"'
+        if not reason.startswith("NOPERM"):  # no right would help: whoever answers can't do it
+            cure = NEEDS
         self.complaints.report(
             f"channel {channel}", "channel.refused", channel=channel, reason=reason, cure=cure
         )

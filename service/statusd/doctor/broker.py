@@ -21,6 +21,7 @@ from statusd.unit.lease_holder import LeaseHolder
 from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.client import Client
+from statusd.wire.greeting import NEEDS
 from statusd.wire.names import Names, is_pattern
 from statusd.wire.talk import ask, read
 
@@ -256,16 +257,25 @@ def _strangers(address: Address, names: Names, channels: tuple[str, ...]) -> Ite
     yield warning("strangers", f"{who} may publish END to {', '.join(may)}", cure)
 
 
+_CURES = {
+    "WRONGPASS": "set redis.username and redis.password_file to what the broker's ACL file has",
+    "NOAUTH": "set redis.username and redis.password_file to what the broker's ACL file has",
+    "NOPERM": "the user needs the rights that `statusd acl` prints",
+    "RESP3": "point redis.url at the server itself, or at another one (docs/doctor.md)",
+    "verify failed": "look at redis.ca_file, and at the name in redis.url",
+}
+"""What a reason has in it -> what to do."""
+
+
 def _cure(reason: str, address: Address) -> str:
     """Return what to do about a broker that can't be talked to."""
-    if "WRONGPASS" in reason or "NOAUTH" in reason:
-        return "set redis.username and redis.password_file to what the broker's ACL file has"
-    if "NOPERM" in reason:
-        return "the user needs the rights that `statusd acl` prints"
-    if "verify failed" in reason:
-        return "look at redis.ca_file, and at the name in redis.url"
+    known = next((cure for sign, cure in _CURES.items() if sign in reason), "")
+    if known:
+        return known
     if address.tls is not None and "refused" not in reason:
         # TLS 1.3 lets a client finish before it is turned away: the reason may be any.
         cure = "it may want a certificate of ours, or another one: set redis.cert_file and key_file"
         return f"{cure}; or it speaks no TLS there: look at redis.url"
+    if "was closed" in reason:
+        return f"is the server up? If it is: {NEEDS}"
     return "is it running, and is redis.url right? `statusd run --embedded` brings one along"

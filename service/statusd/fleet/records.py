@@ -150,7 +150,7 @@ _EVENT: Mapping[str, Fits] = {
     "gap": _object(start=_text, end=_text, recovered=_count, lost=_or_null(_count)),
 }
 _HEALTH: Mapping[str, Fits] = {
-    **dict.fromkeys(("name", "state", "link", "trouble"), _text),
+    **dict.fromkeys(("name", "state", "link", "link_trouble", "trouble"), _text),
     **dict.fromkeys(("boot", "pid"), _count),
     "stuck": _texts,
 }

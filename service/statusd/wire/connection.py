@@ -17,6 +17,7 @@ import hiredis
 
 from statusd.core.text import shown
 from statusd.wire.address import Address
+from statusd.wire.greeting import UNGREETED
 from statusd.wire.outbox import Outgoing, RedisCommand
 from statusd.wire.reach import connect
 from statusd.wire.resp import NOTHING, pack_all, reader
@@ -215,7 +216,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side hung up, or the system gave the connection up."""
-        self.doubt(str(exc) if exc else "closed by the broker")
+        why = str(exc) if exc else "closed by the broker"
+        is_greeted = not self._greeting or self._greeting[0][0] != "HELLO"
+        self.doubt(why if is_greeted else f"{why}, {UNGREETED}")
 
     def get_buffer(self, sizehint: int) -> bytearray:
         """Say where the next bytes go."""

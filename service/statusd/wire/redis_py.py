@@ -22,6 +22,7 @@ from redis.sentinel import MasterNotFoundError
 from statusd.core.errors import Unavailable
 from statusd.core.text import shown
 from statusd.wire.address import Address, Tls
+from statusd.wire.greeting import is_no_hello, no_resp3
 
 if TYPE_CHECKING:
     from statusd.wire.outbox import RedisCommand
@@ -261,7 +262,8 @@ def _why(error: Exception) -> str:
         if isinstance(one, OSError):
             return f": {_of_system(one)}"
     if isinstance(error, _REFUSALS):
-        return f" says: {_said(error)}"
+        said = _said(error)
+        return f" {no_resp3(said)}" if is_no_hello(said) else f" says: {said}"
     told = next((text for kinds, text in _WORDS if isinstance(error, kinds)), type(error).__name__)
     return f": {told}"
 

@@ -8,6 +8,7 @@ import hiredis
 
 from statusd.core.bounds import MOST_BOOT, MOST_COUNT, Unreadable, decimal, whole
 from statusd.core.text import shown
+from statusd.wire.greeting import is_no_hello, no_resp3
 from statusd.wire.outbox import RedisCommand
 from statusd.wire.resp import complaint
 
@@ -37,7 +38,11 @@ class Server:
             Unreadable: it is no reply to that.
         """
         if isinstance(reply, hiredis.ReplyError):
-            return "" if line[0] in _OPTIONAL else complaint(reply, line)
+            if line[0] in _OPTIONAL:
+                return ""
+            told = complaint(reply, line)
+            is_old = line[0] == "HELLO" and is_no_hello(told)
+            return f"the server {no_resp3(told)}" if is_old else told
         if line[0] == "HELLO":
             return self._take_hello(reply, must_be_master=must_be_master)
         if line[0] == "TIME":
@@ -49,6 +54,8 @@ class Server:
     def _take_hello(self, reply: object, *, must_be_master: bool) -> str:
         # Whoever listens there may be no Redis, or even we: a connection to a dead port of this
         # machine can meet itself (simultaneous open, RFC 9293 3.5).
+        if isinstance(reply, list) and b"proto" in reply:  # a map, as RESP2 has it
+            return f"the server {no_resp3('in RESP2')}"
         if not isinstance(reply, dict) or reply.get(b"proto") != 3:
             return "whoever answers there is no Redis that speaks RESP3"
         if must_be_master and reply.get(b"role") != b"master":

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+from statusd.wire.greeting import no_channels
 from statusd.wire.names import is_pattern
 from statusd.wire.outbox import RedisCommand
 from statusd.wire.patterns import MOST_BYTES, glob
@@ -95,7 +96,8 @@ class Subscriptions:
         if not self.refused or (others and self.vital not in self.refused):
             return ""
         channel = self.vital if self.vital in self.refused else next(iter(self.refused))
-        return f"{channel}: {self.refused[channel]}"
+        reason = self.refused[channel]
+        return f"{channel}: {reason}" if reason.startswith("NOPERM") else no_channels(reason)
 
     def progress(self) -> str:
         """Return how many channels are confirmed, in words; empty if none is wanted."""
