@@ -279,3 +279,26 @@ def test_what_a_word_means_is_looked_up_once_unless_something_comes_before_it() 
         assert [one.meant for one in rig.hear(b"start") if isinstance(one, ev.Commanded)] == [None]
 
     with_intake(story)
+
+
+@pytest.mark.fault("J22")
+@pytest.mark.parametrize("kind", ["verdict", "event"])
+def test_an_answer_that_can_not_be_read_is_not_answered(kind: str) -> None:
+    """Too long, too deep, or cut off: it is heard by a pattern that covers another namespace."""
+
+    def test(rig: Rig) -> None:
+        deep: Any = "x"
+        for _ in range(9):
+            deep = [deep]
+        begin = json.dumps({kind: "invalid", "id": "a"}, separators=(",", ":"))[:-1]
+        for more in (f',"reason":"{"x" * 20_000}"}}', f',"status":{json.dumps(deep)}}}', ""):
+            answer = f"{begin}{more}".encode()
+            assert rig.hear(answer, b"other:verdicts") == []
+            assert rig.intake.hear_local(answer) is None
+        assert rig.intake.last_answers() == []
+        assert rig.intake.invalid == 0
+
+        rig.hear(b'{"verdicts": 1}')
+        assert rig.intake.invalid == 1
+
+    with_intake(test)

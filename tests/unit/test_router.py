@@ -73,6 +73,36 @@ def test_a_message_goes_once_to_each_unit_that_hears_its_channel(
     assert echoes == []
 
 
+@pytest.mark.fault("J22")
+@pytest.mark.parametrize(
+    "channel",
+    [
+        *("other:canary:{a}", "a-b.c:canary:{c@d}", "statusd2:canary:{}"),
+        *("__keyspace@0__:statusd:status:{a}", "__keyevent@0__:set", "__sentinel__:hello"),
+    ],
+)
+def test_what_others_say_to_themselves_is_no_command_by_a_pattern(channel: str) -> None:
+    """Canaries of other namespaces, and what a server tells of keys and to Sentinels."""
+    router, units, _ = routed(all=("*", "?*"), near=("other:*", "a-*", "statusd*"))
+
+    router.hear(channel.encode(), b"end")
+
+    assert got(units) == {"all": 0, "near": 0}
+
+
+@pytest.mark.fault("J22")
+def test_who_names_a_channel_of_the_server_hears_it() -> None:
+    """By its name, or by a pattern that begins as these do; and channels that only look alike."""
+    channel = "__keyevent@0__:job"
+    router, units, _ = routed(name=(channel,), glob=("__key*",), near=("camera:*",))
+
+    router.hear(channel.encode(), b"end")
+    for like in (b"camera:control", b"camera:events", b"camera:canary"):
+        router.hear(like, b"pause")
+
+    assert got(units) == {"name": 1, "glob": 1, "near": 3}
+
+
 def test_the_canary_is_nobodys_command() -> None:
     """Also where somebody hears everything."""
     router, units, echoes = routed(all=("*",))

@@ -1,12 +1,14 @@
 """Which message is for whom: channel -> units, each of them once.
 
 A link tells a message once, however many of its subscriptions fit; here it goes to every unit that
-hears the channel by its name or by a pattern. Rule of this file: of the namespace's own channels
-only the control channel is for anybody: never answer an answer.
+hears the channel by its name or by a pattern. Rule of this file: never answer an answer. Of the
+namespace's own channels only the control channel is for anybody; a daemon's canary is for that
+daemon alone, whatever its namespace; what the server says of itself is for whoever names it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -16,6 +18,11 @@ from statusd.wire.patterns import Glob, glob
 
 MOST_ROUTES = 16_384
 """So many channels are remembered with who hears them."""
+_CANARY = re.compile(rb"[\w.-]+:canary:\{.*\}", re.DOTALL)
+"""Where a daemon of any namespace proves to itself that it hears; see `Names.canary`."""
+_OF_SERVER = b"__"
+"""How the channels begin on which a server tells of keys (``__keyevent@0__:set``: our own writing
+as well) and of itself to Sentinels (``__sentinel__:hello``, every two seconds)."""
 
 
 class _Subscriptions(NamedTuple):
@@ -24,6 +31,7 @@ class _Subscriptions(NamedTuple):
     unit: Unit
     names: frozenset[bytes]
     globs: tuple[Glob, ...]
+    server_globs: tuple[Glob, ...]
 
 
 class Router:
@@ -46,8 +54,10 @@ class Router:
     def hears(self, unit: Unit, channels: Sequence[str]) -> None:
         """Let ``unit`` have what is said on ``channels`` from now on, names and patterns."""
         names = frozenset(c.encode() for c in channels if not is_pattern(c))
-        globs = tuple(glob(c.encode()) for c in channels if is_pattern(c))
-        self._heard[unit.name] = _Subscriptions(unit, names, globs)
+        patterns = [c.encode() for c in channels if is_pattern(c)]
+        globs = tuple(map(glob, patterns))
+        server_globs = tuple(glob(p) for p in patterns if p.startswith(_OF_SERVER))
+        self._heard[unit.name] = _Subscriptions(unit, names, globs, server_globs)
         self._routes.clear()
 
     def forget(self, unit: Unit) -> None:
@@ -86,4 +96,7 @@ class Router:
     def _is_for(self, heard: _Subscriptions, channel: bytes) -> bool:
         if channel.startswith(self._prefix):
             return channel == self._control
-        return channel in heard.names or any(known.fits(channel) for known in heard.globs)
+        if _CANARY.fullmatch(channel):
+            return False
+        globs = heard.server_globs if channel.startswith(_OF_SERVER) else heard.globs
+        return channel in heard.names or any(known.fits(channel) for known in globs)
