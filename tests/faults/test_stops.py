@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import settings
+from tests.conftest import Run, settings
 from tests.faults.outages import wait_for
 from tests.tools import Broker, Journal, Program, Proxy, wait_until
 
@@ -159,6 +159,51 @@ def test_a_stop_leaves_each_command_one_final_verdict(
 
     lives.wait_answered()
     assert told_twice(lives.finals()) == {}
+
+
+@pytest.mark.fault("J23")
+def test_a_broker_that_is_far_away_hears_the_last_words(broker: Broker, run: Run) -> None:
+    """Its answers take longer than the second that a silent one is given."""
+    with Proxy(broker.port) as far:
+        far.delay(0.55)
+        unit = run("tests.workers:until_end", f"redis://127.0.0.1:{far.port}/0")
+        unit.wait_state("READY")
+        unit.wait_logged("link.up", link="sends")
+
+        unit.signal(signal.SIGTERM)
+
+        assert unit.wait_exit(15) == 0
+    assert unit.logged("outbox.unsent") is None
+    assert unit.kept()["unsent"] == []
+    assert in_history(broker) == ["READY", "ENDING", "END"]
+
+
+@pytest.mark.fault("J23")
+def test_what_the_broker_has_refused_is_tried_once_more_at_the_end(
+    broker: Broker, run: Run
+) -> None:
+    """It takes it again by now; the next beat would have told."""
+    client = broker.client()
+    unit = run("tests.workers:until_end", broker.url)
+    unit.wait_state("READY")
+    unit.wait_logged("link.up", link="hears")
+    client.config_set("maxmemory", "1")
+    client.publish("mychannel", "start")
+    unit.wait_logged("history.refused")
+    client.config_set("maxmemory", "0")
+
+    client.publish("mychannel", "end")
+
+    assert unit.wait_exit(10) == 0
+    assert unit.logged("outbox.unsent") is None
+    assert in_history(broker) == ["READY", "RUNNING", "ENDING", "END"]
+
+
+def in_history(broker: Broker) -> list[str]:
+    """Return the states that the unit's history tells of."""
+    client: Any = broker.client()
+    entries = client.xrange("statusd:history:{unit}")
+    return [json.loads(fields[b"event"])["new"] for _, fields in entries]
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ from statusd.unit.publisher import BEAT_S
 from statusd.unit.unit import EXIT_BUG, Unit
 
 FLUSH_S = 1.0
-"""Redis' share of a stop: so long the last words may take."""
+"""Redis' share of a stop: so long a broker may say nothing while it is told the last words."""
 OUTPUT_S = 0.5
 """So long what the workers have printed last may take to be read."""
 LATER_S = 0.005

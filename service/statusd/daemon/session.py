@@ -25,6 +25,9 @@ from statusd.wire.subscriptions import ASKING
 LINK_S = 30.0
 """A broker that is away is logged again after this time: there are two links."""
 
+DRAIN_S = 4.0
+"""So long the last words may take in all, however much the broker says meanwhile, in seconds."""
+
 MakeLink = Callable[[Any, tuple[str, ...]], Link]
 
 
@@ -158,11 +161,12 @@ class Session:
         if self.canary.received(payload, self._loop.time()):
             self._sharers.proved()
 
-    async def drain(self, timeout_s: float) -> None:
+    async def drain(self, patience_s: float) -> None:
         """Wait until the broker has everything, or one try at it has failed.
 
         Only from here on can that be told: before, more last words may come, however empty the
-        outboxes are.
+        outboxes are. A broker that is far away or busy, but there, is waited for: it is given up
+        when it says nothing for ``patience_s`` longer than its answers take.
         """
         if not self.publisher_link.outbox:
             return
@@ -170,7 +174,13 @@ class Session:
             self.publisher_link.hurry()
         if self.drained is None or self.drained.done():
             self.drained = self._loop.create_future()
-        await asyncio.wait([self.drained], timeout=timeout_s)
+        patience_s += self.publisher_link.answer_s
+        until, said = self._loop.time() + DRAIN_S, None
+        while (left_s := until - self._loop.time()) > 0 and said != self.publisher_link.progress:
+            said = self.publisher_link.progress
+            await asyncio.wait([self.drained], timeout=min(patience_s, left_s))
+            if self.drained.done():
+                return
 
     def check_drained(self) -> None:
         """Take note of whether the broker has everything by now."""

@@ -52,6 +52,8 @@ async def say_last_words(unit: Unit) -> None:
     await unit.store.finish()
     unit.note()
     unit.document.write(at_once=True)
+    if unit.lease.holder is None:  # what was refused would be tried with the next beat
+        unit.publisher.history.confirmed()
     unit.lease.leave()
     unit.ports.broker.flush()
 

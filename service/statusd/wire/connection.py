@@ -124,6 +124,9 @@ class Connection(asyncio.BufferedProtocol):
         """Every reply from now on is to a line of the outbox."""
         self._sends = False
         """And something was written already."""
+        self.answer_s = 0.0
+        """How long the broker took to answer the greeting; 0 before that."""
+        self._made_at = 0.0
         self.pushed_at = 0.0
         """When the broker pushed something last (loop's time): replies prove no subscription."""
 
@@ -210,6 +213,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, name ourselves and subscribe in one write."""
         self._transport = cast(asyncio.Transport, transport)
+        self._made_at = self._loop.time()
         self._asked.extend(self._subscriptions.begin())
         self._transport.write(pack_all((*self._greeting, *self._asked)))
         self._confirm_within(CONNECT_S)
@@ -287,6 +291,7 @@ class Connection(asyncio.BufferedProtocol):
     def _take_reply(self, reply: object) -> None:
         is_error = isinstance(reply, hiredis.ReplyError)
         if self._greeting:
+            self.answer_s = self.answer_s or self.heard_at - self._made_at
             why = self._events.greeted(self._greeting.popleft(), reply)
             if why:
                 self.doubt(why)

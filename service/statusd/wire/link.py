@@ -160,6 +160,16 @@ class Link:
         connection = self._connection
         return connection.heard_at if connection is not None else asyncio.get_running_loop().time()
 
+    @property
+    def progress(self) -> tuple[int, float]:
+        """What changes with each attempt to connect, and whenever the broker says something."""
+        return self.ticks, self._connection.heard_at if self._connection is not None else 0.0
+
+    @property
+    def answer_s(self) -> float:
+        """How long the broker took to answer the present connection's greeting, in seconds."""
+        return self._connection.answer_s if self._connection is not None else 0.0
+
     def unheard_s(self, now: float) -> float:
         """Return for how long the broker has pushed nothing, in seconds (loop's time)."""
         return now - self._connection.pushed_at if self._connection is not None else 0.0
