@@ -105,14 +105,15 @@ def test_the_file_of_a_killed_unit_is_nobody(alone: Start, tmp_path: Path) -> No
     assert again.stdout.splitlines()[-1] == "start: 2 done"
 
 
+@pytest.mark.fault("J16")
 def test_junk_is_answered_and_hurts_nobody(alone: Start, tmp_path: Path) -> None:
-    """What is no command gets its verdict; one that never ends is hung up on."""
+    """What is no command gets its verdict; one that never ends is hung up on (J16)."""
     unit = alone("a", goal="RUNNING")
     path = next((tmp_path / "statusd").iterdir())
     with socket.socket(socket.AF_UNIX) as line:
         connect(line, path)
         line.settimeout(15)
-        line.sendall(b'xyzzy\n{"command": 3}\n\n{"verdict": "done"}\npause\n')
+        line.sendall(b'xyzzy\n{"command": 3}\n\n{"verdict": "done"}\n"pause"\n')
         said = b""
         while said.count(b"\n") < 4:
             said += line.recv(65536)

@@ -36,7 +36,8 @@ def test_the_opposite_is_no_suggestion(one: str, other: str) -> None:
 
 @pytest.mark.fault("J16")
 def test_a_slip_of_the_opposite_is_the_opposite_still() -> None:
-    """It can have been meant for nothing else (J16)."""
+    """It can have been meant for nothing else, also not for what is a little alike (J16)."""
+    assert nearest("unstart", ("start", "status")) == nearest("unresume", ("resume", "reset")) == ""
     slips = ["unpuase", "unpaus", "un_pause", "UNPAUSE", "disconect", "deactivat"]
 
     assert [nearest(slip, ("pause", "connect", "activate")) for slip in slips] == [""] * 6
@@ -64,8 +65,11 @@ def test_a_name_that_begins_like_a_negation_is_found() -> None:
 def test_what_others_call_a_word_suggests_ours() -> None:
     """Only a word that the lifecycle has, in its own spelling (J16)."""
     others = {"unpause": "resume", "Cont": "resume", "stop": "end", "quit": "end", "hold": "pause"}
+    others |= {"un-pause": "resume", "UN_PAUSE": "resume", "abort": "end"}
 
     assert {other: meant(other, WORDS) for other in others} == others
     assert meant("unpause", ("start", "pause", "END")) == ""
     assert meant("shutdown", ("start", "END")) == "END"
+    assert meant("quit", ("END", "end")) == meant("quit", ("end", "END")) == "end"
+    assert nearest("edn", ("END", "end")) == nearest("edn", ("end", "END")) == "end"
     assert meant("puase", WORDS) == "pause"

@@ -22,19 +22,21 @@ _SYNONYMS = {
     "start": ("begin", "go", "launch"),
     "pause": ("hold", "suspend", "freeze"),
     "resume": ("unpause", "continue", "cont", "unhold", "unsuspend", "unfreeze", "proceed"),
-    "end": ("stop", "quit", "exit", "shutdown", "kill", "terminate", "finish"),
+    "end": ("stop", "quit", "exit", "shutdown", "kill", "terminate", "finish", "abort", "halt"),
 }
 """What other programs call the built-in lifecycle's words."""
 
 
 def nearest(name: str, known: tuple[str, ...]) -> str:
-    """Return the one of ``known`` that ``name`` is most likely a slip of, or an empty text."""
+    """Return the one of ``known`` that ``name`` is most likely a slip of, or an empty text.
+
+    If that is its opposite, no other one is meant either.
+    """
     from difflib import get_close_matches
 
-    typed = name.lower()
-    spelt = {one.lower(): one for one in known if not is_opposite(typed, one.lower())}
+    typed, spelt = name.lower(), {one.lower(): one for one in sorted(known)}
     found = get_close_matches(typed, spelt, n=1, cutoff=_NEAR)
-    return spelt[found[0]] if found else ""
+    return spelt[found[0]] if found and not is_opposite(typed, found[0]) else ""
 
 
 def meant(word: str, vocabulary: tuple[str, ...]) -> str:
@@ -42,12 +44,10 @@ def meant(word: str, vocabulary: tuple[str, ...]) -> str:
 
     What other programs call one of its words comes before what has the same letters.
     """
-    typed = word.lower()
-    spelt = {known.lower(): known for known in vocabulary}
-    for known, others in _SYNONYMS.items():
-        if typed in others and known in spelt:
-            return spelt[known]
-    return nearest(word, vocabulary)
+    typed = word.lower().replace("-", "").replace("_", "")
+    ours = next((known for known, others in _SYNONYMS.items() if typed in others), None)
+    found = (known for known in vocabulary if known.lower() == ours)
+    return max(found, default="") or nearest(word, vocabulary)  # rather end than END
 
 
 def is_opposite(one: str, other: str) -> bool:
