@@ -25,8 +25,9 @@ from statusd.wire.subscriptions import ASKING
 LINK_S = 30.0
 """A broker that is away is logged again after this time: there are two links."""
 
-DRAIN_S = 4.0
-"""So long the last words may take in all, however much the broker says meanwhile, in seconds."""
+DRAIN_S = 2.0
+"""So long the last words may take in all, however much the broker says meanwhile, in seconds: who
+waits for our end (attach, compose) has little more."""
 
 MakeLink = Callable[[Any, tuple[str, ...]], Link]
 
