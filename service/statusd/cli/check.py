@@ -3,27 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import os
-import shutil
-import sys
 from collections.abc import Iterator
-from importlib.machinery import PathFinder, SourceFileLoader
-from importlib.util import find_spec
-from itertools import accumulate
 from pathlib import Path
 
-from statusd.cli import out
+from statusd.cli import out, work
 from statusd.cli.files import settings_file
 from statusd.cli.settings import find_settings
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle, Part
-from statusd.core.suggestions import nearest
-from statusd.lifecycles.load import Source, module_places
+from statusd.lifecycles.load import Source
 from statusd.reading import opened
 from statusd.settings.load import load_lifecycle
 from statusd.settings.models import Settings
-from statusd.worker.unexecutable import objection
 
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 
@@ -50,8 +41,7 @@ def main(arguments: argparse.Namespace) -> int:
         return 0
     file, settings = find_settings(arguments.file, "check")
     missing = [
-        *_missing_program(settings, file),
-        *_missing_function(settings, file),
+        *work.mistakes(settings, file),
         *_missing_files(settings, file),
         *_missing_library(settings, file),
         *_missing_home(settings),
@@ -107,88 +97,6 @@ def _missing_library(settings: Settings, file: Path | None) -> Iterator[str]:
         load("registry")
     except ConfigError as error:
         yield f"{Source(file).place(('http', 'listen'))}: {error}"
-
-
-def _missing_program(settings: Settings, file: Path | None) -> Iterator[str]:
-    """Yield what `statusd run` would find out only when it starts the program."""
-    worker, source = settings.worker, Source(file)
-    directory = source.resolve(worker.directory) if worker.directory else Path.cwd()
-    if not directory.is_dir():
-        yield f"{source.place(('worker', 'directory'))}: {directory}: no such directory"
-        return
-    program = worker.command[0] if worker.command else worker.python
-    if not program:
-        return
-    path = worker.environment.get("PATH", os.environ.get("PATH"))
-    base = source.resolve("") if worker.python else directory
-    chosen = str(base / program) if "/" in program else program
-    found = shutil.which(chosen, path=path)
-    key = "command" if worker.command else "python"
-    there = found or (chosen if "/" in program and os.path.isfile(chosen) else "")
-    fault = objection(there, shown=program if "/" in program else there, path=path)
-    if there and fault:
-        yield f"{source.place(('worker', key))}: {program}: {fault}"
-    elif found is None:
-        where = f" in {base}" if "/" in program and not os.path.isabs(program) else ""
-        text = f"{program}: no such program{where or ' in PATH'}"
-        yield f"{source.place(('worker', key))}: {text}"
-
-
-def _missing_function(settings: Settings, file: Path | None) -> Iterator[str]:
-    """Yield why the function can't be called, as far as that is seen without running its module."""
-    worker, source = settings.worker, Source(file)
-    module, _, name = worker.function.partition(":")
-    if not module or worker.python:  # another interpreter has its own modules
-        return
-    place = source.place(("worker", "function"))
-    directory = [str(source.resolve(worker.directory))] if worker.directory else []
-    places = [*directory, *module_places(file)]
-    code, where = _source_of(module, [*places, *sys.path])
-    if where is None:
-        yield f"{place}: no module {module} in {', '.join(places)}, nor installed"
-        return
-    try:
-        names = _top_names(code)
-    except SyntaxError as error:
-        yield f"{where}:{error.lineno}: {error.msg}"
-        return
-    first = name.partition(".")[0]
-    if names and first not in names:
-        near = nearest(first, tuple(names))
-        yield f"{place}: {where} has no {first}{f', did you mean {near}?' if near else ''}"
-
-
-def _source_of(module: str, places: list[str]) -> tuple[str, str | None]:
-    """Return a module's text and file: no text if it isn't Python, no file if there is none."""
-    path: list[str] | None = places
-    spec = None
-    for name in accumulate(module.split("."), "{}.{}".format):
-        spec = PathFinder.find_spec(name, path) if path else None
-        if spec is None and name == module.partition(".")[0]:
-            spec = find_spec(name)  # also what an editable installation has its own finder for
-        if spec is None:
-            return "", None
-        path = list(spec.submodule_search_locations or ())
-    assert spec is not None
-    if not isinstance(spec.loader, SourceFileLoader):
-        return "", str(spec.origin)
-    return spec.loader.get_source(spec.name) or "", str(spec.origin)
-
-
-def _top_names(code: str) -> set[str]:
-    """Return what a module defines; nothing if that can't be told (``from x import *``)."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(code)):
-        match node:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                names.add(name)
-            case ast.ClassDef(name=name) | ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-            case ast.Import(names=found) | ast.ImportFrom(names=found):
-                if any(alias.name == "*" for alias in found):
-                    return set()
-                names |= {(alias.asname or alias.name).partition(".")[0] for alias in found}
-    return names
 
 
 def _missing_home(settings: Settings) -> Iterator[str]:

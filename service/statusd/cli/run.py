@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from statusd.cli import out
+from statusd.cli import out, work
 from statusd.cli.files import settings_file
 from statusd.cli.settings import find_settings
+from statusd.core.errors import ConfigError
 from statusd.core.words import compile_table
 from statusd.settings.broker import with_own_broker
 from statusd.settings.load import load
@@ -48,6 +49,8 @@ exit codes: 0 END was reached, 70 a bug, 75 the restarts are used up, 78 bad set
 def main(arguments: argparse.Namespace) -> NoReturn:
     """Run the daemon until END and leave with its exit code."""
     file, settings = find_settings(arguments.file, "run")
+    if missing := [*work.mistakes(settings, file)]:
+        raise ConfigError(*missing)
     from statusd import logs
 
     logs.configure(settings.log.format, settings.log.level)
