@@ -17,9 +17,8 @@ pytestmark = [
 
 JOB = """\
 def main(worker):
-    worker.trigger("end")
-    while worker.while_running():
-        worker.wait(5)
+    for _ in worker.while_running():
+        return
 """
 ATTACH = """\
 import statusd
