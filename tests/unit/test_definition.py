@@ -155,6 +155,26 @@ MISTAKES: dict[str, tuple[Any, Any, str]] = {
         MOVES,
         "states.2: an acting state needs timeout_s and on_timeout: it may never be finished",
     ),
+    "acting, and two ways look like the one on": (
+        with_states(ACTING, PARKED, "ASIDE"),
+        [
+            *MOVES,
+            way("aside", "MOVING", "ASIDE", who="worker"),
+            way("back", "ASIDE", "RUNNING"),
+        ],
+        'states.2: MOVING is acting: one transition with who = "worker" must lead on from it,'
+        " and there are 2",
+    ),
+    "acting, and two faults look like the way on": (
+        with_states(ACTING, {"name": "HOT", "kind": "fault"}, {"name": "WET", "kind": "fault"}),
+        [
+            *(READY, END, way("move", "RUNNING", "MOVING"), way("stay", "MOVING", "RUNNING")),
+            *(way(to.lower(), "MOVING", to, who="worker") for to in ("HOT", "WET")),
+            way("dry", ["HOT", "WET"], "RUNNING"),
+        ],
+        'states.2: MOVING is acting: one transition with who = "worker" must lead on from it,'
+        " and there are 2",
+    ),
     "acting, and nobody can say that it is done": (
         with_states(ACTING),
         [*MOVES[:3], END],
