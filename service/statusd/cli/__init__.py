@@ -153,6 +153,11 @@ def _obey(arguments: argparse.Namespace) -> int:
         what = f"{error.object!a} can't be the name of a file in this locale ({error.encoding})"
         complain(f"{what}: set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
         return EXIT_CONFIG
+    except OSError as error:
+        if not isinstance(error.filename, str) or isinstance(error, out.Untaken):
+            raise
+        complain(f"{error.filename}: {error.strerror}")
+        return EXIT_CONFIG
 
 
 def complain(text: str) -> None:
