@@ -200,6 +200,13 @@ class Lifecycle:
 
         An acting state stands for the steady one that the worker leads it to.
         """
+        return self._finals[dest]
+
+    @cached_property
+    def _finals(self) -> dict[enum.Enum, enum.Enum]:
+        return {state: self._find_final(state) for state in self.states}
+
+    def _find_final(self, dest: enum.Enum) -> enum.Enum:
         if dest is self.ending:
             return self.end
         seen = {self.start, self.backoff}
