@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from statusd import Worker
-from statusd.worker.board import SEEN, STATE
+from statusd.worker.board import SEEN, STATE, Board
 
 STEP_S = 0.005
 """How long a step of work takes."""
@@ -203,7 +203,7 @@ def telling_signals(worker: Worker) -> None:
 
 
 def leaving_a_ghost(worker: Worker) -> None:
-    """In the first run, die, but for a child that has left the group; later, work.
+    """In the first run, die, but for a child that nobody knows any more; later, work.
 
     The child is what an old worker is that was stopped and wakes: it has the old run's page and
     pipes, and uses them once the file ``wake`` exists.
@@ -217,14 +217,25 @@ def leaving_a_ghost(worker: Worker) -> None:
             time.sleep(STEP_S)
         os._exit(1)
     os.setsid()
+    page, _, up = worker.fds
+    for fd in (page, up):
+        os.set_inheritable(fd, True)
+    haunt = f"from tests.workers import haunt; haunt({page}, {up})"
+    nobodys = {key: value for key, value in os.environ.items() if key != "STATUSD_RUN"}
+    os.execve(sys.executable, [sys.executable, "-c", haunt], nobodys)
+
+
+def haunt(page: int, up: int) -> None:
+    """Be the ghost of a worker, with its page and pipe."""
+    board = Board(page)
     Path("escaped").touch()
     while not Path("wake").exists():
         time.sleep(STEP_S)
-    worker._board.write_record(1, 2, "a word from the grave")
-    worker._board.words[SEEN] = worker._board.words[STATE]
+    board.write_record(1, 2, "a word from the grave")
+    board.words[SEEN] = board.words[STATE]
     for note in (b"seen", b'{"note": "trigger", "trigger": "end"}', b'{"note": "ready"}'):
         with suppress(OSError):
-            os.write(worker._up.fd, note + b"\n")
+            os.write(up, note + b"\n")
     Path("haunted").touch()
 
 

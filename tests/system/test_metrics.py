@@ -210,7 +210,7 @@ def test_without_the_library_the_extra_is_named(verb: str, tmp_path: Path) -> No
     """At once, with the key; and a unit without [http] doesn't miss it."""
     (tmp_path / "prometheus_client.py").write_text("raise ImportError(name='prometheus_client')\n")
     (tmp_path / "a.toml").write_text(
-        "http.listen = 9464\nworker.function = 'tests.workers:blocked'\n"
+        "http.listen = 9464\nworker.function = 'statusd.examples.counter:main'\n"
     )
     env = {"PYTHONPATH": str(tmp_path), "STATUSD_STATE_DIRECTORY": str(tmp_path / "state")}
 

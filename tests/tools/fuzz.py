@@ -11,8 +11,10 @@ import random
 import re
 from collections.abc import Callable
 
-_WORD = re.compile(rb"[ \t]*([A-Za-z][A-Za-z0-9_-]*)[ \t]*(\r?\n)?[ \t]*")
-"""ASCII, with blanks and one newline around it."""
+_WORD = re.compile(
+    rb"(?:\xef\xbb\xbf)?[ \t]*(\"?)[ \t]*([A-Za-z][A-Za-z0-9_-]*)[ \t]*\1[ \t]*(\r?\n)?[ \t]*"
+)
+"""ASCII, with blanks and one newline around it, as it is or as a JSON string; UTF-8's mark."""
 
 STEERING = ("start", "pause", "resume", "stop", "READY", "RUNNING", "PAUSED")
 """What may be obeyed, and doesn't end the unit."""
@@ -42,12 +44,11 @@ HARMLESS = [
     '{"command": {"command": "%s"}}',
     '{"cmd": "%s"}',
     '["%s"]',
-    '"%s"',
     '{"command": "%s"',
     '{"command": "%s"}}',
     '{"command": "%s",}',
     "{'command': '%s'}",
-    '\ufeff{"command": "%s"}',
+    '\ufeff{"command": "%s"',
     '{"command": "%s", "id": "\\ud800", "by": 1}',
 ]
 """Objects that no unit may obey, whatever word is put into them."""
@@ -79,7 +80,9 @@ class Fuzz:
             return self._chance.choice(UNHEARD).encode()
         word = self._chance.choice(STEERING)
         blank = self._chance.choice(("", " ", "\t", "  "))
-        return f"{blank}{self._any_case(word)}{blank}{self._chance.choice(('', chr(10)))}".encode()
+        mark, quote = self._chance.choice(("", "", "\ufeff")), self._chance.choice(("", "", '"'))
+        said = f"{mark}{blank}{quote}{self._any_case(word)}{quote}{blank}"
+        return f"{said}{self._chance.choice(('', chr(10)))}".encode()
 
     def _any_case(self, word: str) -> str:
         return "".join(self._chance.choice((s.lower(), s.upper())) for s in word)
@@ -117,4 +120,4 @@ class Fuzz:
 def word_of(message: bytes) -> str:
     """Return the word that ``message`` is; empty if it is none."""
     found = _WORD.fullmatch(message)
-    return found[1].decode() if found else ""
+    return found[2].decode() if found else ""
