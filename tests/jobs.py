@@ -176,3 +176,12 @@ def cleaning_up(worker: Worker) -> None:
             threading.Event().wait()
         finally:
             Path("cleaned").touch()
+
+
+def in_long_steps(worker: Worker) -> None:
+    """Be in a step until there is a file ``over``; say when it has left by itself."""
+    for _ in worker.while_running():
+        Path("begun").touch()
+        while not Path("over").exists():
+            time.sleep(STEP_S)
+    Path("left").touch()

@@ -103,6 +103,7 @@ class Document(TypedDict):
     goal: str
     allowed: list[str]
     observed: bool
+    unseen_since: str | None
     text: str
     progress: Progress | None
     args: Args

@@ -404,7 +404,7 @@ def test_threads_that_lose_their_daemon_start_one_in_its_place(start: Start) -> 
     assert parent.wait_exit(60) == 0, parent.said()
 
     assert "again True True 1" in parent.said().splitlines()
-    assert f"left {[None] * 8} State.END" in parent.said()
+    assert f"left {[None] * 8} END" in parent.said()
 
 
 # ---- X34: the page that a worker shares with its daemon ------------------------------------------

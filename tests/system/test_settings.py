@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from statusd.settings.models import Settings
+from statusd.settings.models import Settings, WorkerSettings
 from statusd.settings.variables import variable
 from tests.system.commands import statusd
 from tests.tools.variants import nightly
@@ -150,8 +150,53 @@ def test_the_reference_file_has_every_setting_with_its_default() -> None:
 
     content.setdefault("name", "")
 
-    assert Settings(**content).model_dump(mode="json") == defaults
     assert keys(content) == keys(defaults)
+    worker = WorkerSettings()  # what two of them are by default depends on others
+    assert content["worker"].pop("stop_timeout_s") == worker.longest_stop_s()
+    assert content["worker"].pop("signal_stop_timeout_s") == worker.longest_signal_stop_s()
+    assert Settings(**content).model_dump(mode="json") == defaults
+
+
+@pytest.mark.parametrize(
+    ("said", "stop_s", "signal_s"),
+    [
+        ({"function": "job:main"}, 60, 5),
+        ({"command": ["job"]}, 5, 5),
+        ({"function": "job:main", "stop_timeout_s": 30}, 30, 30),
+        ({"function": "job:main", "signal_stop_timeout_s": 8}, 60, 8),
+        ({"command": ["job"], "stop_timeout_s": 30, "signal_stop_timeout_s": 8}, 30, 8),
+    ],
+)
+def test_how_long_an_end_may_take_depends_on_the_worker(
+    said: dict[str, Any], stop_s: float, signal_s: float
+) -> None:
+    """A function has time for its step; whoever has said one time, means it for both."""
+    worker = WorkerSettings(**said)
+
+    assert (worker.longest_stop_s(), worker.longest_signal_stop_s()) == (stop_s, signal_s)
+
+
+@pytest.mark.parametrize(
+    ("row", "warned"),
+    [
+        ("", ""),
+        ("stop_timeout_s = 60", "toml:3: worker.stop_timeout_s: a stop by a signal may take 64 s"),
+        ("kill_timeout_s = 9", "toml:3: worker.kill_timeout_s: a stop by a signal may take 16 s"),
+        ("stop_timeout_s = 60\nsignal_stop_timeout_s = 3", ""),
+    ],
+)
+def test_a_stop_that_is_longer_than_those_who_ask_wait_is_warned_of(
+    row: str, warned: str, tmp_path: Path
+) -> None:
+    """It is no mistake: they can be told to wait."""
+    (tmp_path / "job.py").write_text("def main(worker): ...\n")
+    (tmp_path / "statusd.toml").write_text(f'[worker]\nfunction = "job:main"\n{row}\n')
+
+    done = statusd("check", cwd=tmp_path)
+
+    assert done.returncode == 0
+    assert warned in done.stderr
+    assert bool(done.stderr) is bool(warned)
 
 
 def keys(content: Any) -> Any:

@@ -41,7 +41,7 @@ def dockerfile() -> list[tuple[str, str]]:
 def longest_stop_s() -> float:
     """Return how long a stop may take with the default settings."""
     worker = WorkerSettings()
-    return worker.stop_timeout_s + worker.kill_timeout_s + FLUSH_S
+    return worker.longest_signal_stop_s() + worker.kill_timeout_s + FLUSH_S
 
 
 @pytest.mark.fault("G08", "C04")

@@ -107,7 +107,8 @@ def test_the_policy_of_a_unit_that_says_nothing() -> None:
 
     assert (policy.restart, policy.backoff_s) == (Restart.ON_FAILURE, (1.0, 30.0))
     assert (policy.budget, policy.window_s, policy.exit_on_failed) == (5, 60.0, False)
-    assert (policy.ready_timeout_s, policy.stop_timeout_s, policy.kill_timeout_s) == (30, 5, 2)
+    assert (policy.ready_timeout_s, policy.stop_timeout_s, policy.kill_timeout_s) == (30, 60, 2)
+    assert policy.signal_stop_timeout_s == 5
     assert policy == Policy()
 
 

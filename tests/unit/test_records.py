@@ -19,6 +19,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         **{"name": "a", "tags": ["gpu"], "boot": 5, "seq": 1, "run": 1, "state": "RUNNING"},
         **{"part": "works", "since": "2026-11-27T09:00:00.000Z", "goal": "RUNNING"},
         **{"allowed": ["end"], "observed": True, "text": "", "args": {"n": 1.5, "x": None}},
+        "unseen_since": None,
         "progress": {"step": 1.5, "total": None},
         "worker": {
             **{"pid": None, "beats": 0, "restarts": 1},

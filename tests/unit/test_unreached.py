@@ -184,7 +184,7 @@ def test_an_end_that_is_refused_waits_and_says_for_whom() -> None:
     story = Story("boot [ready] start [sees] end#a (stop)")
 
     first = story.play("[unreached SIGTERM]")
-    stop = story.status.supervision.stop
+    stop = story.status.supervision.stopping.stop
     assert stop is not None
     assert (stop.stage, stop.next) == (EPERM, "SIGKILL")
     assert (story.status.worker.awaited, said(first)) == (AWAITED, [])
@@ -196,7 +196,7 @@ def test_an_end_that_is_refused_waits_and_says_for_whom() -> None:
         ("end", "failed", AWAITED)
     ]
     assert (events(second), story.state) == ([], "ENDING")
-    stop = story.status.supervision.stop
+    stop = story.status.supervision.stopping.stop
     assert stop is not None
     assert stop.stage == EPERM
     assert story.status.memory().open == ()
@@ -245,7 +245,7 @@ def test_what_is_told_of_the_dead_is_no_news() -> None:
     story = Story("boot [ready] start [sees] [exits 1] [gone]")
 
     assert story.play("[unreached SIGKILL]") == []
-    assert story.status.supervision.stop is None
+    assert story.status.supervision.stopping.stop is None
 
 
 # ---- never two at once ---------------------------------------------------------------------------
@@ -266,7 +266,7 @@ def test_what_has_outlived_its_daemon_is_ended_before_another_one_begins() -> No
 
     effects = story.play("[gone]")
     assert [started.run for started in only(effects, ev.StartWorker)] == [8]
-    assert (story.status.supervision.stop, story.status.supervision.restarts) == (None, 0)
+    assert (story.status.supervision.stopping.stop, story.status.supervision.restarts) == (None, 0)
     assert said(story.play("[ready] [sees]")) == ["pause done"]
     assert not story.overlapped
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from statusd.reading import opened
 from statusd.settings.load import load_lifecycle
 from statusd.settings.models import Settings
 
+DOCKER_STOP_S, UNIT_STOP_S = 10.0, 15.0
+"""So long they wait for a stop, if they aren't told otherwise."""
+LAST_WORDS_S = 2.0
+"""So long the broker is waited for at the end (`Session.drain`)."""
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 
 
@@ -59,7 +64,24 @@ def main(arguments: argparse.Namespace) -> int:
     out.say(f"  told     {_told(settings)}")
     out.say(f"  states   {_states(settings.states())}")
     out.say(f"  goal     {settings.first_goal()}")
+    for warning in _warnings(settings, file):
+        out.say(f"{warning}", to=sys.stderr)
     return 0
+
+
+def _warnings(settings: Settings, file: Path | None) -> Iterator[str]:
+    """Yield what is right here and may be wrong where it is to run."""
+    worker, source = settings.worker, Source(file)
+    longest_s = worker.longest_signal_stop_s() + worker.kill_timeout_s + LAST_WORDS_S
+    if longest_s < DOCKER_STOP_S:
+        return
+    keys = ("signal_stop_timeout_s", "stop_timeout_s", "kill_timeout_s")
+    key = next((key for key in keys if key in worker.model_fields_set), keys[0])
+    yield (
+        f"warning: {source.place(('worker', key))}: a stop by a signal may take {longest_s:g} s, "
+        f"and docker kills after {DOCKER_STOP_S:g} s (docker stop --timeout, stop_grace_period), "
+        f"our systemd units after {UNIT_STOP_S:g} s (TimeoutStopSec=)"
+    )
 
 
 def _states(lifecycle: Lifecycle) -> str:

@@ -25,7 +25,7 @@ HELP = (
     ("c", "crash the worker"),
     ("q", "quit"),
 )
-COLUMNS = {"": 2, "UNIT": 6, "STATE": 8, "PROGRESS": 16, "LINK": 9, "ANSWER": 12}
+COLUMNS = {"": 2, "UNIT": 6, "STATE": 17, "PROGRESS": 16, "LINK": 9, "ANSWER": 12}
 """What is shown of a unit, and the room that it needs; the last ones go first."""
 
 
@@ -109,11 +109,17 @@ def _row(view: View, place: int, room: int) -> list[out.Cell]:
     return [
         out.cell(f"{'>' if is_chosen else ' '}{place + 1}", "bold cyan" if is_chosen else ""),
         out.cell(name, "bold" if is_chosen else ""),
-        out.cell(unit.state, style_of(unit)) if unit else out.cell("...", "dim"),
+        out.cell(_state(unit), style_of(unit)) if unit else out.cell("...", "dim"),
         out.cell(progress_bar(document.get("progress"))),
         out.cell(document.get("link", "")),
         out.cell(_cut(view.answers.get(name, ""), room)),
     ]
+
+
+def _state(unit: UnitInfo) -> str:
+    """Return its state, and whether the worker is still in a step."""
+    is_unseen = unit.is_alive and unit.document.get("unseen_since")
+    return f"{unit.state} (not seen)" if is_unseen else str(unit.state)
 
 
 def _cut(text: str, size: int) -> str:

@@ -79,7 +79,8 @@ def _print_unit(unit: dict[str, Any]) -> None:
         link, ms = unit["link"], unit["ms"]
         link += f": {unit['link_trouble']}" if unit.get("link_trouble") else ""
         trouble = f"; nothing is kept: {unit['trouble']}" if unit.get("trouble") else ""
-        state = f"{unit['name']}: {unit['state']}, the loop turns ({ms} ms)"
+        unseen = " (not seen yet)" if unit.get("unseen") else ""
+        state = f"{unit['name']}: {unit['state']}{unseen}, the loop turns ({ms} ms)"
         out.say(f"{state}; link {link}{trouble}")
     else:
         complain(f"{unit['name']}: {unit['reason']}")

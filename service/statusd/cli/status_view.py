@@ -6,6 +6,7 @@ What stands in a document is known to be of the right kind (`core.records`), and
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -74,7 +75,7 @@ def _row(unit: UnitInfo) -> list[Cell]:
     read = document if unit.is_alive else {}
     return [
         cell(unit.name),
-        cell(unit.state, style_of(unit)),
+        cell(state_of(unit, now), style_of(unit)),
         cell(ago(document.get("since"), now) if document else ""),
         cell(read.get("goal", "")),
         cell(progress_bar(read.get("progress"))),
@@ -85,6 +86,31 @@ def _row(unit: UnitInfo) -> list[Cell]:
         cell(read.get("link", "")),
         cell(ago(unit.seen, now)),
     ]
+
+
+def state_of(unit: UnitInfo, now: float) -> str:
+    """Return the state, and what it would hide: that the worker is still in a step, or is ending.
+
+    ``PAUSED (not seen yet, 11 s)``, ``ENDING (SIGTERM in 52 s)``.
+    """
+    document = unit.document if unit.is_alive else {}
+    more = []
+    if document.get("unseen_since"):
+        since = ago(document["unseen_since"], now)
+        more.append("not seen yet" if since in ("", "now") else f"not seen yet, {since}")
+    stop = document.get("stop")
+    if isinstance(stop, dict) and stop.get("next"):
+        left_s = float(stop.get("in_s") or 0) - max(0.0, now - _seconds(unit.seen, now))
+        more.append(f"{stop['next']} in {max(0.0, left_s):.0f} s")
+    return f"{unit.state} ({', '.join(more)})" if more else unit.state
+
+
+def _seconds(at: object, otherwise: float) -> float:
+    """Return a time (RFC 3339) in Unix time; ``otherwise`` if it is none."""
+    try:
+        return datetime.fromisoformat(str(at)).timestamp()
+    except (ValueError, OverflowError, OSError):  # a year that no clock here has
+        return otherwise
 
 
 def style_of(unit: UnitInfo) -> str:
@@ -117,9 +143,8 @@ def _last(last: Any) -> str:
 
 def ago(at: object, now: float) -> str:
     """Return how long ago a time (RFC 3339) was, in the largest unit that fits."""
-    try:
-        then = datetime.fromisoformat(str(at)).timestamp()
-    except (ValueError, OverflowError, OSError):  # a year that no clock here has
+    then = _seconds(at, math.inf)
+    if then == math.inf:
         return ""
     seconds = max(0.0, now - then)
     for size, letter in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
@@ -140,7 +165,7 @@ def _facts(unit: UnitInfo) -> Iterable[tuple[str, str]]:
     document, now = unit.document, time.time()
     worker = document.get("worker") or {}
     yield "name", unit.name
-    yield "state", unit.state
+    yield "state", state_of(unit, now)
     if unit.seen:
         yield "seen", f"{ago(unit.seen, now)} ({unit.seen})"
     if unit.unreadable:

@@ -197,7 +197,7 @@ class Commands:
             return
         context.say(answers.make(command, Answer.ACCEPTED))
         answers.ending.append(command)
-        self._supervision.force(ev.Force.KILL)
+        self._supervision.stopping.force(ev.Force.KILL)
         context.out.append(SAVE)
 
     def _unchanged(self, command: Command, decision: Decision) -> Verdict:

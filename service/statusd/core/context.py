@@ -67,6 +67,12 @@ class Context:
         worker = self.worker
         return worker.alive and worker.seen >= worker.shown and self.capabilities.is_answered
 
+    @property
+    def is_unseen(self) -> bool:
+        """Tell whether a worker that says what it has seen hasn't seen the present state yet."""
+        worker = self.worker
+        return worker.counts and worker.seen < worker.shown and self.capabilities.is_answered
+
     def say(self, *verdicts: Verdict) -> None:
         """Let verdicts be told."""
         self.out.extend(map(ev.Say, verdicts))

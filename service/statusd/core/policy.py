@@ -35,6 +35,8 @@ class Policy:
         ack_timeout_s: the worker must be seen in a commanded state within this time.
         hang_timeout_s: no progress for so long is a crash; 0 for never.
         stop_timeout_s: from END to SIGTERM; kill_timeout_s: from SIGTERM to SIGKILL.
+        signal_stop_timeout_s: from END to SIGTERM where a signal has asked for it: whoever sends
+            that has a limit of its own.
         attached: the worker is the user's own program, and we are its child: it is told, and never
             signalled, killed or started. What it doesn't do in time is said, and no more.
     """
@@ -48,7 +50,8 @@ class Policy:
     ready_timeout_s: float = 30.0
     ack_timeout_s: float = 600.0
     hang_timeout_s: float = 0.0
-    stop_timeout_s: float = 5.0
+    stop_timeout_s: float = 60.0
+    signal_stop_timeout_s: float = 5.0
     kill_timeout_s: float = 2.0
     attached: bool = False
 

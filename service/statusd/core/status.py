@@ -162,6 +162,11 @@ class Status:
         return self._context.is_observed
 
     @property
+    def is_unseen(self) -> bool:
+        """Tell whether the worker is still to see the present state: it is in a step, say."""
+        return self._context.is_unseen
+
+    @property
     def is_waiting(self) -> bool:
         """Tell whether the worker is to stand by, and has taken that in as far as it can say so."""
         worker = self.worker
@@ -250,8 +255,9 @@ class Status:
     def _signalled(self, happened: ev.Signalled) -> None:
         source = f"signal:{happened.name}"
         if self.state is self.lifecycle.ending:
-            self._context.note("worker.forced", source=source)
-            self.supervision.force(ev.Force.KILL)
+            if not self.supervision.stopping.hurry():
+                self._context.note("worker.forced", source=source)
+                self.supervision.stopping.force(ev.Force.KILL)
         elif self.state is not self.lifecycle.end:
             self.transitions.fire("end", Cause(source))
 

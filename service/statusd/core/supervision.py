@@ -1,4 +1,4 @@
-"""The worker's process: started, given up, ended in stages, and seen gone.
+"""The worker's process: started, given up, brought to its end, and seen gone.
 
 | what happens | what follows |
 |---|---|
@@ -6,8 +6,7 @@
 | it dies, hangs, is not ready in time, can't be started | `crash`, and another run; or `fail` |
 | it leaves with a code that says "don't start me again" | `fail` |
 | nothing of it lives any more | the next run, or what waited for that: `exited`, `retry` |
-| ENDING is entered | told; after ``stop_timeout_s`` SIGTERM; after ``kill_timeout_s`` SIGKILL |
-| BACKOFF or FAILED is entered | its stack, SIGTERM, SIGKILL |
+| ENDING, BACKOFF or FAILED is entered | it is brought to its end (`stopping`) |
 | it can't be signalled | it is waited for, and that is said |
 
 Rules of this file: the state isn't changed here: what is to be fired is returned; two runs never
@@ -18,7 +17,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from statusd.core import events as ev
@@ -26,15 +24,12 @@ from statusd.core.answers import Answer
 from statusd.core.context import DAEMON, SAVE, WORKER, Context
 from statusd.core.lifecycle import Part
 from statusd.core.policy import Restart, Restarts
-from statusd.core.unit import Cause, Death, ExitKind, Stop, WorkerView
+from statusd.core.stopping import Stopping
+from statusd.core.unit import Cause, Death, ExitKind, WorkerView
 
 EXIT_OK = 0
 EXIT_FAILED = 75
 """The restarts are used up and ``on_failed = "exit"`` (EX_TEMPFAIL of sysexits.h)."""
-
-DUMP_S = 0.3
-"""So long a worker that hangs has to print its stack before it gets SIGTERM."""
-_SIGNALS = {ev.Timer.STOP: "SIGTERM", ev.Timer.KILL: "SIGKILL"}
 
 
 class Firing(NamedTuple):
@@ -55,7 +50,7 @@ class Supervision:
     def __init__(self, context: Context, restarts: Restarts) -> None:
         lifecycle = context.lifecycle
         self.death: Death | None = None
-        self.stop: Stop | None = None
+        self.stopping = Stopping(context)
         self._context = context
         self._restarts = restarts
         self._runs_before = context.worker.run
@@ -71,8 +66,7 @@ class Supervision:
         self.passed: Mapping[ev.Timer, Callable[[], Firing | None]] = {
             ev.Timer.READY: self._was_not_ready,
             ev.Timer.BACKOFF: self._backed_off,
-            ev.Timer.STOP: self._must_stop,
-            ev.Timer.KILL: self._must_die,
+            **self.stopping.passed,
         }
         """By the deadline that has passed: returns what is to be fired."""
         self.enter: Mapping[enum.Enum, Callable[[Cause], Firing | None]] = {
@@ -98,8 +92,7 @@ class Supervision:
             return
         self._runs_before = survivor
         self._context.worker = WorkerView(survivor, alive=True, doomed=True, exited=True)
-        self.force(ev.Force.TERMINATE)
-        self._next_stage("SIGTERM sent", ev.Timer.KILL, self._context.policy.kill_timeout_s)
+        self.stopping.terminate()
         self._context.out.append(SAVE)
 
     def _spawn(self) -> None:
@@ -115,7 +108,7 @@ class Supervision:
 
     def _exited(self, happened: ev.WorkerExited) -> Firing | None:
         context, worker, left = self._context, self._context.worker, happened.left
-        reason = f"{happened.reason}; {left}" if left else happened.reason
+        reason = self.stopping.told(happened.reason) + (f"; {left}" if left else "")
         lifecycle, attached = context.lifecycle, context.policy.attached
         if worker.exited:
             return None
@@ -178,7 +171,7 @@ class Supervision:
         if not worker.alive:
             return
         worker.awaited = f"waiting for {happened.whom} to end: {happened.why}"
-        self.stop = replace(self.stop or Stop(""), stage=happened.why)
+        self.stopping.unreached(happened.why)
         if is_news:
             context.remark("unreached", worker.awaited)
         if happened.force is ev.Force.KILL:
@@ -190,9 +183,7 @@ class Supervision:
         context, lifecycle = self._context, self._context.lifecycle
         worker, state = context.worker, context.here.state
         worker.alive = False
-        if self.stop is not None:
-            self.stop = None
-            context.out += [ev.Disarm(ev.Timer.STOP), ev.Disarm(ev.Timer.KILL)]
+        self.stopping.over()
         if state is lifecycle.ending:
             return Firing("exited", Cause(DAEMON, worker.end))
         if state is lifecycle.start:
@@ -221,27 +212,6 @@ class Supervision:
         self._backoff_over = True
         return None if self._context.worker.alive else Firing("retry", Cause(DAEMON))
 
-    def _must_stop(self) -> None:
-        context, policy = self._context, self._context.policy
-        if policy.attached:
-            reason = f"the program has not left within {policy.stop_timeout_s:g} s"
-            context.say(*context.answers.close_ending(Answer.FAILED, reason))
-            context.out.append(SAVE)
-        elif self._is_stopping:
-            self.force(ev.Force.TERMINATE)
-            self._next_stage("SIGTERM sent", ev.Timer.KILL, policy.kill_timeout_s)
-
-    def _must_die(self) -> None:
-        if self._is_stopping:
-            self.force(ev.Force.KILL)
-            self.stop = Stop("SIGKILL sent")
-
-    @property
-    def _is_stopping(self) -> bool:
-        context = self._context
-        is_ending = context.here.state is context.lifecycle.ending
-        return context.worker.alive and (is_ending or context.worker.doomed)
-
     # ---- what hangs on a state ---------------------------------------------------------------
 
     def _enter_start(self, cause: Cause) -> None:
@@ -257,11 +227,7 @@ class Supervision:
         if not worker.alive:
             return
         worker.doomed = True
-        if worker.exited:  # what it has left behind
-            self.force(ev.Force.KILL)
-        else:
-            self.force(ev.Force.DUMP)
-            self._next_stage("stack asked for", ev.Timer.STOP, DUMP_S)
+        self.stopping.give_up()
 
     def _enter_failed(self, cause: Cause) -> None:
         self._give_up(cause)
@@ -271,30 +237,15 @@ class Supervision:
         if self._context.policy.exit_on_failed and not self._context.worker.alive:
             self._context.out.append(ev.Leave(EXIT_FAILED))
 
-    def _enter_ending(self, _: Cause) -> Firing | None:
+    def _enter_ending(self, cause: Cause) -> Firing | None:
         context, worker, policy = self._context, self._context.worker, self._context.policy
         context.say(*context.answers.displace(Answer.REFUSED, "superseded by end"))
         if not worker.alive:
             return Firing("exited", Cause(DAEMON, worker.end if policy.attached else ""))
-        if policy.attached:
-            self.stop = Stop("END said")
-            context.out.append(ev.Arm(ev.Timer.STOP, policy.stop_timeout_s))
-        elif worker.is_unkillable:  # try once more: whoever asks for its end is to be told
-            self.force(ev.Force.KILL)
-        elif not worker.doomed:  # else it is being stopped already
-            self._next_stage("END said", ev.Timer.STOP, policy.stop_timeout_s)
+        self.stopping.begin(cause)
         return None
 
     def _enter_end(self, _: Cause) -> None:
-        self._context.say(*self._context.answers.close_ending())
+        reason = self._context.worker.end if self.stopping.cut else ""
+        self._context.say(*self._context.answers.close_ending(reason=reason))
         self._context.out.append(ev.Leave(EXIT_OK))
-
-    def force(self, force: ev.Force) -> None:
-        """Signal the worker, if it is ours to signal."""
-        if not self._context.policy.attached:
-            self._context.out.append(ev.StopWorker(self._context.worker.run, force))
-
-    def _next_stage(self, stage: str, timer: ev.Timer, after_s: float) -> None:
-        """Let the worker have ``after_s`` seconds before it is told more clearly."""
-        self.stop = Stop(stage, _SIGNALS[timer], self._context.moment.now + after_s)
-        self._context.out.append(ev.Arm(timer, after_s))

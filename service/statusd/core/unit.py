@@ -61,12 +61,14 @@ class Stop:
 
     Args:
         stage: what it was told last.
+        began: when it was told to end, on the monotonic clock in seconds.
         next: the signal that comes next, and at: when, on the monotonic clock in seconds.
     """
 
     stage: str
     next: str = ""
     at: float = 0.0
+    began: float = 0.0
 
 
 class ExitKind(enum.Enum):

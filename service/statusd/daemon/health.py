@@ -96,6 +96,7 @@ class Health:
             "boot": identity.boot,
             "pid": os.getpid(),
             "state": unit.status.state.name,
+            "unseen": unit.status.is_unseen,
             "link": self._subscribed.state.value,
             "link_trouble": self._subscribed.trouble,
             "stuck": stuck,
@@ -142,7 +143,7 @@ class Health:
         )
         is_waiting = manager.is_stopping and any(
             stop is not None and bool(stop.next)
-            for stop in (status.supervision.stop for status in self._statuses())
+            for stop in (status.supervision.stopping.stop for status in self._statuses())
         )
         if is_starting or is_waiting:
             manager.extend(MORE_S)

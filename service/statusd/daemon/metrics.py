@@ -59,6 +59,10 @@ METRICS = (
     ),
     MetricSpec("statusd_state_start_time_seconds", "gauge", "When that state began, in Unix time."),
     MetricSpec(
+        *("statusd_state_unseen_seconds", "gauge"),
+        "How long the worker has not seen that state, in a step, say; 0 when it has.",
+    ),
+    MetricSpec(
         *("statusd_transitions", "counter", "Changes of state."),
         ("trigger", "from", "to"),
     ),
@@ -125,6 +129,9 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
         "statusd_start_time_seconds": {(): identity.boot / 1000},
         "statusd_state": {(): status.state.name},
         "statusd_state_start_time_seconds": {(): unit.document.since},
+        "statusd_state_unseen_seconds": {
+            (): max(0.0, now - unit.document.since) if status.is_unseen else 0.0
+        },
         "statusd_transitions": counts.transitions,
         "statusd_verdicts": {(kind.value,): counts.verdicts[kind.value] for kind in Answer},
         "statusd_messages": {("command",): intake.commands, ("junk",): intake.invalid},

@@ -33,6 +33,7 @@ LIVE = (
     "worker.on_failed",
     "worker.hang_timeout_s",
     "worker.stop_timeout_s",
+    "worker.signal_stop_timeout_s",
     "worker.kill_timeout_s",
     "log.level",
 )

@@ -132,6 +132,7 @@ _DOCUMENT: Mapping[str, Fits] = {
     **dict.fromkeys(("boot", "seq", "run", "pid", "outages"), _count),
     **dict.fromkeys(("args", "last"), _or_null(_scalars)),
     "observed": _flag,
+    "unseen_since": _or_null(_text),
     "progress": _or_null(_object(step=_or_null(_number), total=_or_null(_number))),
     "worker": _or_null(
         _object(pid=_or_null(_count), beats=_count, restarts=_count, death=_or_null(_DEATH))

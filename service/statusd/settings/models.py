@@ -43,6 +43,10 @@ _SECRET = "statusd_redis_password"
 _STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+FUNCTION_STOP_S, PROGRAM_STOP_S, SIGNAL_STOP_S = 60.0, 5.0, 5.0
+"""From END to SIGTERM: for a function, for a program, and where a signal has asked for it."""
+
+
 class Redis(BaseModel):
     """``[redis]``: the broker."""
 
@@ -93,8 +97,21 @@ class WorkerSettings(BaseModel):
     window_s: Seconds = 60
     on_failed: Literal["stay", "exit"] = "stay"
     hang_timeout_s: Seconds = 0
-    stop_timeout_s: Seconds = 5
+    stop_timeout_s: Seconds | None = None
+    signal_stop_timeout_s: Seconds | None = None
     kill_timeout_s: Seconds = 2
+
+    def longest_stop_s(self) -> float:
+        """Return how long END may take by itself: a function is given time for its step."""
+        if self.stop_timeout_s is not None:
+            return self.stop_timeout_s
+        return PROGRAM_STOP_S if self.command else FUNCTION_STOP_S
+
+    def longest_signal_stop_s(self) -> float:
+        """Return the same for a signal, whose sender has a limit of its own."""
+        if self.signal_stop_timeout_s is not None:
+            return self.signal_stop_timeout_s
+        return SIGNAL_STOP_S if self.stop_timeout_s is None else self.stop_timeout_s
 
     @model_validator(mode="after")
     def _check(self) -> WorkerSettings:
@@ -242,7 +259,8 @@ class Settings(BaseSettings):
             ready_timeout_s=worker.ready_timeout_s,
             ack_timeout_s=worker.ack_timeout_s,
             hang_timeout_s=worker.hang_timeout_s,
-            stop_timeout_s=worker.stop_timeout_s,
+            stop_timeout_s=worker.longest_stop_s(),
+            signal_stop_timeout_s=worker.longest_signal_stop_s(),
             kill_timeout_s=worker.kill_timeout_s,
             attached=self._attached,
         )

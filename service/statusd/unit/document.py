@@ -68,6 +68,7 @@ def document(
         "goal": status.goal.name,
         "allowed": list(status.allowed),
         "observed": status.is_observed,
+        "unseen_since": rfc3339(since) if status.is_unseen else None,
         "text": _text(status, process, record.text if record else ""),
         "progress": {"step": record.step, "total": record.total} if record else None,
         "args": status.args,
@@ -86,7 +87,7 @@ def document(
 
 def _stop(status: Status, now: float) -> dict[str, Any] | None:
     """Return how far the worker's end has come, and what comes next in how many seconds."""
-    stop = status.supervision.stop
+    stop = status.supervision.stopping.stop
     if stop is None:
         return None
     if not stop.next:

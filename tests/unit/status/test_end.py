@@ -36,7 +36,7 @@ def test_end_waits_for_the_worker_to_be_gone(state: str) -> None:
 
     assert steps(told) == [f"{state} end ENDING"]
     assert [show.number for show in only(told, Show)] == [number("ENDING")]
-    assert Arm(Timer.STOP, 5.0) in told
+    assert Arm(Timer.STOP, 60.0) in told
     assert (said(told), said(left), said(over)) == (["end accepted"], [], ["end done"])
     assert left == []
     assert steps(over) == ["ENDING exited END"]
@@ -83,7 +83,7 @@ def test_a_worker_that_ignores_end_is_terminated_then_killed() -> None:
     assert forced == [StopWorker(1, Force.KILL)]
     assert died == []
     assert (steps(over), said(over)) == (["ENDING exited END"], ["end done"])
-    assert events(over)[0]["reason"] == "exit code -9"
+    assert events(over)[0]["reason"] == "SIGKILL after 5.5 s: exit code -9"
     assert only(over, Leave) == [Leave(0)]
 
 
@@ -205,11 +205,61 @@ def test_a_second_signal_kills() -> None:
     assert story.snapshot() == before
 
 
-def test_a_signal_after_a_commanded_end_kills() -> None:
-    """It is the second word of the kind."""
-    story = Story("boot [ready] end")
+def test_a_signal_after_a_commanded_end_shortens_it_and_the_next_one_kills() -> None:
+    """Whoever sends signals has a limit of his own; the step still has that."""
+    story = Story("boot [ready] end", stop_timeout_s=60, signal_stop_timeout_s=5)
+    story.play("+10")
 
-    assert only(story.play("SIGTERM"), StopWorker) == [StopWorker(1, Force.KILL)]
+    hurried, killed = story.play("SIGTERM"), story.play("SIGINT")
+
+    assert only(hurried, Arm, StopWorker) == [Arm(Timer.STOP, 5)]
+    assert only(killed, StopWorker) == [StopWorker(1, Force.KILL)]
+
+
+def test_a_signal_gives_no_more_time_than_there_was() -> None:
+    """Of a step that has a second left."""
+    story = Story("boot [ready] end", stop_timeout_s=60, signal_stop_timeout_s=5)
+
+    assert only(story.play("+59 SIGTERM"), Arm) == [Arm(Timer.STOP, 1)]
+
+
+@pytest.mark.parametrize(
+    ("who", "wait_s"), [("end", 60), ("SIGTERM", 5), ("SIGHUP", 5), ("[asks end]", 60)]
+)
+def test_who_asks_for_the_end_says_how_long_a_step_may_take(who: str, wait_s: float) -> None:
+    """People and the worker itself have time; a service manager kills who takes his."""
+    story = Story("boot [ready] start [sees]", stop_timeout_s=60, signal_stop_timeout_s=5)
+
+    assert Arm(Timer.STOP, wait_s) in story.play(who)
+
+
+@pytest.mark.parametrize(
+    ("history", "reason"),
+    [
+        ("end#a (stop) [exits -15] [gone]", "SIGTERM after 4 s in the middle of a step: exit"),
+        ("end#a (stop) (kill) [exits -9] [gone]", "SIGKILL after 5.5 s in the middle of a step"),
+        ("end#a [sees] (stop) [exits 0] [gone]", "SIGTERM after 4 s: exit code 0"),
+    ],
+)
+def test_what_was_cut_off_stands_in_event_and_verdict(history: str, reason: str) -> None:
+    """END is done all the same; whoever asked for it is told how."""
+    story = Story("boot [ready] start [sees]", stop_timeout_s=4.0, kill_timeout_s=1.5)
+
+    effects = story.play(history)
+
+    assert events(effects)[-1]["reason"].startswith(reason)
+    (*_, done) = answers(effects)
+    assert (done["verdict"], done["reason"]) == ("done", events(effects)[-1]["reason"])
+    assert only(effects, Leave) == [Leave(0)]
+
+
+@pytest.mark.parametrize("history", ["[exits 0]", "[sees] [exits 3]"])
+def test_who_leaves_in_time_was_not_cut_off(history: str) -> None:
+    """The verdict has no reason to tell."""
+    effects = Story("boot [ready] start [sees] end#a").play(f"{history} [gone]")
+
+    (*_, done) = answers(effects)
+    assert "reason" not in done
 
 
 @pytest.mark.parametrize("state", LIVING)

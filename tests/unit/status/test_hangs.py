@@ -48,13 +48,15 @@ def test_the_stages_of_an_end_are_told() -> None:
     story = Story("boot [ready] end", stop_timeout_s=5, kill_timeout_s=2)
     began = story.now
 
-    assert story.status.supervision.stop == Stop("END said", "SIGTERM", began + 5)
+    assert story.status.supervision.stopping.stop == Stop("END said", "SIGTERM", began + 5, began)
     story.play("(stop)")
-    assert story.status.supervision.stop == Stop("SIGTERM sent", "SIGKILL", began + 7)
+    assert story.status.supervision.stopping.stop == Stop(
+        "SIGTERM sent", "SIGKILL", began + 7, began
+    )
     story.play("(kill)")
-    assert story.status.supervision.stop == Stop("SIGKILL sent")
+    assert story.status.supervision.stopping.stop == Stop("SIGKILL sent")
     story.play("[exits -9] [gone]")
-    assert story.status.supervision.stop is None
+    assert story.status.supervision.stopping.stop is None
 
 
 @pytest.mark.parametrize("state", ["BACKOFF", "FAILED"])
