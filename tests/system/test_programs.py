@@ -107,7 +107,7 @@ def test_a_program_that_knows_nothing_runs_and_ends(
     broker.client().publish("mychannel", "end")
 
     assert unit.wait_exit(15) == 0
-    assert unit.wait_state("END")["reason"] == "SIGTERM after 0.5 s"
+    assert unit.wait_state("END")["reason"] == "killed by SIGTERM"
     assert refused["verdict"] == "refused"
     assert 'worker.signals.PAUSED = "SIG..."' in refused["reason"]
     assert "pause" not in refused["allowed"]

@@ -190,7 +190,8 @@ def test_a_wait_that_is_cancelled_leaves_nothing_behind(daemon: Daemon) -> None:
         await until(lambda: worker._asleep)
         first.cancel()
         await asyncio.wait([first])
-        assert (worker._asleep, worker._heard, worker._worker._inside) == (set(), None, [])
+        assert (worker._asleep, worker._worker._inside) == (set(), [])
+        assert not asyncio.get_running_loop().remove_reader(daemon.ends[0])
         daemon.show("READY")
         return await worker.wait()
 
@@ -203,6 +204,7 @@ def test_it_says_what_any_worker_says(daemon: Daemon) -> None:
 
     async def work(worker: AsyncWorker) -> None:
         assert (worker.state, worker.connected) == ("RUNNING", True)
+        assert worker.states is daemon.worker.states
         assert worker.ack() == "RUNNING"
         assert worker.fds == daemon.worker.fds
         worker.progress(1, 2, "exposing")
@@ -219,6 +221,44 @@ def test_it_says_what_any_worker_says(daemon: Daemon) -> None:
     said = b"\n".join(daemon.notes())
     assert notes.READY.strip() in said
     assert b'"cloudy"' in said
+
+
+def test_a_task_acknowledges_in_its_step_what_it_looks_at(daemon: Daemon) -> None:
+    """It is this task that has seen it, whatever thread it runs in."""
+    daemon.show("RUNNING")
+
+    async def work(worker: AsyncWorker) -> None:
+        async for _ in worker.while_running():
+            daemon.show("PAUSED")
+            assert worker.ack() == "PAUSED"
+            assert daemon.seen() == "PAUSED"
+            break
+
+    run(daemon, work)
+
+
+def test_who_leaves_the_loop_is_not_inside_any_more(daemon: Daemon) -> None:
+    """By ``break``: what comes then is acknowledged without it."""
+    daemon.show("RUNNING")
+
+    async def work(worker: AsyncWorker) -> None:
+        async for _ in worker.while_running():
+            break
+        await until(lambda: not daemon.worker._inside)
+
+    run(daemon, work)
+
+
+def test_a_daemon_that_is_not_our_parent_any_more_is_gone(daemon: Daemon) -> None:
+    """Somebody may hold its end of the pipe open."""
+    daemon.show("RUNNING")
+
+    async def work(worker: AsyncWorker) -> str:
+        async for _ in worker.while_running():
+            daemon.worker._daemon_pid = 1 << 22  # nobody's
+        return str(worker.state)
+
+    assert run(daemon, work) == "ENDING"
 
 
 def test_in_another_process_it_is_a_worker_that_looks_on(daemon: Daemon) -> None:

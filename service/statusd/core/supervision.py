@@ -158,7 +158,8 @@ class Supervision:
         context.say(*answers.close_following(Answer.FAILED, f"the worker died: {reason}"))
         if wait_s is None:
             context.say(*answers.displace(Answer.FAILED, f"the worker died: {reason}"))
-            return Firing("fail", Cause(DAEMON, reason, stderr=stderr))
+            why = f"{reason}; not started again: restart_never_on" if is_final else reason
+            return Firing("fail", Cause(DAEMON, why, stderr=stderr))
         self._backoff_over = False
         context.out.append(ev.Arm(ev.Timer.BACKOFF, wait_s))
         next_try = f"{reason}; next try in {wait_s:.1f} s"

@@ -192,8 +192,7 @@ class AsyncWorker:
             self._heard = None
 
     def _wake(self) -> None:
-        """Let every task that sleeps look again."""
-        self._stop_listening()
+        """Let every task that sleeps look again; the last one stops listening."""
         for woken in self._asleep:
             if not woken.done():
                 woken.set_result(None)

@@ -142,7 +142,10 @@ def test_a_code_that_says_not_again_is_final(state: str, restart: Restart) -> No
     final = Story(WAYS[state], restart=restart, never_on=frozenset({78}))
     other = Story(WAYS[state], restart=restart, never_on=frozenset({78}))
 
-    assert steps(final.play("[exits 78] [gone]")) == [f"{state} fail FAILED"]
+    effects = final.play("[exits 78] [gone]")
+
+    assert steps(effects) == [f"{state} fail FAILED"]
+    assert events(effects)[0]["reason"] == "exit code 78; not started again: restart_never_on"
     assert steps(other.play("[exits 64] [gone]")) == [f"{state} crash BACKOFF"]
 
 
