@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from statusd.core.events import Arm, Disarm, Event, Leave, Save, StartWorker, StopWorker, Timer
 from statusd.core.policy import Restart
+from statusd.core.unit import Stop
 from tests.unit.histories import WAYS, Story, answers, events, only, said, steps
 
 
@@ -50,12 +51,14 @@ def test_an_end_has_failed_when_it_stays() -> None:
     """After stop_timeout_s; it stays in ENDING, and may leave later."""
     story = attached("boot [ready] end#a")
     assert story.armed[Timer.STOP] == story.now + 60.0
+    assert story.status.supervision.stopping.stop == Stop("END said")
 
     effects = story.play("(stop)")
 
     assert [(a["verdict"], a["reason"]) for a in answers(effects)] == [
         ("failed", "the program has not left within 60 s")
     ]
+    assert only(effects, Save)
     assert only(effects, StopWorker, Arm) == []
     assert story.state == "ENDING"
     assert said(story.play("end#b")) == ["end noop"]
