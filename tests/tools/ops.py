@@ -27,6 +27,9 @@ ENGINE = {
     "debootstrap": "debootstrap",
 }
 
+_FOR_OLDER = ("async-timeout>=4.0.3",)
+"""What redis-py needs before Python 3.11.3: pip asks our own Python, not the tree's."""
+
 
 class CannotRun(Exception):
     """Here it can't be tried, and why."""
@@ -124,7 +127,7 @@ def wheels(there: Path, root: Path, *more: str) -> None:
         [
             *("download", "-d", str(there), "--find-links", str(there), "--only-binary=:all:"),
             *(f"--python-version={version}", "--implementation=cp", *platforms),
-            *("-c", str(ROOT / "constraints.txt"), "statusd", *more),
+            *("-c", str(ROOT / "constraints.txt"), "statusd", *_FOR_OLDER, *more),
         ],
     ):
         done = run([*pip, *words])
