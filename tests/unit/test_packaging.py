@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +25,8 @@ DOCKER_STOP_S = 10
 """How long `docker stop` waits before it kills."""
 
 
-UNITS = ("statusd.service", "statusd@.service")
+OF_USER = "user/statusd@.service"
+UNITS = ("statusd.service", "statusd@.service", OF_USER)
 
 
 def unit_file(name: str = "statusd.service") -> dict[str, str]:
@@ -94,11 +98,42 @@ def test_what_trying_again_does_not_mend_is_not_tried_again(name: str) -> None:
 
 def test_the_two_units_differ_in_the_file_alone() -> None:
     """What is learnt with one is true of the other."""
-    one, many = (unit_file(name) for name in UNITS)
+    one, many = (unit_file(name) for name in UNITS[:2])
 
     assert {k: v.replace("%i", "statusd") for k, v in many.items() if k != "Description"} == {
         k: v for k, v in one.items() if k != "Description"
     }
+
+
+def test_a_users_unit_differs_in_places_and_has_no_sandbox() -> None:
+    """How it is started, watched and ended is the same; the user needs no root for any of it."""
+    of_machine, of_user = unit_file("statusd@.service"), unit_file(OF_USER)
+    there = ("ExecStart", "WantedBy")
+
+    assert of_user.items() - {(key, of_user[key]) for key in there} <= of_machine.items()
+    assert of_user["ExecStart"] == "%h/.local/bin/statusd run %E/statusd/%i.toml"
+    assert of_user["WantedBy"] == "default.target"
+    assert not {"User", "StateDirectory", "RuntimeDirectory", "ProtectHome"} & of_user.keys()
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
+def test_a_users_unit_is_sound(tmp_path: Path) -> None:
+    """By systemd's own judgement, where the program is installed as docs/running.md says."""
+    program = tmp_path / ".local/bin/statusd"
+    program.parent.mkdir(parents=True)
+    program.symlink_to("/bin/true")
+    unit = tmp_path / "statusd@scan.service"
+    shutil.copy(Path("systemd", OF_USER), unit)
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--user", "--man=no", str(unit)],
+        env={**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_drop_in_changes_nothing_before_it_is_edited() -> None:

@@ -130,21 +130,34 @@ def service_manager(file: Path | None) -> Iterator[Finding]:
 
 
 def _units_of_systemd(file: Path | None) -> Iterator[Finding]:
+    """Judge the machine's units; if there are none, those of this user's own systemd."""
     names = ["statusd.service", *([f"statusd@{file.stem}.service"] if file is not None else [])]
-    words = ["systemctl", "show", f"--property={','.join(PROPERTIES)}", *names]
     try:
-        done = subprocess.run(
-            words, capture_output=True, text=True, check=True, timeout=SYSTEMCTL_S
-        )
+        loaded, manager = _loaded("systemctl", names), "systemctl"
     except (OSError, subprocess.SubprocessError) as failure:
         yield unknown("service", f"systemctl: {failure}", "ask as root")
         return
-    loaded = [unit for unit in units(done.stdout) if unit.get("LoadState") == "loaded"]
-    for unit in loaded:
-        yield from judge(unit)
     if not loaded:
-        cure = "install systemd/ as its README says; or ignore this, if something else starts it"
+        manager = "systemctl --user"
+        with contextlib.suppress(OSError, subprocess.SubprocessError):  # no login, no such manager
+            loaded = _loaded(manager, names)
+    for unit in loaded:
+        yield from judge(unit, manager)
+    if not loaded:
+        cure = "install systemd/ as its README says, or without root as docs/running.md says; "
+        cure += "or ignore this, if something else starts it"
         yield warning("service", f"systemd knows none of {', '.join(names)}", cure)
+
+
+def _loaded(manager: str, names: list[str]) -> list[dict[str, str]]:
+    """Return those of the units that a service manager knows.
+
+    Raises:
+        OSError, subprocess.SubprocessError: it can't be asked.
+    """
+    words = [*manager.split(), "show", f"--property={','.join(PROPERTIES)}", *names]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=SYSTEMCTL_S)
+    return [unit for unit in units(done.stdout) if unit.get("LoadState") == "loaded"]
 
 
 def units(text: str) -> list[dict[str, str]]:
@@ -153,8 +166,8 @@ def units(text: str) -> list[dict[str, str]]:
     return [dict(line.split("=", 1) for line in b.splitlines() if "=" in line) for b in blocks]
 
 
-def judge(unit: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield what is missing in one unit of systemd."""
+def judge(unit: Mapping[str, str], manager: str = "systemctl") -> Iterator[Finding]:
+    """Yield what is missing in one unit of systemd, and how its ``manager`` is told."""
     about, name = "service", unit.get("Id", "?")
     wanted = {
         "Type=notify": unit.get("Type", "").startswith("notify"),
@@ -166,7 +179,7 @@ def judge(unit: Mapping[str, str]) -> Iterator[Finding]:
     }
     missing = [directive for directive, is_there in wanted.items() if not is_there]
     if missing:
-        cure = f"systemctl edit {name}: [Service] {' '.join(missing)}"
+        cure = f"{manager} edit {name}: [Service] {' '.join(missing)}"
         yield warning(about, f"{name}: without {', '.join(missing)}", cure)
     else:
         yield ok(about, f"{name}: it is watched, and started again when it fails")
