@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.commands import statusd
-from tests.system.test_readme import blocks, changes, redis_cli, shell_lines
+from tests.system.commands import changes, redis_cli, statusd
 from tests.tools import Broker, Process, environment, killing, wait_until
+from tests.tools.pages import blocks, shell_lines
 
 EXAMPLES = Path("examples")
 

@@ -1,4 +1,4 @@
-"""The README's tables hold what the code holds, no more and no less; its links lead somewhere."""
+"""The tables of README and docs/ hold what the code holds, no more and no less."""
 
 from __future__ import annotations
 
@@ -7,26 +7,29 @@ import re
 import tomllib
 from pathlib import Path
 
-import pytest
-
-from statusd.cli import VERBS
+from statusd.cli import VERBS, parser
 from statusd.core.answers import Answer
 from statusd.core.lifecycle import BUILT_IN, Who
 from statusd.settings.models import Settings
 from statusd.wire.names import Names
 from statusd.worker.api import Worker
+from tests.tools.pages import text
 
-README = Path("README.md").read_text(encoding="utf-8")
 SIGNALS = {129, 130, 141, 143}
 """128 and the numbers of SIGHUP, SIGINT, SIGPIPE and SIGTERM: shells say it like that."""
 
 
-def rows(heading: str) -> list[list[str]]:
-    """Return the cells of the table under ``heading``, without its head."""
-    section = re.split(r"^## ", README, flags=re.MULTILINE)
-    text = next(part for part in section if part.startswith(f"{heading}\n"))
-    lines = [line for line in text.splitlines() if line.startswith("|")]
+def rows(page: str, heading: str) -> list[list[str]]:
+    """Return the cells of the first table under ``heading`` of a page, without its head."""
+    sections = re.split(r"^## ", text(page), flags=re.MULTILINE)
+    section = next(part for part in sections if part.startswith(f"{heading}\n"))
+    lines = [line for line in section.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def firsts(page: str, heading: str) -> list[str]:
+    """Return the first cell of each row of that table."""
+    return [cells[0] for cells in rows(page, heading)]
 
 
 def quoted(cell: str) -> list[str]:
@@ -48,7 +51,7 @@ def settings(content: dict[str, object], above: str = "") -> dict[str, object]:
 def test_every_setting_is_there_with_its_default() -> None:
     """Each once; a default is written as in TOML."""
     told: dict[str, object] = {}
-    for keys, defaults, *_ in rows("Settings"):
+    for keys, defaults, *_ in rows("docs/settings.md", "Keys"):
         names, values = quoted(keys), quoted(defaults)
         for name, value in zip(names, values * len(names) if len(values) == 1 else values):  # noqa: B905 - one default for all
             assert name not in told
@@ -68,12 +71,18 @@ def test_every_name_in_redis_is_there() -> None:
         if isinstance(value, property)
     }
 
-    assert {name for cells in rows("Names in Redis") for name in quoted(cells[0])} == made
+    assert {
+        name for cell in firsts("docs/messages.md", "Names in Redis") for name in quoted(cell)
+    } == made
 
 
 def test_every_exit_code_is_there() -> None:
     """All constants EXIT_... of the code, and the signals."""
-    told = {int(code) for cells in rows("Exit codes") for code in re.findall(r"\d+", cells[0])}
+    told = {
+        int(code)
+        for cells in rows("docs/cli.md", "Exit codes")
+        for code in re.findall(r"\d+", cells[0])
+    }
     codes = {
         node.value
         for path in Path("service").rglob("*.py")
@@ -88,20 +97,30 @@ def test_every_exit_code_is_there() -> None:
 
 def test_every_verb_is_there() -> None:
     """In the order of `statusd --help`."""
-    told = [quoted(cells[0])[0].split()[1] for cells in rows("Verbs")]
+    told = [quoted(cell)[0].split()[1] for cell in firsts("docs/cli.md", "Verbs")]
 
     assert told == list(VERBS)
 
 
+def test_a_verb_has_the_options_that_are_told_of_it() -> None:
+    """By its own parser."""
+    for verb, told in rows("docs/cli.md", "Verbs"):
+        options = {one for one in quoted(told) if one.startswith("-")}
+        known = parser(quoted(verb)[0].split()[1]).meant.format_help()
+        assert options <= set(re.findall(r"--[a-z-]+", known)), verb
+
+
 def test_every_word_state_and_verdict_is_there() -> None:
     """Of the built-in lifecycle; `denied` is nobody's yet."""
-    words = {word for cells in rows("Words") for word in quoted(cells[0])}
+    words = {word for cell in firsts("docs/messages.md", "Words") for word in quoted(cell)}
     triggers = {row.trigger for row in BUILT_IN.rows if Who.ANYONE in row.who}
     states = {state.name for state in BUILT_IN.members()}
-    verdicts = {verdict for cells in rows("Answers") for verdict in quoted(cells[0])}
+    verdicts = {
+        verdict for cell in firsts("docs/messages.md", "Answers") for verdict in quoted(cell)
+    }
 
     assert triggers | {"force", "status", "ping"} <= words
-    assert states <= {cells[0] for cells in rows("Words")}
+    assert states == set(firsts("docs/messages.md", "States"))
     assert verdicts == {answer.value for answer in Answer} - {"denied"}
 
 
@@ -109,28 +128,10 @@ def test_everything_that_a_worker_knows_is_there() -> None:
     """The public names of `Worker`."""
     told = {
         name.split(".")[1].partition("(")[0]
-        for cells in rows("Your own job")
+        for cells in rows("README.md", "Your own job")
         for name in quoted(cells[0])
         if name.startswith(("worker.", "."))
     }
     public = {name for name in vars(Worker) if not name.startswith("_")}
 
     assert told == public
-
-
-PAGES = ["README.md", *map(str, sorted(Path("docs").glob("*.md"))), "examples/README.md"]
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_link_leads_somewhere(page: str) -> None:
-    """To a file that is there, or a heading on the same page."""
-    text = Path(page).read_text(encoding="utf-8")
-    heads = {
-        re.sub(r"[^\w -]", "", head).lower().replace(" ", "-")
-        for head in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    }
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if target.startswith("#"):
-            assert target[1:] in heads
-        elif "://" not in target:
-            assert (Path(page).parent / target.partition("#")[0]).exists(), target
