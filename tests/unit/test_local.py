@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ Restart=on-failure
 WatchdogUSec=30s
 Id=statusd@job.service
 LoadState=loaded
+ActiveState=active
 RestartPreventExitStatus=78
 
 Type=simple
@@ -24,6 +26,7 @@ Restart=no
 WatchdogUSec=0
 Id=statusd.service
 LoadState=loaded
+ActiveState=reloading
 RestartPreventExitStatus=
 """
 
@@ -61,6 +64,9 @@ def test_a_unit_of_systemd_is_watched_and_started_again() -> None:
 
     assert [found.level for found in judge(good)] == [Level.OK]
     (found,) = judge(bad)
+    (idle,) = judge(good | {"ActiveState": "inactive", "WatchdogUSec": "0"})
+    assert idle.level is Level.OK  # systemd says no watchdog of what doesn't run
+    assert "isn't running" in idle.what
     assert found.level is Level.WARNING
     assert "Type=notify" in found.what
     for directive in ("Type=notify", "WatchdogSec=30s", "Restart=on-failure", "78"):
@@ -68,19 +74,27 @@ def test_a_unit_of_systemd_is_watched_and_started_again() -> None:
 
 
 def test_systemd_is_asked_where_it_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After the unit of this file too; one that isn't there is not judged."""
+    """After the unit of this file too, of machine and user; no other is judged."""
     asked = tmp_path / "asked"
     systemctl = tmp_path / "systemctl"
-    systemctl.write_text(f'#!/bin/sh\necho "$@" >{asked}\ncat {tmp_path}/shown\n')
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >{asked}\ncat {tmp_path}/shown$1\n')
+    for manager in ("show", "--user"):
+        (tmp_path / f"shown{manager}").touch()
     systemctl.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     monkeypatch.setattr("statusd.doctor.local.SYSTEMD", tmp_path)
 
-    (tmp_path / "shown").write_text(SHOWN)
+    (tmp_path / "shownshow").write_text(SHOWN)
     assert [one.level for one in service_manager(Path("job.toml"))] == [Level.OK, Level.WARNING]
     assert asked.read_text().split()[-2:] == ["statusd.service", "statusd@job.service"]
-    (tmp_path / "shown").write_text(SHOWN.replace("LoadState=loaded", "LoadState=not-found"))
+    (tmp_path / "shown--user").write_text(SHOWN)
+    (tmp_path / "shownshow").write_text(re.sub("ActiveState=.*", "ActiveState=inactive", SHOWN))
+    of_user = list(service_manager(Path("job.toml")))
+    assert [one.level for one in of_user] == [Level.OK, Level.WARNING]  # what runs, nothing else
+    assert of_user[1].cure.startswith("systemctl --user edit statusd.service")
+    (tmp_path / "shown--user").write_text("")
+    (tmp_path / "shownshow").write_text(SHOWN.replace("=loaded", "=not-found"))
     (nobody,) = service_manager(Path("job.toml"))
     assert nobody.level is Level.WARNING
     assert "knows none of statusd.service, statusd@job.service" in nobody.what

@@ -25,7 +25,10 @@ LEAST_FREE = 16 * 1024 * 1024
 SYSTEMCTL_S = 5.0
 SYSTEMD = Path("/run/systemd/system")
 """sd_booted(3): the folder is there if systemd runs the machine."""
-PROPERTIES = ("Id", "LoadState", "Type", "WatchdogUSec", "Restart", "RestartPreventExitStatus")
+PROPERTIES = (
+    *("Id", "LoadState", "ActiveState"),
+    *("Type", "WatchdogUSec", "Restart", "RestartPreventExitStatus"),
+)
 
 
 def examine(settings: Settings, file: Path | None) -> Iterator[Finding]:
@@ -130,18 +133,17 @@ def service_manager(file: Path | None) -> Iterator[Finding]:
 
 
 def _units_of_systemd(file: Path | None) -> Iterator[Finding]:
-    """Judge the machine's units; if there are none, those of this user's own systemd."""
+    """Judge what runs, of the machine's units and this user's own; or else what is installed."""
     names = ["statusd.service", *([f"statusd@{file.stem}.service"] if file is not None else [])]
     try:
-        loaded, manager = _loaded("systemctl", names), "systemctl"
+        loaded = [("systemctl", unit) for unit in _loaded("systemctl", names)]
     except (OSError, subprocess.SubprocessError) as failure:
         yield unknown("service", f"systemctl: {failure}", "ask as root")
         return
-    if not loaded:
-        manager = "systemctl --user"
-        with contextlib.suppress(OSError, subprocess.SubprocessError):  # no login, no such manager
-            loaded = _loaded(manager, names)
-    for unit in loaded:
+    of_user = "systemctl --user"
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # no login, no such manager
+        loaded += ((of_user, unit) for unit in _loaded(of_user, names))
+    for manager, unit in [one for one in loaded if _runs(one[1])] or loaded:
         yield from judge(unit, manager)
     if not loaded:
         cure = "install systemd/ as its README says, or without root as docs/running.md says; "
@@ -160,6 +162,10 @@ def _loaded(manager: str, names: list[str]) -> list[dict[str, str]]:
     return [unit for unit in units(done.stdout) if unit.get("LoadState") == "loaded"]
 
 
+def _runs(unit: Mapping[str, str]) -> bool:
+    return unit.get("ActiveState") in ("active", "reloading")
+
+
 def units(text: str) -> list[dict[str, str]]:
     """Return the properties of each unit, as ``systemctl show`` has printed them."""
     blocks = (block for block in text.split("\n\n") if block.strip())
@@ -171,7 +177,8 @@ def judge(unit: Mapping[str, str], manager: str = "systemctl") -> Iterator[Findi
     about, name = "service", unit.get("Id", "?")
     wanted = {
         "Type=notify": unit.get("Type", "").startswith("notify"),
-        "WatchdogSec=30s": unit.get("WatchdogUSec", "0") not in ("", "0", "infinity"),
+        "WatchdogSec=30s": unit.get("WatchdogUSec", "0") not in ("", "0", "infinity")
+        or not _runs(unit),  # systemd says it of what runs alone
         "Restart=on-failure": unit.get("Restart", "no") != "no",
         "RestartPreventExitStatus=78": bool(
             re.search(r"\b78\b", unit.get("RestartPreventExitStatus", ""))
@@ -182,4 +189,5 @@ def judge(unit: Mapping[str, str], manager: str = "systemctl") -> Iterator[Findi
         cure = f"{manager} edit {name}: [Service] {' '.join(missing)}"
         yield warning(about, f"{name}: without {', '.join(missing)}", cure)
     else:
-        yield ok(about, f"{name}: it is watched, and started again when it fails")
+        so = "is watched, and" if _runs(unit) else "isn't running; it is"
+        yield ok(about, f"{name}: it {so} started again when it fails")
