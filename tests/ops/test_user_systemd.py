@@ -84,7 +84,10 @@ def test_a_user_without_root_runs_it_for_good(machine: Machine, user: User) -> N
     """Installed, started, looked at, killed, still there after the last login, stopped."""
     user.type(block(PAGE, "python3 -m venv ~/.local/share/statusd"))
     assert user.type(f"systemd-analyze verify --user --man=no {UNIT}") == ""
+    _paused_by_hand(machine, user)
     user.type(block(PAGE, "ln -s ~/scan/statusd.toml ~/.config/statusd/scan.toml"))
+    machine.wait(lambda: "PAUSED" in user.show("StatusText"), "it to be paused as it was")
+    user.type("~/.local/bin/statusd send resume --socket")
     machine.wait(user.works, "the user's worker")
     said = user.type(block(PAGE, "systemctl --user status --no-pager statusd@scan"))
     assert re.search(r'Status: "RUNNING', said)
@@ -100,6 +103,16 @@ def test_a_user_without_root_runs_it_for_good(machine: Machine, user: User) -> N
     assert user.show("ActiveState") == "inactive"
     places = machine.type(f"ls /home/{USER}/.local/state/statusd /run/user/{user.uid}/statusd || :")
     assert "scan" in places
+
+
+def _paused_by_hand(machine: Machine, user: User) -> None:
+    """It runs in a login, is paused there, and stopped by a signal: the unit takes it up."""
+    user.type("cd ~/scan; setsid ~/.local/bin/statusd run </dev/null >log 2>&1 & echo $! >~/pid")
+    told = "~/.local/bin/statusd send pause --socket"
+    machine.wait(lambda: "done" in user.type(told, is_fine=None), "it to be paused by hand")
+    user.type("kill $(cat ~/pid)")
+    gone = "test ! -e /proc/$(cat ~/pid) && echo gone || :"
+    machine.wait(lambda: "gone" in user.type(gone), "its end")
 
 
 def _is_started_again(machine: Machine, user: User) -> None:

@@ -212,7 +212,7 @@ def test_the_broker_is_looked_at_as_the_pages_say(project: dict[str, str], tmp_p
 def test_it_runs_in_tmux(project: dict[str, str], tmp_path: Path) -> None:
     """It is looked at there, and the session ends with it."""
     start, look, end = shell_lines(
-        block("docs/running.md", "tmux new-session -d -s scan statusd run")
+        block("docs/running.md", "tmux new-session -d -s camera statusd run")
     )
     try:
         typed(start, project, tmp_path)
@@ -225,7 +225,7 @@ def test_it_runs_in_tmux(project: dict[str, str], tmp_path: Path) -> None:
 
 
 def _has_session(env: dict[str, str]) -> bool:
-    words = ["tmux", "has-session", "-t", "scan"]
+    words = ["tmux", "has-session", "-t", "camera"]
     return not subprocess.run(words, env=env, stderr=subprocess.DEVNULL, check=False).returncode
 
 

@@ -86,12 +86,18 @@ def test_every_block_is_typed() -> None:
 
 def command_lines(page: str) -> Iterator[list[str]]:
     """Yield verb and arguments of each command line of ours in the shell blocks of a page."""
-    for line in (line for one in blocks(text(page), "sh") for line in shell_lines(one)):
-        words = _words(line)
-        for at, word in enumerate(words[:-1]):
-            is_ours = word == "statusd" or word.endswith("/statusd")
-            if is_ours and (at == 0 or words[at + 1] in VERBS):
-                yield list(itertools.takewhile(lambda one: one not in _BETWEEN, words[at + 1 :]))
+    for one in blocks(text(page), "sh"):
+        for line in shell_lines(one):
+            yield from ours(line)
+
+
+def ours(line: str) -> Iterator[list[str]]:
+    """Yield verb and arguments of each `statusd` in a line: by itself, in a pipe, run by others."""
+    words = _words(line)
+    for at, word in enumerate(words[:-1]):
+        is_ours = word == "statusd" or word.endswith("/statusd")
+        if is_ours and (at == 0 or words[at + 1] in VERBS):
+            yield list(itertools.takewhile(lambda one: one not in _BETWEEN, words[at + 1 :]))
 
 
 _BETWEEN = ("|", "||", "&&", ";", "&", ">", ">>", "<", ")")
@@ -127,6 +133,17 @@ def test_what_the_text_says_of_verbs_is_so(page: str) -> None:
         options = set(re.findall(r"(?<=\s)--?[a-z][a-z-]*", rest))
         known = set(re.findall(r"(?<=[\s\[])--?[a-z][a-z-]*", parser(verb).meant.format_help()))
         assert options <= known, f"{page}: statusd {verb}{rest}"
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_example_of_a_help_is_a_command_line(verb: str) -> None:
+    """Its own parser takes it; what it does stands two blanks behind it, or in the next line."""
+    told = parser(verb).meant.format_help().partition("examples:\n")[2].partition("\n\n")[0]
+    examples = [re.split(r" {2,}", line.strip())[0] for line in told.splitlines()]
+    lines = [words for one in examples if "statusd" in one for words in ours(one)]
+
+    assert lines
+    assert [words for words in lines if not is_taken(words)] == []
 
 
 def test_command_lines_are_found() -> None:
