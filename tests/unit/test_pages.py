@@ -210,6 +210,17 @@ def has_exposure(request):
 '''
 """What the settings of docs/lifecycles.md name."""
 
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_every_target_of_make_is_there(page: str) -> None:
+    """What is to be made, and the variables that are given with it."""
+    makefile = text("Makefile")
+    for target, rest in re.findall(r"(?:`|^)make ([a-z-]+)([^`\n]*)", text(page), re.MULTILINE):
+        assert f"\n{target}:" in makefile, target
+        for variable in re.findall(r"([A-Z]+)=", rest):
+            assert f"$({variable})" in makefile, variable
+
+
 # ---- links ---------------------------------------------------------------------------------------
 
 
