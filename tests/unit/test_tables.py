@@ -10,7 +10,7 @@ from pathlib import Path
 from statusd.cli import VERBS, parser
 from statusd.core.answers import Answer
 from statusd.core.lifecycle import BUILT_IN, Who
-from statusd.settings.models import Settings
+from statusd.settings.models import Settings, WorkerSettings
 from statusd.wire.names import Names
 from statusd.worker.api import Worker
 from tests.tools.pages import text
@@ -58,6 +58,9 @@ def test_every_setting_is_there_with_its_default() -> None:
             told[name] = tomllib.loads(f"x = {value}")["x"]
     expected = settings(Settings().model_dump(mode="json"))
     expected["worker.umask"] = ""  # -1 inside: ours
+    worker = WorkerSettings()  # what two of them are depends on others
+    expected["worker.stop_timeout_s"] = worker.longest_stop_s()
+    expected["worker.signal_stop_timeout_s"] = worker.longest_signal_stop_s()
 
     assert told == expected
 
