@@ -90,6 +90,9 @@ class Document(TypedDict):
     """The status document: ``GET statusd:status:{name}``.
 
     ``trouble`` says what somebody has to put right, in words; empty if there is nothing.
+    ``ends_within_s`` is the time in seconds from END by command to the last thing that is done
+    about the worker: SIGKILL; of an attached program, that it is said. ``words`` is what the unit's
+    own lifecycle knows; it is missing for the built-in one.
     """
 
     name: str
@@ -117,6 +120,8 @@ class Document(TypedDict):
     outages: int
     canary_ms: float | None
     beat_s: float
+    ends_within_s: float
+    words: NotRequired[list[str]]
     trouble: str
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -21,10 +22,12 @@ import pytest
 from statusd.core.errors import ConfigError
 from statusd.fleet.async_fleet import AsyncFleet
 from statusd.fleet.fleet import Fleet
+from statusd.fleet.host import Host
 from statusd.fleet.response_collector import Report
 from tests.conftest import Run
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, Proxy, environment, wait_until
+from tests.tools.terminal import Terminal
 
 Units = Callable[..., list[Program]]
 
@@ -64,7 +67,7 @@ def names(report: Report) -> dict[str, list[str]]:
     """Return who stands in which list of a report."""
     return {
         kind: [outcome.name for outcome in getattr(report, kind)]
-        for kind in ("done", "refused", "silent", "lost")
+        for kind in ("done", "refused", "pending", "silent", "lost")
         if getattr(report, kind)
     }
 
@@ -109,17 +112,49 @@ def test_who_is_silent_and_who_was_lost_is_told_by_name(
     assert refusing.exit_code() is None
 
 
-def test_a_unit_that_is_on_its_way_is_silent_and_says_so(fleet: Fleet, units: Units) -> None:
-    """It has accepted, and its worker hasn't followed: that is not done."""
+def test_a_unit_that_is_on_its_way_is_pending_everywhere(
+    broker: Broker, fleet: Fleet, units: Units
+) -> None:
+    """It has taken the word, and its worker is in a long step: neither done nor silent."""
     unit = units("a", function="slow_to_pause", goal="RUNNING")[0]
     wait_until((unit.directory / "working").exists, 15, "the long step")
 
     report = fleet.send("pause", timeout_s=0.3)
+    fleet.send("resume", timeout_s=0.1)
+    wait = ("--wait", "--timeout", "0.3", "--url", broker.url)
+    lines = statusd("send", "pause", *wait)
+    fleet.send("resume", timeout_s=0.1)
+    as_json = statusd("send", "pause", *wait, "--json")
+    fleet.send("resume", timeout_s=0.1)
+    here = Host(given=str(unit.directory / "statusd")).send("pause", timeout_s=0.3)
 
-    assert names(report) == {"silent": ["a"]}
-    assert report.silent[0].reason == "accepted, but not done in time"
-    assert report.exit_code == 4
+    assert names(report) == names(here) == {"pending": ["a"]}
+    assert report.pending[0].reason == "accepted, and not done yet"
+    assert report.exit_code == 6
+    row, total = lines.stdout.splitlines()
+    assert row.split()[:5] == ["a", "pending", "RUNNING", "->", "PAUSED"]
+    assert (total, lines.returncode, as_json.returncode) == ("pause: 1 pending", 6, 6)
+    told = json.loads(as_json.stdout)
+    assert (told["pending"], told["units"][0]["verdict"]) == (["a"], "pending")
     (unit.directory / "release").touch()
+
+
+def test_an_end_is_waited_for_and_shown_on_a_terminal(broker: Broker, units: Units) -> None:
+    """As long as the settings allow, by itself; the line of those who are waited for goes away."""
+    (unit,) = units("a", function="slow_to_pause", goal="RUNNING", worker={"stop_timeout_s": 60})
+    wait_until((unit.directory / "working").exists, 15, "the long step")
+    command = [sys.executable, "-m", "statusd", "send", "end", "--url", broker.url]
+    with Terminal(
+        command, environment(unit.directory), cwd=unit.directory, columns=110
+    ) as terminal:
+        terminal.wait("waits for a ENDING (END said; SIGTERM in 5")
+        assert re.search(rb"end: \[[#.]{20}\] [56]\d s", terminal.raw)
+        (unit.directory / "release").touch()
+        terminal.wait("end: 1 done")
+
+        assert terminal.wait_exit(15) == 0
+        assert "waits for" not in terminal.text()
+        assert unit.wait_exit(15) == 0
 
 
 def test_only_who_is_meant_and_hears_it_answers(fleet: Fleet, units: Units) -> None:
@@ -214,7 +249,44 @@ def test_send_waits_and_tells_a_line_a_unit(broker: Broker, units: Units) -> Non
     assert (dry.returncode, done.returncode, refused.returncode, nobody.returncode) == (0, 0, 3, 5)
     told = json.loads(refused.stdout)["units"][0]
     assert (told["name"], told["verdict"], told["before"]) == ("a", "refused", "PAUSED")
-    assert "no unit fits" in nobody.stderr
+    where = f"namespace 'statusd' on redis://127.0.0.1:{broker.port}/0"
+    assert f"nobody to ask: no unit fits ({where})" in nobody.stderr
+
+
+def test_a_terminal_gets_the_verdicts_by_itself(broker: Broker, units: Units) -> None:
+    """A pipe doesn't, nor who asks for JSON, to keep it for others, or not to wait."""
+    (unit,) = units("a", goal="RUNNING")
+    env, to = environment(unit.directory), ("--url", broker.url)
+    for words, told in (
+        (("pause",), "pause: 1 done"),
+        (("resume", "--no-wait"), "sent resume to statusd:control: 1 unit listening"),
+        (("pause", "--durable"), "kept pause as "),
+        (("ping", "--json"), '"heard": 1'),
+    ):
+        command = [sys.executable, "-m", "statusd", "send", *words, *to]
+        with Terminal(command, env, cwd=unit.directory, columns=200) as terminal:
+            terminal.wait(told)
+            assert terminal.wait_exit() == 0
+
+    piped = statusd("send", "ping", *to)
+    assert piped.stdout == "sent ping to statusd:control: 1 unit listening\n"
+
+
+def test_a_word_that_nobody_knows_is_sent_and_warned_of(broker: Broker, units: Units) -> None:
+    """With what may have been meant; where nobody is, there is nobody to know it."""
+    units("a")
+    to = ("--url", broker.url)
+    wrong = statusd("send", "puase", *to)
+    waited = statusd("send", "puase", "--wait", *to)
+    nobody = statusd("send", "puase", "--url", broker.url, "--namespace", "empty")
+
+    assert "no unit there knows the word 'puase', did you mean pause?" in wrong.stderr
+    assert (wrong.returncode, wrong.stdout.splitlines()[-1][:10]) == (0, "sent puase")
+    assert "no unit there knows" in waited.stderr
+    assert (waited.returncode, "invalid" in waited.stdout) == (3, True)
+    where = f"namespace 'empty' on redis://127.0.0.1:{broker.port}/0"
+    assert f"but nobody listens there ({where})" in nobody.stderr
+    assert "knows" not in nobody.stderr
 
 
 def test_status_tells_a_line_a_unit_and_names_the_lost(broker: Broker, units: Units) -> None:

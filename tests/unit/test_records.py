@@ -28,7 +28,8 @@ WHOLE: dict[str, dict[str, Any]] = {
         "stop": {"stage": "asked", "next": "SIGTERM", "in_s": 0.5},
         "last": {"event": "5-1", "source": "redis:c", "command": "start", "by": "me"},
         **{"host": "h", "pid": 3, "channels": ["c"], "link": "LISTENING", "outages": 0},
-        **{"canary_ms": None, "beat_s": 3.0, "trouble": ""},
+        **{"canary_ms": None, "beat_s": 3.0, "trouble": "", "ends_within_s": 7.0},
+        "words": ["start", "END"],
     },
     "event": {
         **{"event": "5-1", "name": "a", "boot": 5, "seq": 1, "run": 1, "old": "A", "new": "B"},

@@ -10,6 +10,7 @@ import pytest
 from statusd.core.messages import EVERYBODY, Target
 from statusd.fleet.response_collector import (
     LOST,
+    PENDING,
     SILENT,
     UNREADABLE,
     Outcome,
@@ -180,6 +181,39 @@ def test_who_was_not_expected_is_reported_too() -> None:
     assert [(o.name, o.verdict) for o in report.outcomes] == [("a", SILENT), ("new", "done")]
 
 
+def test_each_unit_stands_in_one_list() -> None:
+    """Of a report: who is on its way is neither silent nor has it refused."""
+    votes = collector("a", "b", "c", "d", lost=("e",))
+    for name, kind in (("a", "done"), ("b", "refused"), ("c", "postponed")):
+        votes.take(verdict(name, kind), 100.001)
+
+    report = votes.report()
+
+    lists = (report.done, report.refused, report.pending, report.silent, report.lost)
+    assert ["".join(outcome.name for outcome in found) for found in lists] == [*"abcde"]
+
+
+def test_an_end_takes_as_long_as_the_slowest_unit_that_has_taken_it() -> None:
+    """By its document; who is silent, or elsewhere, or says nothing of it isn't waited for more."""
+    patient = {"a": 67.0, "b": 7.0, "c": 100.0, "d": 200.0}
+    documents = {name: {"boot": 5, "ends_within_s": s} for name, s in patient.items()}
+    units = [UnitInfo(name, 5, False, "", documents.get(name, {"boot": 5})) for name in "abcde"]
+    votes = ResponseCollector("x", units, [], 100.0)
+    known = [votes.ends_within_s()]
+
+    for name, kind, state in (
+        ("b", "accepted", "ENDING"),
+        ("a", "accepted", "ENDING"),
+        ("c", "accepted", "PAUSED"),
+        ("e", "accepted", "ENDING"),
+        ("a", "done", "END"),
+    ):
+        votes.take(verdict(name, kind, state=state), 100.001)
+        known.append(votes.ends_within_s())
+
+    assert known == [0, 7, 67, 67, 67, 7]
+
+
 def test_the_silent_and_the_lost_are_named() -> None:
     """With what is known of them."""
     votes = collector("a", "b", lost=("c",))
@@ -188,7 +222,7 @@ def test_the_silent_and_the_lost_are_named() -> None:
     outcomes = {o.name: o for o in votes.report().outcomes}
 
     assert (outcomes["a"].verdict, outcomes["a"].reason) == (SILENT, "no answer")
-    assert outcomes["b"].reason == "accepted, but not done in time"
+    assert (outcomes["b"].verdict, outcomes["b"].reason) == (PENDING, "accepted, and not done yet")
     assert (outcomes["b"].before, outcomes["b"].after) == ("RUNNING", "PAUSED")
     assert outcomes["c"].reason == "last seen 2026-11-23T12:00:00.000Z"
 
@@ -202,13 +236,17 @@ def test_the_silent_and_the_lost_are_named() -> None:
         ("invalid", 3),
         ("expired", 3),
         ("done silent", 4),
+        ("done pending", 6),
+        ("pending LOST", 6),
+        ("pending silent", 4),
+        ("pending refused silent", 3),
         ("done LOST", 0),
         ("LOST", 5),
         ("", 5),
     ],
 )
 def test_the_exit_code_says_what_became_of_it(verdicts: str, code: int) -> None:
-    """0 all done, 3 some refused, 4 some silent, 5 nobody to be asked."""
+    """0 all done, 3 some refused, 4 some silent, 6 some pending, 5 nobody to be asked."""
     outcomes = tuple(Outcome(str(n), verdict) for n, verdict in enumerate(verdicts.split()))
 
     assert Report("x", outcomes).exit_code == code

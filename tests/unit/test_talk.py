@@ -70,13 +70,45 @@ def test_a_send_listens_before_it_speaks() -> None:
     report, asked = carried_out(operations.send("ns", Order("pause")), *answers)
 
     kinds = [type(request) for request in asked]
-    assert kinds == [Ask, Ask, Subscribe, Ask, Listen, Listen]
+    assert kinds == [Ask, Ask, Subscribe, Ask, Listen, Listen, Where]
     subscribed, said = asked[2], asked[3]
     assert isinstance(subscribed, Subscribe)
     assert isinstance(said, Ask)
     message = json.loads(str(said.lines[0][2]))
     assert (subscribed.channel, subscribed.about) == (message["reply_to"], message["id"])
     assert [outcome.name for outcome in report.silent] == ["a"]
+    assert report.where == f"namespace 'ns' on {WHERE}"
+
+
+@pytest.mark.parametrize(
+    ("timeout_s", "accepted", "waits_s"),
+    [
+        (None, {"state": "ENDING"}, 70.0),
+        (None, {"state": "PAUSED"}, 5.0),
+        (5.0, {"state": "ENDING"}, 5.0),
+        (0.5, {"state": "ENDING"}, 0.5),
+    ],
+)
+def test_an_end_is_waited_for_as_long_as_it_may_take(
+    timeout_s: float | None, accepted: dict[str, str], waits_s: float
+) -> None:
+    """As the document says, and a margin; what somebody has said wins, as for any other word."""
+    document = json.dumps({"boot": 5, "state": "RUNNING", "ends_within_s": 67.0}).encode()
+    order = Order("leave", timeout_s=timeout_s)
+    operation = operations.send("ns", order)
+    asked: list[Request] = [next(operation)]
+    for answer in ([{b"a": b'{"boot": 5}'}], [document], None):
+        asked.append(operation.send(answer))
+    assert isinstance(asked[-1], Ask)
+    told = {"id": json.loads(str(asked[-1].lines[0][2]))["id"], "name": "a", "boot": 5}
+
+    first = operation.send([1])
+    second = operation.send(json.dumps({"verdict": "accepted", **told, **accepted}).encode())
+
+    assert isinstance(first, Listen)
+    assert first.timeout_s == pytest.approx(min(waits_s, 5.0), abs=0.3)
+    assert isinstance(second, Listen)
+    assert second.timeout_s == pytest.approx(waits_s, abs=0.3)
 
 
 def test_what_can_not_be_sent_asks_nobody() -> None:

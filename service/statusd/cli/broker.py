@@ -63,6 +63,11 @@ def unreachable(error: Unavailable, how: str) -> str:
     return f"{error} (found by {how})" + (f": {cure}" if cure else "")
 
 
+def place(address: Address, namespace: str) -> str:
+    """Return where units are looked for, in words; without a password."""
+    return f"namespace {namespace!a} on {address}"
+
+
 def find(arguments: argparse.Namespace, *, looks_around: bool = True) -> tuple[Address, str, str]:
     """Return the broker's address, the namespace, and how they were found.
 

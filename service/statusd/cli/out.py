@@ -205,6 +205,45 @@ def redraw(live: Live, drawn: RenderableType) -> None:
         live.update(Harmless(drawn), refresh=True)
 
 
+class PassingLine:
+    """A line on standard error that takes its own place again and again, and leaves nothing.
+
+    Without a terminal there, or on one that can't move its cursor, nothing is ever shown.
+    """
+
+    def __init__(self) -> None:
+        stream = sys.stderr
+        can = stream is not None and stream.isatty() and os.environ.get("TERM", "") != "dumb"
+        self._stream = stream if can else None
+        self._is_there = False
+
+    def __bool__(self) -> bool:
+        return self._stream is not None
+
+    def show(self, line: str) -> None:
+        """Show it in the place of the one before, cut to the width of the terminal."""
+        if self._stream is None:
+            return
+        from rich.cells import set_cell_size
+
+        width = os.get_terminal_size(self._stream.fileno()).columns or 80
+        told = set_cell_size(shown(line, None), max(1, width - 1)).rstrip()
+        self._write(f"\r\x1b[K{told}")
+        self._is_there = True
+
+    def remove(self) -> None:
+        """Leave no trace of it; something else is written there now."""
+        if self._is_there:
+            self._write("\r\x1b[K")
+            self._is_there = False
+
+    def _write(self, text: str) -> None:
+        assert self._stream is not None
+        with contextlib.suppress(OSError):  # the terminal has gone: nobody looks
+            self._stream.write(text)
+            self._stream.flush()
+
+
 def _console() -> Console:
     from rich.console import Console
 

@@ -1,4 +1,7 @@
-"""``statusd send``: one command, to whom it concerns, and with ``--wait`` what became of it."""
+"""``statusd send``: one command, to whom it concerns, and what became of it.
+
+On a terminal it waits for that by itself; scripts say ``--wait``.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
-from statusd.cli.report_view import print_outcome, print_report, units
+from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out, unknown
+from statusd.cli.report_view import Progress, nobody, print_report, units
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.text import shown
 from statusd.wire import shapes
@@ -23,16 +26,11 @@ if TYPE_CHECKING:
     from statusd.fleet.fleet import Fleet
     from statusd.wire.client import Client
 
-TIMEOUT_S = 5.0
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     parser.add_argument("word", metavar="WORD", help="a trigger (pause), a state (PAUSED), status")
-    parser.add_argument("-c", "--channel", help="default: every unit of the namespace")
-    parser.add_argument("--name", action="append", metavar="GLOB", help="only units of that name")
-    parser.add_argument("--tag", action="append", help="only units with that tag")
-    parser.add_argument("--state", action="append", help="only units in that state")
+    _add_target(parser)
     parser.add_argument(
         "--arg", action="append", default=[], metavar="K=V", help="something for the worker"
     )
@@ -42,9 +40,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expires", metavar="SPAN", help="not to be obeyed after 90s, 10m, 2h; durable: 1h"
     )
-    parser.add_argument("-w", "--wait", action="store_true", help="wait for everybody's verdict")
     parser.add_argument(
-        "--timeout", type=float, default=TIMEOUT_S, metavar="S", help="with --wait; default: 5"
+        "-w",
+        "--wait",
+        action="store_true",
+        default=None,
+        help="wait for everybody's verdict; so it is on a terminal anyway",
+    )
+    parser.add_argument(
+        "--no-wait", dest="wait", action="store_false", help="don't, on a terminal either"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="S",
+        help="with --wait; default: 5, and for who ends as long as its settings allow",
     )
     parser.add_argument("--dry-run", action="store_true", help="say who would be asked, no more")
     parser.add_argument("--yes", action="store_true", help="don't ask before ending several units")
@@ -54,14 +64,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = """\
 examples:
   statusd send pause            to every unit of the namespace
-  statusd send pause --wait     and what each made of it
+  statusd send pause --wait     and what each made of it (on a terminal: anyway)
+  statusd send end --wait       for as long as they may take to end
   statusd send end --name 'gpu-*' --tag lab
   statusd send start -c mychannel --arg run=1234
   statusd send pause --durable  for units that are away, too
 
 exit codes: 0 sent and heard (--durable: kept), 5 nobody heard it, 64 not a word, \
 69 no broker, or it refused to keep it, 78 bad settings; with --wait: 0 all done, \
-3 somebody refused or failed, 4 somebody was silent"""
+3 somebody refused or failed, else 4 somebody was silent, else 6 somebody has taken it and isn't \
+there yet (pending)
+
+On a terminal, without --no-wait, --durable or --json, it is as with --wait."""
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-c", "--channel", help="default: every unit of the namespace")
+    parser.add_argument("--name", action="append", metavar="GLOB", help="only units of that name")
+    parser.add_argument("--tag", action="append", help="only units with that tag")
+    parser.add_argument("--state", action="append", help="only units in that state")
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -72,6 +93,9 @@ def main(arguments: argparse.Namespace) -> int:
     args = _args(arguments)
     if args is None or not _is_consistent(arguments):
         return EXIT_USAGE
+    if arguments.wait is None:
+        is_looked_at = sys.stdout is not None and sys.stdout.isatty()
+        arguments.wait = is_looked_at and not (arguments.durable or arguments.json)
     if arguments.socket is not None:
         return _send_here(arguments, args)
     address, namespace, how = broker.find(arguments)
@@ -84,7 +108,8 @@ def main(arguments: argparse.Namespace) -> int:
         from statusd.fleet.fleet import Fleet
 
         with Fleet(address, namespace=namespace) as fleet:
-            return _ask(arguments, args, fleet, asks=asks)
+            place = broker.place(address, namespace)
+            return _ask(arguments, args, fleet, place, asks=asks)
     except Unavailable as error:
         complain(broker.unreachable(error, how))
         return EXIT_UNAVAILABLE
@@ -137,12 +162,15 @@ def _publish(
         if arguments.durable:
             return _keep(arguments, message, client, Names(namespace))
         heard = client.run(ask(shapes.number, "PUBLISH", channel, json.dumps(message)))
+        if unknown.may_be(arguments.word):
+            unknown.warn(arguments.word, client, namespace)
     if arguments.json:
         out.say_json({**message, "channel": channel, "heard": heard})
     elif heard:
         out.say(f"sent {arguments.word} to {channel}: {units(heard)} listening")
     else:
-        complain(f"sent {arguments.word} to {channel}, but nobody listens there")
+        place = broker.place(address, namespace)
+        complain(f"sent {arguments.word} to {channel}, but nobody listens there ({place})")
     return 0 if heard else EXIT_NOBODY
 
 
@@ -171,22 +199,28 @@ def _target(arguments: argparse.Namespace) -> dict[str, list[str] | None]:
 # ---- with the fleet ----------------------------------------------------------------------------
 
 
-def _ask(arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, *, asks: bool) -> int:
-    if (arguments.dry_run or asks) and not _may_send(arguments, fleet):
+def _ask(
+    arguments: argparse.Namespace, args: dict[str, str], fleet: Fleet, place: str, *, asks: bool
+) -> int:
+    if (arguments.dry_run or asks) and not _may_send(arguments, fleet, place):
         return 0 if arguments.dry_run else EXIT_NOBODY
-    show = None if arguments.json else print_outcome
-    report = fleet.send(
-        arguments.word,
-        name=arguments.name,
-        tag=arguments.tag,
-        state=arguments.state,
-        channel=arguments.channel or "",
-        args=args,
-        durable=arguments.durable,
-        expires_s=arguments.expires_s,
-        timeout_s=arguments.timeout if arguments.wait else 0.0,
-        heard=show if arguments.wait else None,
-    )
+    if unknown.may_be(arguments.word):
+        unknown.complain_of(arguments.word, fleet.status())
+    with Progress(arguments.word) as progress:
+        shows = arguments.wait and not arguments.json
+        report = fleet.send(
+            arguments.word,
+            name=arguments.name,
+            tag=arguments.tag,
+            state=arguments.state,
+            channel=arguments.channel or "",
+            args=args,
+            durable=arguments.durable,
+            expires_s=arguments.expires_s,
+            timeout_s=arguments.timeout if arguments.wait else 0.0,
+            heard=progress.outcome if shows else None,
+            waiting=progress.waiting if progress and arguments.wait else None,
+        )
     if not arguments.wait:
         out.say(f"sent {arguments.word} to {units(len(report.silent))}")
         return 0 if report.silent else EXIT_NOBODY
@@ -205,19 +239,25 @@ def _send_here(arguments: argparse.Namespace, args: dict[str, str]) -> int:
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
-    report = host.send(
-        arguments.word,
-        target=Target(**wanted),
-        args=args,
-        timeout_s=arguments.timeout,
-        heard=None if arguments.json else print_outcome,
-    )
+    with Progress(arguments.word) as progress:
+        report = host.send(
+            arguments.word,
+            target=Target(**wanted),
+            args=args,
+            timeout_s=arguments.timeout,
+            heard=None if arguments.json else progress.outcome,
+            waiting=progress.waiting if progress else None,
+        )
     print_report(report, arguments.word, as_json=arguments.json)
     return report.exit_code
 
 
-def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
-    """Show who would be asked, or ask on the terminal before several units are ended."""
+def _may_send(arguments: argparse.Namespace, fleet: Fleet, place: str) -> bool:
+    """Show who would be asked, or ask on the terminal before several units are ended.
+
+    Args:
+        place: where units are looked for, in words.
+    """
     from statusd.core.messages import Target
 
     wanted = {key: tuple(value) for key, value in _target(arguments).items() if value}
@@ -232,6 +272,8 @@ def _may_send(arguments: argparse.Namespace, fleet: Fleet) -> bool:
             for unit in lost:
                 out.say(f"{shown(unit.name)}  {shown(unit.state)}, last seen {shown(unit.seen)}")
             out.say(f"{arguments.word} would ask {units(len(alive))}")
+            if not alive:
+                complain(nobody(place))
         return False
     if len(alive) < 2:
         return True

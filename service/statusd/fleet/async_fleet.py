@@ -87,8 +87,9 @@ class AsyncFleet:
         expires: str = "",
         expires_s: float | None = None,
         durable: bool = False,
-        timeout_s: float = 5.0,
+        timeout_s: float | None = 5.0,
         heard: Callable[[Outcome], None] | None = None,
+        waiting: Callable[[list[UnitInfo], float], None] | None = None,
     ) -> Report:
         """See `Fleet.send`; whether a send that was cancelled has been sent, nobody knows."""
         order = operations.Order(
@@ -104,6 +105,7 @@ class AsyncFleet:
             durable=durable,
             timeout_s=timeout_s,
             heard=heard,
+            waiting=waiting,
         )
         return await self._client.run(operations.send(self._namespace, order, self._reply_to))
 

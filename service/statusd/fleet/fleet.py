@@ -123,8 +123,9 @@ class Fleet:
         expires: str = "",
         expires_s: float | None = None,
         durable: bool = False,
-        timeout_s: float = 5.0,
+        timeout_s: float | None = 5.0,
         heard: Callable[[Outcome], None] | None = None,
+        waiting: Callable[[list[UnitInfo], float], None] | None = None,
     ) -> Report:
         """Send a command and wait until everybody who has to answer has given a final verdict.
 
@@ -135,8 +136,12 @@ class Fleet:
             args: for the worker; by: who we are; expires: RFC 3339, after which it is not obeyed.
             expires_s: the same, in so many seconds by the broker's clock.
             durable: keep it for units that are away, too; for an hour, if it doesn't expire.
-            timeout_s: the longest wait; who hasn't answered by then is ``silent``.
+            timeout_s: the longest wait; who has taken it by then is ``pending``, and who has said
+                nothing ``silent``. None for as long as it may take: 5 s, and a unit that ends as
+                long as its document says (``ends_within_s``), and 3 s more.
             heard: called with each final verdict as it comes.
+            waiting: called once a second with the units that are waited for, as their documents
+                are then, and with how many seconds more they are.
 
         Returns:
             What became of it, by unit. Nobody is waited for who was lost already.
@@ -161,6 +166,7 @@ class Fleet:
             durable=durable,
             timeout_s=timeout_s,
             heard=heard,
+            waiting=waiting,
         )
         return self._client.run(operations.send(self._namespace, order))
 

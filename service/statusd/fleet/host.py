@@ -7,10 +7,12 @@ import os
 import select
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from statusd.core.errors import Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target
+from statusd.fleet.operations import LOOK_S, TIMEOUT_S, patience_s
 from statusd.fleet.response_collector import Outcome, Report, ResponseCollector, UnitInfo
 from statusd.private import Untrusted
 from statusd.wire.local import Local, sockets
@@ -29,6 +31,7 @@ class Host:
 
     def __init__(self, namespace: str = "statusd", given: str = "") -> None:
         self._paths, doubt = {}, ""
+        self._place = f"namespace {namespace!a}" + (f", {given}" if given else "")
         for name, path in sockets(namespace, given).items():
             try:
                 Local(path).close()
@@ -57,8 +60,9 @@ class Host:
         *,
         target: Target = EVERYBODY,
         args: Mapping[str, Scalar] | None = None,
-        timeout_s: float = 5.0,
+        timeout_s: float | None = 5.0,
         heard: Callable[[Outcome], None] | None = None,
+        waiting: Callable[[list[UnitInfo], float], None] | None = None,
     ) -> Report:
         """Send a command to the units of this host; see `Fleet.send`.
 
@@ -67,7 +71,7 @@ class Host:
         units = self.status()
         alive = [u for u in units if u.is_alive and target.is_for(u.name, u.tags, u.state)]
         mute = [u for u in units if not u.is_alive and target.is_for(u.name, u.tags, u.state)]
-        return self._ask(word, dict(args or {}), [*alive, *mute], timeout_s, heard)
+        return self._ask(word, dict(args or {}), [*alive, *mute], timeout_s, heard, waiting)
 
     def _unknown(self) -> list[UnitInfo]:
         return [UnitInfo(name, 0, False, "") for name in self._paths]
@@ -77,8 +81,9 @@ class Host:
         word: str,
         args: dict[str, Scalar],
         units: list[UnitInfo],
-        timeout_s: float,
+        timeout_s: float | None,
         heard: Callable[[Outcome], None] | None,
+        waiting: Callable[[list[UnitInfo], float], None] | None = None,
     ) -> Report:
         message: dict[str, Any] = {"command": word, "id": os.urandom(16).hex(), "by": whoami()}
         if args:
@@ -86,22 +91,24 @@ class Host:
         began = time.monotonic()
         collector = ResponseCollector(message["id"], units, [], began)
         calls = []
+        reach_s = TIMEOUT_S if timeout_s is None else timeout_s
         for unit in units:
             with contextlib.suppress(Unavailable):  # it has just ended: silent
-                calls.append(Local(self._paths[unit.name], timeout_s))
+                calls.append(Local(self._paths[unit.name], reach_s))
                 calls[-1].send(message)
         open_calls = list(calls)
         while open_calls and not collector.is_complete:
-            left_s = began + timeout_s - time.monotonic()
-            ready = select.select(open_calls, [], [], left_s)[0] if left_s > 0 else []
-            if not ready:
+            left_s = began + patience_s(timeout_s, collector) - time.monotonic()
+            if left_s <= 0:
                 break
-            for call in ready:
+            for call in select.select(open_calls, [], [], min(left_s, LOOK_S))[0]:
                 if not _take_lines(call, collector, heard):
                     open_calls.remove(call)
+            if waiting is not None and time.monotonic() - began > LOOK_S:
+                waiting(collector.unfinished, left_s)
         for call in calls:
             call.close()
-        return collector.report()
+        return replace(collector.report(), where=f"the sockets of this host: {self._place}")
 
 
 def _take_lines(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Callable, Mapping
@@ -22,14 +23,23 @@ from statusd.fleet.response_collector import (
     UnitInfo,
     asked,
     read_fleet,
+    renewed,
 )
 from statusd.fleet.targets import Globs, hears, is_there, message_to
 from statusd.wire import shapes
 from statusd.wire.durable import expiry, kept
 from statusd.wire.names import Names
-from statusd.wire.talk import Ask, Listen, Operation, Subscribe, ask, ask_key, read
+from statusd.wire.talk import Ask, Listen, Operation, Subscribe, Where, ask, ask_key, read
 
 Heard = Callable[[Outcome], None]
+Waiting = Callable[[list[UnitInfo], float], None]
+
+TIMEOUT_S = 5.0
+"""So long a command is waited for if nobody says how long, and it leads nobody to END."""
+END_MARGIN_S = 3.0
+"""What an END may take longer than its unit says: death, the last words, the way back."""
+LOOK_S = 1.0
+"""How often whoever waits is told of those who are waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +56,9 @@ class Order:
     expires: str = ""
     expires_s: float | None = None
     durable: bool = False
-    timeout_s: float = 5.0
+    timeout_s: float | None = TIMEOUT_S
     heard: Heard | None = None
+    waiting: Waiting | None = None
 
 
 # ---- looking ------------------------------------------------------------------------------------
@@ -138,8 +149,9 @@ def send(namespace: str, order: Order, reply_to: str = "") -> Operation[Report]:
     began = time.monotonic()
     collector = ResponseCollector(message["id"], alive, lost, began)
     entry = yield from _say(Names(namespace), order, to_json(message))
-    yield from _collect(collector, began + order.timeout_s, order.heard)
-    return replace(collector.report(), entry=as_text(entry))
+    yield from _collect(namespace, collector, began, order)
+    where = f"namespace {namespace!a} on {(yield Where())}"
+    return replace(collector.report(), entry=as_text(entry), where=where)
 
 
 def _say(names: Names, order: Order, payload: str) -> Operation[bytes]:
@@ -150,12 +162,42 @@ def _say(names: Names, order: Order, payload: str) -> Operation[bytes]:
     return b""
 
 
-def _collect(collector: ResponseCollector, deadline: float, heard: Heard | None) -> Operation[None]:
+def patience_s(timeout_s: float | None, collector: ResponseCollector) -> float:
+    """Return how long after it was sent a command is waited for, by what is known now.
+
+    Args:
+        timeout_s: as somebody has said; None for as long as it may take: an END that a unit has
+            taken, whatever its word is there, takes as long as the unit's document says.
+    """
+    if timeout_s is not None:
+        return timeout_s
+    ends_within_s = collector.ends_within_s()
+    return max(TIMEOUT_S, ends_within_s + END_MARGIN_S if ends_within_s else 0.0)
+
+
+def _collect(
+    namespace: str, collector: ResponseCollector, began: float, order: Order
+) -> Operation[None]:
+    look_at = began + LOOK_S if order.waiting is not None else math.inf
     while not collector.is_complete:
-        left_s = deadline - time.monotonic()
-        message = (yield Listen(left_s)) if left_s > 0 else None
-        if message is None:
+        deadline, now = began + patience_s(order.timeout_s, collector), time.monotonic()
+        if now >= deadline:
             return
+        if now >= look_at and order.waiting is not None:
+            order.waiting((yield from _anew(namespace, collector.unfinished)), deadline - now)
+            look_at = time.monotonic() + LOOK_S
+            continue
+        message = yield Listen(min(deadline, look_at) - now)
+        if message is None:
+            if deadline <= look_at:
+                return
+            continue
         outcome = collector.take(message, time.monotonic())
-        if outcome is not None and heard is not None:
-            heard(outcome)
+        if outcome is not None and order.heard is not None:
+            order.heard(outcome)
+
+
+def _anew(namespace: str, units: list[UnitInfo]) -> Operation[list[UnitInfo]]:
+    """Return the same units as their documents are now; as they were, where there is none."""
+    replies = yield Ask([("GET", Names(namespace, unit.name).status) for unit in units])
+    return [renewed(unit, reply) for unit, reply in zip(units, replies, strict=True)]

@@ -140,6 +140,8 @@ _DOCUMENT: Mapping[str, Fits] = {
     "stop": _or_null(_STOP),
     "canary_ms": _or_null(_number),
     "beat_s": _number,
+    "ends_within_s": _number,
+    "words": _texts,
 }
 _ENTRY: Mapping[str, Fits] = {"boot": _count, "left": _flag, "seen": _text}
 _EVENT: Mapping[str, Fits] = {

@@ -1,14 +1,16 @@
-"""A fleet and one command to it: who was there, who has answered, who is silent.
+"""A fleet and one command to it: who was there, who has answered, who is on its way or silent.
 
 Pure: roster and documents come in as they stand in Redis, verdicts as they are heard. Rules of this
 file: whoever was expected is in the report, by name; a verdict of an older boot is nobody's; a
 record that can't be read is a matter of its unit alone, which is shown as unreadable.
+
+Length: what a unit is, a command to several, and what became of it explain each other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from statusd.core.answers import FINAL, Answer
@@ -16,10 +18,16 @@ from statusd.core.bounds import Unreadable
 from statusd.core.messages import Target
 from statusd.fleet import records
 
-EXIT_DONE, EXIT_REFUSED, EXIT_SILENT, EXIT_NOBODY = 0, 3, 4, 5
+EXIT_DONE, EXIT_REFUSED, EXIT_SILENT, EXIT_NOBODY, EXIT_PENDING = 0, 3, 4, 5, 6
 
 SILENT = "silent"
 """In place of a verdict: a living unit that didn't answer in time."""
+PENDING = "pending"
+"""In place of a verdict: a unit that has taken the command, and its worker isn't there yet."""
+MOST_END_S = 86_400.0
+"""A unit that says it ends later isn't waited for any longer, in seconds."""
+ENDING = "ENDING"
+"""The state of a unit whose worker ends: it is named so in every lifecycle."""
 LOST = "LOST"
 """In place of a state: a unit that has gone without leaving."""
 UNREADABLE = "UNREADABLE"
@@ -97,16 +105,26 @@ def _read_unit(name: str, entry_text: object, document_text: object) -> UnitInfo
     return UnitInfo(name, boot, left, seen, document if document.get("boot") == boot else {})
 
 
+def renewed(unit: UnitInfo, document_text: object) -> UnitInfo:
+    """Return the unit with a newer document; as it was if that is none of its boot."""
+    try:
+        document = records.document(document_text)
+    except Unreadable:
+        return unit
+    return replace(unit, document=document) if document.get("boot") == unit.boot else unit
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a command at one unit.
 
     Args:
-        verdict: the final one; ``silent`` if there was none in time; ``LOST`` if the unit was gone.
+        verdict: the final one; without one in time ``pending`` if the unit has taken the command,
+            and ``silent`` if it has said nothing; ``LOST`` if it was gone.
         before, after: its state when it was asked, and by the verdict; empty if unknown.
         ms: from sending to the verdict, by the sender's clock; None without a verdict.
         reason: in words, if there is something to say.
-        fields: the verdict as it stood on the wire.
+        fields: the verdict as it stood on the wire; of a pending one the last that wasn't final.
     """
 
     name: str
@@ -125,11 +143,13 @@ class Report:
     Args:
         id: of the command.
         entry: of a durable one, its place in the stream; empty for any other.
+        where: the units were looked for, in words: namespace and broker, without a password.
     """
 
     id: str
     outcomes: tuple[Outcome, ...]
     entry: str = ""
+    where: str = ""
 
     def _of(self, is_one: Callable[[str], bool]) -> list[Outcome]:
         return [outcome for outcome in self.outcomes if is_one(outcome.verdict)]
@@ -142,11 +162,16 @@ class Report:
     @property
     def refused(self) -> list[Outcome]:
         """Those who answered and did not: ``refused``, ``failed``, ``invalid``, ``expired``."""
-        return self._of(lambda verdict: verdict not in {*_DONE, SILENT, LOST})
+        return self._of(lambda verdict: verdict not in {*_DONE, PENDING, SILENT, LOST})
+
+    @property
+    def pending(self) -> list[Outcome]:
+        """Those who have taken it (``accepted``, ``postponed``), and weren't there in time."""
+        return self._of(lambda verdict: verdict == PENDING)
 
     @property
     def silent(self) -> list[Outcome]:
-        """Those who were alive and gave no final verdict in time."""
+        """Those who were alive and said nothing in time."""
         return self._of(lambda verdict: verdict == SILENT)
 
     @property
@@ -156,11 +181,15 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 3 some refused, 4 some silent, 5 nobody was there to be asked."""
+        """The worst of it: 3 some refused, 4 some silent, 6 some pending, 0 all done; 5 nobody was
+        there to be asked.
+        """
         if self.refused:
             return EXIT_REFUSED
         if self.silent:
             return EXIT_SILENT
+        if self.pending:
+            return EXIT_PENDING
         return EXIT_DONE if self.done else EXIT_NOBODY
 
 
@@ -188,6 +217,23 @@ class ResponseCollector:
     def is_complete(self) -> bool:
         """Whether everybody who was expected has given a final verdict."""
         return self._final.keys() >= self._expected.keys()
+
+    @property
+    def unfinished(self) -> list[UnitInfo]:
+        """The units that were expected and have given no final verdict."""
+        return [unit for name, unit in self._expected.items() if name not in self._final]
+
+    def ends_within_s(self) -> float:
+        """Return how long after the command the last of those may take that it has led to END.
+
+        0 if there is none, or if none says how long. One that says nothing at all isn't among them.
+        """
+        ending = (u for u in self.unfinished if self._state_of(u.name) == ENDING)
+        told = (float(unit.document.get("ends_within_s", 0.0)) for unit in ending)
+        return min(max(told, default=0.0), MOST_END_S)
+
+    def _state_of(self, name: str) -> str:
+        return str(self._heard.get(name, {}).get("state", ""))
 
     def take(self, message: bytes | str, now: float) -> Outcome | None:
         """Take in a message of the reply channel; return the outcome, if it is a final verdict."""
@@ -228,25 +274,23 @@ class ResponseCollector:
             self._unreadable[name] = reason
 
     def report(self) -> Report:
-        """Return what is known now: the answers, the silent, the lost; each by name."""
-        silent = [
-            self._silent(unit) for name, unit in self._expected.items() if name not in self._final
-        ]
+        """Return what is known now: the answers, who is pending, silent, lost; each by name."""
+        rest = [self._unfinished(unit) for unit in self.unfinished]
         lost = [
             Outcome(u.name, LOST, reason=f"last seen {u.seen}" if u.seen else "")
             for u in self._gone
         ]
-        found = [*self._final.values(), *silent, *lost]
+        found = [*self._final.values(), *rest, *lost]
         return Report(self._id, tuple(sorted(found, key=lambda outcome: outcome.name)))
 
-    def _silent(self, unit: UnitInfo) -> Outcome:
+    def _unfinished(self, unit: UnitInfo) -> Outcome:
         heard = self._heard.get(unit.name)
         if heard is None:
             before = unit.state if unit.document or unit.unreadable else ""
             return Outcome(unit.name, SILENT, before, reason=self._why(unit))
-        reason = f"{heard['verdict']}, but not done in time"
+        reason = f"{heard['verdict']}, and not done yet"
         after = heard.get("state", "")
-        return Outcome(unit.name, SILENT, unit.state, after, reason=reason, fields=heard)
+        return Outcome(unit.name, PENDING, unit.state, after, reason=reason, fields=heard)
 
     def _why(self, unit: UnitInfo) -> str:
         """Return why nothing is known of what it made of the command."""

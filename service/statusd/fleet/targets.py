@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from statusd.core.errors import BadMessage, ConfigError
 from statusd.core.messages import Scalar, Target, parse
+from statusd.core.vocabulary import BUILT_IN_WORDS
 from statusd.fleet.response_collector import UnitInfo
 from statusd.wire.me import whoami
 from statusd.wire.names import is_pattern
@@ -72,6 +73,23 @@ def hears(channel: str, unit: UnitInfo) -> bool:
 def is_there(_: UnitInfo) -> bool:
     """Every unit hears the namespace's own channel."""
     return True
+
+
+def vocabulary(units: Iterable[UnitInfo]) -> tuple[str, ...]:
+    """Return every word that some unit's lifecycle has.
+
+    Empty if that can't be told: nobody is there, or somebody who doesn't say what his has, as those
+    of older versions.
+    """
+    known: dict[str, None] = {}
+    for unit in units:
+        document = unit.document
+        if not unit.is_alive:
+            continue
+        if "words" not in document and "ends_within_s" not in document:
+            return ()
+        known |= dict.fromkeys(document.get("words", BUILT_IN_WORDS))
+    return tuple(known)
 
 
 def _bytes(text: str) -> bytes:

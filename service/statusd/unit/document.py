@@ -8,7 +8,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from statusd.core.lifecycle import Part
+from statusd.core.lifecycle import BUILT_IN, Part
+from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.times import rfc3339
 from statusd.supervision.process import Process
@@ -82,7 +83,14 @@ def document(
         "outages": proof.outages,
         "canary_ms": proof.canary_ms,
         "beat_s": BEAT_S,
+        "ends_within_s": _ends_within_s(status.policy),
+        **({} if status.lifecycle is BUILT_IN else {"words": list(status.table.vocabulary)}),
     }
+
+
+def _ends_within_s(policy: Policy) -> float:
+    """Return the time from END by command to SIGKILL; an attached program is not signalled."""
+    return policy.stop_timeout_s + (0.0 if policy.attached else policy.kill_timeout_s)
 
 
 def _stop(status: Status, now: float) -> dict[str, Any] | None:
