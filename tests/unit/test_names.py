@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statusd.wire.names import Names, is_pattern
+from statusd.wire.names import Names, default_name, is_pattern, settings_path
 from statusd.wire.patterns import glob
 
 
@@ -146,3 +150,39 @@ def test_the_keys_of_a_unit_share_their_slot(name: str) -> None:
 def test_the_control_channel_needs_no_unit() -> None:
     """`statusd send` has only the namespace."""
     assert Names("lab").control == Names("lab", "camera").control
+
+
+@pytest.mark.parametrize(
+    ("file", "base"),
+    [
+        ("/home/me/scan/statusd.toml", "scan"),
+        ("/home/me/scan/laser.toml", "laser"),
+        ("/home/me/night shift/statusd.toml", "night-shift"),
+        ("/home/me/-x/statusd.toml", "x"),
+        ("/etc/statusd/statusd.toml", "statusd"),
+        ("/statusd.toml", "statusd"),
+        ("/home/me/\u6e29\u5ea6/statusd.toml", "statusd"),
+        (None, "statusd"),
+    ],
+)
+def test_a_name_that_nobody_has_chosen_comes_from_folder_and_file(
+    file: str | None, base: str
+) -> None:
+    """What a name can't have becomes a dash; nobody is called like an option."""
+    found = default_name(Path(file) if file else None)
+
+    assert found == f"{base}@{socket.gethostname()}"[:64]
+
+
+def test_a_folder_is_the_same_however_it_is_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its name, from within, or by a link to it."""
+    folder = tmp_path / "scan"
+    folder.mkdir()
+    (tmp_path / "current").symlink_to("scan")
+    monkeypatch.chdir(folder)
+    ways = [folder / "statusd.toml", Path("statusd.toml"), tmp_path / "current" / "statusd.toml"]
+
+    assert {default_name(way) for way in ways} == {f"scan@{socket.gethostname()}"[:64]}
+    assert {settings_path(way) for way in ways} == {Path(os.path.realpath(folder), "statusd.toml")}

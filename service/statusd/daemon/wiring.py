@@ -26,13 +26,14 @@ from statusd.supervision.output import Sink
 from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_channel import Spec
 from statusd.supervision.worker_file import WorkerFile
+from statusd.unit.claim import CHOSEN, Origin
 from statusd.unit.parts import Parts
 from statusd.unit.state_file import StateFile
 from statusd.unit.state_format import NOTHING
 from statusd.wire.address import Address
 from statusd.wire.link import Link, Listener
 from statusd.wire.local import socket_file
-from statusd.wire.names import Names
+from statusd.wire.names import Names, former_name, settings_path
 
 
 def build(
@@ -77,7 +78,7 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
     """
     names = Names(settings.redis.namespace, settings.name)
     directory = state_directory(settings)
-    state_file = StateFile(directory, names.name, names.namespace)
+    state_file = StateFile(directory, names.name, names.namespace, _origin(settings, file))
     kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
     identity = Identity(
         names.name,
@@ -109,6 +110,16 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
         lasting_s=settings.control.durable_s,
         fresh=fresh,
     )
+
+
+def _origin(settings: Settings, file: Path | None) -> Origin:
+    """Return where the unit's name comes from; without a file it is as it always was."""
+    if file is None:
+        return CHOSEN
+    path = str(settings_path(file))
+    if not settings.is_name_derived:
+        return Origin(path)
+    return Origin(path, is_derived=True, former=former_name(file))
 
 
 def _link(address: Address, name: str, listener: Listener, channels: tuple[str, ...]) -> Link:

@@ -173,6 +173,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     _lifecycle: Lifecycle = PrivateAttr(default=BUILT_IN)
     _attached: bool = PrivateAttr(default=False)
+    _name_derived: bool = PrivateAttr(default=False)
 
     @classmethod
     def settings_customise_sources(
@@ -205,7 +206,13 @@ class Settings(BaseSettings):
         """
         settings = self.model_copy(update={"name": self.name or name})
         settings._lifecycle, settings._attached = lifecycle, attached
+        settings._name_derived = not self.name
         return settings
+
+    @property
+    def is_name_derived(self) -> bool:
+        """Tell whether nobody has chosen the name."""
+        return self._name_derived
 
     @property
     def is_attached(self) -> bool:

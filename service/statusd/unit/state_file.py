@@ -21,7 +21,8 @@ from pathlib import Path
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.private import open_own, opened_directory, room
-from statusd.unit import state_format
+from statusd.unit import claim, state_format
+from statusd.unit.claim import CHOSEN, Origin
 from statusd.unit.name_lock import NameLock
 from statusd.unit.state_format import NOTHING, Kept
 from statusd.unit.state_writer import Done, Job, Writer
@@ -42,19 +43,24 @@ class StateFile:
         directory: made if it is missing, for this user only. Others may write in it (a volume of a
             container); each file in it must be this user's or root's.
         name: the unit's name; namespace: where its own names in Redis are.
+        origin: where the name comes from. Under a derived one what an older version has left is
+            taken over.
 
     Raises:
         Unavailable: the directory or the lock can't be used, another daemon has this name here, or
-            there is no thread to be had.
+            it is derived and another settings file's; or there is no thread to be had.
     """
 
-    def __init__(self, directory: Path, name: str, namespace: str = NAMESPACE) -> None:
+    def __init__(
+        self, directory: Path, name: str, namespace: str = NAMESPACE, origin: Origin = CHOSEN
+    ) -> None:
         self.path = directory / f"{name}.json"
         self._names = Names(namespace, name)
+        self._origin = origin
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with opened_directory(directory, is_shared=True):
-                self._lock = NameLock(directory / f"{name}.lock")
+                self._lock = self._claimed(directory, name)
         except OSError as error:
             hint = "set state_directory, or STATUSD_STATE_DIRECTORY"
             where = error.filename or directory
@@ -82,6 +88,24 @@ class StateFile:
             self._lock.give_up()
             raise Unavailable(f"state file {self.path}: {error.strerror}") from None
 
+    def _claimed(self, directory: Path, name: str) -> NameLock:
+        """Return the lock of a name whose state is ours.
+
+        Raises:
+            OSError, Unavailable: it can't be had, or the state is another settings file's.
+        """
+        if why := claim.another(directory, name, self._origin):  # also if that one runs
+            raise Unavailable(why)
+        lock = NameLock(directory / f"{name}.lock")
+        try:
+            if why := claim.another(directory, name, self._origin):
+                raise Unavailable(why)
+            claim.adopt(directory, name, self._origin)
+        except BaseException:
+            lock.give_up()
+            raise
+        return lock
+
     def load(self) -> tuple[Kept, int]:
         """Return what the last daemon left, and its boot; nothing and 0 if there was none.
 
@@ -90,7 +114,8 @@ class StateFile:
         """
         try:
             content = _content(self.path)
-            kept, boot = state_format.read(content, self._names, time.monotonic())
+            now, former = time.monotonic(), self._origin.former
+            kept, boot = state_format.read(content, self._names, now, former)
         except FileNotFoundError:
             return NOTHING, 0
         except OSError as error:
@@ -132,7 +157,7 @@ class StateFile:
         Raises:
             OSError: the file is what it was before.
         """
-        content = state_format.encode(job.kept, job.boot, self._names)
+        content = state_format.encode(job.kept, job.boot, self._names, self._origin.settings)
         self._lock.hold()
         beside = self.path.with_suffix(".new")
         with contextlib.suppress(FileNotFoundError):

@@ -43,6 +43,8 @@ MOST_LINES_BYTES = 8 * 1024 * 1024
 """So much of what is to be said is kept, the newest."""
 MOST_SOURCE, MOST_REASON = 2048, 500
 """The longest text that says where a command came in, and why we were deaf, in characters."""
+MOST_PATH = 4096
+"""The longest path, in characters."""
 MOST_NAME = 128
 """The longest name of a state."""
 _DEPTH = 4
@@ -83,13 +85,18 @@ def bounded(kept: Kept, names: Names) -> Kept:
     return kept._replace(memory=memory, unsent=tuple(reversed(lines)))
 
 
-def encode(kept: Kept, boot: int, names: Names) -> bytes:
-    """Return the content of the file that has what is ``kept``, which is `bounded`."""
+def encode(kept: Kept, boot: int, names: Names, settings: str = "") -> bytes:
+    """Return the content of the file that has what is ``kept``, which is `bounded`.
+
+    Args:
+        settings: the path of the unit's settings file; empty for none.
+    """
     memory, deaf = kept.memory, kept.deaf
     content = {
         "format": FORMAT,
         "boot": boot,
         "namespace": names.namespace,
+        "settings": settings,
         "clock": _clock(),
         "goal": memory.goal,
         "args": memory.args,
@@ -118,13 +125,26 @@ def _clock() -> str:
         return ""
 
 
-def read(content: bytes, names: Names, now: float) -> tuple[Kept, int]:
+def settings_in(content: bytes) -> str | None:
+    """Return the settings file that a state file names; None if it is of a version that names none.
+
+    Empty if it is no state file, or its unit had no settings file.
+    """
+    try:
+        kept = _table(decode(content, _DEPTH, MOST_BYTES))
+        return _path(kept["settings"]) if "settings" in kept else None
+    except Unreadable:
+        return ""
+
+
+def read(content: bytes, names: Names, now: float, former: str = "") -> tuple[Kept, int]:
     """Return what a state file keeps, and the boot of who wrote it.
 
     Of another namespace nothing is taken that has to do with its broker.
 
     Args:
         now: the time on the monotonic clock.
+        former: a name that the unit may have had when the file was written; empty for none.
 
     Raises:
         Unreadable: the whole of it is not what one of us has written.
@@ -134,6 +154,8 @@ def read(content: bytes, names: Names, now: float) -> tuple[Kept, int]:
         raise Unreadable("of another format")
     boot = whole(kept.get("boot"), MOST_BOOT - 1)
     theirs = names._replace(namespace=_text(kept.get("namespace", names.namespace), MOST_NAME))
+    known = [theirs, *([theirs._replace(name=former)] if former else [])]
+    _path(kept.get("settings", ""))
     same_clock = bool(_clock()) and kept.get("clock") == _clock()
     memory = Memory(
         goal=_text(kept.get("goal"), MOST_NAME),
@@ -144,7 +166,7 @@ def read(content: bytes, names: Names, now: float) -> tuple[Kept, int]:
     )
     found = Kept(
         memory,
-        unsent=tuple(_lines(_list(kept, "unsent"), theirs, boot)),
+        unsent=tuple(_lines(_list(kept, "unsent"), known, boot)),
         place=_place(kept.get("cursor")),
         deaf=_deaf(kept.get("deaf")),
     )
@@ -169,6 +191,13 @@ def _list(kept: Mapping[str, Any], key: str) -> list[Any]:
 def _text(value: object, most: int) -> str:
     if not isinstance(value, str) or len(value) > most or not value.isprintable():
         raise Unreadable(f"no text of at most {most} characters")
+    return value
+
+
+def _path(value: object) -> str:
+    """Return the name of a file, which may have any sign in it, also half a one."""
+    if not isinstance(value, str) or len(value) > MOST_PATH:
+        raise Unreadable("settings is no path")
     return value
 
 
@@ -210,12 +239,13 @@ def _command(value: object, now: float, *, same_clock: bool) -> Command:
     return Command(str(word), source, received if known else now, **sender)
 
 
-def _lines(values: Iterable[object], names: Names, boot: int) -> Iterable[RedisCommand]:
+def _lines(values: Iterable[object], known: list[Names], boot: int) -> Iterable[RedisCommand]:
     for value in values:
         if not isinstance(value, list):
             raise Unreadable("no line")
-        line = as_said(tuple(value), names, boot)
-        if line is None and not _is_asked(value, names):
+        said = (as_said(tuple(value), names, boot) for names in known)
+        line = next(filter(None, said), None)
+        if line is None and not any(_is_asked(value, names) for names in known):
             raise Unreadable("a command for Redis that is none of ours")
         if line is not None:
             yield line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import NamedTuple
 
 NAMESPACE = "statusd"
 """The namespace when nobody says."""
+USUAL = "statusd"
+"""What a settings file is usually called, without its ending."""
 
 
 class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
@@ -94,6 +97,25 @@ def is_pattern(channel: str) -> bool:
 
 
 def default_name(file: Path | None) -> str:
-    """Return the name of a unit that has none: its settings' file @ the host."""
-    stem = file.stem if file is not None else "statusd"
-    return re.sub(r"[^A-Za-z0-9._@-]", "-", f"{stem}@{socket.gethostname()}")[:64]
+    """Return the name of a unit that has none: its settings' file @ the host.
+
+    For a ``statusd.toml``, as any project may have one, it is the file's folder @ the host.
+    """
+    if file is None or file.stem != USUAL:
+        return former_name(file)
+    folder = re.sub(r"[^A-Za-z0-9._@-]", "-", settings_path(file).parent.name).lstrip("-")
+    return _at_host(folder or USUAL)
+
+
+def former_name(file: Path | None) -> str:
+    """Return the name that older versions derived: of two projects of a host often the same."""
+    return _at_host(file.stem if file is not None else USUAL)
+
+
+def settings_path(file: Path) -> Path:
+    """Return where a settings file is, however its folder was reached."""
+    return Path(os.path.realpath(file.parent)) / file.name
+
+
+def _at_host(base: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._@-]", "-", f"{base}@{socket.gethostname()}")[:64]
