@@ -100,7 +100,7 @@ def test_a_port_that_is_taken_meanwhile_is_left_to_its_owner(
 
     with embedded.Embedded() as ours:
         assert ours.port != broker.port
-        assert own_broker.running() == ours.url
+        assert [one.url for one in own_broker.running()] == [ours.url]
 
     assert list(tmp_path.glob("*/*")) == []
 
@@ -128,7 +128,7 @@ def test_nobody_else_on_the_host_commands_it(tmp_path: Path) -> None:
                 stranger.execute_command(*command)
         stranger.close()
         (file,) = (tmp_path / "statusd").glob("embedded-*")
-        secret = file.read_text().split()[-1]
+        secret = file.read_text().split()[2]
         pids = [unit.pid, *unit.descendants()]
         shown = [Path(f"/proc/{pid}/{what}") for pid in pids for what in ("cmdline", "environ")]
 
@@ -175,14 +175,55 @@ def test_an_address_that_a_stranger_has_left_is_not_believed(
     folder.mkdir(0o700)
     file = folder / f"embedded-{broker.port}"
     file.write_bytes(own_broker.content(broker.url, "secret"))
-    assert own_broker.running() == broker.url
+    assert [one.url for one in own_broker.running()] == [broker.url]
     assert own_broker.password(broker.port) == "secret"
 
     os.chown(file, 54321, 54321)
-    assert own_broker.running() == own_broker.password(broker.port) == ""
+    assert (own_broker.running(), own_broker.password(broker.port)) == ([], "")
     os.chown(file, 0, 0)
     os.chown(folder, 54321, 54321)
-    assert own_broker.running() == own_broker.password(broker.port) == ""
+    assert (own_broker.running(), own_broker.password(broker.port)) == ([], "")
+
+
+def test_each_folder_talks_to_its_own_broker(tmp_path: Path) -> None:
+    """Also by `--file`; whoever is elsewhere commands neither, and is told what there is."""
+    a, b, elsewhere = tmp_path / "a", tmp_path / "b", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    here = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    toml = '[worker]\nfunction = "tests.workers:until_end"\n'
+    with (
+        Program(toml, directory=a, args=("--embedded",), env=here) as first,
+        Program(toml, directory=b, args=("--embedded",), env=here) as second,
+    ):
+        ports = [broker_port(unit) for unit in (first, second)]
+        for unit in (first, second):
+            unit.wait_logged("link.up", link="hears")
+        names = [f"{name}@{socket.gethostname()}"[:64] for name in "ab"]
+        for folder, name, port in zip((a, b), names, ports, strict=True):
+            url = f"redis://127.0.0.1:{port}/0"
+            for cwd, words in ((folder, ()), (elsewhere, ("--file", f"{folder}/statusd.toml"))):
+                done = statusd("status", "-v", *words, cwd=cwd, env=here)
+                assert [row.split()[0] for row in done.stdout.splitlines()[1:]] == [name]
+                file = f"{folder}/statusd.toml"
+                assert f"broker {url} (the running embedded broker of {file})" in done.stderr
+
+        for verb in ("send end", "status", "history a"):
+            refused = statusd(*verb.split(), cwd=elsewhere, env=here)
+            assert (refused.returncode, refused.stdout) == (78, "")
+            for folder, name, port in zip((a, b), names, ports, strict=True):
+                assert f"port {port}: {folder}/statusd.toml ({name})" in refused.stderr
+            assert "choose one: --url redis://127.0.0.1:" in refused.stderr
+        done = statusd("send", "end", "--wait", cwd=b, env=here)
+
+        assert second.wait_exit(10) == 0
+        assert names[1] in done.stdout
+        assert first.exit_code() is None
+        refused = statusd("send", "end", cwd=b, env=here)
+        looked = statusd("status", cwd=b, env=here)
+        assert (refused.returncode, looked.returncode, names[0] in looked.stdout) == (78, 0, True)
+        only = f"no embedded broker runs for {b}: this is the running embedded broker of {a}"
+        assert only in looked.stderr
+        assert first.exit_code() is None
 
 
 @pytest.mark.fault("J24")
@@ -199,7 +240,9 @@ def test_the_doctor_looks_at_the_broker_that_runs_here(tmp_path: Path) -> None:
             done = statusd("doctor", "--json", *words, cwd=elsewhere, env=theirs)
             found = {(one["about"], one["what"]) for one in json.loads(done.stdout)}
 
-            assert ("broker", f"{url} is looked at: found by the running embedded broker") in found
+            how = f"the running embedded broker of {unit.directory}/statusd.toml, the only one"
+            how += f"; none is of {elsewhere}"
+            assert ("broker", f"{url} is looked at: found by {how}") in found
             assert ("broker", f"{url} answers") in found
             assert any("heard by 1" in what for _, what in found)
             assert (done.returncode, done.stderr) == (0, "")

@@ -52,7 +52,6 @@ _CURES = {
 }
 """What an error says -> what to do."""
 URL = "STATUSD_REDIS__URL"
-OWN = "the running embedded broker"
 _SENTINEL = ("sentinel_username", "sentinel_password", "sentinel_password_file")
 _CREDENTIALS = ("username", "password", "password_file", *_SENTINEL)
 
@@ -68,17 +67,22 @@ def place(address: Address, namespace: str) -> str:
     return f"namespace {namespace!a} on {address}"
 
 
-def find(arguments: argparse.Namespace, *, looks_around: bool = True) -> tuple[Address, str, str]:
+def find(
+    arguments: argparse.Namespace, *, looks_around: bool = True, commands: bool = False
+) -> tuple[Address, str, str]:
     """Return the broker's address, the namespace, and how they were found.
 
     The first of: ``--url``, ``STATUSD_REDIS__URL``, ``[redis]`` of ``--file`` or of the first
-    settings file there is, a running ``--embedded`` broker, 127.0.0.1:6379.
+    settings file there is, the running ``--embedded`` broker of this folder, or of that file's
+    (see `own_broker.find`), 127.0.0.1:6379.
 
     Args:
         looks_around: for settings, if no file is given.
+        commands: the verb changes something.
 
     Raises:
-        ConfigError: what was found is not valid, or may be a stranger's.
+        ConfigError: what was found is not valid, or may be a stranger's; or of several embedded
+            brokers none is this folder's.
     """
     environ = os.environ
     file = arguments.file
@@ -91,10 +95,20 @@ def find(arguments: argparse.Namespace, *, looks_around: bool = True) -> tuple[A
         or environ.get("STATUSD_REDIS__NAMESPACE")
         or str(table.get("namespace", "statusd"))
     )
+    if not (arguments.url or environ.get(URL) or "url" in table):
+        from statusd.cli import own_broker
+
+        url, how = own_broker.find(
+            file,
+            is_named=arguments.file is not None and looks_around,
+            commands=commands,
+            is_quiet=not looks_around,
+            namespace=namespace,
+        )
+        if url:  # whose credentials are its own
+            return parse_url(url), namespace, how
     url, how, where = _url(arguments, table, file)
     address = parse_url(url, where)
-    if how == OWN:  # whose credentials are its own
-        return address, namespace, how
     of_file = {} if arguments.url and arguments.file is None else table
     return with_credentials(address, **_credentials(of_file)), namespace, how
 
@@ -120,11 +134,6 @@ def _url(
         return os.environ[URL], URL, f"environment: {URL}"
     if "url" in table:
         return str(table["url"]), str(file), f"{file}: redis.url"
-    from statusd.wire.own_broker import running
-
-    url = running()
-    if url:
-        return url, OWN, OWN
     return DEFAULT_URL, "the default", ""
 
 

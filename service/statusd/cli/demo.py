@@ -42,8 +42,8 @@ examples:
   statusd demo               keys instead of typing; q leaves
   statusd demo --plain       the same as lines, without a terminal
 
-While it runs, a second terminal finds its broker by itself: statusd status, statusd send pause; \
-redis-cli wants the password, which --plain says how to get. \
+While it runs, a second terminal in this folder finds its broker by itself: statusd status, \
+statusd send pause; redis-cli wants the password, which --plain says how to get. \
 It needs statusd[embedded]; nothing is left behind.
 
 exit codes: 0 left by q, 64 no terminal, 78 no broker; 129, 130, 143 by a signal"""

@@ -54,7 +54,7 @@ def main(arguments: argparse.Namespace) -> int:
     from statusd.wire.url import parse_url
 
     file, settings = find_settings_if_any(arguments.file, "doctor")
-    settings, how = _with_broker(settings, arguments)
+    settings, how = _with_broker(settings, file, arguments)
     admin = parse_url(arguments.admin_url, "--admin-url") if arguments.admin_url else None
     found = [
         *_whose(file, is_named=arguments.file is not None),
@@ -66,15 +66,16 @@ def main(arguments: argparse.Namespace) -> int:
     return findings.exit_code(found, strict=arguments.strict)
 
 
-def _with_broker(settings: Settings, arguments: argparse.Namespace) -> tuple[Settings, str]:
+def _with_broker(
+    settings: Settings, file: Path | None, arguments: argparse.Namespace
+) -> tuple[Settings, str]:
     """Return the settings with the broker to look at, and how it was found, as other verbs do.
 
     Raises:
-        ConfigError: ``--url`` is none.
+        ConfigError: ``--url`` is none, or it can't be told which embedded broker is meant.
     """
-    from statusd.cli.broker import OWN
+    from statusd.cli import own_broker
     from statusd.settings.broker import with_running_broker, with_url, without_credentials
-    from statusd.wire import own_broker
     from statusd.wire.url import parse_url
 
     if arguments.url:
@@ -84,8 +85,8 @@ def _with_broker(settings: Settings, arguments: argparse.Namespace) -> tuple[Set
         return with_url(settings, arguments.url), "--url"
     if "url" in settings.redis.model_fields_set:
         return settings, ""
-    url = own_broker.running()
-    return (with_running_broker(settings, url), OWN) if url else (settings, "the default")
+    url, how = own_broker.find(file, is_named=arguments.file is not None, is_quiet=True)
+    return (with_running_broker(settings, url), how) if url else (settings, "the default")
 
 
 def _which(settings: Settings, how: str) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def main(arguments: argparse.Namespace) -> NoReturn:
         if arguments.embedded:
             from statusd.daemon.embedded import Embedded
 
-            broker = stack.enter_context(Embedded())
+            broker = stack.enter_context(Embedded(file))
             settings = with_own_broker(settings, broker.url, broker.password_file)
             out.say(*_what_to_type(settings, broker.port), flush=True)
         # Not asyncio.run: that waits for threads, and one may hang on the disk or a name server.
@@ -112,6 +112,7 @@ def _what_to_type(settings: Settings, port: int) -> list[str]:
         f"export REDISCLI_AUTH=$(cat {shlex.quote(settings.redis.password_file)})",
         f"redis-cli{option} SUBSCRIBE {namespace}:verdicts {namespace}:events",
         *(f"redis-cli{option} PUBLISH {channel} {word}" for word in _words_to_try(settings)),
+        f"cd {shlex.quote(str(Path.cwd()))}",
         f"{statusd} status",
         f"{statusd} send END --wait",
     ]

@@ -98,7 +98,7 @@ def main(arguments: argparse.Namespace) -> int:
         arguments.wait = is_looked_at and not (arguments.durable or arguments.json)
     if arguments.socket is not None:
         return _send_here(arguments, args)
-    address, namespace, how = broker.find(arguments)
+    address, namespace, how = broker.find(arguments, commands=True)
     if arguments.verbose:
         complain(f"broker {address} ({how})")
     asks = arguments.word.lower() == "end" and sys.stdin.isatty() and not arguments.yes

@@ -40,6 +40,9 @@ _SHELL = ("sh", "-c", _GUARD, "statusd-broker-guard")
 class Embedded:
     """A running embedded broker. Use as a context manager.
 
+    Args:
+        settings: the file that it is for: verbs find it by that, and by the present folder.
+
     Raises:
         ConfigError: the extra ``embedded`` is not installed.
         Unavailable: the server doesn't start; says what it said.
@@ -48,7 +51,8 @@ class Embedded:
     _address_folder: Path | None = None
     """Where it has told this user's programs of itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Path | None = None) -> None:
+        self._settings = settings
         server = binary()
         # Between our look at a port and the server's, somebody else may take it: then another one.
         for _ in range(TRIES):
@@ -121,10 +125,12 @@ class Embedded:
 
     def _leave_address(self) -> None:
         folder, name = runtime_directory(), own_broker.file_name(self.port)
+        here = str(own_broker.present_folder())
+        self._address = own_broker.content(self.url, self._password, self._settings, here)
         try:
             make_private_directory(folder)
             with opened_directory(folder) as fd:
-                write_own(name, own_broker.content(self.url, self._password), dir_fd=fd)
+                write_own(name, self._address, dir_fd=fd)
                 self._address_folder = folder
         except OSError as error:
             cure = f"{room(error)}XDG_RUNTIME_DIR names a folder of yours"
@@ -142,7 +148,7 @@ class Embedded:
             contextlib.suppress(OSError, Unavailable),
             opened_directory(self._address_folder) as fd,
         ):
-            if read_own(name, dir_fd=fd) == own_broker.content(self.url, self._password):
+            if read_own(name, dir_fd=fd) == self._address:
                 os.unlink(name, dir_fd=fd)
 
     def __enter__(self) -> Embedded:
