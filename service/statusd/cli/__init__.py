@@ -97,8 +97,10 @@ def _run(words: list[str]) -> int:
         parser().print_help(sys.stderr)
         return EXIT_USAGE
     if verb and verb not in VERBS:
+        from statusd.cli.slips import suggestion
+
         shown = _without_url(f"{verb!a}")
-        complain(f"there is no verb {shown}{_meant(verb, VERBS)}; statusd --help lists them")
+        complain(f"there is no verb {shown}{suggestion(verb, VERBS)}; statusd --help lists them")
         return EXIT_USAGE
     if "--version" in words and not verb:
         return int(import_module("statusd.cli.version").print_version(as_json="--json" in words))

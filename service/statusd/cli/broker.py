@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from statusd.cli.files import believed_file, find_file, settings_file
 from statusd.wire.address import with_credentials
-from statusd.wire.greeting import NEEDS
+from statusd.wire.cures import cure
 from statusd.wire.url import DEFAULT_URL, parse_url
 
 if TYPE_CHECKING:
@@ -38,19 +38,8 @@ def add_socket(parser: argparse.ArgumentParser) -> None:
     )
 
 
-_CURES = {
-    "Connection refused": "is it running? statusd run --embedded brings one; --url names another",
-    "NOAUTH": "it wants a password: [redis] password_file, or STATUSD_REDIS__PASSWORD",
-    "WRONGPASS": "user or password is wrong: [redis] username, password_file",
-    "NOPERM": "this user may not: statusd needs the rights in config/acl/statusd.acl",
-    "Protocol error": "something listens there, but no Redis or Valkey (or it wants rediss://)",
-    "CERTIFICATE_VERIFY_FAILED": "[redis] ca_file names whom to trust",
-    "WRONG_VERSION_NUMBER": "it speaks no TLS there: redis:// instead of rediss://",
-    "not known": "is the host's name right?",
-    "command 'SUBSCRIBE'": NEEDS,
-    "connection was closed": f"is the server up? If it is: {NEEDS}",
-}
-"""What an error says -> what to do."""
+_REFUSED = "Connection refused"
+_CURE = "is it running? statusd run --embedded brings one; --url names another"
 URL = "STATUSD_REDIS__URL"
 _SENTINEL = ("sentinel_username", "sentinel_password", "sentinel_password_file")
 _CREDENTIALS = ("username", "password", "password_file", *_SENTINEL)
@@ -58,8 +47,8 @@ _CREDENTIALS = ("username", "password", "password_file", *_SENTINEL)
 
 def unreachable(error: Unavailable, how: str) -> str:
     """Return what is wrong with the broker, where its address came from, and what to do."""
-    cure = next((cure for sign, cure in _CURES.items() if sign in str(error)), "")
-    return f"{error} (found by {how})" + (f": {cure}" if cure else "")
+    what = _CURE if _REFUSED in str(error) else cure(str(error))
+    return f"{error} (found by {how})" + (f": {what}" if what else "")
 
 
 def place(address: Address, namespace: str) -> str:

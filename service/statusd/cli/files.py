@@ -69,6 +69,12 @@ def believed_file(*, is_here: bool = True) -> Path | None:
     return next((file for file in mine if not objection(file)), None)
 
 
+def found_by_itself(file: Path) -> bool:
+    """Tell whether ``file`` is the one that is found when nobody names one."""
+    found = next(_existing(), None)
+    return found is not None and os.path.samefile(found, file)
+
+
 def _existing() -> Iterator[Path]:
     return (path for path in default_files() if os.path.isfile(path))
 

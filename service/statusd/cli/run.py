@@ -8,17 +8,25 @@ import contextlib
 import os
 import shlex
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from statusd.cli import out, work
-from statusd.cli.files import settings_file
+from statusd.cli.files import found_by_itself, settings_file
 from statusd.cli.settings import find_settings
+from statusd.cli.waiting import Waiting, words_on
 from statusd.core.errors import ConfigError
 from statusd.core.words import compile_table
 from statusd.settings.broker import with_own_broker
 from statusd.settings.load import load
 from statusd.settings.models import Settings
+
+if TYPE_CHECKING:
+    from statusd.core.status import Status
+    from statusd.daemon.plan import Plan
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +88,13 @@ async def _live(settings: Settings, file: Path | None, arguments: argparse.Names
         return with_own_broker(load(file), settings.redis.url, Path(settings.redis.password_file))
 
     reaper.become_nearest()
-    daemon = wiring.build(settings, file, load_again, fresh=arguments.fresh)
+    daemon = wiring.build(
+        settings,
+        file,
+        load_again,
+        fresh=arguments.fresh,
+        adapt=partial(_shown, _looks(settings, file)),
+    )
     _warn_of_unverified_tls(settings)
     loop = asyncio.get_running_loop()
     code = await daemon.live(
@@ -88,6 +102,21 @@ async def _live(settings: Settings, file: Path | None, arguments: argparse.Names
     )
     signals.block()  # a loop that is closed gives them back their deadly default
     return code
+
+
+def _shown(look: Callable[[Status], None], plan: Plan) -> Plan:
+    """Return the plan with ``look`` shown each unit."""
+    return replace(plan, units=[replace(unit, look=look) for unit in plan.units])
+
+
+def _looks(settings: Settings, file: Path | None) -> Callable[[Status], None]:
+    """Return what looks at the unit whenever it has changed, for whoever sits at the terminal."""
+    from statusd import logs
+
+    if sys.stderr is None or not sys.stderr.isatty():
+        return lambda _: None
+    named = file if file is not None and not found_by_itself(file) else None
+    return Waiting(settings, named, logs.get().info).look
 
 
 def _warn_of_unverified_tls(settings: Settings) -> None:
@@ -124,13 +153,4 @@ def _words_to_try(settings: Settings) -> list[str]:
     """Return a few words that lead on, one after the other: triggers and names of states."""
     lifecycle = settings.states()
     table = compile_table(lifecycle, settings.capabilities())
-    state = lifecycle.states[settings.first_goal()]
-    words: list[str] = []
-    for _ in range(3):
-        ways = [table.decisions[state][trigger.lower()] for trigger in table.allowed[state]]
-        on = [way for way in ways if way.dest not in (None, lifecycle.ending)]
-        if not on or on[0].dest is None:
-            break
-        state = lifecycle.final_of(on[0].dest)
-        words.append(state.name if words else on[0].trigger)
-    return words
+    return words_on(lifecycle, table, lifecycle.states[settings.first_goal()], 3)

@@ -110,7 +110,7 @@ class Daemon:
             broker=self.session,
             heard=partial(self.router.touched.append, name),
             later=lambda: self._tidy_later(self.units[name]),
-            changed=self._changed,
+            changed=partial(self._changed, parts),
             ended=partial(self._ended, name),
             health=lambda: self._health.health(self.units[name]),
             stream_trouble=lambda: self._reader.trouble,
@@ -249,9 +249,10 @@ class Daemon:
         """A unit's part has raised something where the loop has called it."""
         self.units[name].fail(error)
 
-    def _changed(self) -> None:
+    def _changed(self, parts: Parts) -> None:
         """A unit has another state."""
         self._health.report()
+        parts.look(self.units[parts.names.name].status)
 
     def _measured(self, seconds: float) -> None:
         """The canary has come back: that is as long for each unit."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from statusd.complaints import Complaints
 from statusd.core.text import shown
 from statusd.daemon.canary import DEAF_S, LATE_S, PROBE_S, Canary
+from statusd.wire.cures import cure
 from statusd.wire.greeting import NEEDS
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import is_pattern
@@ -201,7 +202,7 @@ class Session:
             if not link.refused:  # else it is up when it has written something
                 self._log_up(link, which)
         else:
-            fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
+            fields = _told(link, which)
             if link.refused:
                 self.complaints.report(f"{which}: refused", "link.lost", LINK_S, **fields)
             else:
@@ -235,8 +236,7 @@ class Session:
             self._sharers.is_unreachable()
             self._stop_draining()  # one try for the last words was granted
         which = self._which(link)
-        fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
-        self.complaints.report(which, "link.failed", LINK_S, **fields)
+        self.complaints.report(which, "link.failed", LINK_S, **_told(link, which))
         self._sharers.link_failed()
 
     def channel_refused(self, channel: str, reason: str) -> None:
@@ -262,3 +262,10 @@ class Session:
         self.complaints.report(
             f"reply {command!s}", "reply.failed", command=command, reason=shown(reason)
         )
+
+
+def _told(link: Link, which: str) -> dict[str, str]:
+    """Return what the log is told of a link that is down: why, and what to do, if that is known."""
+    what = cure(link.trouble)
+    fields = {"link": which, "broker": str(link.address), "reason": link.trouble}
+    return fields | ({"cure": what} if what else {})

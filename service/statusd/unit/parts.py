@@ -14,6 +14,10 @@ from statusd.unit.state_format import Kept
 from statusd.wire.names import Names
 
 
+def _look_away(_: Status) -> None:
+    """Nobody wants to see it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """What one unit is made of.
@@ -29,6 +33,7 @@ class Parts:
         channels: names and patterns that it hears, beside the namespace's own.
         lasting_s: so long a durable command is obeyed.
         fresh: nothing of the last time counts.
+        look: is shown the unit whenever it has another state.
     """
 
     identity: Identity
@@ -42,3 +47,4 @@ class Parts:
     channels: tuple[str, ...]
     lasting_s: float
     fresh: bool
+    look: Callable[[Status], None] = _look_away
