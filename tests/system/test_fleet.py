@@ -313,6 +313,8 @@ def test_status_tells_a_line_a_unit_and_names_the_lost(broker: Broker, units: Un
     assert "mychannel" in full.stdout
     assert [(u["name"], u["lost"]) for u in as_json] == [("lost", True), ("running", False)]
     assert (alive.returncode, forgotten.returncode, nobody.returncode) == (5, 0, 5)
+    where = f"in the namespace 'statusd' on redis://127.0.0.1:{broker.port}/0"
+    assert f"no unit 'nobody' {where}" in nobody.stderr
     assert "is alive" in alive.stderr
     assert "lost" not in statusd("status", "--url", broker.url).stdout
 
@@ -346,6 +348,7 @@ def test_the_history_is_listed(broker: Broker, units: Units, fleet: Fleet) -> No
     assert [json.loads(row)["new"] for row in after.stdout.splitlines()] == ["PAUSED"]
     assert [json.loads(row)["new"] for row in since.stdout.splitlines()] == ["PAUSED"]
     assert (nobody.returncode, wrong.returncode) == (5, 64)
+    assert f"no unit 'x' in the namespace 'statusd' on {broker.url}" in nobody.stderr
 
 
 def test_a_watcher_loses_nothing(broker: Broker, units: Units, fleet: Fleet) -> None:

@@ -169,7 +169,7 @@ def test_a_unit_that_is_not_there_is_told(broker: Broker, tmp_path: Path) -> Non
     done = statusd("graph", "--unit", "camera", "--url", broker.url, "-o", "a.mmd", cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (5, "")
-    assert "no unit 'camera' in the namespace 'statusd'" in done.stderr
+    assert f"no unit 'camera' in the namespace 'statusd' on {broker.url}" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

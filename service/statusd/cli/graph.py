@@ -98,9 +98,9 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | None) -> str:
-    document, namespace = _document(arguments)
+    document, place = _document(arguments)
     if document is None:
-        text = f"no unit {arguments.unit!a} in the namespace {namespace!a}: it isn't running there"
+        text = f"no unit {arguments.unit!a} in the {place}: it isn't running there"
         raise _NoGraph(text, EXIT_NOBODY)
     try:
         state = records.document(document)["state"]
@@ -116,7 +116,7 @@ def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | 
 
 
 def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Return the unit's status document as it stands in Redis, and the namespace."""
+    """Return the unit's status document as it stands in Redis, and where that is, in words."""
     from statusd.wire import shapes
     from statusd.wire.client import Client
     from statusd.wire.names import Names
@@ -128,7 +128,8 @@ def _document(arguments: argparse.Namespace) -> tuple[Any, str]:
     try:
         with Client(address, "statusd-graph") as client:
             key = Names(namespace, arguments.unit).status
-            return client.run(ask(shapes.data_or_none, "GET", key)), namespace
+            document = client.run(ask(shapes.data_or_none, "GET", key))
+            return document, broker.place(address, namespace)
     except Unavailable as error:
         raise _NoGraph(broker.unreachable(error, how), EXIT_UNAVAILABLE) from None
 

@@ -56,7 +56,7 @@ def main(arguments: argparse.Namespace) -> int:
         complain(broker.unreachable(error, how))
         return EXIT_UNAVAILABLE
     if not known:
-        complain(f"no unit {arguments.name!a} in the namespace {namespace!a}")
+        complain(f"no unit {arguments.name!a} in the {broker.place(address, namespace)}")
         return EXIT_NOBODY
     late = [e for e in events if not after or "at" not in e or e["at"] > after]
     for event in late[-arguments.n :]:

@@ -60,7 +60,7 @@ def main(arguments: argparse.Namespace) -> int:
                 return _forget(arguments.name, fleet)
             if arguments.watch:
                 return _watch(arguments, fleet)
-            return _print(arguments, fleet.status(), namespace)
+            return _print(arguments, fleet.status(), broker.place(address, namespace))
     except Unavailable as error:
         complain(broker.unreachable(error, how))
         return EXIT_UNAVAILABLE
@@ -71,7 +71,8 @@ def _print_here(arguments: argparse.Namespace) -> int:
 
     namespace = arguments.namespace or "statusd"
     try:
-        return _print(arguments, Host(namespace, arguments.socket).status(), namespace)
+        place = f"namespace {namespace!a} on this host"
+        return _print(arguments, Host(namespace, arguments.socket).status(), place)
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
@@ -93,7 +94,7 @@ def _forget(name: str | None, fleet: Fleet) -> int:
     return 0
 
 
-def _print(arguments: argparse.Namespace, units: list[UnitInfo], namespace: str) -> int:
+def _print(arguments: argparse.Namespace, units: list[UnitInfo], place: str) -> int:
     if arguments.name:
         units = [unit for unit in units if unit.name == arguments.name]
     if arguments.json:
@@ -105,7 +106,7 @@ def _print(arguments: argparse.Namespace, units: list[UnitInfo], namespace: str)
         out.say(*_lines(arguments, units))
     if not units:
         what = f"no unit {arguments.name!a}" if arguments.name else "no unit"
-        complain(f"{what} in the namespace {namespace!a}")
+        complain(f"{what} in the {place}")
         return EXIT_NOBODY
     return 0
 
