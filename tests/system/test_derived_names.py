@@ -53,4 +53,8 @@ def test_a_project_keeps_its_state_and_no_other_gets_it(broker: Broker, tmp_path
     ):
         assert text in said
     assert f"{name} " in sent.stdout
+    doctor = statusd("doctor", f"{second}/statusd.toml", env=env, cwd=tmp_path)
+    assert f"error    state      {state}/{name}.json is of {first}/statusd.toml" in doctor.stdout
+    fine = statusd("doctor", f"{first}/statusd.toml", env=env, cwd=tmp_path)
+    assert "error    state" not in fine.stdout
     assert health.stdout.startswith(f"{name}: PAUSED")

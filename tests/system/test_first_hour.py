@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -67,3 +68,19 @@ def test_a_password_that_is_missing_is_told_alike_by_run_and_by_status(tmp_path:
     cure = "it wants a password: [redis] password_file, or STATUSD_REDIS__PASSWORD"
     assert told["cure"] == cure
     assert cure in done.stderr
+
+
+def test_who_may_only_publish_is_told_how_to(broker: Broker, tmp_path: Path) -> None:
+    """On a terminal it is looked who is there: whoever may not is told what was and wasn't done."""
+    client: Any = broker.client()
+    rights = ("on", ">pw", "+@connection", "+publish", "allchannels")
+    client.execute_command("ACL", "SETUSER", "sender", *rights)
+    url = broker.url.replace("//", "//sender:pw@")
+    for more, told, code in (
+        ((), "nothing was sent; --no-wait sends, and doesn't look who is there", 69),
+        (("--no-wait",), "but nobody listens there", 5),
+    ):
+        command = [sys.executable, "-m", "statusd", "send", "pause", "--url", url, *more]
+        with Terminal(command, environment(tmp_path), cwd=tmp_path, columns=200) as terminal:
+            terminal.wait(told)
+            assert terminal.wait_exit() == code

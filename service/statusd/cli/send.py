@@ -93,7 +93,8 @@ def main(arguments: argparse.Namespace) -> int:
     args = _args(arguments)
     if args is None or not _is_consistent(arguments):
         return EXIT_USAGE
-    if arguments.wait is None:
+    waits_by_itself = arguments.wait is None
+    if waits_by_itself:
         is_looked_at = sys.stdout is not None and sys.stdout.isatty()
         arguments.wait = is_looked_at and not (arguments.durable or arguments.json)
     if arguments.socket is not None:
@@ -112,6 +113,8 @@ def main(arguments: argparse.Namespace) -> int:
             return _ask(arguments, args, fleet, place, asks=asks)
     except Unavailable as error:
         complain(broker.unreachable(error, how))
+        if waits_by_itself and arguments.wait and "NOPERM" in str(error):
+            complain("nothing was sent; --no-wait sends, and doesn't look who is there")
         return EXIT_UNAVAILABLE
 
 

@@ -78,7 +78,7 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
     """
     names = Names(settings.redis.namespace, settings.name)
     directory = state_directory(settings)
-    state_file = StateFile(directory, names.name, names.namespace, _origin(settings, file))
+    state_file = StateFile(directory, names.name, names.namespace, origin(settings, file))
     kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
     identity = Identity(
         names.name,
@@ -112,7 +112,7 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
     )
 
 
-def _origin(settings: Settings, file: Path | None) -> Origin:
+def origin(settings: Settings, file: Path | None) -> Origin:
     """Return where the unit's name comes from; without a file it is as it always was."""
     if file is None:
         return CHOSEN

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from statusd.core.errors import ConfigError
 from statusd.daemon.metrics import load
-from statusd.daemon.wiring import state_directory
+from statusd.daemon.wiring import origin, state_directory
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
 from statusd.private import Untrusted, check_private_directory
 from statusd.settings.models import Settings
+from statusd.unit.claim import another
 from statusd.unit.lease_holder import LeaseHolder
 from statusd.wire.local import places, runtime_directory
 
@@ -40,6 +41,8 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Finding]:
     cure = "set state_directory, or let the service manager make it (StateDirectory=statusd)"
     try:
         yield folder("state", state_directory(settings), cure)
+        if whose := another(state_directory(settings), settings.name, origin(settings, file)):
+            yield error("state", whose, 'name = "..."')
     except ConfigError as failure:
         yield error("state", str(failure), cure)
     yield runtime()

@@ -75,6 +75,12 @@ class UnitInfo:
         return str(self.document.get("state") or (LOST if self.is_lost else "END"))
 
     @property
+    def ends_within_s(self) -> float | None:
+        """How long END by command may take up to SIGKILL, in seconds; None if it doesn't say."""
+        found = self.document.get("ends_within_s")
+        return None if found is None else float(found)
+
+    @property
     def tags(self) -> frozenset[str]:
         """What commands may ask for."""
         return frozenset(self.document.get("tags", ()))
@@ -229,7 +235,7 @@ class ResponseCollector:
         0 if there is none, or if none says how long. One that says nothing at all isn't among them.
         """
         ending = (u for u in self.unfinished if self._state_of(u.name) == ENDING)
-        told = (float(unit.document.get("ends_within_s", 0.0)) for unit in ending)
+        told = (unit.ends_within_s or 0.0 for unit in ending)
         return min(max(told, default=0.0), MOST_END_S)
 
     def _state_of(self, name: str) -> str:
