@@ -49,7 +49,6 @@ class Waiting:
 
     def look(self, status: Status) -> None:
         """Say it, if it is so."""
-        home = status.lifecycle.home
-        if self._line and status.state is home and status.goal is home:
+        if self._line and status.state is status.lifecycle.home:  # a goal beyond leads on at once
             line, self._line = self._line, ""
             self._say(line)
