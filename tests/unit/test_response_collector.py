@@ -214,6 +214,26 @@ def test_an_end_takes_as_long_as_the_slowest_unit_that_has_taken_it() -> None:
     assert known == [0, 7, 67, 67, 67, 7]
 
 
+def test_who_has_gone_since_is_not_waited_for() -> None:
+    """What it has taken won't be done; unless it has said so before."""
+    votes = collector("a", "b", "c")
+    votes.take(verdict("a", "accepted", state="ENDING"), 100.001)
+    votes.take(verdict("b"), 100.002)
+    for name in "abc":
+        votes.leave(name)
+
+    report = votes.report()
+
+    assert (votes.is_complete, votes.unfinished, votes.ends_within_s()) == (True, [], 0.0)
+    assert [(o.name, o.verdict) for o in report.outcomes] == [
+        ("a", SILENT),
+        ("b", "done"),
+        ("c", SILENT),
+    ]
+    assert report.outcomes[0].reason == "accepted, and its daemon has gone since"
+    assert report.exit_code == 4
+
+
 def test_the_silent_and_the_lost_are_named() -> None:
     """With what is known of them."""
     votes = collector("a", "b", lost=("c",))

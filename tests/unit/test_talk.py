@@ -90,10 +90,14 @@ def test_a_send_listens_before_it_speaks() -> None:
     ],
 )
 def test_an_end_is_waited_for_as_long_as_it_may_take(
-    timeout_s: float | None, accepted: dict[str, str], waits_s: float
+    timeout_s: float | None,
+    accepted: dict[str, str],
+    waits_s: float,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As the document says, and a margin; what somebody has said wins, as for any other word."""
     document = json.dumps({"boot": 5, "state": "RUNNING", "ends_within_s": 67.0}).encode()
+    monkeypatch.setattr(operations, "LOOK_S", 1000.0)  # nobody looks meanwhile
     order = Order("leave", timeout_s=timeout_s)
     operation = operations.send("ns", order)
     asked: list[Request] = [next(operation)]
@@ -109,6 +113,30 @@ def test_an_end_is_waited_for_as_long_as_it_may_take(
     assert first.timeout_s == pytest.approx(min(waits_s, 5.0), abs=0.3)
     assert isinstance(second, Listen)
     assert second.timeout_s == pytest.approx(waits_s, abs=0.3)
+
+
+def test_whose_document_goes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was killed after it had taken the word: its document is gone ten seconds later."""
+    monkeypatch.setattr(operations, "LOOK_S", 0.0)
+    shown: list[list[str]] = []
+    order = Order(
+        "end", timeout_s=None, waiting=lambda units, _: shown.append([u.state for u in units])
+    )
+    documents = [
+        json.dumps({"boot": 5, "state": state, "ends_within_s": 67.0}).encode()
+        for state in ("RUNNING", "ENDING")
+    ]
+    roster = {b"a": b'{"boot": 5}', b"b": b'{"boot": 5}'}
+
+    report, asked = carried_out(
+        operations.send("ns", order),
+        *([roster], [documents[0], documents[0]], None, [2]),
+        *([documents[1], None], [documents[1].replace(b"5", b"6", 1)], [None]),
+    )
+
+    assert shown == [["ENDING"], ["RUNNING"]]
+    assert [type(request) for request in asked[4:]] == [Ask, Ask, Ask, Where]
+    assert [outcome.name for outcome in report.silent] == ["a", "b"]
 
 
 def test_what_can_not_be_sent_asks_nobody() -> None:

@@ -90,12 +90,13 @@ class Host:
             message["args"] = args
         began = time.monotonic()
         collector = ResponseCollector(message["id"], units, [], began)
-        calls = []
+        calls: dict[Local, str] = {}
         reach_s = TIMEOUT_S if timeout_s is None else timeout_s
         for unit in units:
             with contextlib.suppress(Unavailable):  # it has just ended: silent
-                calls.append(Local(self._paths[unit.name], reach_s))
-                calls[-1].send(message)
+                call = Local(self._paths[unit.name], reach_s)
+                calls[call] = unit.name
+                call.send(message)
         open_calls = list(calls)
         while open_calls and not collector.is_complete:
             left_s = began + patience_s(timeout_s, collector) - time.monotonic()
@@ -104,6 +105,7 @@ class Host:
             for call in select.select(open_calls, [], [], min(left_s, LOOK_S))[0]:
                 if not _take_lines(call, collector, heard):
                     open_calls.remove(call)
+                    collector.leave(calls[call])
             if waiting is not None and time.monotonic() - began > LOOK_S:
                 waiting(collector.unfinished, left_s)
         for call in calls:

@@ -178,13 +178,16 @@ def patience_s(timeout_s: float | None, collector: ResponseCollector) -> float:
 def _collect(
     namespace: str, collector: ResponseCollector, began: float, order: Order
 ) -> Operation[None]:
-    look_at = began + LOOK_S if order.waiting is not None else math.inf
+    looks = order.waiting is not None or order.timeout_s is None
+    look_at = began + LOOK_S if looks else math.inf
     while not collector.is_complete:
         deadline, now = began + patience_s(order.timeout_s, collector), time.monotonic()
         if now >= deadline:
             return
-        if now >= look_at and order.waiting is not None:
-            order.waiting((yield from _anew(namespace, collector.unfinished)), deadline - now)
+        if now >= look_at:
+            units = yield from _anew(namespace, collector)
+            if order.waiting is not None and units:
+                order.waiting(units, deadline - now)
             look_at = time.monotonic() + LOOK_S
             continue
         message = yield Listen(min(deadline, look_at) - now)
@@ -197,7 +200,18 @@ def _collect(
             order.heard(outcome)
 
 
-def _anew(namespace: str, units: list[UnitInfo]) -> Operation[list[UnitInfo]]:
-    """Return the same units as their documents are now; as they were, where there is none."""
+def _anew(namespace: str, collector: ResponseCollector) -> Operation[list[UnitInfo]]:
+    """Return the units that are waited for, as their documents are now.
+
+    Who has none any more has died: it isn't waited for.
+    """
+    units = collector.unfinished
     replies = yield Ask([("GET", Names(namespace, unit.name).status) for unit in units])
-    return [renewed(unit, reply) for unit, reply in zip(units, replies, strict=True)]
+    for unit, reply in zip(units, replies, strict=True):
+        if reply is None:
+            collector.leave(unit.name)
+    return [
+        renewed(unit, reply)
+        for unit, reply in zip(units, replies, strict=True)
+        if reply is not None
+    ]

@@ -177,7 +177,7 @@ class Report:
 
     @property
     def silent(self) -> list[Outcome]:
-        """Those who were alive and said nothing in time."""
+        """Those who were alive and said nothing in time, or have gone since they did."""
         return self._of(lambda verdict: verdict == SILENT)
 
     @property
@@ -218,16 +218,22 @@ class ResponseCollector:
         self._heard: dict[str, Mapping[str, Any]] = {}
         self._unreadable: dict[str, str] = {}
         self._final: dict[str, Outcome] = {}
+        self._left: set[str] = set()
 
     @property
     def is_complete(self) -> bool:
-        """Whether everybody who was expected has given a final verdict."""
-        return self._final.keys() >= self._expected.keys()
+        """Whether everybody who was expected has given a final verdict, or never will."""
+        return self._final.keys() | self._left >= self._expected.keys()
 
     @property
     def unfinished(self) -> list[UnitInfo]:
-        """The units that were expected and have given no final verdict."""
-        return [unit for name, unit in self._expected.items() if name not in self._final]
+        """The units that were expected and have given no final verdict, and may yet do so."""
+        known = self._final.keys() | self._left
+        return [unit for name, unit in self._expected.items() if name not in known]
+
+    def leave(self, name: str) -> None:
+        """Take note that the daemon of a unit has gone: nobody waits for it any more."""
+        self._left.add(name)
 
     def ends_within_s(self) -> float:
         """Return how long after the command the last of those may take that it has led to END.
@@ -281,7 +287,8 @@ class ResponseCollector:
 
     def report(self) -> Report:
         """Return what is known now: the answers, who is pending, silent, lost; each by name."""
-        rest = [self._unfinished(unit) for unit in self.unfinished]
+        expected = self._expected.items()
+        rest = [self._unfinished(unit) for name, unit in expected if name not in self._final]
         lost = [
             Outcome(u.name, LOST, reason=f"last seen {u.seen}" if u.seen else "")
             for u in self._gone
@@ -294,8 +301,11 @@ class ResponseCollector:
         if heard is None:
             before = unit.state if unit.document or unit.unreadable else ""
             return Outcome(unit.name, SILENT, before, reason=self._why(unit))
-        reason = f"{heard['verdict']}, and not done yet"
         after = heard.get("state", "")
+        if unit.name in self._left:
+            reason = f"{heard['verdict']}, and its daemon has gone since"
+            return Outcome(unit.name, SILENT, unit.state, after, reason=reason, fields=heard)
+        reason = f"{heard['verdict']}, and not done yet"
         return Outcome(unit.name, PENDING, unit.state, after, reason=reason, fields=heard)
 
     def _why(self, unit: UnitInfo) -> str:
