@@ -14,9 +14,10 @@ from tests.tools import Broker, Program, environment
 from tests.tools.broker import available_brokers
 from tests.tools.terminal import Terminal
 from tests.tools.toml import to_toml
+from tests.tools.variants import nightly
 
 
-@pytest.mark.parametrize("file", ["statusd.toml", "job.toml"])
+@pytest.mark.parametrize("file", ["job.toml", *nightly("statusd.toml")])
 def test_a_unit_that_has_nothing_to_go_for_says_what_it_waits_for(
     file: str, broker: Broker, tmp_path: Path
 ) -> None:
