@@ -58,6 +58,15 @@ class Death(TypedDict):
     stderr: list[str]
 
 
+class Reached(TypedDict):
+    """What a run that is over has said of its work last."""
+
+    run: int
+    step: float | None
+    total: float | None
+    text: str
+
+
 class Worker(TypedDict):
     """The process: none has the pid null."""
 
@@ -65,6 +74,7 @@ class Worker(TypedDict):
     beats: int
     restarts: int
     death: NotRequired[Death]
+    reached: NotRequired[Reached]
 
 
 class Stop(TypedDict):
@@ -73,6 +83,16 @@ class Stop(TypedDict):
     stage: str
     next: NotRequired[str]
     in_s: NotRequired[float]
+
+
+class Ended(TypedDict):
+    """Why the unit is ending, or has: who asked for it, or what became of the worker."""
+
+    source: NotRequired[str]
+    reason: NotRequired[str]
+    command: NotRequired[str]
+    by: NotRequired[str]
+    id: NotRequired[str]
 
 
 class Last(TypedDict):
@@ -93,6 +113,7 @@ class Document(TypedDict):
     ``ends_within_s`` is the time in seconds from END by command to the last thing that is done
     about the worker: SIGKILL; of an attached program, that it is said. ``words`` is what the unit's
     own lifecycle knows; it is missing for the built-in one.
+    ``waits_for`` is the word that begins the work, where the worker stands by for want of it.
     """
 
     name: str
@@ -105,6 +126,7 @@ class Document(TypedDict):
     since: str
     goal: str
     allowed: list[str]
+    waits_for: str
     observed: bool
     unseen_since: str | None
     text: str
@@ -113,6 +135,7 @@ class Document(TypedDict):
     worker: Worker
     stop: Stop | None
     last: Last | None
+    ended: Ended | None
     host: str
     pid: int
     channels: list[str]

@@ -1,4 +1,4 @@
-"""Tests of `statusd.unit.document`: what a unit says of itself."""
+"""Tests of `statusd.unit.document`: what a unit tells of itself, beside its state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,71 @@ from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity
 from statusd.unit.document import Proof, document
+from statusd.worker.board import Record
 from tests.unit.test_own_lifecycle import INSTRUMENT
+from tests.unit.worlds import World
+
+WORKING = "boot [ready] start [sees] +1 disk"
+
+
+def documented(history: str) -> dict[str, Any]:
+    """Return the last document of a history."""
+    return World(f"{history} +1 disk").documents()[-1]
+
+
+@pytest.mark.parametrize(
+    ("history", "ended"),
+    [
+        (f"{WORKING} end#a [exits 0] [gone]", {"source": "redis:mychannel", "command": "end"}),
+        (f"{WORKING} end#a", {"source": "redis:mychannel", "command": "end"}),
+        (f"{WORKING} SIGTERM [exits 0] [gone]", {"source": "signal:SIGTERM"}),
+        (f"{WORKING} [exits 0] [gone]", {"source": "worker", "reason": "the worker finished"}),
+        (WORKING, {}),
+    ],
+    ids=["command", "ending", "signal", "finished", "alive"],
+)
+def test_who_has_ended_it_stays_in_the_document(history: str, ended: dict[str, str]) -> None:
+    """Also when `last` tells how the worker left; null as long as it isn't ending."""
+    told = documented(history)["ended"]
+
+    assert (told is None) is (not ended)
+    assert ended.items() <= (told or {}).items()
+
+
+@pytest.mark.parametrize(
+    ("history", "word"),
+    [
+        ("boot [ready]", "start"),
+        (f"{WORKING} stop [sees]", "start"),
+        (WORKING, ""),
+        (f"{WORKING} pause [sees]", ""),
+        ("boot", ""),
+        (f"{WORKING} end#a", ""),
+    ],
+)
+def test_a_unit_that_stands_at_home_says_what_it_waits_for(history: str, word: str) -> None:
+    """Nobody is to wonder why nothing happens; elsewhere somebody has said so."""
+    assert documented(history)["waits_for"] == word
+
+
+def test_what_a_dead_run_had_reached_stays() -> None:
+    """While the next ones say nothing, and in FAILED; another one's word takes its place."""
+    world = World(WORKING)
+    world.workers[-1].said = Record(4, 10, "exposing")
+    reached = {"run": 1, "step": 4, "total": 10, "text": "exposing"}
+
+    alive = world.documents()[-1]["worker"]
+    world.play("[exits 1]")
+    dead = world.documents()[-1]
+    world.play("[gone] (backoff) +1 disk")
+    starting = world.documents()[-1]
+    world.play("[exits 1]")
+    again = world.documents()[-1]
+
+    assert "reached" not in alive
+    assert dead["worker"]["reached"] == again["worker"]["reached"] == reached
+    assert (starting["worker"]["reached"], starting["progress"]) == (reached, None)
+    assert (again["state"], again["run"]) == ("BACKOFF", 2)
 
 
 def told(**more: Any) -> dict[str, Any]:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 import statusd
 from statusd.cli import complain, history, out
 from statusd.cli.demo_screen import View, draw
-from statusd.cli.status_view import FACTS, NUMBERS, facts, table_of
+from statusd.cli.status_table import NUMBERS, table_of
+from statusd.cli.status_view import FACTS, facts
 from statusd.fleet.response_collector import UnitInfo
 from tests.tools.hostile import HOSTILE, arrived
 

@@ -24,12 +24,14 @@ WHOLE: dict[str, dict[str, Any]] = {
         "worker": {
             **{"pid": None, "beats": 0, "restarts": 1},
             "death": {"run": 1, "reason": "died", "stderr": ["x"]},
+            "reached": {"run": 1, "step": 1, "total": None, "text": ""},
         },
         "stop": {"stage": "asked", "next": "SIGTERM", "in_s": 0.5},
         "last": {"event": "5-1", "source": "redis:c", "command": "start", "by": "me"},
         **{"host": "h", "pid": 3, "channels": ["c"], "link": "LISTENING", "outages": 0},
+        "ended": {"source": "worker", "reason": "the worker finished"},
         **{"canary_ms": None, "beat_s": 3.0, "trouble": "", "ends_within_s": 7.0},
-        "words": ["start", "END"],
+        **{"words": ["start", "END"], "waits_for": ""},
     },
     "event": {
         **{"event": "5-1", "name": "a", "boot": 5, "seq": 1, "run": 1, "old": "A", "new": "B"},

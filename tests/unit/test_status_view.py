@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from statusd.cli.out import Cell
-from statusd.cli.status_view import ago, fitting, progress_bar, style_of
+from statusd.cli import out
+from statusd.cli.status_view import ago, facts, how_it_ended, progress_bar, style_of
 from statusd.fleet.response_collector import UnitInfo
 
 NOW = 1_795_436_000.0
@@ -69,38 +69,85 @@ def test_the_lost_are_red() -> None:
     assert style_of(UnitInfo("a", 1, False, "")) == "bold red"
 
 
-def row(**more: str) -> list[Cell]:
-    """Return a row of the table."""
-    texts = {
-        **{"NAME": "counter", "STATE": "RUNNING", "SINCE": "5 min", "GOAL": "RUNNING"},
-        **{"PROGRESS": "####------  40%", "TEXT": "counting", "PID": "12345", "RESTARTS": "0"},
-        **{"LAST": "start by me", "LINK": "LISTENING", "SEEN": "now"},
-        **more,
-    }
-    return [Cell(text) for text in texts.values()]
+def told(document: dict[str, Any], name: str = "a") -> dict[str, str]:
+    """Return what is told of a living unit in full, by the name of the fact."""
+    unit = UnitInfo(name, 1, False, "", {"state": "READY", "run": 2, **document})
+    return {key.text: value.text for key, value in facts(unit) if key.text}
 
 
 @pytest.mark.parametrize(
-    ("width", "columns"),
+    ("ended", "last", "text"),
     [
-        (1000, 11),
-        (80, 7),
-        (40, 3),
-        (20, 2),
+        ({"source": "worker", "reason": "the worker finished"}, "exit code 0", "finished"),
+        ({"source": "redis:c", "command": "END", "by": "ops@desk"}, "", "END by ops@desk"),
+        ({"source": "redis:c", "command": "end"}, "exit code 0", "end by redis:c"),
+        ({"source": "signal:SIGTERM"}, "killed by SIGKILL", "SIGTERM, killed"),
+        ({"source": "signal:SIGTERM", "reason": "of pid 7, uid 0"}, "", "SIGTERM of pid 7, uid 0"),
+        ({"source": "daemon", "reason": "the name is taken"}, "", "the name is taken"),
+        (None, "exit code 0", ""),
     ],
 )
-def test_a_table_has_what_fits(width: int, columns: int) -> None:
-    """The least important columns go first; name and state stay."""
-    heads = fitting([row()], width)
+def test_an_end_says_how_it_came(ended: Any, last: str, text: str) -> None:
+    """It has finished, who has ended it, and whether that took a kill."""
+    document = {"state": "END", "ended": ended, "last": {"source": "daemon", "reason": last}}
 
-    assert len(heads) == columns
-    assert heads[:2] == ["NAME", "STATE"]
-    assert ("PROGRESS" in heads) == (width >= 40)
+    assert how_it_ended(document) == text
 
 
-def test_a_long_text_makes_room_for_no_one() -> None:
-    """It goes, and what is shorter and more important stays."""
-    heads = fitting([row(TEXT="x" * 100)], 80)
+def test_who_waits_for_a_word_is_told_what_to_type() -> None:
+    """By the lifecycle's own word, quoted for a shell; and nothing where nothing is waited for."""
+    assert told({"waits_for": "start"})["waits for"] == "`start`: statusd send start --name a"
+    assert told({"waits_for": "go"}, "a b")["waits for"] == "`go`: statusd send go --name 'a b'"
+    assert "waits for" not in told({"waits_for": ""})
 
-    assert "TEXT" not in heads
-    assert {"PROGRESS", "LINK"} <= set(heads)
+
+@pytest.mark.parametrize(
+    ("restarts", "text"),
+    [
+        (0, "pid none, run 2, never restarted"),
+        (1, "pid none, run 2, restarted once"),
+        (2, "pid none, run 2, restarted twice"),
+        (3, "pid none, run 2, restarted 3 times"),
+    ],
+)
+def test_a_count_is_told_in_words(restarts: int, text: str) -> None:
+    """Once, twice, 3 times."""
+    assert told({"worker": {"restarts": restarts}})["worker"] == text
+
+
+def test_what_a_dead_run_had_reached_is_marked_as_such() -> None:
+    """Nobody is to take it for the work of a run that lives."""
+    reached = {"run": 2, "step": 4, "total": 10, "text": "exposing"}
+    work = {"worker": {"reached": reached}, "progress": {"step": 4, "total": 10}}
+
+    dead = told({"state": "FAILED", **work})
+    later = told({"state": "RUNNING", **work, "run": 3})
+
+    words = "####------  40%, exposing (the last that was heard of run 2, which is over)"
+    assert dead["reached"] == later["reached"] == words
+    assert "progress" not in dead
+    assert later["progress"] == "####------  40%"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [("ab", 2), ("温度", 4), ("e\u0301", 1), ("👍", 2), ("", 0)],
+    ids=["letters", "wide", "mark", "emoji", "none"],
+)
+def test_columns_are_counted_as_a_terminal_does(text: str, columns: int) -> None:
+    """Two for what is wide, none for an accent; so tables stay tables in a pipe, too."""
+    assert out.width(text) == columns
+    assert out.lines([[out.cell(text), out.cell("x")], [out.cell("1234"), out.cell("y")]]) == [
+        f"{text}{' ' * (4 - columns)}  x",
+        "1234  y",
+    ]
+
+
+@pytest.mark.parametrize("most", range(1, 8))
+@pytest.mark.parametrize("text", ["abcdefghij", "温度温度温度", "e\u0301" * 9])
+def test_what_is_cut_takes_no_more_than_there_is(text: str, most: int) -> None:
+    """Also where only half of a wide sign would fit."""
+    cut = out.cut(text, most)
+
+    assert out.width(cut) <= most
+    assert cut.endswith("…")

@@ -43,6 +43,7 @@ from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox, Outgoing, RedisCommand
+from statusd.worker.board import Record
 from tests.unit.histories import TABLE
 
 SPEC = Spec(
@@ -222,6 +223,7 @@ class Worker:
         self.signals: list[str] = []
         self.arrived: ev.Input | None = None
         self.beats = 0
+        self.said: Record | None = None
         self.strays = NO_STRAYS
 
     def start(self, number: int, seq: int, args: Any) -> None:
@@ -251,8 +253,9 @@ class Worker:
         self.signals.append(force.value)
         return True
 
-    def record(self) -> None:
-        """Say nothing of its work."""
+    def record(self) -> Record | None:
+        """Return what it has said of its work."""
+        return self.said
 
     def pulse(self) -> Pulse:
         """Return its signs of life."""

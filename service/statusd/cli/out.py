@@ -100,6 +100,28 @@ def _written(text: str) -> str:
 # ---- tables --------------------------------------------------------------------------------------
 
 
+def width(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes: two for 温, none for an accent."""
+    if text.isascii():
+        return len(text)  # without the import of rich, which costs more than all the rest
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def cut(text: str, most: int) -> str:
+    """Return ``text`` in at most ``most`` columns; what is cut off it shows as a ``…``."""
+    if width(text) <= most:
+        return text
+    end = _written("…")
+    end = end if len(end) <= min(1, most) else ""
+    if text.isascii():
+        return text[: most - len(end)] + end
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, most - len(end)).rstrip() + end
+
+
 class Cell(NamedTuple):
     """One cell of a table: foreign text, and a style of ours."""
 
@@ -123,10 +145,14 @@ def lines(rows: Iterable[Row], heads: Sequence[str] = (), right: Iterable[str] =
     """
     texts = [list(heads)] if heads else []
     texts += [[_written(cell.text) for cell in row] for row in rows]
-    sizes = [max(map(len, column)) for column in zip(*texts, strict=True)]
-    signs = [">" if heads and heads[at] in right else "<" for at in range(len(sizes))]
-    form = "  ".join(f"{{:{sign}{size or ''}}}" for sign, size in zip(signs, sizes, strict=True))
-    return [form.format(*row).rstrip() for row in texts]
+    sizes = [max(map(width, column)) for column in zip(*texts, strict=True)]
+    at_right = [bool(heads) and heads[at] in right for at in range(len(sizes))]
+    return ["  ".join(map(_padded, row, sizes, at_right)).rstrip() for row in texts]
+
+
+def _padded(text: str, size: int, is_at_right: bool) -> str:
+    blanks = " " * (size - width(text))
+    return f"{blanks}{text}" if is_at_right else f"{text}{blanks}"
 
 
 def table(

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import argparse
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out
-from statusd.cli.status_view import FACTS, NUMBERS, facts, table_of
+from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out, zones
+from statusd.cli.status_table import NUMBERS, folded, table_of
+from statusd.cli.status_view import FACTS, facts
 from statusd.core.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -28,8 +30,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="one unit, in full")
     parser.add_argument("--watch", action="store_true", help="look again every second")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--forget", action="store_true", help="strike a unit that is gone off")
+    parser.add_argument("--all", action="store_true", help="also what has ended before today")
+    parser.add_argument(
+        "--state", action="append", metavar="STATE", help="only units in that state (END, LOST)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON; with --watch, what changes, a unit a line"
+    )
+    zones.add_arguments(parser)
+    parser.add_argument(
+        "--forget", action="store_true", help="strike off who is gone: NAME, or all of --state"
+    )
     broker.add_socket(parser)
     broker.add_arguments(parser)
     parser.epilog = """\
@@ -38,11 +49,14 @@ examples:
   statusd status counter       one unit, in full
   statusd status --watch       again every second
   statusd status --json | jq '.[].state'
+  statusd status --watch --json | jq -c '[.name, .document.text]'
+  statusd status --forget --state END
 
-What doesn't fit into the width of the terminal is left out, the least important columns first; \
-a pipe gets them all.
+A terminal shows what has ended before today in one line (--all: each), shortens what is too \
+long for its width, and leaves out columns that tell of no trouble; a pipe gets all of it.
 
-exit codes: 0 shown, 5 there is no (such) unit, 64 --forget without NAME, 69 no broker"""
+exit codes: 0 shown, 5 there is no (such) unit, 64 --forget with neither NAME nor --state, \
+69 no broker"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -57,7 +71,7 @@ def main(arguments: argparse.Namespace) -> int:
     try:
         with Fleet(address, namespace=namespace) as fleet:
             if arguments.forget:
-                return _forget(arguments.name, fleet)
+                return _forget(arguments, fleet)
             if arguments.watch:
                 return _watch(arguments, fleet)
             return _print(arguments, fleet.status(), broker.place(address, namespace))
@@ -78,25 +92,30 @@ def _print_here(arguments: argparse.Namespace) -> int:
         return EXIT_UNAVAILABLE
 
 
-def _forget(name: str | None, fleet: Fleet) -> int:
-    if name is None:
-        complain("whom? statusd status NAME --forget")
+def _forget(arguments: argparse.Namespace, fleet: Fleet) -> int:
+    """Strike off the one that is named, or all in the states that are."""
+    name, states = arguments.name, arguments.state
+    if name is None and not states:
+        complain("whom? statusd status NAME --forget, or --forget --state END")
         return EXIT_USAGE
-    unit = next((unit for unit in fleet.status() if unit.name == name), None)
-    if unit is None:
-        complain(f"no unit {name!a}: --forget wants the name of one that is gone")
+    units = _wanted(arguments, fleet)
+    if not units:
+        who = f"no unit {name!a}" if name else "no unit"
+        where = f" in the state {' or '.join(states)}" if states else ""
+        complain(f"{who}{where}: --forget is for those that are gone")
         return EXIT_NOBODY
-    if unit.is_alive:
-        complain(f"{name} is alive: end it first")
+    alive = [unit.name for unit in units if unit.is_alive]
+    if alive:
+        complain(f"{', '.join(alive)} {'is' if len(alive) == 1 else 'are'} alive: end it first")
         return EXIT_NOBODY
-    fleet.forget(unit.name)
-    out.say(f"{name} is forgotten")
+    for unit in units:
+        fleet.forget(unit.name)
+        out.say(f"{unit.name} is forgotten")
     return 0
 
 
 def _print(arguments: argparse.Namespace, units: list[UnitInfo], place: str) -> int:
-    if arguments.name:
-        units = [unit for unit in units if unit.name == arguments.name]
+    units = _chosen(arguments, units)
     if arguments.json:
         found = [_as_json(unit) for unit in units]
         out.say_json(found[0] if arguments.name and found else found)
@@ -106,7 +125,8 @@ def _print(arguments: argparse.Namespace, units: list[UnitInfo], place: str) -> 
         out.say(*_lines(arguments, units))
     if not units:
         what = f"no unit {arguments.name!a}" if arguments.name else "no unit"
-        complain(f"{what} in the {place}")
+        state = f" in the state {' or '.join(arguments.state)}" if arguments.state else ""
+        complain(f"{what}{state} in the {place}")
         return EXIT_NOBODY
     return 0
 
@@ -114,20 +134,32 @@ def _print(arguments: argparse.Namespace, units: list[UnitInfo], place: str) -> 
 def _lines(arguments: argparse.Namespace, units: list[UnitInfo]) -> list[str]:
     """Return all that is known, for a pipe, which has no width: nothing is left out."""
     if arguments.name and units:
-        return out.lines(facts(units[0]))
+        return out.lines(facts(units[0], zones.of(arguments)))
     heads, rows = table_of(units)
     return out.lines(rows, heads, NUMBERS)
 
 
 def _drawn(arguments: argparse.Namespace, units: list[UnitInfo], width: int) -> RenderableType:
     if arguments.name and units:
-        return out.table(facts(units[0]), FACTS, folds=True)
+        return out.table(facts(units[0], zones.of(arguments)), FACTS, folds=True)
+    ended = 0
+    if not arguments.all and not arguments.state:
+        units, ended = folded(units, datetime.now().astimezone())
     heads, rows = table_of(units, width)
-    return out.table(rows, heads, NUMBERS)
+    table = out.table(rows, heads, NUMBERS)
+    if not ended:
+        return table
+    from rich.console import Group
+
+    what = "1 unit that has" if ended == 1 else f"{ended} units that have"
+    rest = out.text(f"and {what} ended before today: --all", "dim")
+    return Group(table, rest) if rows else rest
 
 
 def _watch(arguments: argparse.Namespace, fleet: Fleet) -> int:
     """Show it again and again; a broker that goes away is told, and waited for."""
+    if arguments.json:
+        return _follow_json(arguments, fleet)
     if not out.size()[0]:
         return _follow(arguments, fleet)
     from rich.console import Group
@@ -159,9 +191,51 @@ def _follow(arguments: argparse.Namespace, fleet: Fleet) -> int:
         time.sleep(REFRESH_S)
 
 
+def _follow_json(arguments: argparse.Namespace, fleet: Fleet) -> int:
+    """Print a unit as a line whenever something of it has changed, beside its signs of life."""
+    told: dict[str, dict[str, Any]] = {}
+    trouble = ""
+    while True:
+        try:
+            units, trouble = _wanted(arguments, fleet), ""
+        except Unavailable as error:
+            if str(error) != trouble:
+                trouble = str(error)
+                complain(f"{trouble}; waiting for it")
+            time.sleep(REFRESH_S)
+            continue
+        now = {unit.name: _as_json(unit) for unit in units}
+        for name in told.keys() - now.keys():
+            out.say_json({"name": name, "state": None}, flush=True)
+        for name, fields in now.items():
+            if name not in told or _news(fields) != _news(told[name]):
+                out.say_json(fields, flush=True)
+        told = now
+        time.sleep(REFRESH_S)
+
+
+def _news(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return what is worth a line if it changes: a beat alone is not."""
+    document = {key: value for key, value in fields["document"].items() if key != "canary_ms"}
+    if document.get("worker"):
+        worker = document["worker"]
+        document["worker"] = {key: value for key, value in worker.items() if key != "beats"}
+    return {**fields, "seen": "", "document": document}
+
+
 def _wanted(arguments: argparse.Namespace, fleet: Fleet) -> list[UnitInfo]:
-    units = fleet.status()
-    return [unit for unit in units if not arguments.name or unit.name == arguments.name]
+    return _chosen(arguments, fleet.status())
+
+
+def _chosen(arguments: argparse.Namespace, units: list[UnitInfo]) -> list[UnitInfo]:
+    """Return those that were asked for."""
+    states = {state.casefold() for state in arguments.state or ()}
+    return [
+        unit
+        for unit in units
+        if not arguments.name or unit.name == arguments.name
+        if not states or unit.state.casefold() in states
+    ]
 
 
 def _as_json(unit: UnitInfo) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How units look: the fleet as a table, as wide as there is room, or one of them in full.
+"""How a unit looks: its cells in tables, and all of it in full.
 
 What stands in a document is known to be of the right kind (`core.records`), and no more than that.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli.out import Cell, Row, cell
+from statusd.cli.zones import InZone, local
 from statusd.core.text import shown
 
 if TYPE_CHECKING:
@@ -35,65 +36,13 @@ _STYLES = {
 }
 
 
-_HEADS = (
-    *("NAME", "STATE", "SINCE", "GOAL", "PROGRESS", "TEXT"),
-    *("PID", "RESTARTS", "LAST", "LINK", "SEEN"),
-)
-_DISPENSABLE = ("SEEN", "PID", "GOAL", "RESTARTS", "LAST", "SINCE", "TEXT", "LINK", "PROGRESS")
-"""What is left out of a table that is too wide, in this order."""
-NUMBERS = ("PID", "RESTARTS")
+def state_text(unit: UnitInfo) -> str:
+    """Return what stands in the cell of its state.
 
-
-def table_of(units: Iterable[UnitInfo], width: int = 0) -> tuple[list[str], list[Row]]:
-    """Return heads and rows of a table that fits into ``width``; 0: as wide as it comes."""
-    rows = [_row(unit) for unit in units]
-    heads = fitting(rows, width) if width else list(_HEADS)
-    places = [_HEADS.index(head) for head in heads]
-    return heads, [[row[place] for place in places] for row in rows]
-
-
-def fitting(rows: Sequence[Row], width: int) -> list[str]:
-    """Return the columns that fit into ``width``, two blanks between them; name and state always.
-
-    Args:
-        rows: a cell for each of `_HEADS`.
-    """
-    sizes = {
-        head: max(len(head), *(len(row[at].text) for row in rows), 0)
-        for at, head in enumerate(_HEADS)
-    }
-    for head in _DISPENSABLE:
-        if sum(sizes.values()) + 2 * (len(sizes) - 1) <= width:
-            break
-        del sizes[head]
-    return list(sizes)
-
-
-def _row(unit: UnitInfo) -> list[Cell]:
-    document, now = unit.document, time.time()
-    worker = document.get("worker") or {}
-    read = document if unit.is_alive else {}
-    return [
-        cell(unit.name),
-        cell(state_of(unit, now), style_of(unit)),
-        cell(ago(document.get("since"), now) if document else ""),
-        cell(read.get("goal", "")),
-        cell(progress_bar(read.get("progress"))),
-        cell(read.get("trouble") or read.get("text") or unit.unreadable),
-        cell(worker.get("pid") or ""),
-        cell(worker.get("restarts", "") if read else ""),
-        cell(_last(read.get("last"))),
-        cell(read.get("link", "")),
-        cell(ago(unit.seen, now)),
-    ]
-
-
-def state_of(unit: UnitInfo, now: float) -> str:
-    """Return the state, and what it would hide: that the worker is still in a step, or is ending.
-
+    Also what the state would hide: that the worker is still in a step, or how its end goes on:
     ``PAUSED (not seen yet, 11 s)``, ``ENDING (SIGTERM in 52 s)``.
     """
-    document = unit.document if unit.is_alive else {}
+    document, now = unit.document if unit.is_alive else {}, time.time()
     more = []
     if document.get("unseen_since"):
         since = ago(document["unseen_since"], now)
@@ -133,12 +82,27 @@ def progress_bar(progress: Any) -> str:
     return f"{'#' * full}{'-' * (10 - full)} {share:4.0%}"
 
 
-def _last(last: Any) -> str:
-    """Return the last command and who sent it, or what else has led to the state."""
-    if not isinstance(last, dict):
+def how_it_ended(document: Mapping[str, Any]) -> str:
+    """Return ``finished``, ``end by ops@desk``, ``SIGTERM of pid 7, uid 0, killed``.
+
+    Returns:
+        An empty text for a unit that isn't ending, or whose daemon is of an older version.
+    """
+    ended = document.get("ended")
+    if not isinstance(ended, dict):
         return ""
-    who = str(last.get("by") or last.get("source") or "")
-    return f"{last['command']} by {who}" if "command" in last else who
+    source, reason = str(ended.get("source", "")), str(ended.get("reason", ""))
+    if "command" in ended:
+        told = f"{ended['command']} by {ended.get('by') or source}"
+    elif source == "worker":
+        told = "finished" if reason.startswith("the worker finished") else f"{reason or 'finished'}"
+    elif source.startswith("signal:"):
+        told = source.removeprefix("signal:") + (f" {reason}" if reason else "")
+    else:
+        told = reason or source
+    last = document.get("last") or {}
+    was_killed = document.get("state") == "END" and "killed" in str(last.get("reason", ""))
+    return f"{told}, killed" if was_killed else told
 
 
 def ago(at: object, now: float) -> str:
@@ -153,44 +117,69 @@ def ago(at: object, now: float) -> str:
     return "now"
 
 
-def facts(unit: UnitInfo) -> list[Row]:
-    """Return all that is known of one unit: a row a fact, what it is and what it says."""
+def facts(unit: UnitInfo, in_zone: InZone = local) -> list[Row]:
+    """Return all that is known of one unit: a row a fact, what it is and what it says.
+
+    Args:
+        in_zone: writes a time in the reader's zone.
+    """
     return [
         (cell(key, "bold"), Cell(shown(value, MOST), style_of(unit) if key == "state" else ""))
-        for key, value in _facts(unit)
+        for key, value in _facts(unit, in_zone)
     ]
 
 
-def _facts(unit: UnitInfo) -> Iterable[tuple[str, str]]:
-    document, now = unit.document, time.time()
-    worker = document.get("worker") or {}
+def _facts(unit: UnitInfo, in_zone: InZone) -> Iterable[tuple[str, str]]:
+    document = unit.document
     yield "name", unit.name
-    yield "state", state_of(unit, now)
+    yield "state", state_text(unit)
     if unit.seen:
-        yield "seen", f"{ago(unit.seen, now)} ({unit.seen})"
+        yield "seen", f"{ago(unit.seen, time.time())} ({in_zone(unit.seen)})"
     if unit.unreadable:
         yield "unreadable", unit.unreadable
-    if not document:
-        return
-    yield "since", f"{ago(document.get('since'), now)} ({document.get('since')})"
+    if document:
+        yield from _of_the_state(unit, in_zone)
+        yield from _of_the_work(unit)
+        yield from _of_the_processes(unit)
+
+
+def _of_the_state(unit: UnitInfo, in_zone: InZone) -> Iterable[tuple[str, str]]:
+    document = unit.document
+    since = document.get("since")
+    yield "since", f"{ago(since, time.time())} ({in_zone(str(since))})"
+    if unit.is_alive and document.get("waits_for"):
+        yield "waits for", _waits_for(unit.name, str(document["waits_for"]))
+    how = how_it_ended(document)
+    if how:
+        yield "ended", how
     for key in ("goal", "text", "trouble"):
         if document.get(key):
             yield key, str(document[key])
-    if document.get("progress"):
+
+
+def _of_the_work(unit: UnitInfo) -> Iterable[tuple[str, str]]:
+    document = unit.document
+    reached = (document.get("worker") or {}).get("reached") or {}
+    is_over = unit.is_alive and reached.get("run") == document.get("run")
+    if document.get("progress") and not is_over:
         yield "progress", progress_bar(document["progress"])
+    if reached and unit.state != "END":
+        yield "reached", _reached(reached)
     for key in ("allowed", "tags", "channels"):
         if document.get(key):
             yield key, " ".join(document[key])
     if document.get("args"):
         yield "args", json.dumps(document["args"])
+
+
+def _of_the_processes(unit: UnitInfo) -> Iterable[tuple[str, str]]:
+    document = unit.document
+    worker = document.get("worker") or {}
     pid, restarts = worker.get("pid") or "none", worker.get("restarts", 0)
-    yield "worker", f"pid {pid}, run {document.get('run')}, restarted {restarts} times"
-    stop = document.get("stop")
-    if stop:
-        yield "stop", ", ".join(f"{key} {value}" for key, value in stop.items())
-    last = document.get("last")
-    if last:
-        yield "last", ", ".join(f"{key} {value}" for key, value in last.items())
+    yield "worker", f"pid {pid}, run {document.get('run')}, {_restarted(restarts)}"
+    for key in ("stop", "last"):
+        if document.get(key):
+            yield key, ", ".join(f"{name} {value}" for name, value in document[key].items())
     yield "daemon", f"pid {document.get('pid')} on {document.get('host')}, boot {unit.boot}"
     yield "link", _link(document)
     death = worker.get("death")
@@ -198,6 +187,26 @@ def _facts(unit: UnitInfo) -> Iterable[tuple[str, str]]:
         yield "died", f"run {death.get('run')}: {death.get('reason')}"
         for row in death.get("stderr", ()):
             yield "", row
+
+
+def _waits_for(name: str, word: str) -> str:
+    """Return what is waited for, and what to type."""
+    import shlex
+
+    return f"`{word}`: statusd send {shlex.quote(word)} --name {shlex.quote(name)}"
+
+
+def _reached(reached: Mapping[str, Any]) -> str:
+    """Return how far a run had come that is over, so that nobody takes it for the present one."""
+    told = [progress_bar(reached), str(reached.get("text") or "")]
+    said = ", ".join(filter(None, told))
+    return f"{said} (the last that was heard of run {reached.get('run')}, which is over)"
+
+
+def _restarted(times: int) -> str:
+    """Return ``not restarted``, ``restarted once``, ``twice``, ``3 times``."""
+    often = {0: "never restarted", 1: "restarted once", 2: "restarted twice"}
+    return often.get(times, f"restarted {times} times")
 
 
 def _link(document: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from statusd.cli import EXIT_USAGE, broker, complain
+from statusd.cli import EXIT_USAGE, broker, complain, zones
 from statusd.cli.history import is_event, print_event
 from statusd.core.errors import Unavailable
 
@@ -19,7 +19,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=ID",
         help="begin after that event of that unit; may be given for several",
     )
-    parser.add_argument("--json", action="store_true", help="a JSON object a line")
+    parser.add_argument("--json", action="store_true", help="a JSON object a line, times in UTC")
+    zones.add_arguments(parser)
     broker.add_arguments(parser)
     parser.epilog = """\
 examples:
@@ -51,5 +52,5 @@ def main(arguments: argparse.Namespace) -> int:
             complain(f"{broker.unreachable(error, how)}; waiting for it")
         with fleet.watch(arguments.name, since) as watcher:
             for event in watcher:
-                print_event(event, as_json=arguments.json)
+                print_event(event, as_json=arguments.json, in_zone=zones.of(arguments))
     return 0

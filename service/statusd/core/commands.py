@@ -102,6 +102,19 @@ class Commands:
             return (*here.allowed, "force")
         return here.allowed
 
+    @property
+    def waits_for(self) -> str:
+        """The word that begins the work, if the worker stands by at home and is to; else empty."""
+        context, here = self._context, self._context.here
+        lifecycle = context.lifecycle
+        if here.state is not lifecycle.home or context.goal is not here.state:
+            return ""
+        for trigger in here.allowed:
+            dest = here.decisions[trigger.lower()].dest
+            if dest is not None and lifecycle.parts[lifecycle.final_of(dest)] is Part.WORKS:
+                return trigger
+        return ""
+
     # ---- a command ---------------------------------------------------------------------------
 
     def take(self, happened: ev.Commanded) -> None:

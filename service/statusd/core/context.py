@@ -55,6 +55,8 @@ class Context:
         self.args = dict(memory.args)
         self.worker = WorkerView(run=memory.run)
         """What is known of the worker; `Supervision` alone changes it."""
+        self.ended: Cause | None = None
+        """Why the unit is ending, or has; None before that."""
         self.last_event = memory.last_event
         self.moment = Moment(here.name)
         self.answers = Answers(identity, self.moment)

@@ -157,6 +157,16 @@ class Status:
         return self.commands.allowed
 
     @property
+    def waits_for(self) -> str:
+        """The word that begins the work, if it stands at home because nobody has said it."""
+        return self.commands.waits_for
+
+    @property
+    def ended(self) -> Cause | None:
+        """Why it is ending, or has; None before that."""
+        return self._context.ended
+
+    @property
     def is_observed(self) -> bool:
         """Tell whether the worker was seen in the present state."""
         return self._context.is_observed

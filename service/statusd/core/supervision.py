@@ -53,8 +53,7 @@ class Supervision:
         self.stopping = Stopping(context)
         self._context = context
         self._restarts = restarts
-        self._runs_before = context.worker.run
-        self._backoff_over = False
+        self._runs_before, self._backoff_over = context.worker.run, False
         self.takes: Mapping[type, Callable[[Any], Firing | None]] = {
             ev.WorkerExited: self._exited,
             ev.WorkerGone: self._gone,
@@ -240,6 +239,7 @@ class Supervision:
 
     def _enter_ending(self, cause: Cause) -> Firing | None:
         context, worker, policy = self._context, self._context.worker, self._context.policy
+        context.ended = cause
         context.say(*context.answers.displace(Answer.REFUSED, "superseded by end"))
         if not worker.alive:
             return Firing("exited", Cause(DAEMON, worker.end if policy.attached else ""))

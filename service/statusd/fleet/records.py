@@ -124,18 +124,26 @@ def _is_id(value: Any) -> bool:
 
 _STOP = _object(stage=_text, next=_text, in_s=_number)
 _DEATH = _object(run=_count, reason=_text, stderr=_texts)
+_REACHED = _object(run=_count, step=_or_null(_number), total=_or_null(_number), text=_text)
 _DOCUMENT: Mapping[str, Fits] = {
     **dict.fromkeys(
-        ("name", "state", "part", "since", "goal", "text", "host", "link", "trouble"), _text
+        ("name", "state", "part", "since", "goal", "text", "host", "link", "trouble", "waits_for"),
+        _text,
     ),
     **dict.fromkeys(("tags", "allowed", "channels"), _texts),
     **dict.fromkeys(("boot", "seq", "run", "pid", "outages"), _count),
-    **dict.fromkeys(("args", "last"), _or_null(_scalars)),
+    **dict.fromkeys(("args", "last", "ended"), _or_null(_scalars)),
     "observed": _flag,
     "unseen_since": _or_null(_text),
     "progress": _or_null(_object(step=_or_null(_number), total=_or_null(_number))),
     "worker": _or_null(
-        _object(pid=_or_null(_count), beats=_count, restarts=_count, death=_or_null(_DEATH))
+        _object(
+            pid=_or_null(_count),
+            beats=_count,
+            restarts=_count,
+            death=_or_null(_DEATH),
+            reached=_or_null(_REACHED),
+        )
     ),
     "stop": _or_null(_STOP),
     "canary_ms": _or_null(_number),

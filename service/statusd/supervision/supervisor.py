@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from statusd.core import events as ev
 from statusd.core.errors import StatusdError
@@ -22,6 +22,7 @@ from statusd.supervision.survivor import Survivor
 from statusd.supervision.worker_channel import Spec, Submit
 from statusd.supervision.worker_file import WorkerFile
 from statusd.worker import unexecutable
+from statusd.worker.board import Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,13 @@ class Means:
     sinks: tuple[Sink, Sink] | None = None
     worker_file: WorkerFile | None = None
     make_process: Callable[..., Process] = Process
+
+
+class Reached(NamedTuple):
+    """What a run that is over has said of its work last."""
+
+    run: int
+    record: Record
 
 
 class Supervisor:
@@ -77,6 +85,7 @@ class Supervisor:
         self._loop = loop
         self._log = log
         self._hang_detector = HangDetector()
+        self._reached: Reached | None = None
 
     # ---- what the status asks for --------------------------------------------------------------
 
@@ -91,6 +100,7 @@ class Supervisor:
         except (OSError, StatusdError) as error:
             self._submit(ev.WorkerNotStarted(effect.run, f"can't be started: {_words(error)}"))
             return
+        self._reached = self._last_said()
         self._be(process)
         self._log.info("worker.started", run=effect.run, pid=process.pid, what=spec.what)
 
@@ -106,6 +116,20 @@ class Supervisor:
         """Signal what lives of it."""
         if self.process is not None and self.process.stop(effect.force):
             self._log.info("worker.signalled", run=effect.run, signal=effect.force.value)
+
+    def _last_said(self) -> Reached | None:
+        record = self.process.record() if self.process is not None else None
+        if self.process is None or record is None:
+            return self._reached
+        return Reached(self.process.run, record)
+
+    def reached(self, *, is_over: bool) -> Reached | None:
+        """Return what the last run that is over and spoke has said of its work.
+
+        Args:
+            is_over: the present run is.
+        """
+        return self._last_said() if is_over else self._reached
 
     # ---- what is looked at ---------------------------------------------------------------------
 

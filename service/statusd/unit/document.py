@@ -12,7 +12,9 @@ from statusd.core.lifecycle import BUILT_IN, Part
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.times import rfc3339
+from statusd.core.unit import Cause
 from statusd.supervision.process import Process
+from statusd.supervision.supervisor import Reached
 from statusd.unit.outages import Outages
 from statusd.unit.ports import Ports
 from statusd.unit.publisher import BEAT_S
@@ -44,6 +46,7 @@ def document(
     channels: Sequence[str],
     since: float,
     now: float,
+    reached: Reached | None = None,
 ) -> dict[str, Any]:
     """Return the status document (design section 4).
 
@@ -54,6 +57,7 @@ def document(
         channels: the user's own channels and patterns that it hears.
         since: when the state changed last, by the wall clock in seconds.
         now: the time on the monotonic clock.
+        reached: what a run that is over has said of its work last.
     """
     identity, worker = status.identity, status.worker
     record = process.record() if process is not None else None
@@ -68,14 +72,16 @@ def document(
         "since": rfc3339(since),
         "goal": status.goal.name,
         "allowed": list(status.allowed),
+        "waits_for": status.waits_for,
         "observed": status.is_observed,
         "unseen_since": rfc3339(since) if status.is_unseen else None,
         "text": _text(status, process, record.text if record else ""),
         "progress": {"step": record.step, "total": record.total} if record else None,
         "args": status.args,
-        "worker": _worker(status, process),
+        "worker": _worker(status, process, reached),
         "stop": _stop(status, now),
         "last": _last(status),
+        "ended": _ended(status),
         "host": _HOST,
         "pid": os.getpid(),
         "channels": list(channels),
@@ -103,7 +109,7 @@ def _stop(status: Status, now: float) -> dict[str, Any] | None:
     return {"stage": stop.stage, "next": stop.next, "in_s": round(max(0.0, stop.at - now), 1)}
 
 
-def _worker(status: Status, process: Process | None) -> dict[str, Any]:
+def _worker(status: Status, process: Process | None, reached: Reached | None) -> dict[str, Any]:
     """Return what is known of the process, and of the death of the last one."""
     worker: dict[str, Any] = {
         "pid": process.pid if process is not None and status.worker.alive else None,
@@ -113,6 +119,11 @@ def _worker(status: Status, process: Process | None) -> dict[str, Any]:
     death = status.supervision.death
     if death is not None:
         worker["death"] = {"run": death.run, "reason": death.reason, "stderr": list(death.stderr)}
+    if reached is not None:
+        run, record = reached
+        worker["reached"] = {
+            **{"run": run, "step": record.step, "total": record.total, "text": record.text}
+        }
     return worker
 
 
@@ -132,11 +143,21 @@ def _last(status: Status) -> dict[str, Any] | None:
     cause = status.transitions.last
     if cause is None:
         return None
-    last = {"event": status.transitions.last_change, "source": cause.source, "reason": cause.reason}
+    return {"event": status.transitions.last_change, **_fields_of(cause)}
+
+
+def _ended(status: Status) -> dict[str, Any] | None:
+    """Return why the unit is ending or has, also after `last` tells how its worker left."""
+    cause = status.ended
+    return _fields_of(cause) if cause is not None else None
+
+
+def _fields_of(cause: Cause) -> dict[str, Any]:
+    fields = {"source": cause.source, "reason": cause.reason}
     if cause.command is not None:
         command = cause.command
-        last |= {"command": command.word, "by": command.by, "id": command.id}
-    return {key: value for key, value in last.items() if value}
+        fields |= {"command": command.word, "by": command.by, "id": command.id}
+    return {key: value for key, value in fields.items() if value}
 
 
 class DocumentWriter:
@@ -145,7 +166,7 @@ class DocumentWriter:
     Args:
         status: what is decided.
         ports: the world.
-        process: returns the present worker.
+        process: returns the present worker; reached: what a run that is over said last.
         outages: how often the unit was deaf.
         channels: the user's own channels and patterns that it hears.
         troubles: returns what somebody ought to put right, in words.
@@ -158,6 +179,7 @@ class DocumentWriter:
         ports: Ports,
         *,
         process: Callable[[], Process | None],
+        reached: Callable[[], Reached | None],
         outages: Outages,
         channels: Sequence[str],
         troubles: Callable[[], list[str]],
@@ -178,6 +200,7 @@ class DocumentWriter:
         self._status = status
         self._ports = ports
         self._process = process
+        self._reached = reached
         self._outages = outages
         self._troubles = troubles
         self._publish = publish
@@ -218,6 +241,13 @@ class DocumentWriter:
         )
         now = self._ports.loop.time()
         told = document(
-            self._status, self._process(), broker.link_state, proof, self.channels, self.since, now
+            self._status,
+            self._process(),
+            broker.link_state,
+            proof,
+            self.channels,
+            self.since,
+            now,
+            self._reached(),
         )
         return {**told, "trouble": "; ".join(self._troubles())}

@@ -83,6 +83,7 @@ class Unit:
             status,
             ports,
             process=lambda: self.supervisor.process,
+            reached=lambda: self.supervisor.reached(is_over=not self.status.worker.counts),
             outages=self.outages,
             channels=parts.channels,
             troubles=self._troubles,

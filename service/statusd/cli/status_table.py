@@ -1,0 +1,162 @@
+"""The fleet as a table: as wide as there is room, and nothing that matters in trouble left out.
+
+What is long is shortened first; then columns go that tell nothing new; one that tells of trouble
+stays as long as its bare minimum fits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from statusd.cli import out
+from statusd.cli.out import Cell, Row, cell
+from statusd.cli.status_view import ago, how_it_ended, progress_bar, state_text, style_of
+
+if TYPE_CHECKING:
+    from statusd.fleet.response_collector import UnitInfo
+
+_HEADS = (
+    *("NAME", "STATE", "SINCE", "GOAL", "PROGRESS", "TEXT"),
+    *("PID", "RESTARTS", "LAST", "LINK", "SEEN"),
+)
+_LEAST = {"TEXT": 12, "LAST": 12, "NAME": 12}
+"""How far a column may be shortened, in columns of the terminal."""
+_DISPENSABLE = ("SEEN", "PID", "LINK", "GOAL", "RESTARTS", "LAST", "SINCE", "TEXT", "PROGRESS")
+"""What is left out of a table that is too wide, in this order; what tells of trouble last."""
+NUMBERS = ("PID", "RESTARTS")
+_DOWN = ("LOST", "FAILED", "BACKOFF", "UNREADABLE")
+
+
+def table_of(units: Iterable[UnitInfo], width: int = 0) -> tuple[list[str], list[Row]]:
+    """Return heads and rows of a table that fits into ``width``; 0: as wide as it comes."""
+    units = list(units)
+    rows: list[Row] = [_row(unit) for unit in units]
+    if not width:
+        return list(_HEADS), rows
+    sizes = fitting(rows, width, telling(units))
+    places = [(_HEADS.index(head), size) for head, size in sizes.items()]
+    cut: list[Row] = [[_cut(row[place], size) for place, size in places] for row in rows]
+    return list(sizes), cut
+
+
+def _cut(cell: Cell, size: int) -> Cell:
+    return Cell(out.cut(cell.text, size), cell.style)
+
+
+def fitting(rows: Sequence[Row], width: int, kept: Collection[str] = ()) -> dict[str, int]:
+    """Return the columns that fit into ``width``, two blanks between them, and how wide each is.
+
+    Name and state are always there.
+
+    Args:
+        rows: a cell for each of `_HEADS`.
+        kept: the columns that tell of trouble.
+    """
+    wanted = {
+        head: max(len(head), *(out.width(row[at].text) for row in rows), 0)
+        for at, head in enumerate(_HEADS)
+    }
+    least = {head: min(size, _LEAST.get(head, size)) for head, size in wanted.items()}
+    for head in (
+        *(head for head in _DISPENSABLE if head not in kept),
+        *(head for head in _DISPENSABLE if head in kept),
+    ):
+        if _total(least) <= width:
+            break
+        del least[head]
+    return _widened(least, wanted, width - _total(least))
+
+
+def _total(sizes: dict[str, int]) -> int:
+    return sum(sizes.values()) + 2 * (len(sizes) - 1)
+
+
+def _widened(sizes: dict[str, int], wanted: dict[str, int], room: int) -> dict[str, int]:
+    """Return ``sizes`` with what is shortened as wide as there is ``room``: names first."""
+    for head, most in (("NAME", 40), ("LAST", 24), ("TEXT", 1000), ("LAST", 1000), ("NAME", 1000)):
+        if head in sizes and room > 0:
+            more = max(0, min(room, min(wanted[head], most) - sizes[head]))
+            sizes[head] += more
+            room -= more
+    return sizes
+
+
+def telling(units: Iterable[UnitInfo]) -> set[str]:
+    """Return the columns in which trouble stands: a unit that isn't as it is to be."""
+    told = set()
+    for unit in units:
+        document = unit.document
+        worker = document.get("worker") or {}
+        if unit.state in _DOWN:
+            told |= {"SINCE", "TEXT"}
+        if document.get("trouble"):
+            told.add("TEXT")
+        if not unit.is_alive:
+            continue
+        if worker.get("restarts"):
+            told.add("RESTARTS")
+        if document.get("link", "LISTENING") != "LISTENING":
+            told.add("LINK")
+        if document.get("goal", unit.state) != unit.state:
+            told.add("GOAL")
+    return told
+
+
+def _row(unit: UnitInfo) -> list[Cell]:
+    document, now = unit.document, time.time()
+    worker = document.get("worker") or {}
+    since = document.get("since") if document else unit.seen
+    return [
+        cell(unit.name),
+        cell(state_text(unit), style_of(unit)),
+        cell(ago(since, now)),
+        cell(document.get("goal", "") if unit.is_alive else ""),
+        cell(_progress(unit)),
+        cell(document.get("trouble") or document.get("text") or unit.unreadable),
+        cell(worker.get("pid") or ""),
+        cell(worker.get("restarts", "")),
+        cell(how_it_ended(document) or _last(document.get("last"))),
+        cell(document.get("link", "") if unit.is_alive else ""),
+        cell(ago(unit.seen, now)),
+    ]
+
+
+def _progress(unit: UnitInfo) -> str:
+    """Return how far the work is; of a unit that is down, how far it had come."""
+    bar = progress_bar(unit.document.get("progress"))
+    if bar or unit.state not in _DOWN:
+        return bar
+    return progress_bar((unit.document.get("worker") or {}).get("reached"))
+
+
+def _last(last: Any) -> str:
+    """Return the last command and who sent it, or what else has led to the state."""
+    if not isinstance(last, dict):
+        return ""
+    who = str(last.get("by") or last.get("source") or "")
+    return f"{last['command']} by {who}" if "command" in last else who
+
+
+def folded(units: Iterable[UnitInfo], now: datetime) -> tuple[list[UnitInfo], int]:
+    """Return the units that matter today, and how many have ended before it.
+
+    Args:
+        now: the time, whose day and zone count.
+    """
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    units = list(units)
+    shown = [
+        unit for unit in units if not (unit.state == "END" and _is_before(unit.seen, midnight))
+    ]
+    return shown, len(units) - len(shown)
+
+
+def _is_before(at: str, limit: datetime) -> bool:
+    try:
+        then = datetime.fromisoformat(at)
+    except ValueError:
+        return False
+    return then.tzinfo is not None and then < limit
