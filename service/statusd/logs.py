@@ -166,6 +166,11 @@ def configure(form: str = "auto", level: str = "info") -> None:
     set_level(level)
 
 
+def is_json() -> bool:
+    """Tell whether the lines of the log are JSON."""
+    return _is_json
+
+
 def _fitting() -> str:
     if os.isatty(2):
         return "console"

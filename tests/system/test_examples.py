@@ -16,6 +16,7 @@ import pytest
 
 from tests.system.commands import changes, redis_cli, statusd
 from tests.tools import Broker, Process, environment, killing, wait_until
+from tests.tools.output import as_read
 from tests.tools.pages import blocks, shell_lines
 
 EXAMPLES = Path("examples")
@@ -87,7 +88,7 @@ class Example:
 
     def output(self) -> str:
         """Return all that it printed."""
-        return self._log.read_text(encoding="utf-8", errors="replace")
+        return as_read(self._log.read_text(encoding="utf-8", errors="replace"))
 
     def states(self) -> list[str]:
         """Return the states it came to, in order."""

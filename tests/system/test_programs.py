@@ -27,6 +27,7 @@ from tests.tools import (
     to_toml,
     wait_until,
 )
+from tests.tools.terminal import Terminal
 from tests.tools.variants import nightly
 
 QUICK = {"stop_timeout_s": 0.5, "kill_timeout_s": 0.5, "backoff_s": [0.05, 0.1]}
@@ -476,6 +477,41 @@ def test_what_has_no_newline_is_shown_and_the_last_line_is_why(
     assert unit.wait_state("FAILED")["reason"] == r"exit code 3: \x1b[2Jacquire: no film"
     wait_until(lambda: "run 1 | 3%\n" in unit.output(), 15, "the bar")
     assert "run 1 | 1%" not in unit.output()
+
+
+@pytest.mark.parametrize("form", ["auto", *nightly("json", "logfmt")])
+def test_among_the_lines_of_the_log_those_of_the_worker_are_of_its_kind(
+    form: str, broker: Broker, tmp_path: Path
+) -> None:
+    """Whoever reads JSON reads nothing else, on both outputs; else the run is before each line."""
+    worker = {**QUICK, "command": sh("echo one; echo two >&2"), "restart": "never"}
+    toml = settings("", broker.url, worker=worker)
+    env = {"STATUSD_LOG__FORMAT": form}
+    with Program(toml, directory=tmp_path / "job", env=env) as unit:
+        assert unit.wait_exit(15) == 0
+        lines = unit.printed().splitlines()
+
+    said = [json.loads(line) for line in lines if "worker.output" in line]
+    if form != "logfmt":
+        assert [(line["stream"], line["line"]) for line in said] == [
+            ("stdout", "one"),
+            ("stderr", "two"),
+        ]
+        assert all(line.startswith('{"') for line in lines)
+    else:
+        assert {"run 1 | one", "run 1 | two"} <= set(lines)
+        assert said == []
+
+
+@pytest.mark.nightly
+def test_on_a_terminal_a_human_reads_what_the_worker_says(broker: Broker, tmp_path: Path) -> None:
+    """The run before each line, as before."""
+    toml = settings("", broker.url, worker={**QUICK, "command": sh("echo one; echo two >&2")})
+    (tmp_path / "statusd.toml").write_text(to_toml(toml))
+    variables = environment(tmp_path) | {"STATUSD_LOG__FORMAT": "auto"}
+    with Terminal([sys.executable, "-m", "statusd", "run"], variables, cwd=tmp_path) as terminal:
+        terminal.wait("run 1 | one")
+        terminal.wait("run 1 | two")
 
 
 def test_output_may_be_inherited(program: Callable[..., Program]) -> None:

@@ -117,7 +117,7 @@ def test_ctrl_c_reaches_the_worker_only_through_the_daemon(terminal: Terminal) -
     assert terminal.exit_code() == 0
     os.close(terminal.end)
     assert b"signal:SIGINT" in terminal.said
-    assert b"run 1 | got a signal" not in terminal.said
+    assert b"got a signal" not in terminal.said
     assert b'"reason": "exit code 0"' in terminal.said
 
 

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
+import re
 from pathlib import Path
+
+OUTPUT = "worker.output"
+"""The event of a line that isn't the daemon's, but its worker's."""
+_WORKERS = re.compile(rf'^{{"event": "{OUTPUT}", .*}}$', re.MULTILINE)
+
+
+def as_read(text: str) -> str:
+    """Return what a daemon has printed with its worker's lines as ``run 3 | ...``, not as JSON."""
+
+    def told(found: re.Match[str]) -> str:
+        line = json.loads(found[0])
+        return f"run {line['run']} | {line['line']}"
+
+    return _WORKERS.sub(told, text)
 
 
 class Output:

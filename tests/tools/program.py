@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from tests.tools.output import Output
+from tests.tools.output import OUTPUT, Output, as_read
 from tests.tools.processes import (
     MARKER,
     SESSION,
@@ -117,7 +117,14 @@ class Program:
         return self._wait(arrived, timeout_s, f"the state {name}")
 
     def output(self) -> str:
-        """Return all that it has printed: standard output, then standard error."""
+        """Return all that it has printed: standard output, then standard error.
+
+        What its worker has printed stands there as ``run 3 | ...``, also where it came as JSON.
+        """
+        return as_read(self.printed())
+
+    def printed(self) -> str:
+        """Return the same as it came."""
         return self._stdout.text() + self._stderr.text()
 
     def kept(self) -> Line:
@@ -199,7 +206,7 @@ class Program:
             line = json.loads(text)
         except ValueError:
             return
-        if isinstance(line, dict) and "event" in line:
+        if isinstance(line, dict) and line.get("event", OUTPUT) != OUTPUT:
             self._log.append(line)
             if line["event"] == "worker.started":
                 self._note_worker(int(line["pid"]))

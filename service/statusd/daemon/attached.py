@@ -75,7 +75,10 @@ def _run(inherited: Inherited, told: dict[str, Any]) -> int:
     if "level" not in settings.log.model_fields_set:
         os.environ["STATUSD_LOG__LEVEL"] = "warning"  # the terminal is the program's
         settings = load_again()
-    logs.configure(settings.log.format, settings.log.level)
+    form = settings.log.format
+    if form == "auto" and told["first"].get("is_notebook"):  # no terminal, and yet it is a human
+        form = "console"
+    logs.configure(form, settings.log.level)
     lifecycle = settings.states()
     members = lifecycle.members()
     parts = "".join(lifecycle.parts[state].value for state in members)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from statusd import logs
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.status import Status
 from statusd.core.unit import Identity
@@ -205,7 +206,9 @@ def _sinks(settings: Settings, file: Path | None) -> tuple[Sink, Sink] | None:
     if output == "inherit":
         return None
     if output == "tagged":
-        return Sink(1, "stdout"), Sink(2, "stderr")
+        is_chosen = settings.log.format == "json"
+        out, err = (logs.is_json() and (is_chosen or not os.isatty(fd)) for fd in (1, 2))
+        return Sink(1, "stdout", is_json=out), Sink(2, "stderr", is_json=err)
     path = _beside(file, output)
     try:
         sink = Sink.open(path)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from statusd import threads
+from statusd.supervision.labels import JsonLabel, Label, Tag
 
 MAX_WAITING = 1 << 20
 """So many bytes wait for a slow reader before the worker has to wait, too."""
@@ -40,10 +41,14 @@ class Sink:
         fd: where to.
         name: of it, for the log.
         path: of the file that it has opened for this, and closes; None for a descriptor of ours.
+        is_json: it is read together with a log of JSON lines, so all lines are to be JSON.
     """
 
-    def __init__(self, fd: int, name: str, path: Path | None = None) -> None:
+    def __init__(
+        self, fd: int, name: str, path: Path | None = None, *, is_json: bool = False
+    ) -> None:
         self.name = name
+        self._is_json = is_json
         self.waiting = 0
         self.written = 0
         self.lost = 0
@@ -69,6 +74,10 @@ class Sink:
             OSError: it can't be written.
         """
         return cls(_opened(path), str(path), path)
+
+    def label(self, run: int, stream: str) -> Label:
+        """Return what makes lines known as those of a run's stream, in the way of this output."""
+        return JsonLabel(run, stream) if self._is_json else Tag(run)
 
     def reopen(self, told: Told) -> None:
         """Have the file opened again: by its name it may be another one now.

@@ -10,6 +10,7 @@ import asyncio
 import os
 
 from statusd.scheduler import Scheduler
+from statusd.supervision.labels import Label
 from statusd.supervision.lines import MOMENT_S, Lines
 from statusd.supervision.output import MAX_WAITING, READ_BYTES, STUCK_S, Sink
 from statusd.supervision.tail import Tail
@@ -19,14 +20,14 @@ class Relay:
     """What one run prints.
 
     Args:
-        run: the generation; it stands before every line.
+        run: the generation; every line says it.
         out, err: where its standard output and error go.
     """
 
     def __init__(self, run: int, out: Sink, err: Sink, loop: Scheduler) -> None:
         self._tail = Tail()
-        self._out = _Stream(run, out, loop)
-        self._err = _Stream(run, err, loop, self._tail)
+        self._out = _Stream(out.label(run, "stdout"), out, loop)
+        self._err = _Stream(err.label(run, "stderr"), err, loop, self._tail)
         self._theirs: list[int] = []
 
     @property
@@ -75,9 +76,9 @@ class Relay:
 
 
 class _Stream:
-    def __init__(self, run: int, sink: Sink, loop: Scheduler, tail: Tail | None = None) -> None:
+    def __init__(self, label: Label, sink: Sink, loop: Scheduler, tail: Tail | None = None) -> None:
         self.dropped = 0
-        self._tag = b"run %d | " % run
+        self._label = label
         self._sink = sink
         self._loop = loop
         self._tail = tail
@@ -151,7 +152,7 @@ class _Stream:
             self._pass_on(whole)
 
     def _pass_on(self, whole: bytes) -> None:
-        tagged = self._tag + whole[:-1].replace(b"\n", b"\n" + self._tag) + b"\n"
+        tagged = self._label.put_on(whole)
         # One that sleeps is left alone until it has read on: each small gap that a line happens to
         # fit into would else begin another wait.
         is_asked = self._never_waits or not self._discards
@@ -166,8 +167,7 @@ class _Stream:
         """Return a line about what was dropped since the last one; empty if nothing was."""
         if self.dropped == self._told:
             return b""
-        count = self.dropped - self._told
-        return self._tag + b"statusd: %d lines of output were dropped\n" % count
+        return self._label.regret(self.dropped - self._told)
 
     # ---- waiting for the reader --------------------------------------------------------------
 

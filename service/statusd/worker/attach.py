@@ -153,8 +153,14 @@ def _told(settings: dict[str, Any], config: str, *, fresh: bool) -> dict[str, An
     return {
         "settings": {key: v for key, v in settings.items() if v not in ("", [], {}, None)},
         "config": config,
-        "first": {"fresh": fresh, "goal": settings["GOAL"]},
+        "first": {"fresh": fresh, "goal": settings["GOAL"], "is_notebook": _is_notebook()},
     }
+
+
+def _is_notebook() -> bool:
+    """Tell whether what we write stands below the cell of a notebook, where somebody reads it."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
 
 
 def _start(start: Starter, own: Any, deadline: float) -> Attached:

@@ -27,13 +27,13 @@ LATE_S = 2.0
 class Reader:
     """A sink into a pipe, and whoever reads that: nobody, until it is asked to."""
 
-    def __init__(self, name: str = "test") -> None:
+    def __init__(self, name: str = "test", *, is_json: bool = False) -> None:
         self.data = bytearray()
         self._ours, self.theirs = os.pipe()
         os.set_blocking(self._ours, False)
         self._loop = asyncio.get_running_loop()
         self._slowly: asyncio.TimerHandle | None = None
-        self.sink = Sink(self.theirs, name)
+        self.sink = Sink(self.theirs, name, is_json=is_json)
 
     def read(self) -> None:
         """Read whatever comes, from now on."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from statusd.supervision.lines import BAR_S, LONGEST_LINE
@@ -40,6 +42,30 @@ def test_lines_are_tagged_and_in_order() -> None:
             assert out.data == b"".join(b"run 7 | %d\n" % n for n in range(1, 20001))
             assert err.data == b"".join(b"run 7 | e%d\n" % n for n in range(1, 20001))
             assert relay.dropped == 0
+
+    play(story)
+
+
+def test_among_json_lines_are_json() -> None:
+    """Each stream as itself, in order, also what has no newline."""
+
+    async def story() -> None:
+        with Reader(is_json=True) as out, Reader(is_json=True) as err:
+            out.read()
+            err.read()
+            script = "seq 1 2000; printf end; seq -f e%g 1 2000 >&2"
+            async with worker(out.sink, err.sink, script) as (relay, child):
+                await until(lambda: len(err.lines()) == 2000, "all of stderr")
+                await ended(child)
+                relay.drain()
+            await until(lambda: len(out.lines()) == 2001, "all of stdout")
+            told = [json.loads(line) for line in (*out.lines(), *err.lines())]
+            keys = ("event", "run", "stream", "line")
+            assert [tuple(line[key] for key in keys) for line in told] == [
+                *(("worker.output", 7, "stdout", str(n)) for n in range(1, 2001)),
+                ("worker.output", 7, "stdout", "end"),
+                *(("worker.output", 7, "stderr", f"e{n}") for n in range(1, 2001)),
+            ]
 
     play(story)
 

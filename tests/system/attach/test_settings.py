@@ -16,6 +16,7 @@ from tests.tools import (
     environment,
     wait_until,
 )
+from tests.tools.variants import nightly
 
 SETTINGS = [
     *("looping", "polling", "threaded", "spawned", "in_asyncio", "notebook"),
@@ -103,3 +104,42 @@ def test_a_repl_is_attached(broker: Broker, journal: Journal, tmp_path: Path) ->
     assert done.stdout == "'READY'\n'END'\n", done.stderr
     assert way(journal) == "READY ENDING END"
     assert last_reason(journal) == "the program has detached"
+
+
+KERNEL = """
+import sys, types
+
+class Shell:
+    kernel = object()
+
+sys.modules["IPython"] = types.ModuleType("IPython")
+sys.modules["IPython"].get_ipython = Shell
+"""
+"""What tells a notebook's kernel from any other program: IPython's shell has one."""
+
+
+@pytest.mark.parametrize("where", ["a notebook", *nightly("a program", "a notebook, chosen")])
+def test_in_a_notebook_the_daemon_speaks_to_a_human(
+    where: str, broker: Broker, tmp_path: Path
+) -> None:
+    """There is no terminal, and yet somebody reads it below the cell; unless it was chosen."""
+    variables = environment(tmp_path)
+    if where != "a notebook, chosen":
+        del variables["STATUSD_LOG__FORMAT"]
+    attach = f"statusd.attach('c', {broker.url!r}, 'scan', log='info')"
+    before = KERNEL if "notebook" in where else ""
+    code = f"{before}\nimport statusd\n{attach}.detach()"
+
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "state.changed" in done.stderr
+    assert ('{"' in done.stderr) is (where != "a notebook")
