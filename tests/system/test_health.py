@@ -107,7 +107,33 @@ def test_it_finds_the_unit_of_the_settings(alone: Start, tmp_path: Path) -> None
         health(tmp_path, str(tmp_path / "missing.toml")).returncode,
     ]
 
-    assert codes == [0, 0, 0, 0, 1, 1, 78]
+    assert codes == [0, 0, 0, 0, 0, 1, 78]
+
+
+def test_a_file_that_a_killed_one_has_left_is_told_and_makes_nobody_ill(
+    alone: Start, tmp_path: Path
+) -> None:
+    """It lies there for ever: it counts if its unit is asked for, or if nobody else listens."""
+    living = alone("living")
+    killed = alone("killed")
+    killed.signal(signal.SIGKILL)
+    killed.wait_exit(15)
+
+    told = health(tmp_path)
+    as_json = json.loads(health(tmp_path, "--json").stdout)
+    named = health(tmp_path, STATUSD_NAME="killed")
+    living.signal(signal.SIGTERM)
+    assert living.wait_exit(15) == 0
+    alone_left = health(tmp_path)
+
+    assert told.returncode == 0
+    assert told.stdout.startswith("living: READY, the loop turns")
+    assert told.stderr.startswith("statusd: killed: nobody listens at ")
+    assert as_json["healthy"] is True
+    by_name = {unit["name"]: (unit["healthy"], unit.get("listens")) for unit in as_json["units"]}
+    assert by_name == {"living": (True, None), "killed": (False, False)}
+    assert named.returncode == alone_left.returncode == 1
+    assert "nobody listens" in named.stderr
 
 
 def test_nobody_here_is_told(tmp_path: Path) -> None:

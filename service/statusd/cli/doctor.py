@@ -40,7 +40,7 @@ examples:
   statusd doctor job.toml              what could trouble this unit, and what to do
   statusd doctor job.toml --strict     a warning is as bad as an error
   statusd doctor                       without settings: this machine, and the broker that runs here
-  statusd doctor --json | jq '.findings[] | select(.level == "error")'
+  statusd doctor --json | jq '.[] | select(.level == "error")'
 
 Nothing is changed anywhere: rights are tried without being used.
 
