@@ -31,7 +31,10 @@ COMPLETED = {
     "statusd send resu": "statusd send resume ",
     "statusd check jo": "statusd check job.toml ",
     "statusd run --embedded jo": "statusd run --embedded job.toml ",
-    "statusd graph -o jo": "statusd graph -o job.toml ",
+    "statusd run jo": "statusd run job.toml ",
+    "statusd status --file la": "statusd status --file lab/",
+    "statusd doctor lab/sc": "statusd doctor lab/scan.toml ",
+    "statusd graph -o job.p": "statusd graph -o job.py ",
     "statusd completion zs": "statusd completion zsh ",
 }
 """What is typed before the tabulator key -> what stands there then."""
@@ -59,7 +62,9 @@ def test_a_shell_completes(shell: str, known: Broker, tmp_path: Path) -> None:
     command, first = START[shell]
     if shutil.which(shell) is None:
         pytest.skip(f"no {shell} here")
-    (tmp_path / "job.toml").write_text("")
+    (tmp_path / "lab").mkdir()
+    for name in ("job.toml", "job.py", "lab/scan.toml", "lab/scan.py"):
+        (tmp_path / name).write_text("")
     (tmp_path / "_statusd").write_text(statusd("completion", shell).stdout)
     env = environment(tmp_path) | {"STATUSD_REDIS__URL": known.url, "HOME": str(tmp_path)}
     env["PATH"] = f"{Path(sys.prefix, 'bin')}:{env['PATH']}"

@@ -44,9 +44,21 @@ MISTAKES = {
         GOOD + '[control]\nchannels = ["statusd:verdicts"]\n',
         "statusd.toml:4: control.channels: 'statusd:verdicts' lies inside the namespace",
     ),
+    "two channels inside the namespace": (
+        GOOD + '[control]\nchannels = ["statusd:verdicts", "ok", "statusd:events"]\n',
+        "control.channels: 'statusd:verdicts' and 'statusd:events' lie inside the namespace",
+    ),
     "a channel that is not ASCII": (
         GOOD + '[control]\nchannels = ["kan\u00e4le"]\n',
-        "statusd.toml:4: control.channels: a channel's name is printable ASCII without blanks",
+        'statusd.toml:4: control.channels: entry 1 ("kanäle"): a channel\'s name is printable',
+    ),
+    "the second of two channels": (
+        GOOD + '[control]\nchannels = ["good", "a b"]\n',
+        'statusd.toml:4: control.channels: entry 2 ("a b"): a channel\'s name is printable ASCII',
+    ),
+    "a part of a command, which may be a secret": (
+        '[worker]\ncommand = ["./log-in", 12345678]\n',
+        "statusd.toml:2: worker.command: entry 2: a text is wanted",
     ),
     "a database that is no number": (
         GOOD + '[redis]\nurl = "redis://localhost/one"\n',

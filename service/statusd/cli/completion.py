@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statusd.cli import EXIT_USAGE, VERBS, complain, out, parser
+from statusd.cli.files import settings_file
 
 if TYPE_CHECKING:
     from shtab import CompleteType
@@ -28,7 +29,13 @@ SHELLS = ("bash", "zsh", "tcsh")
 TIMEOUT_S = 0.5
 """A completion that takes longer is worse than none."""
 
-FILES = ("FILE", "OUT", "PATH")
+FILES = ("OUT", "PATH")
+SETTINGS: CompleteType = {
+    "bash": "_statusd_glob_settings",
+    "zsh": "_statusd_settings",
+    "tcsh": "f:*.toml",
+}
+"""How a file of settings is completed: a folder of jobs has a program beside each."""
 KINDS = {
     "WORD": "words",
     "NAME": "names",
@@ -59,6 +66,10 @@ _statusd_list() {  # KIND WORD: what of that kind begins with the word, quoted
     [[ $line == "$2"* ]] && printf '%q\\n' "$line"
   done < <(statusd completion --list "$1" 2>/dev/null)
 }
+_statusd_glob_settings() {  # by its name bash knows that these are files, and quotes them
+  compgen -f -X '!*.toml' -- "$1"
+  compgen -d -- "$1"
+}
 """ + "".join(f'_statusd_{kind}() {{ _statusd_list {kind} "$1"; }}\n' for kind in _KINDS)
 _ZSH = """\
 _statusd_list() {  # KIND: what there is of it; compadd quotes
@@ -70,6 +81,7 @@ _statusd_list() {  # KIND: what there is of it; compadd quotes
   done < <(statusd completion --list "$1" 2>/dev/null)
   compadd -a found
 }
+_statusd_settings() { _path_files -g '*.toml *(-/)'; }
 """ + "".join(f"_statusd_{kind}() {{ _statusd_list {kind}; }}\n" for kind in _KINDS)
 
 
@@ -135,6 +147,8 @@ def _completion(action: argparse.Action) -> CompleteType | None:
     called = str(action.metavar or action.dest.upper())
     if action.choices is not None or action.nargs == 0:
         return None
+    if action.type is settings_file:
+        return SETTINGS
     if called in FILES or action.type is Path:
         return shtab.FILE
     kind = KINDS.get(called)

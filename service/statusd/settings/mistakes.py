@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from statusd.core.suggestions import nearest
+from statusd.core.text import shown
 from statusd.lifecycles.load import Source
 from statusd.settings.variables import fields, variable
 
@@ -27,6 +28,10 @@ _PLAINLY = {
     "string_pattern_mismatch": "letters, digits and . _ - (in names @, too), at most 64",
 }
 """The kind of a mistake -> in words that need no Python."""
+MOST_VALUE = 60
+"""So much of a wrong value is shown, in characters."""
+_UNSHOWN = (("worker", "command"),)
+"""The lists whose entries may be secrets."""
 
 
 def no_json(error: ValueError) -> str:
@@ -43,6 +48,17 @@ def path_of(item: Any) -> tuple[str, ...]:
     return tuple(str(part) for part in item["loc"] if not isinstance(part, int))
 
 
+def _entry(item: Any, path: tuple[str, ...]) -> str:
+    """Return which entry of a list is meant, with its value, so that two are told apart."""
+    place = item["loc"][-1] if item["loc"] else ""
+    if not isinstance(place, int):
+        return ""
+    value = item["input"]
+    shows = path not in _UNSHOWN and isinstance(value, str | int | float)
+    text = f'"{value}"' if isinstance(value, str) else str(value)
+    return f"entry {place + 1}" + (f" ({shown(text, MOST_VALUE)})" if shows else "") + ": "
+
+
 def describe(item: Any, source: Source, environ: Mapping[str, str]) -> str:
     """Return an error of pydantic's as one line: where, and what would be right."""
     path = path_of(item)
@@ -52,6 +68,7 @@ def describe(item: Any, source: Source, environ: Mapping[str, str]) -> str:
         siblings = [p[len(path) - 1] for p in fields() if p[: len(path) - 1] == path[:-1]]
         near = nearest(path[-1], tuple(dict.fromkeys(siblings)))
         message = "unknown key" + (f", did you mean {near}?" if near else "")
+    message = f"{_entry(item, path)}{message}"
     if path and variable(path) in environ:
         return f"environment: {variable(path)}: {message}"
     named = re.match(r"(\w+)\.(\w+): ", message)

@@ -190,10 +190,11 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _check(self) -> Settings:
         inside = f"{self.redis.namespace}:"
-        for channel in self.control.channels:
-            if channel.startswith(inside) and not is_pattern(channel):
-                text = f"control.channels: {channel!r} lies inside the namespace"
-                raise ValueError(f"{text}; units hear {inside}control anyway")
+        wrong = [c for c in self.control.channels if c.startswith(inside) and not is_pattern(c)]
+        if wrong:
+            lie = " and ".join(map(repr, wrong)) + (" lies" if len(wrong) == 1 else " lie")
+            text = f"control.channels: {lie} inside the namespace"
+            raise ValueError(f"{text}; units hear {inside}control anyway")
         return self
 
     def completed(self, name: str, lifecycle: Lifecycle, *, attached: bool) -> Settings:
