@@ -103,7 +103,7 @@ def following(worker: Worker, name: str) -> None:
     with open(f"seen-{name}", "wb", buffering=0) as seen:
         state = worker.ack()
         while state not in ("ENDING", "END"):
-            seen.write(f"{state.name} ".encode())
+            seen.write(f"{state} ".encode())
             worker.text("a child")
             state = worker.wait()
         seen.write(b"left ")

@@ -489,9 +489,9 @@ def test_a_pickled_worker_sees_the_states_and_writes_nothing(daemon: Daemon) -> 
 
 def follow(worker: Worker) -> Iterator[str]:
     """Yield each state as it is seen."""
-    yield worker.ack().name
+    yield str(worker.ack())
     while worker.state != "ENDING":
-        yield worker.wait().name
+        yield str(worker.wait())
 
 
 def test_a_pickled_worker_works_on_while_it_may(daemon: Daemon) -> None:

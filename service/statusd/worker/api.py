@@ -26,12 +26,15 @@ from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.progress import Progress, as_float
 from statusd.worker.states import States
+from statusd.worker.typed import Generic, StateT_co
 from statusd.worker.waiters import Waiters
 
 TYPE_CHECKING = False  # typing costs the user's process time and memory, and types are for tools
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
+
+    from statusd.worker.typed import Members
 
     Scalar = str | int | float | bool | None
 
@@ -44,11 +47,11 @@ CLOSED = (
     "this process has closed the descriptors that statusd gave it (os.closerange, a recipe for "
     "daemons?), so nobody can steer it any more: keep worker.fds open"
 )
-_workers: list[ref[Worker]] = []
+_workers: list[ref[Worker[Any]]] = []
 """Those of this process, for the moment in which it forks (see `statusd.worker.spectator`)."""
 
 
-class Worker:
+class Worker(Generic[StateT_co]):
     """One run's connection to its daemon.
 
     Args:
@@ -73,7 +76,8 @@ class Worker:
         own: Any = None,
     ) -> None:
         self._known = States(states, parts, own)
-        self.states, self._members = self._known.all, self._known.members
+        self.states = self._known.all
+        self._members: Members[StateT_co] = self._known.members
         self._board = board
         self._words: Any = board.words
         self._bytes: Any = board.bytes
@@ -105,10 +109,12 @@ class Worker:
     # ---- the state ---------------------------------------------------------------------------
 
     @property
-    def state(self) -> Any:
+    def state(self) -> StateT_co:
         """The state as it is now: a member of ``worker.states``.
 
         That is your own Enum, if your lifecycle has one; else each member equals its own name.
+        Type checkers know those of the built-in lifecycle; with others, say ``Worker[YourEnum]``,
+        or ``Worker[str]``.
         A read of memory: no lock, no system call. It acknowledges nothing.
         """
         return self._members[self._bytes[STATE_BYTE]]
@@ -129,7 +135,7 @@ class Worker:
         """The descriptors of this process that it must not close."""
         return tuple(own.fd for own in (self._board.file, self._down, self._up) if own.is_ours())
 
-    def ack(self) -> Any:
+    def ack(self) -> StateT_co:
         """Tell the daemon that the present state is taken in, and return it.
 
         If other threads are inside `while_running` or `wait`, it is told when they have seen it.
@@ -142,7 +148,7 @@ class Worker:
             self._take_in(self._who())
         return self._members[word & 0xFF]
 
-    def wait(self, timeout_s: float | None = None) -> Any:
+    def wait(self, timeout_s: float | None = None) -> StateT_co:
         """Acknowledge the state, block until another one comes, acknowledge and return that.
 
         A state that came since the last acknowledgement is returned at once. Any number of threads
@@ -356,12 +362,12 @@ class Worker:
         words[STATE] = words[STATE] & ~0xFF | number
         self._words, self._bytes, self._daemon_pid = words, copy, -1
 
-    def _forked(self, kind: type[Worker]) -> None:
+    def _forked(self, kind: type[Worker[Any]]) -> None:
         """In a forked child: be of that kind from now on, for the worker is its parent's."""
         self.__class__ = kind
         self._begin_alone()
 
 
-def workers() -> list[Worker]:
+def workers() -> list[Worker[Any]]:
     """Return those of this process, also while other threads make and lose some."""
     return [worker for known in tuple(_workers) if (worker := known()) is not None]

@@ -18,6 +18,7 @@ from _thread import get_ident
 from statusd.worker.api import LONGEST_S, Worker
 from statusd.worker.board import STATE
 from statusd.worker.spectator import give_seat
+from statusd.worker.typed import Generic, StateT_co
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from statusd.worker.descriptor import Descriptor
 
 
-class AsyncWorker:
+class AsyncWorker(Generic[StateT_co]):
     """One run's connection to its daemon, for asyncio.
 
     A function that is ``async def`` is given one. A program that is attached makes its own:
@@ -41,7 +42,7 @@ class AsyncWorker:
         worker: the worker to wait for; used by one event loop at a time.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker[StateT_co]) -> None:
         self._worker = worker
         self._asleep: set[asyncio.Future[None]] = set()
         self._heard: Descriptor | None = None
@@ -58,7 +59,7 @@ class AsyncWorker:
     # ---- as for any worker -------------------------------------------------------------------
 
     @property
-    def state(self) -> Any:
+    def state(self) -> StateT_co:
         """The state as it is now, a read of memory: see `Worker.state`."""
         return self._worker.state
 
@@ -77,7 +78,7 @@ class AsyncWorker:
         """The descriptors of this process that it must not close."""
         return self._worker.fds
 
-    def ack(self) -> Any:
+    def ack(self) -> StateT_co:
         """Tell the daemon that the present state is taken in, and return it: see `Worker.ack`."""
         return self._worker.ack()
 
@@ -103,7 +104,7 @@ class AsyncWorker:
 
     # ---- what waits --------------------------------------------------------------------------
 
-    async def wait(self, timeout_s: float | None = None) -> Any:
+    async def wait(self, timeout_s: float | None = None) -> StateT_co:
         """Acknowledge the state, wait until another one comes, acknowledge and return that.
 
         A state that came since this task saw one is returned at once. Any number of tasks may
@@ -220,7 +221,9 @@ def _who() -> int:
     return get_ident() if task is None else id(task)
 
 
-def run(function: Callable[[AsyncWorker], Coroutine[Any, Any, object]], worker: Worker) -> None:
+def run(
+    function: Callable[[AsyncWorker[Any]], Coroutine[Any, Any, object]], worker: Worker[Any]
+) -> None:
     """Run ``function`` in an event loop of its own, to its end or END.
 
     Raises:
@@ -234,7 +237,7 @@ def run(function: Callable[[AsyncWorker], Coroutine[Any, Any, object]], worker: 
 
 
 async def _live(
-    function: Callable[[AsyncWorker], Coroutine[Any, Any, object]], worker: AsyncWorker
+    function: Callable[[AsyncWorker[Any]], Coroutine[Any, Any, object]], worker: AsyncWorker[Any]
 ) -> None:
     this = asyncio.current_task()
     assert this is not None

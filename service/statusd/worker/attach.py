@@ -18,10 +18,11 @@ from statusd.worker.child import ERROR, HELLO, LAST_WORDS_S, READY, Starter, bur
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from statusd.worker.child import Child
+    from statusd.worker.typed import OwnT
 
 _BUILT_IN = {"INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"}
 _NEEDED = {"INIT", "READY", "RUNNING", "PAUSED", "END"}
@@ -51,7 +52,7 @@ def attach(
     *,
     goal: str | Enum = "",
     tags: Sequence[str] = (),
-    lifecycle: Any = None,
+    lifecycle: type[OwnT] | Iterable[OwnT] | None = None,
     transitions: Sequence[Any] | None = None,
     config: str | os.PathLike[str] = "",
     namespace: str = "",
@@ -62,7 +63,7 @@ def attach(
     replace: bool = False,
     python: str = "",
     timeout_s: float = 30.0,
-) -> Attached:
+) -> Attached[OwnT]:
     """Give this program a status, and return when the unit is READY and hears.
 
     What is said here wins over the environment (``STATUSD_*``), and that over ``config``. If the
@@ -163,7 +164,7 @@ def _is_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-def _start(start: Starter, own: Any, deadline: float) -> Attached:
+def _start(start: Starter, own: Any, deadline: float) -> Attached[Any]:
     """Start the first daemon and wait until it is ready; on any error nothing is left."""
     try:
         child = start.child()
@@ -173,7 +174,7 @@ def _start(start: Starter, own: Any, deadline: float) -> Attached:
     try:
         hello = _expect(child, HELLO, deadline)
         own = own or _named(hello[0])
-        worker = Attached(start, child, own, hello[1], hello[2].split(","), hello[3])
+        worker: Attached[Any] = Attached(start, child, own, hello[1], hello[2].split(","), hello[3])
     except BaseException:
         child.let_go()
         start.board.close()

@@ -23,6 +23,7 @@ from statusd.worker.child import LAST_WORDS_S
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.spectator import Spectator, give_seat
 from statusd.worker.standard import WithLibraryFirst
+from statusd.worker.typed import StateT_co
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ LOOK_S = 0.5
 _DROPPED = b'{"note": "left", "failed": false, "reason": "the program has dropped its worker"}\n'
 
 
-class Attached(Worker):
+class Attached(Worker[StateT_co]):
     """The worker of a program that is attached: used with ``with``, or ended by `detach`.
 
     It is made by `attach`. Unlike the worker of a function it outlives its daemon: see `connected`.
@@ -100,12 +101,13 @@ class Attached(Worker):
 
     def __repr__(self) -> str:
         lost = "" if self.connected or self._bytes[STATE_BYTE] == self._last else ", no daemon"
-        return f"<statusd {self._name}: {self.state.name}{lost}>"
+        state = getattr(self.state, "name", "")
+        return f"<statusd {self._name}: {state}{lost}>"
 
     # ---- the state ---------------------------------------------------------------------------
 
     @property
-    def state(self) -> Any:
+    def state(self) -> StateT_co:
         """The state as it is now: a member of ``worker.states``; END once you have left.
 
         A read of memory. Every half a second it looks whether the daemon is there.

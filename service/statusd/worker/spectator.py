@@ -14,13 +14,14 @@ from select import POLLIN, poll
 from statusd.worker.api import LOOK_S, Worker, workers
 from statusd.worker.board import Board, create
 from statusd.worker.descriptor import Descriptor
+from statusd.worker.typed import StateT_co
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Spectator(Worker):
+class Spectator(Worker[StateT_co]):
     """What a child process has of a worker: the states to see, and to wait for.
 
     It looks at the page `LOOK_S` apart, for only one process can be woken by a pipe. When the
@@ -79,7 +80,7 @@ class Spectator(Worker):
         poller.register(self._watch.fd, POLLIN)
         return bool(poller.poll(timeout_s * 1000))
 
-    def _forked(self, kind: type[Worker]) -> None:
+    def _forked(self, kind: type[Worker[Any]]) -> None:
         self._begin_alone()
 
 
@@ -89,14 +90,14 @@ class Seat:
     Its page is a descriptor of the worker's process; its args are as they are now.
     """
 
-    def __init__(self, worker: Worker) -> None:
+    def __init__(self, worker: Worker[Any]) -> None:
         file, known = worker._board.file, worker._known
         self.pid, self.fd, self.page = worker._pid, file.fd, file.identity
         self.states, self.parts, self.own = known.names, known.parts, known.own
         self.args = worker._args
 
 
-def give_seat(worker: Worker) -> Any:
+def give_seat(worker: Worker[Any]) -> Any:
     """Reduce a worker for pickle: whoever unpickles it gets a spectator."""
     return spectate, (Seat(worker),)
 
