@@ -107,7 +107,7 @@ def test_who_is_silent_and_who_was_lost_is_told_by_name(
         "silent": ["frozen"],
         "lost": ["killed"],
     }
-    assert report.refused[0].reason == "pause is not allowed in READY"
+    assert report.refused[0].reason.startswith("pause is not allowed in READY: it is for RUNNING")
     assert report.exit_code == 3
     assert refusing.exit_code() is None
 

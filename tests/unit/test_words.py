@@ -1,6 +1,7 @@
 """Tests of `statusd.core.words`: every word in every state, as design sections 3 and 4 have it."""
 
 import enum
+import re
 from dataclasses import replace
 
 import pytest
@@ -317,7 +318,15 @@ def test_a_goal_is_one_step_from_home() -> None:
 def test_a_reason_is_given_when_nothing_happens() -> None:
     """It is a sentence for whoever typed the word."""
     sentences = {
-        ("READY", "resume"): "resume is not allowed in READY",
+        ("READY", "resume"): "resume is not allowed in READY: it is for PAUSED, here it is start",
+        ("PAUSED", "start"): "start is not allowed in PAUSED: it is for READY, here it is resume",
+        ("FAILED", "stop"): (
+            "stop is not allowed in FAILED: it is for RUNNING, PAUSED; "
+            "here reset leads to INIT, end to END"
+        ),
+        ("READY", "failed"): (
+            "FAILED is not allowed in READY: here start leads to RUNNING, end to END"
+        ),
         ("RUNNING", "start"): "already RUNNING",
         ("INIT", "start"): "INIT now; start follows when it is over",
         ("READY", "force"): "force is only for ENDING, and the state is READY: send end first",
@@ -326,6 +335,32 @@ def test_a_reason_is_given_when_nothing_happens() -> None:
     reasons = {pair: TABLE.decisions[State[pair[0]]][pair[1]].reason for pair in sentences}
 
     assert reasons == sentences
+
+
+@pytest.mark.parametrize("state", list(State), ids=str)
+def test_what_a_refusal_says_to_type_is_allowed_there(state: State) -> None:
+    """Of every word: what is named is a word of that state, and leads where it is said to."""
+    final = BUILT_IN.final_of
+    for decision in TABLE.decisions[state].values():
+        leads = re.findall(r"(\w+) (?:leads )?to ([A-Z]+)", decision.reason)
+        same = re.findall(r"here it is (\w+)$", decision.reason)
+        if decision.kind is not DecisionKind.REFUSE or decision.word == "force":
+            continue
+        assert decision.reason.startswith(f"{decision.word} is not allowed in {state}")
+        assert {word for word, _ in leads} in ({*TABLE.allowed[state]}, set())
+        assert bool(leads) + bool(same) == bool(TABLE.allowed[state])
+        for word, dest in leads:
+            told = TABLE.decisions[state][word].dest
+            assert told is not None
+            assert final(told).name == dest
+        for word in same:
+            told, elsewhere = TABLE.decisions[state][word].dest, decision.word
+            assert told is not None
+            assert any(
+                row[elsewhere.lower()].kind is DecisionKind.FIRE
+                and row[elsewhere.lower()].dest is told
+                for row in TABLE.decisions.values()
+            )
 
 
 def test_nothing_that_is_obeyed_needs_a_reason() -> None:

@@ -21,6 +21,7 @@ from transitions import Machine
 
 from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Row, Who
+from statusd.core.refusals import Refusals
 
 
 class DecisionKind(enum.Enum):
@@ -258,6 +259,7 @@ class _Compiler:
         self._who = _group(lifecycle.rows)
         self._legal: dict[tuple[enum.Enum, Who], dict[str, enum.Enum]] = {}
         self._states = {state.name.lower(): state for state in lifecycle.members()}
+        self._refusals = Refusals(lifecycle, partial(self.legal, who=Who.ANYONE))
 
     def legal(self, state: enum.Enum, who: Who) -> dict[str, enum.Enum]:
         """Return trigger -> target for what ``who`` may fire in ``state``."""
@@ -349,7 +351,8 @@ class _Compiler:
             untold = self._untold(self._lifecycle.home, goal)
             if untold:
                 return Decision(DecisionKind.REFUSE, word, reason=untold)
-        return Decision(DecisionKind.REFUSE, word, reason=f"{word} is not allowed in {state.name}")
+        reason = self._refusals.text(word, state, targets, self.allowed(state))
+        return Decision(DecisionKind.REFUSE, word, reason=reason)
 
     def _way_to(self, asked: enum.Enum, state: enum.Enum, legal: Mapping[str, enum.Enum]) -> str:
         """Return the trigger that leads from ``state`` to the state that was asked for by name."""

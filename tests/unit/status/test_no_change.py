@@ -58,7 +58,7 @@ def test_a_refusal_says_why_and_what_would_be_allowed() -> None:
             "command": "resume",
             "source": "redis:mychannel",
             "state": "READY",
-            "reason": "resume is not allowed in READY",
+            "reason": "resume is not allowed in READY: it is for PAUSED, here it is start",
             "allowed": ["start", "end"],
             "ms": 0.4,
         }
