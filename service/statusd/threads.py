@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import signal
 import threading
 from collections.abc import Callable
 from typing import TypeVar
@@ -25,12 +26,18 @@ def start(call: Callable[[], None], name: str) -> threading.Thread:
     Raises:
         OSError: there is none to be had.
     """
-    thread = threading.Thread(target=call, name=name, daemon=True)
+    thread = threading.Thread(target=_undisturbed, args=(call,), name=name, daemon=True)
     try:
         thread.start()
     except RuntimeError:  # Python's "can't start new thread"
         raise OSError(errno.EAGAIN, NONE_LEFT) from None
     return thread
+
+
+def _undisturbed(call: Callable[[], None]) -> None:
+    """Run ``call`` in a thread that takes no signal: who has sent it is known where it is held."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    call()
 
 
 async def apart(call: Callable[[], T], name: str) -> T:

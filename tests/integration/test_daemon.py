@@ -97,7 +97,7 @@ def play(
             await story(two_units)
         finally:
             for name in () if life.done() else ("SIGTERM", "SIGTERM"):
-                daemon._signalled(name)
+                daemon._signalled(name, "")
             async with asyncio.timeout(20):
                 code = await life
             client.close()

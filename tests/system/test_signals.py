@@ -18,6 +18,7 @@ import pytest
 
 from tests.conftest import Run, settings
 from tests.tools import Broker, environment, to_toml, wait_until
+from tests.tools.processes import descendants
 from tests.tools.variants import nightly
 
 
@@ -43,15 +44,25 @@ def test_sigterm_ends_it_at_any_moment_of_the_start(
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_end(number: signal.Signals, broker: Broker, run: Run) -> None:
-    """The worker finishes its step, the exit code is 0, and the event names the signal."""
+    """The worker finishes its step, the exit code is 0; signal and sender stand in the event."""
     unit = run("tests.workers:obedient", broker.url, goal="RUNNING")
     unit.wait_state("RUNNING")
+    blocked = [
+        Path(f"/proc/{pid}/status").read_text().partition("SigBlk:")[2].split()[0]
+        for pid in {unit.worker_pid(), *descendants(unit.pid)}
+    ]
 
+    unit.signal(signal.SIGHUP)
+    read = unit.wait_logged("signal.received", signal="SIGHUP")
     unit.signal(number)
 
     assert unit.wait_exit(15) == 0
     line = unit.wait_logged("state.changed", new="ENDING")
     assert line["source"] == f"signal:{number.name}"
+    us = f"of pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()}), uid {os.getuid()}"
+    assert line["reason"] == read["sender"] == us
+    assert len(blocked) >= 2
+    assert set(blocked) == {"0" * 16}  # what we hold back is nothing that they inherit
 
 
 class Terminal:

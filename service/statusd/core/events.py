@@ -103,9 +103,14 @@ class LeaseLost:
 
 @dataclass(frozen=True, slots=True)
 class Signalled:
-    """A signal that asks the daemon to end: ``SIGTERM`` or ``SIGINT``."""
+    """A signal that asks the daemon to end: ``SIGTERM`` or ``SIGINT``.
+
+    Args:
+        sender: who has sent it, in words; empty if nobody knows.
+    """
 
     name: str
+    sender: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -269,7 +269,7 @@ class Status:
                 self._context.note("worker.forced", source=source)
                 self.supervision.stopping.force(ev.Force.KILL)
         elif self.state is not self.lifecycle.end:
-            self.transitions.fire("end", Cause(source))
+            self.transitions.fire("end", Cause(source, happened.sender))
 
     def _lease_lost(self, happened: ev.LeaseLost) -> None:
         if self.state not in (self.lifecycle.ending, self.lifecycle.end):

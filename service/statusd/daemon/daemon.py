@@ -26,6 +26,7 @@ from statusd.daemon.outputs import Outputs
 from statusd.daemon.plan import Plan
 from statusd.daemon.reloader import Reloader
 from statusd.daemon.router import Router
+from statusd.daemon.senders import Told
 from statusd.daemon.session import Session
 from statusd.daemon.signals import is_hangup
 from statusd.daemon.stream_reader import StreamReader
@@ -138,9 +139,7 @@ class Daemon:
 
     # ---- the life ----------------------------------------------------------------------------
 
-    async def live(
-        self, early: Callable[[Callable[[str], None]], None], *, replace: bool = False
-    ) -> int:
+    async def live(self, early: Callable[[Told], None], *, replace: bool = False) -> int:
         """Live until the last unit has ended and return the exit code.
 
         Args:
@@ -310,11 +309,11 @@ class Daemon:
 
     # ---- the end -----------------------------------------------------------------------------
 
-    def _signalled(self, name: str) -> None:
+    def _signalled(self, name: str, sender: str) -> None:
         if name == "SIGCHLD":
             reaper.reap_orphans()
             return
-        log.info("signal.received", signal=name)
+        log.info("signal.received", signal=name, **({"sender": sender} if sender else {}))
         if name == "SIGHUP" and not is_hangup():
             self._outputs.reopen()
             self._reloader.reload()
@@ -322,7 +321,7 @@ class Daemon:
         self._asked_to_end += 1
         if self._asked_to_end > 2:
             self._get_out(name)
-        self._living.each(lambda unit: unit.happened(ev.Signalled(name)))
+        self._living.each(lambda unit: unit.happened(ev.Signalled(name, sender)))
 
     def _get_out(self, name: str) -> NoReturn:
         """Leave at once: the third time it was asked for."""

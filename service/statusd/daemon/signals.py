@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 
+from statusd.daemon.senders import Senders, Told
 from statusd.supervision.reaper import has_orphans
 
 HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -45,9 +45,14 @@ def open_missing() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
 
 
-def hand_over(loop: asyncio.AbstractEventLoop, signalled: Callable[[str], None]) -> None:
-    """Have ``signalled`` called with the name of each signal, also of those that came early."""
+def hand_over(loop: asyncio.AbstractEventLoop, signalled: Told) -> None:
+    """Have ``signalled`` called with the name of each signal, also of those that came early.
+
+    And with who has sent it, where that is known: of the first one that asks us to end, and of each
+    SIGHUP that came before that.
+    """
     for number in (*HEARD, signal.SIGCHLD) if has_orphans() else HEARD:
-        loop.add_signal_handler(number, signalled, signal.Signals(number).name)
+        loop.add_signal_handler(number, signalled, signal.Signals(number).name, "")
+    Senders(loop, HEARD, signalled, lambda name: name != "SIGHUP" or is_hangup())
     while _caught:
-        signalled(signal.Signals(_caught.pop(0)).name)
+        signalled(signal.Signals(_caught.pop(0)).name, "")

@@ -15,6 +15,7 @@ import subprocess
 
 from statusd import logs
 from statusd.supervision import reaper
+from statusd.supervision.held_signals import popen
 
 _SCRIPT = """\
 trap '' HUP INT TERM
@@ -72,7 +73,7 @@ class Guard:
         os.set_blocking(self._pipe, False)
         self._write()
         try:
-            self._shell = subprocess.Popen(
+            self._shell = popen(
                 ["sh", "-c", _SCRIPT, "statusd-guard"],
                 stdin=reading,
                 stdout=subprocess.DEVNULL,

@@ -22,6 +22,7 @@ from statusd.supervision import oom, reach, reaper
 from statusd.supervision.exits import describe_exit, last_words
 from statusd.supervision.function_channel import FunctionChannel
 from statusd.supervision.guard import Guard
+from statusd.supervision.held_signals import popen
 from statusd.supervision.output import Sink
 from statusd.supervision.proc import Member
 from statusd.supervision.program_channel import ProgramChannel
@@ -101,7 +102,7 @@ class Process:
     def _start(self, spawn: Spawn) -> None:
         spec, relay = self._spec, self._relay
         out, err = relay.pipes() if relay is not None else (None, None)
-        self._popen = subprocess.Popen(
+        self._popen = popen(
             list(spawn.argv),
             cwd=spec.directory or None,
             umask=spec.umask,
