@@ -80,7 +80,7 @@ def test_a_terminal_shows_what_matters(columns: int, unit: dict[str, str]) -> No
             assert "RUNNING" in screen
             if verb == "status":
                 assert len(screen.rstrip().splitlines()) == 2
-                assert ("LINK" in screen) == (columns == 80)
+                assert ("SINCE" in screen) == (columns == 80)
 
 
 @pytest.mark.parametrize(

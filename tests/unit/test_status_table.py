@@ -59,7 +59,7 @@ def test_a_long_sender_is_shortened_as_well() -> None:
 
 def test_a_long_name_is_shortened_before_anything_goes() -> None:
     """Names of notebooks and of folders may be long."""
-    row = drawn(116, unit("n" * 200))[0]
+    row = drawn(136, unit("n" * 200))[0]
 
     assert list(row) == HEADS
     assert row["NAME"].startswith("nnnnnnnnnn")

@@ -22,9 +22,13 @@ _HEADS = (
     *("NAME", "STATE", "SINCE", "GOAL", "PROGRESS", "TEXT"),
     *("PID", "RESTARTS", "LAST", "LINK", "SEEN"),
 )
+_EASY = {"TEXT": 12, "LAST": 12, "NAME": 32}
+"""How far a column is shortened before another one is left out, in columns of the terminal."""
+_REASON = 20
+"""How much of a text there is at least if it tells of trouble."""
 _LEAST = {"TEXT": 12, "LAST": 12, "NAME": 12}
-"""How far a column may be shortened, in columns of the terminal."""
-_DISPENSABLE = ("SEEN", "PID", "LINK", "GOAL", "RESTARTS", "LAST", "SINCE", "TEXT", "PROGRESS")
+"""How far it is shortened before one is left out that tells of trouble."""
+_DISPENSABLE = ("SEEN", "PID", "RESTARTS", "LINK", "GOAL", "LAST", "SINCE", "TEXT", "PROGRESS")
 """What is left out of a table that is too wide, in this order; what tells of trouble last."""
 NUMBERS = ("PID", "RESTARTS")
 _DOWN = ("LOST", "FAILED", "BACKOFF", "UNREADABLE")
@@ -59,15 +63,24 @@ def fitting(rows: Sequence[Row], width: int, kept: Collection[str] = ()) -> dict
         head: max(len(head), *(out.width(row[at].text) for row in rows), 0)
         for at, head in enumerate(_HEADS)
     }
-    least = {head: min(size, _LEAST.get(head, size)) for head, size in wanted.items()}
-    for head in (
-        *(head for head in _DISPENSABLE if head not in kept),
-        *(head for head in _DISPENSABLE if head in kept),
-    ):
-        if _total(least) <= width:
+    sizes = _shortened(wanted, _EASY | ({"TEXT": _REASON} if "TEXT" in kept else {}))
+    _drop((head for head in _DISPENSABLE if head not in kept), sizes, width)
+    if _total(sizes) > width:
+        sizes = _shortened(sizes, _LEAST)
+        _drop((head for head in _DISPENSABLE if head in kept), sizes, width)
+    return _widened(sizes, wanted, width - _total(sizes))
+
+
+def _shortened(sizes: dict[str, int], most: dict[str, int]) -> dict[str, int]:
+    return {head: min(size, most.get(head, size)) for head, size in sizes.items()}
+
+
+def _drop(heads: Iterable[str], sizes: dict[str, int], width: int) -> None:
+    """Leave out of ``sizes`` one after the other, until the rest fits or all are gone."""
+    for head in heads:
+        if _total(sizes) <= width:
             break
-        del least[head]
-    return _widened(least, wanted, width - _total(least))
+        del sizes[head]
 
 
 def _total(sizes: dict[str, int]) -> int:
@@ -76,7 +89,7 @@ def _total(sizes: dict[str, int]) -> int:
 
 def _widened(sizes: dict[str, int], wanted: dict[str, int], room: int) -> dict[str, int]:
     """Return ``sizes`` with what is shortened as wide as there is ``room``: names first."""
-    for head, most in (("NAME", 40), ("LAST", 24), ("TEXT", 1000), ("LAST", 1000), ("NAME", 1000)):
+    for head, most in (("LAST", 24), ("TEXT", 1000), ("LAST", 1000), ("NAME", 1000)):
         if head in sizes and room > 0:
             more = max(0, min(room, min(wanted[head], most) - sizes[head]))
             sizes[head] += more

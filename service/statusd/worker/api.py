@@ -25,8 +25,7 @@ from statusd.worker import notes
 from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.progress import Progress, as_float
-from statusd.worker.states import States
-from statusd.worker.typed import Generic, StateT_co
+from statusd.worker.states import Generic, States, StateT_co
 from statusd.worker.waiters import Waiters
 
 TYPE_CHECKING = False  # typing costs the user's process time and memory, and types are for tools
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
-    from statusd.worker.typed import Members
+    from statusd.worker.states import Members
 
     Scalar = str | int | float | bool | None
 

@@ -18,7 +18,7 @@ from _thread import get_ident
 from statusd.worker.api import LONGEST_S, Worker
 from statusd.worker.board import STATE
 from statusd.worker.spectator import give_seat
-from statusd.worker.typed import Generic, StateT_co
+from statusd.worker.states import Generic, StateT_co
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:

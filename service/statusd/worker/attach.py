@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from statusd.worker.child import Child
-    from statusd.worker.typed import OwnT
+    from statusd.worker.states import OwnT
 
 _BUILT_IN = {"INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"}
 _NEEDED = {"INIT", "READY", "RUNNING", "PAUSED", "END"}

@@ -23,7 +23,7 @@ from statusd.worker.child import LAST_WORDS_S
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.spectator import Spectator, give_seat
 from statusd.worker.standard import WithLibraryFirst
-from statusd.worker.typed import StateT_co
+from statusd.worker.states import StateT_co
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from select import POLLIN, poll
 from statusd.worker.api import LOOK_S, Worker, workers
 from statusd.worker.board import Board, create
 from statusd.worker.descriptor import Descriptor
-from statusd.worker.typed import StateT_co
+from statusd.worker.states import StateT_co
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a type checker says to whoever writes a worker; see `statusd.worker.typed`."""
+"""What a type checker says to whoever writes a worker; see `statusd.worker.states`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_misspelt_state_is_an_error_of_mypys(tmp_path: Path) -> None:
 
 def test_the_types_know_the_built_in_states() -> None:
     """All of them, and no others."""
-    text = Path("service/statusd/worker/typed.py").read_text(encoding="utf-8")
+    text = Path("service/statusd/worker/states.py").read_text(encoding="utf-8")
     names = re.search(r"BuiltIn = Literal\[(.*?)\]", text, re.DOTALL)
 
     assert names is not None
