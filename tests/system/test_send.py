@@ -95,7 +95,7 @@ def test_help_has_examples_and_an_unknown_verb_is_named() -> None:
     """What people type first."""
     assert "redis-cli PUBLISH mychannel PAUSE" in statusd("--help").stdout
     assert "exit codes" in statusd("send", "--help").stdout
-    assert "there is no verb 'sent', did you mean `statusd send`?" in statusd("sent").stderr
+    assert "there is no verb 'sent', did you mean send?" in statusd("sent").stderr
     assert statusd("--version").stdout.startswith("statusd ")
 
 

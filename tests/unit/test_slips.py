@@ -37,8 +37,8 @@ def test_a_word_is_sent(word: str) -> None:
     [
         ("puase", "`statusd send pause`"),
         ("kill", "`statusd send end`"),
-        ("statsu", "`statusd status`"),
-        ("chekc", "`statusd check`"),
+        ("statsu", "status"),
+        ("chekc", "check"),
         *ELSEWHERE.items(),
     ],
 )

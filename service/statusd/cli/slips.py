@@ -30,7 +30,7 @@ def _found(typed: str, verbs: tuple[str, ...]) -> str:
     if typed.lower() in ELSEWHERE:
         return ELSEWHERE[typed.lower()]
     if verb := nearest(typed, verbs):
-        return f"`statusd {verb}`"
+        return verb
     word = meant(typed, words)
     return f"`statusd send {word}`" if word else ""
 
