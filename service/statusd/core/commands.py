@@ -107,7 +107,7 @@ class Commands:
         """The word that begins the work, if the worker stands by at home and is to; else empty."""
         context, here = self._context, self._context.here
         lifecycle = context.lifecycle
-        if here.state is not lifecycle.home or context.goal is not here.state:
+        if here.state is not lifecycle.home:
             return ""
         for trigger in here.allowed:
             dest = here.decisions[trigger.lower()].dest
