@@ -118,6 +118,14 @@ def test_an_end_tells_how_it_came_and_how_far_it_was() -> None:
     assert (row["GOAL"], row["LINK"]) == ("", "")
 
 
+def test_who_is_lost_says_so() -> None:
+    """Nobody knows more of it than since when."""
+    row = drawn(200, UnitInfo("a", 1, left=False, seen="2026-11-23T12:08:20.000Z"))[0]
+
+    assert (row["STATE"], row["LAST"]) == ("LOST", "gone without a word")
+    assert row["SINCE"] != ""
+
+
 def test_a_unit_that_failed_shows_how_far_it_had_come() -> None:
     """Also if its last run had not even begun to work."""
     reached = {"run": 1, "step": 4, "total": 10, "text": ""}

@@ -81,6 +81,7 @@ def told(document: dict[str, Any], name: str = "a") -> dict[str, str]:
         ({"source": "worker", "reason": "the worker finished"}, "exit code 0", "finished"),
         ({"source": "redis:c", "command": "END", "by": "ops@desk"}, "", "END by ops@desk"),
         ({"source": "redis:c", "command": "end"}, "exit code 0", "end by redis:c"),
+        ({"source": "redis:c", "command": "end"}, "killed by SIGTERM", "end by redis:c"),
         ({"source": "signal:SIGTERM"}, "killed by SIGKILL", "SIGTERM, killed"),
         ({"source": "signal:SIGTERM", "reason": "of pid 7, uid 0"}, "", "SIGTERM of pid 7, uid 0"),
         ({"source": "daemon", "reason": "the name is taken"}, "", "the name is taken"),

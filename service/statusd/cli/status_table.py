@@ -7,7 +7,7 @@ stays as long as its bare minimum fits.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -131,7 +131,7 @@ def _row(unit: UnitInfo) -> list[Cell]:
         cell(document.get("trouble") or document.get("text") or unit.unreadable),
         cell(worker.get("pid") or ""),
         cell(worker.get("restarts", "")),
-        cell(how_it_ended(document) or _last(document.get("last"))),
+        cell("gone without a word" if unit.is_lost else _led_here(document)),
         cell(document.get("link", "") if unit.is_alive else ""),
         cell(ago(unit.seen, now)),
     ]
@@ -145,10 +145,11 @@ def _progress(unit: UnitInfo) -> str:
     return progress_bar((unit.document.get("worker") or {}).get("reached"))
 
 
-def _last(last: Any) -> str:
-    """Return the last command and who sent it, or what else has led to the state."""
-    if not isinstance(last, dict):
-        return ""
+def _led_here(document: Mapping[str, Any]) -> str:
+    """Return how it ended; else the last command and who sent it, or what has led to the state."""
+    last, how = document.get("last"), how_it_ended(document)
+    if how or not isinstance(last, dict):
+        return how
     who = str(last.get("by") or last.get("source") or "")
     return f"{last['command']} by {who}" if "command" in last else who
 

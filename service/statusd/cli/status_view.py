@@ -82,6 +82,10 @@ def progress_bar(progress: Any) -> str:
     return f"{'#' * full}{'-' * (10 - full)} {share:4.0%}"
 
 
+_KILLED = ("killed by SIGKILL", "killed by the kernel")
+"""How the reason of a run's end begins that was cut off; a program's usual end is a SIGTERM."""
+
+
 def how_it_ended(document: Mapping[str, Any]) -> str:
     """Return ``finished``, ``end by ops@desk``, ``SIGTERM of pid 7, uid 0, killed``.
 
@@ -100,9 +104,9 @@ def how_it_ended(document: Mapping[str, Any]) -> str:
         told = source.removeprefix("signal:") + (f" {reason}" if reason else "")
     else:
         told = reason or source
-    last = document.get("last") or {}
-    was_killed = document.get("state") == "END" and "killed" in str(last.get("reason", ""))
-    return f"{told}, killed" if was_killed else told
+    has_ended = document.get("state") == "END"
+    left = str((document.get("last") or {}).get("reason", "")) if has_ended else ""
+    return f"{told}, killed" if left.startswith(_KILLED) else told
 
 
 def ago(at: object, now: float) -> str:
