@@ -218,7 +218,8 @@ class Commands:
             return self._refuse(command, decision.reason)
         context = self._context
         more = {} if context.is_observed or not context.worker.alive else {"observed": False}
-        return context.answers.make(command, Answer.NOOP, decision.reason, **more)
+        reason = f"{decision.reason}, not seen yet" if context.is_unseen else decision.reason
+        return context.answers.make(command, Answer.NOOP, reason, **more)
 
     def _refuse(self, command: Command, reason: str) -> Verdict:
         allowed = list(self.allowed)

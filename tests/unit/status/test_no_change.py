@@ -245,7 +245,9 @@ def test_a_no_op_tells_whether_the_worker_was_seen_there() -> None:
     on_its_way = answers(story.play("pause"))
     arrived = answers(story.play("[sees] pause"))
 
-    assert [answer.get("observed") for answer in on_its_way] == [False]
+    assert [(answer.get("observed"), answer["reason"]) for answer in on_its_way] == [
+        (False, "already PAUSED, not seen yet")
+    ]
     assert [(answer["verdict"], answer.get("observed")) for answer in arrived] == [
         ("done", None),
         ("noop", None),
