@@ -19,6 +19,8 @@ MOST = 1000
 """How much of a reason is shown, and of what is allowed instead, in characters."""
 BAR, MOST_NAMES = 20, 3
 """How long the bar of those who wait is, and how many units are shown beside it."""
+NAMES_WORDS = " is not allowed in "
+"""A reason with this names the words that are, itself (`core.refusals`)."""
 NARROW = 70
 """On a terminal with fewer columns nothing is padded to stand in columns."""
 
@@ -48,7 +50,7 @@ def _said(outcome: Outcome) -> str:
     meant, allowed = outcome.fields.get("did_you_mean"), outcome.fields.get("allowed")
     if meant:
         return f"{outcome.reason}: did you mean {meant}?"
-    if allowed and outcome.verdict == "refused":
+    if allowed and outcome.verdict == "refused" and NAMES_WORDS not in outcome.reason:
         return f"{outcome.reason}; allowed: {' '.join(allowed)}"
     return outcome.reason
 
