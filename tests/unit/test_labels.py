@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statusd.supervision.labels import JsonLabel, Tag
+from statusd.supervision.output import MAX_WAITING
 
 
 def objects(labelled: bytes) -> list[dict[str, Any]]:
@@ -55,3 +56,9 @@ def test_what_was_dropped_is_told_in_a_line(label: Tag | JsonLabel) -> None:
     if isinstance(label, JsonLabel):
         (found,) = objects(told)
         assert (found["event"], found["lines"]) == ("worker.output_dropped", 12)
+
+
+@pytest.mark.parametrize("label", [Tag(9999), JsonLabel(9999, "stdout")], ids=["tag", "json"])
+def test_whatever_is_read_at_a_time_may_wait_for_a_reader(label: Tag | JsonLabel) -> None:
+    """Also if it is nothing but newlines, each of which becomes a line."""
+    assert len(label.put_on(b"\n" * label.read_bytes)) <= MAX_WAITING

@@ -12,12 +12,18 @@ from typing import Protocol
 
 from statusd.core.times import rfc3339
 
+READ_BYTES = 65536
+"""What a pipe holds as a rule (pipe(7))."""
 _PLAIN = bytes(sign for sign in range(0x20, 0x7F) if sign not in b'"\\') + b"\n"
 """What stands in a text of JSON as it is: a flood of that needs no look at each line."""
 
 
 class Label(Protocol):
     """Makes lines of one stream of one run known as such."""
+
+    read_bytes: int
+    """So many bytes are labelled at a time, whatever their lines are: what comes of them fits into
+    what may wait for a reader (`output.MAX_WAITING`)."""
 
     def put_on(self, whole: bytes) -> bytes:
         """Return whole lines as they are passed on: as many, each with its newline."""
@@ -32,6 +38,8 @@ class Tag:
     Args:
         run: the generation.
     """
+
+    read_bytes = READ_BYTES
 
     def __init__(self, run: int) -> None:
         self._tag = b"run %d | " % run
@@ -54,6 +62,8 @@ class JsonLabel:
         run: the generation.
         stream: ``stdout`` or ``stderr``.
     """
+
+    read_bytes = 6000  # a newline alone becomes 120 bytes
 
     def __init__(self, run: int, stream: str) -> None:
         self._whose = f'"run": {run}, "stream": "{stream}"'.encode()

@@ -98,9 +98,12 @@ class Sink:
         self._see_to_thread()
 
     def offer(self, data: bytes) -> bool:
-        """Take ``data`` (whole lines) if there is room for it; tell whether it was taken."""
+        """Take ``data`` (whole lines) if there is room for it; tell whether it was taken.
+
+        If nothing waits, there is: else what is more than that could never be taken.
+        """
         with self._changed:
-            if self.waiting + len(data) > MAX_WAITING:
+            if self.waiting and self.waiting + len(data) > MAX_WAITING:
                 return False
             self.waiting += len(data)
             self._chunks.append(data)

@@ -12,7 +12,7 @@ import os
 from statusd.scheduler import Scheduler
 from statusd.supervision.labels import Label
 from statusd.supervision.lines import MOMENT_S, Lines
-from statusd.supervision.output import MAX_WAITING, READ_BYTES, STUCK_S, Sink
+from statusd.supervision.output import MAX_WAITING, STUCK_S, Sink
 from statusd.supervision.tail import Tail
 
 
@@ -103,7 +103,7 @@ class _Stream:
     def _read(self) -> int:
         """Read once; 0 if nothing was there."""
         try:
-            data = os.read(self._fd, READ_BYTES)
+            data = os.read(self._fd, self._label.read_bytes)
         except BlockingIOError:
             return 0
         if data:
