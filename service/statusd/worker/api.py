@@ -160,8 +160,7 @@ class Worker(Generic[StateT_co]):
         Raises:
             RuntimeError: this process has closed its `fds`.
         """
-        is_limited = timeout_s is not None and not timeout_s >= LONGEST_S
-        deadline = time.monotonic() + (timeout_s or 0.0) if is_limited else None
+        deadline = deadline_after(timeout_s)
         thread = self._enter(get_ident())
         try:
             seen = self._last_seen(thread)
@@ -365,6 +364,13 @@ class Worker(Generic[StateT_co]):
         """In a forked child: be of that kind from now on, for the worker is its parent's."""
         self.__class__ = kind
         self._begin_alone()
+
+
+def deadline_after(timeout_s: float | None) -> float | None:
+    """Return when so many seconds are over (monotonic); None for never."""
+    if timeout_s is None or timeout_s >= LONGEST_S:
+        return None
+    return time.monotonic() + timeout_s
 
 
 def workers() -> list[Worker[Any]]:

@@ -15,7 +15,7 @@ import asyncio
 import time
 from _thread import get_ident
 
-from statusd.worker.api import LONGEST_S, Worker
+from statusd.worker.api import Worker, deadline_after
 from statusd.worker.board import STATE
 from statusd.worker.spectator import give_seat
 from statusd.worker.states import Generic, StateT_co
@@ -117,8 +117,7 @@ class AsyncWorker(Generic[StateT_co]):
         Raises:
             RuntimeError: this process has closed its `fds`.
         """
-        is_limited = timeout_s is not None and not timeout_s >= LONGEST_S
-        deadline = time.monotonic() + (timeout_s or 0.0) if is_limited else None
+        deadline = deadline_after(timeout_s)
         worker, task = self._worker, _who()
         worker._enter(task)
         try:
