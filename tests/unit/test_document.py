@@ -83,6 +83,18 @@ def told(**more: Any) -> dict[str, Any]:
     return document(status, None, "LISTENING", Proof(0, None), (), 0.0, 0.0)
 
 
+def test_that_a_state_is_seen_now_is_written_at_once() -> None:
+    """Who was told that it isn't needn't wait for the next beat."""
+    world = World(f"{WORKING} pause#a +0.1")
+    late = world.documents()
+
+    world.play("[sees] +0.1")
+
+    (seen,) = world.documents()[len(late) :]
+    assert late[-1]["unseen_since"] == late[-1]["since"] == seen["since"]
+    assert seen["unseen_since"] is None
+
+
 @pytest.mark.parametrize(("attached", "within_s"), [(False, 72.0), (True, 60.0)])
 def test_it_says_how_long_its_end_may_take(attached: bool, within_s: float) -> None:
     """Up to SIGKILL; an attached program gets no signal."""

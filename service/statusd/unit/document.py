@@ -205,6 +205,8 @@ class DocumentWriter:
         self._troubles = troubles
         self._publish = publish
         self._show_at = 0.0
+        self._said_unseen = False
+        """It tells that the worker is still to see the state."""
         self._waiting: asyncio.TimerHandle | None = None
 
     def changed(self, at: float) -> None:
@@ -216,15 +218,16 @@ class DocumentWriter:
     def write(self, *, at_once: bool = False) -> None:
         """Write it if it is stale, once for a transition: with the worker seen, or a bit later."""
         self.is_urgent = False
+        status, loop = self._status, self._ports.loop
+        self.is_stale |= self._said_unseen and not status.is_unseen
         if not self.is_stale or not self.is_ours:
             return
-        status, loop = self._status, self._ports.loop
         is_unseen = status.worker.counts and not status.is_observed
         if is_unseen and not at_once and loop.time() < self._show_at:
             if self._waiting is None:
                 self._waiting = loop.call_at(self._show_at, self._look_again)
             return
-        self.is_stale = False
+        self.is_stale, self._said_unseen = False, status.is_unseen
         self._publish(self.fields(), left=status.state is status.lifecycle.end)
 
     def _look_again(self) -> None:
