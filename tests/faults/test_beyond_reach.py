@@ -199,7 +199,8 @@ def test_a_job_that_changed_hands_while_stopped_is_not_said_to_go_on(
 
     assert verdicts(journal, "resume", 1)[0]["verdict"] == "refused"
     assert EPERM in verdicts(journal, "resume", 1)[0]["reason"]
-    assert document(broker)["state"] == "PAUSED"
+    wait_until(lambda: document(broker).get("state") == "PAUSED", 15, "it to be written down")
+    assert unit.logged("state.changed", old="PAUSED") is None
     assert unit.logged("bug.caught") is None
 
 

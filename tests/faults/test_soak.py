@@ -59,7 +59,11 @@ DURABLE_FIRST = 1000
 """So many durable commands fill the caches of texts, of which none has more than 256 entries."""
 MOST_MORE = 4
 """By so many the objects of a kind may be more at the end than after the first fault."""
-NOT_COUNTED = ("statusd.core.events.Change", "asyncio.events.Handle", "asyncio.events.TimerHandle")
+NOT_COUNTED = (
+    "statusd.core.events.EventHead",
+    "asyncio.events.Handle",
+    "asyncio.events.TimerHandle",
+)
 """What caches of texts remember, and what the loop keeps of timers that were cancelled."""
 INSIDE = """\
 import collections, ctypes, gc, json, os, sys, threading, time
