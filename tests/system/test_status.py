@@ -17,12 +17,10 @@ from tests.system.commands import statusd
 from tests.tools import Broker, environment, wait_until
 from tests.tools.terminal import Terminal
 
-NOW = datetime.now(UTC)
-
 
 def rfc3339(ago_s: float) -> str:
     """Return that time, as a daemon writes it."""
-    return (NOW - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+    return (datetime.now(UTC) - timedelta(seconds=ago_s)).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def put(broker: Broker, name: str, state: str, *, ago_s: float = 0, **more: Any) -> None:
