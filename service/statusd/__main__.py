@@ -3,8 +3,11 @@
 import os
 import sys
 
-if not sys.flags.safe_path and sys.path[0] == os.getcwd():
-    del sys.path[0]  # `-m` put it there: a json.py in this folder would become ours
+try:
+    if not sys.flags.safe_path and sys.path[0] == os.getcwd():
+        del sys.path[0]  # `-m` put it there: a json.py in this folder would become ours
+except FileNotFoundError:  # the folder is gone, and all that was in it
+    pass
 
 from statusd.cli import main  # only now
 

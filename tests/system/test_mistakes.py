@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.commands import statusd
-from tests.tools import Broker, Program, free_port
+from tests.tools import Broker, Program, environment, free_port
 
 FUNCTION = '[worker]\nfunction = "job:main"\n'
 KINDS = """\
@@ -188,6 +189,42 @@ def test_a_runtime_directory_that_can_not_be_made_is_told(tmp_path: Path) -> Non
     assert done.returncode == 78
     assert "XDG_RUNTIME_DIR names a folder of yours" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
+    """Somebody has removed the one that the shell is in; the settings are elsewhere."""
+    (tmp_path / "job.py").write_text(JOB)
+    file = tmp_path / "statusd.toml"
+    file.write_text(FUNCTION)
+    gone = tmp_path / "gone"
+    for verb in ("check", "run"):
+        gone.mkdir()
+        words = ["sh", "-c", f'rmdir "{gone}" && exec "$0" -m statusd {verb} "{file}"']
+
+        done = subprocess.run(
+            [*words, sys.executable],
+            cwd=gone,
+            env=environment(tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+
+        assert done.returncode == 78
+        assert "is gone: cd to one that is there" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_path_that_the_system_does_not_take_is_told(tmp_path: Path) -> None:
+    """By its own words, in a line."""
+    (tmp_path / "statusd.toml").write_text(f'{FUNCTION}directory = "{"long" * 100}"\n')
+
+    done = statusd("check", cwd=tmp_path)
+
+    assert done.returncode == 78
+    assert done.stderr.endswith("long: File name too long\n")
+    assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

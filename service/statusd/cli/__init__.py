@@ -156,10 +156,22 @@ def _obey(arguments: argparse.Namespace) -> int:
         complain(f"{what}: set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
         return EXIT_CONFIG
     except OSError as error:
-        if not isinstance(error.filename, str) or isinstance(error, out.Untaken):
+        if isinstance(error, FileNotFoundError) and not _is_somewhere():
+            complain("the folder that this was typed in is gone: cd to one that is there")
+        elif isinstance(error.filename, str) and not isinstance(error, out.Untaken):
+            complain(f"{error.filename}: {error.strerror}")
+        else:
             raise
-        complain(f"{error.filename}: {error.strerror}")
         return EXIT_CONFIG
+
+
+def _is_somewhere() -> bool:
+    """Tell whether the folder that we run in is still there."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def complain(text: str) -> None:

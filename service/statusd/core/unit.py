@@ -61,8 +61,8 @@ class Stop:
 
     Args:
         stage: what it was told last.
-        began: when it was told to end, on the monotonic clock in seconds.
         next: the signal that comes next, and at: when, on the monotonic clock in seconds.
+        began: when it was told to end, on the same clock.
     """
 
     stage: str

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from statusd import threads
-from statusd.supervision.labels import JsonLabel, Label, Tag
+from statusd.supervision.labels import READ_BYTES, JsonLabel, Label, Tag
 
 MAX_WAITING = 1 << 20
 """So many bytes wait for a slow reader before the worker has to wait, too."""
@@ -27,7 +27,6 @@ STUCK_S = 1.0
 """A reader who has taken nothing for so long is taken to sleep."""
 LOOK_S = 0.005
 """How often it is looked, at the end, whether all is written."""
-READ_BYTES = 65536
 _PIPE_BUF = 4096
 
 Told = Callable[[str], object]
