@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from statusd.supervision.lines import BAR_S, LONGEST_LINE, MOMENT_S, STANDS_S, Lines
+from statusd.supervision.lines import BAR_S, LONGEST_LINE, MOMENT_S, STANDS_S, Lines, whole_signs
 
 
 def passed_on(*pieces: bytes) -> list[bytes]:
@@ -116,6 +116,16 @@ def test_a_character_is_not_torn() -> None:
         assert b"".join(said) == b"x" * offset + euro * LONGEST_LINE
         assert {line.decode().strip("x€") for line in said} == {""}
         assert max(map(len, said)) <= LONGEST_LINE
+
+
+@pytest.mark.fault("J14")
+@pytest.mark.parametrize("sign", ["x", "é", "€", "\U0001f600"], ids=ascii)
+def test_a_whole_character_at_the_end_stands_and_half_of_one_does_not(sign: str) -> None:
+    """Of one byte to four."""
+    whole = f"5 {sign}".encode()
+
+    assert whole_signs(whole) == whole
+    assert {whole_signs(whole[:length]) for length in range(3, len(whole))} <= {b"5 "}
 
 
 def test_the_last_line_of_a_full_block_waits_for_the_next_one() -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from statusd.cli import EXIT_CONFIG
+from statusd.cli import EXIT_CONFIG, check
 from statusd.cli.health import TIMEOUT_S
-from statusd.daemon.daemon import FLUSH_S
 from statusd.daemon.health import MORE_S, TICK_S
 from statusd.daemon.living import EXIT_LEASE_LOST
+from statusd.daemon.session import DRAIN_S
 from statusd.daemon.watchdog import FEEDS
 from statusd.settings.models import WorkerSettings
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
@@ -45,7 +45,7 @@ def dockerfile() -> list[tuple[str, str]]:
 def longest_stop_s() -> float:
     """Return how long a stop may take with the default settings."""
     worker = WorkerSettings()
-    return worker.longest_signal_stop_s() + worker.kill_timeout_s + FLUSH_S
+    return worker.longest_signal_stop_s() + worker.kill_timeout_s + DRAIN_S
 
 
 @pytest.mark.fault("G08", "C04")
@@ -53,6 +53,14 @@ def test_a_stop_fits_into_the_time_that_is_given() -> None:
     """By docker, and by the systemd unit."""
     assert longest_stop_s() < DOCKER_STOP_S
     assert longest_stop_s() < float(unit_file()["TimeoutStopSec"].removesuffix("s"))
+
+
+def test_check_warns_by_the_limits_that_there_are() -> None:
+    """Those of docker, and of both of our units."""
+    limits = {float(unit_file(name)["TimeoutStopSec"].removesuffix("s")) for name in UNITS}
+
+    assert limits == {check.UNIT_STOP_S}
+    assert check.DOCKER_STOP_S == DOCKER_STOP_S
 
 
 @pytest.mark.fault("C04")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from statusd.cli import out
-from statusd.cli.status_table import fitting, folded, table_of
+from statusd.cli.status_table import fitting, folded, table_of, telling
 from statusd.fleet.response_collector import UnitInfo
 
 HEADS = [
@@ -85,6 +85,12 @@ def test_what_tells_of_trouble_stays(
     rows = drawn(width, unit(text="温" * 200), unit("bad", **trouble))
 
     assert says in rows[1][head]
+
+
+def test_where_all_is_well_no_column_tells_of_trouble() -> None:
+    """Each may go then; the text of a unit that works is no trouble."""
+    assert telling([unit(), unit("other", text="reading out")]) == set()
+    assert not {"RESTARTS", "LINK", "GOAL", "SINCE"} & drawn(40, unit())[0].keys()
 
 
 @pytest.mark.parametrize("width", range(20, 140, 7))

@@ -19,8 +19,6 @@ from statusd.settings.models import Settings
 
 DOCKER_STOP_S, UNIT_STOP_S = 10.0, 15.0
 """So long they wait for a stop, if they aren't told otherwise."""
-LAST_WORDS_S = 2.0
-"""So long the broker is waited for at the end (`Session.drain`)."""
 TLS_FILES = ("ca_file", "cert_file", "key_file")
 
 
@@ -65,14 +63,16 @@ def main(arguments: argparse.Namespace) -> int:
     out.say(f"  states   {_states(settings.states())}")
     out.say(f"  goal     {settings.first_goal()}")
     for warning in _warnings(settings, file):
-        out.say(f"{warning}", to=sys.stderr)
+        out.say(warning, to=sys.stderr)
     return 0
 
 
 def _warnings(settings: Settings, file: Path | None) -> Iterator[str]:
     """Yield what is right here and may be wrong where it is to run."""
+    from statusd.daemon.session import DRAIN_S
+
     worker, source = settings.worker, Source(file)
-    longest_s = worker.longest_signal_stop_s() + worker.kill_timeout_s + LAST_WORDS_S
+    longest_s = worker.longest_signal_stop_s() + worker.kill_timeout_s + DRAIN_S
     if longest_s < DOCKER_STOP_S:
         return
     keys = ("signal_stop_timeout_s", "stop_timeout_s", "kill_timeout_s")

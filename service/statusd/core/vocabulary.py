@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-RESERVED_WORDS = ("status", "ping", "force")
-"""What every unit knows, whatever its lifecycle."""
 BUILT_IN_WORDS = (
-    *RESERVED_WORDS,
+    *("status", "ping", "force"),
     *("start", "pause", "resume", "stop", "reset", "end"),
     *("INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"),
 )
