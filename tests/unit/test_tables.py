@@ -51,13 +51,15 @@ def settings(content: dict[str, object], above: str = "") -> dict[str, object]:
 def test_every_setting_is_there_with_its_default() -> None:
     """Each once; a default is written as in TOML."""
     told: dict[str, object] = {}
-    for keys, defaults, *_ in rows("docs/settings.md", "Keys"):
+    both = rows("docs/settings.md", "Keys") + rows("docs/settings.md", "Keys of a folder")
+    for keys, defaults, *_ in both:
         names, values = quoted(keys), quoted(defaults)
         for name, value in zip(names, values * len(names) if len(values) == 1 else values):  # noqa: B905 - one default for all
             assert name not in told
             told[name] = tomllib.loads(f"x = {value}")["x"]
     expected = settings(Settings().model_dump(mode="json"))
     expected["worker.umask"] = ""  # -1 inside: ours
+    expected["instances"] = 0  # as many as if there were no such key
     worker = WorkerSettings()  # what two of them are depends on others
     expected["worker.stop_timeout_s"] = worker.longest_stop_s()
     expected["worker.signal_stop_timeout_s"] = worker.longest_signal_stop_s()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,49 @@ def load(
     Raises:
         ConfigError: with every mistake that was found, one a line.
     """
-    source = Source(file)
-    problems = list(unknown_variables(environ))
+    source, problems = Source(file), list(unknown_variables(environ))
+    try:
+        settings = judged(source, default_name(file), environ, attached=attached)
+        problems += _of_folders(settings, source)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return settings
+
+
+def _of_folders(settings: Settings, source: Source) -> Iterator[str]:
+    """Yield a complaint of each setting that only a folder of units has."""
+    for key in ("instances", "daemon"):
+        if key in settings.model_fields_set:
+            folder = source.file.parent if source.file is not None else "FOLDER"
+            yield f"{source.place((key,))}: it is for a folder of units: statusd run {folder}"
+
+
+def judged(
+    source: Source,
+    name: str,
+    environ: Mapping[str, str],
+    *,
+    attached: bool = False,
+    make: Callable[..., Settings] = Settings,
+) -> Settings:
+    """Return the settings that ``source`` says, with their lifecycle.
+
+    Args:
+        source: what somebody wrote.
+        name: of the unit, if none is set.
+        environ: the environment, as far as it counts.
+        attached: as for `load`.
+        make: makes them of the content.
+
+    Raises:
+        ConfigError: with every mistake that was found, one a line.
+    """
+    problems: list[str] = []
     settings = lifecycle = None
     try:
-        settings = Settings(**source.content)
+        settings = make(**source.content)
     except ValidationError as error:
         unknown = "extra_forbidden"  # such a variable has been complained of already
         problems += (
@@ -46,7 +84,7 @@ def load(
             for item in error.errors()
             if not (item["type"] == unknown and variable(path_of(item)) in environ)
         )
-        settings = _salvage(source, error)
+        settings = _salvage(source, error, make)
     except ValueError as error:  # pydantic-settings: a variable that is no JSON where it must be
         problems.append(no_json(error))
     problems += (attached_mistakes if attached else worker_mistakes)(source, environ)
@@ -55,14 +93,16 @@ def load(
     except ConfigError as error:
         problems += error.problems
     if settings is not None and lifecycle is not None:
-        settings = settings.completed(default_name(file), lifecycle, attached=attached)
+        settings = settings.completed(name, lifecycle, attached=attached)
         problems += contradictions(settings, source)
     if settings is None or problems:
         raise ConfigError(*problems)
     return settings
 
 
-def _salvage(source: Source, error: ValidationError) -> Settings | None:
+def _salvage(
+    source: Source, error: ValidationError, make: Callable[..., Settings]
+) -> Settings | None:
     """Return the settings without those that are wrong, to ask the rest what else is wrong."""
     content = copy.deepcopy(source.content)
     for item in error.errors():
@@ -73,7 +113,7 @@ def _salvage(source: Source, error: ValidationError) -> Settings | None:
         if isinstance(table, dict):
             table.pop(last, None)
     try:
-        return Settings(**content)
+        return make(**content)
     except ValueError:
         return None
 

@@ -43,6 +43,8 @@ _SECRET = "statusd_redis_password"
 _STRICT = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+MOST_INSTANCES = 1000
+"""So many units one file makes."""
 FUNCTION_STOP_S, PROGRAM_STOP_S, SIGNAL_STOP_S = 60.0, 5.0, 5.0
 """From END to SIGTERM: for a function, for a program, and where a signal has asked for it."""
 
@@ -151,8 +153,15 @@ class Log(BaseModel):
     format: Literal["auto", "console", "logfmt", "json"] = "auto"
 
 
+class DaemonTable(BaseModel):
+    """``[daemon]``: the process that runs the units of a folder."""
+
+    model_config = _STRICT
+    name: Name = ""
+
+
 class Settings(BaseSettings):
-    """All settings of one unit."""
+    """All settings of one unit, and of its daemon."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -165,6 +174,8 @@ class Settings(BaseSettings):
     tags: tuple[Tag, ...] = ()
     goal: str = ""
     state_directory: str = ""
+    instances: Annotated[int, Field(ge=0, le=MOST_INSTANCES, strict=True)] | None = None
+    daemon: DaemonTable = DaemonTable()
     redis: Redis = Redis()
     control: Control = Control()
     worker: WorkerSettings = WorkerSettings()

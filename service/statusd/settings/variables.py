@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from statusd.core.suggestions import nearest
 from statusd.settings.models import PREFIX, Settings
 
-_INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG|RUN$)")
+_INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG|RUN$|INSTANCE$)")
 """Kubernetes injects these for a Service that is called statusd, and we ourselves in a worker."""
 
 

@@ -1,0 +1,245 @@
+"""A folder of settings: a file a unit, and ``statusd.toml`` for what they share.
+
+What is the daemon's (`COMMON`) stands in the shared file alone; everything else there is a default
+for each unit. Rules of this file: every mistake in every file, and between them, is found at once;
+nothing is started by it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from statusd.core.errors import ConfigError
+from statusd.lifecycles.load import Source
+from statusd.settings.layers import Layered, WrittenSettings, has, merged
+from statusd.settings.load import judged
+from statusd.settings.models import MOST_INSTANCES, PREFIX, Settings
+from statusd.settings.variables import fields, unknown_variables, variable
+from statusd.wire.names import default_name
+
+SHARED = "statusd.toml"
+COMMON = ("daemon", "redis", "http", "log", "state_directory")
+"""The daemon's own: said once for all its units."""
+_OWN = (("name",), ("instances",), ("worker", "function"), ("worker", "command"))
+"""What makes a unit this one, and so can't be shared."""
+INSTANCE = "{instance}"
+"""What stands for the number of an instance, in any text of its settings."""
+INSTANCE_VARIABLE = f"{PREFIX}INSTANCE"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderUnit:
+    """One unit of a folder.
+
+    Args:
+        file: where it is written; instance: its number; 0 if it is the only one.
+        settings: its own, with what is shared.
+    """
+
+    file: Path
+    instance: int
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """What a daemon of many units is made of.
+
+    Args:
+        path: where; name: of the daemon.
+        shared: the daemon's settings (`COMMON`), all else as by default.
+        units: in the order of their names.
+    """
+
+    path: Path
+    name: str
+    shared: Settings
+    units: tuple[FolderUnit, ...]
+
+
+def load_folder(folder: Path, environ: Mapping[str, str] = os.environ) -> Folder:
+    """Return the units of a folder.
+
+    Args:
+        folder: with a ``*.toml`` a unit; environ: overrides what is shared alone.
+
+    Raises:
+        ConfigError: with every mistake in every file, one a line.
+    """
+    problems: list[str] = []
+    sources = _read(folder, problems)
+    shared = sources.pop(SHARED, None) or Source(None)
+    problems += _stray_variables(environ)
+    problems += _shared_mistakes(shared)
+    common = _common(shared, environ, problems)
+    for skipped in {file for source in (shared, *sources.values()) for file in _lifecycle(source)}:
+        sources.pop(skipped, None)
+    units: list[FolderUnit] = []
+    for source in sources.values():
+        units += _units(source, shared, common, problems)
+    problems += _between(units)
+    if not units and not problems:
+        problems.append(f"{folder}: no unit in it: each is a *.toml with [worker], beside {SHARED}")
+    if problems or common is None:
+        raise ConfigError(*problems)
+    name = common.daemon.name or default_name(folder / SHARED)
+    return Folder(folder, name, common, tuple(sorted(units, key=lambda u: u.settings.name)))
+
+
+def _read(folder: Path, problems: list[str]) -> dict[str, Source]:
+    """Return file name -> what stands in it, of all that are TOML and not hidden."""
+    found: dict[str, Source] = {}
+    try:
+        files = sorted(folder / name for name in os.listdir(folder) if _is_settings(name))
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}") from None
+    for file in files:
+        try:
+            found[file.name] = Source(file)
+        except ConfigError as error:
+            problems += error.problems
+    return found
+
+
+def _is_settings(name: str) -> bool:
+    """Tell whether a file is read; an editor's hidden copy isn't."""
+    return name.endswith(".toml") and not name.startswith(".")
+
+
+def _stray_variables(environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a complaint of each variable that is none, or would be for every unit at once."""
+    yield from unknown_variables(environ)
+    for name in _variables(of_units=True):
+        if name in environ:
+            yield f"environment: {name}: it would be for each unit: write it in {SHARED}"
+
+
+def _variables(*, of_units: bool) -> dict[str, None]:
+    """Return the variables of all settings that are a unit's, or the daemon's."""
+    paths = [path for path in fields() if (path[0] not in COMMON) is of_units]
+    return dict.fromkeys(variable(path[:length]) for path in paths for length in (1, 2))
+
+
+def _shared_mistakes(shared: Source) -> Iterator[str]:
+    for path in _OWN:
+        if has(shared.content, path):
+            yield f"{shared.place(path)}: it makes a unit this one: write it in the unit's file"
+
+
+def _common(shared: Source, environ: Mapping[str, str], problems: list[str]) -> Settings | None:
+    """Return what is the daemon's own, with what the environment says of it."""
+    content = {key: shared.content[key] for key in COMMON if key in shared.content}
+    layered = Layered(shared, shared, content)
+    chosen = {name: environ[name] for name in _variables(of_units=False) if name in environ}
+    try:
+        return judged(layered, "", chosen, attached=True)
+    except ConfigError as error:
+        problems += error.problems
+        return None
+
+
+def _lifecycle(source: Source) -> Iterator[str]:
+    """Yield the name of the lifecycle's file, if it lies in the folder."""
+    table = source.content.get("lifecycle")
+    name = table.get("file") if isinstance(table, Mapping) else None
+    if isinstance(name, str) and source.file is not None:
+        file = source.resolve(name)
+        if os.path.normpath(file.parent) == os.path.normpath(source.file.parent):
+            yield file.name
+
+
+def _units(
+    source: Source, shared: Source, common: Settings | None, problems: list[str]
+) -> list[FolderUnit]:
+    """Return the unit of a file, or its instances; what is wrong goes to ``problems``."""
+    if not isinstance(source.content.get("worker"), Mapping):
+        problems.append(f"{source.file}: no [worker]: a unit has one; what else is it here for?")
+        return []
+    for key in COMMON:
+        if key in source.content:
+            text = f"it is the daemon's, for all of its units: write it in {SHARED}"
+            problems.append(f"{source.place((key,))}: {text}")
+    content = merged(_defaults(shared), _without_common(source.content))
+    found: list[FolderUnit] = []
+    for number in _numbers(content):
+        try:
+            found.append(_unit(source, shared, common, content, number))
+        except ConfigError as error:  # each instance has it: told once
+            problems += (problem for problem in error.problems if problem not in problems)
+    return found
+
+
+def _without_common(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key not in COMMON}
+
+
+def _defaults(shared: Source) -> dict[str, Any]:
+    """Return what each unit begins with; what can't be shared is complained of already."""
+    defaults = _without_common(shared.content)
+    for key in ("name", "instances"):
+        defaults.pop(key, None)
+    worker = defaults.get("worker")
+    if isinstance(worker, Mapping):
+        own = ("function", "command")
+        defaults["worker"] = {key: value for key, value in worker.items() if key not in own}
+    return defaults
+
+
+def _numbers(content: Mapping[str, Any]) -> range:
+    """Return the numbers of the instances; of what is no number, 0 alone, and somebody tells."""
+    count = content.get("instances", 0)
+    if type(count) is int and "instances" in content and 0 <= count <= MOST_INSTANCES:
+        return range(1, count + 1)
+    return range(1)
+
+
+def _unit(
+    source: Source, shared: Source, common: Settings | None, content: dict[str, Any], number: int
+) -> FolderUnit:
+    assert source.file is not None
+    name = default_name(source.file)
+    if number:
+        name, content = _numbered_name(name, number), _of_instance(content, number)
+    daemons = {} if common is None else {key: getattr(common, key) for key in COMMON}
+    make = partial(WrittenSettings, **daemons)
+    settings = judged(Layered(source, shared, content), name, {}, make=make)
+    return FolderUnit(source.file, number, settings)
+
+
+def _of_instance(content: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return what the file says for its instance ``number``."""
+    content = merged({"worker": {"environment": {INSTANCE_VARIABLE: str(number)}}}, content)
+    chosen = content.get("name")
+    if isinstance(chosen, str) and chosen and INSTANCE not in chosen:
+        content["name"] = _numbered_name(chosen, number)
+    return {key: _numbered(value, number) for key, value in content.items()}
+
+
+def _numbered_name(name: str, number: int) -> str:
+    base, at, host = name.partition("@")
+    return f"{base}-{number}{at}{host}"
+
+
+def _numbered(value: Any, number: int) -> Any:
+    """Return ``value`` with `INSTANCE` replaced in every text."""
+    if isinstance(value, str):
+        return value.replace(INSTANCE, str(number))
+    if isinstance(value, Mapping):
+        return {key: _numbered(inner, number) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbered(inner, number) for inner in value]
+    return value
+
+
+def _between(units: list[FolderUnit]) -> Iterator[str]:
+    """Yield a complaint of each name that two units have."""
+    first: dict[str, FolderUnit] = {}
+    for unit in units:
+        other = first.setdefault(unit.settings.name, unit)
+        if other is not unit:
+            yield f"{unit.file}: {unit.settings.name} is the name of the unit in {other.file.name}"
