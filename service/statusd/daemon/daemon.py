@@ -46,6 +46,8 @@ FLUSH_S = 1.0
 """Redis' share of a stop: so long a broker may say nothing while it is told the last words."""
 OUTPUT_S = 0.5
 """So long what the workers have printed last may take to be read."""
+TOGETHER = 16
+"""The answers of so many units go out in one piece: more would keep the first ones waiting."""
 LATER_S = 0.005
 """So soon after it is new what nobody waits for is written."""
 
@@ -261,8 +263,9 @@ class Daemon:
     def _tidy(self) -> None:
         """Let those units write what nobody waits for, together for what came together."""
         untidy, self._untidy = self._untidy, {}
-        for unit in untidy:
-            self._living.guarded(unit, Unit.tidy)
+        with self.session.together():
+            for unit in untidy:
+                self._living.guarded(unit, Unit.tidy)
         logs.flush()
         if self.session.drained is not None:
             self.session.check_drained()
@@ -286,19 +289,15 @@ class Daemon:
         self.session.probed(payload)
 
     def read_complete(self) -> None:
-        """All that had arrived together has been told."""
-        touched = self.router.touched.copy()
+        """All that had arrived together has been told; many units send their answers together."""
+        touched = [self.units[name] for name in self.router.touched]
         self.router.touched.clear()
-        for name in touched:
-            unit = self.units[name]
-            unit.intake.is_quiet = True
-            try:
-                unit.flush()
-            except Exception as error:  # the safety net, as in `Living.guarded`
-                unit.fail(error)
-        for unit in self.units.values():
-            if unit.publisher.outbox.dropped != unit.reporter.told_drops:
-                self._living.guarded(unit, Unit.flush)
+        if len(touched) == 1:
+            self._living.guarded(touched[0], _flush_read)
+        for at in range(0, len(touched) if len(touched) > 1 else 0, TOGETHER):
+            with self.session.together():
+                for unit in touched[at : at + TOGETHER]:
+                    self._living.guarded(unit, _flush_read)
         if self.session.drained is not None:
             self.session.check_drained()
 
@@ -388,3 +387,9 @@ class Daemon:
         what = f"stuck {' '.join(parts)}"
         then = "the watchdog is not fed"
         self.session.complaints.report(what, "loop.stuck", parts=parts, then=then)
+
+
+def _flush_read(unit: Unit) -> None:
+    """Let a unit say what it has left to say to all that had arrived together."""
+    unit.intake.is_quiet = True
+    unit.flush()
