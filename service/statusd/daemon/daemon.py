@@ -18,7 +18,7 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
 from statusd.daemon.canary import PROBE_S, Canary
-from statusd.daemon.desk import OTHERS_GO_ON, Desk, stays
+from statusd.daemon.desk import Desk, stays
 from statusd.daemon.endpoint import answers
 from statusd.daemon.health import Health
 from statusd.daemon.http import HttpServer
@@ -87,7 +87,7 @@ class Daemon:
         self._reader = self._make_reader()
         self.session.subscriber_link.follower = self._reader
         self._health = Health(self._manager, self._living, self.session, self._complain_of_stuck)
-        self._desk = Desk(plan, self._health, log)
+        self._desk = Desk(plan, self._living, self._health, log)
         self._reloader = Reloader(
             plan.reload,
             lambda: self._living.by_name,
@@ -99,7 +99,9 @@ class Daemon:
         )
         self._http = None
         if plan.listen is not None:
-            self._http = HttpServer(plan.listen, answers(self.units, self.session, wall))
+            self._http = HttpServer(
+                plan.listen, answers(self.units, self._living, self.session, wall)
+            )
 
     def _channels(self, *heard: Sequence[str]) -> tuple[str, ...]:
         """Return all that is to be heard, each once."""
@@ -157,7 +159,7 @@ class Daemon:
         early(self._signalled)
         self.session.publisher_link.start()
         await self._take_names(replace=replace)
-        await self._desk.open(self._living.noted)
+        await self._desk.open()
         for unit in self._living.units:
             await self._living.step(life.start, [unit])
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
@@ -194,8 +196,7 @@ class Daemon:
 
     async def _stay_out(self, unit: Unit, error: BaseException) -> None:
         """Go on without a unit that could not begin, and that has said nothing."""
-        unit.log.error("unit.not_started", reason=str(error), then=OTHERS_GO_ON)
-        self._living.failed(unit)
+        self._desk.stays_out(unit, error)
         self._forget(unit)
         await unit.store.close()
         self.session.close_outbox(unit.publisher.outbox)
