@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,10 @@ from statusd.lifecycles.mermaid import mermaid
 from statusd.settings.load import load_lifecycle
 from statusd.wire.names import default_name
 from statusd.wire.rights import DAEMON, user_line
-from tests.system.commands import statusd, typed
-from tests.tools import Broker, environment, free_port
-from tests.tools.pages import block
+from tests.system.commands import statusd
+from tests.tools import Broker, free_port
+from tests.tools.nobody import nobody, why_not
+from tests.tools.pages import block, shell_lines
 
 SHARED = """\
 [redis]
@@ -162,6 +162,21 @@ def test_a_folder_that_is_none_is_named_with_the_cure(verb: str, units: Path) ->
         assert (done.returncode, done.stdout) == (78, "")
         assert done.stderr.startswith(f"statusd: {name}: {cure}")
         assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(bool(why_not()), reason=why_not())
+def test_a_folder_that_may_not_be_read_is_named_with_the_cure(units: Path) -> None:
+    """For whom it isn't; by a verb that reads all of it, and by one that wants the broker."""
+    units.chmod(0o311)
+    for verb, cure in (
+        ("check", "let this user read it (chmod u+rx)"),
+        ("status --file", "let this"),
+    ):
+        done = nobody("-m", "statusd", *verb.split(), "units", cwd=units.parent)
+
+        assert (done.returncode, done.stdout) == (78, "")
+        assert done.stderr.startswith(f"statusd: units: Permission denied: {cure}")
+    units.chmod(0o755)
 
 
 # ---- graph, acl ----------------------------------------------------------------------------------
@@ -371,16 +386,19 @@ def test_a_folder_names_the_broker_that_its_units_share(broker: Broker, units: P
 
 
 def test_the_page_is_typed_as_it_stands(broker: Broker, units: Path) -> None:
-    """All lines of it, and each says what it is said to."""
+    """Each line of it says what it is said to."""
     (units / "statusd.toml").write_text(f'[redis]\nurl = "{broker.url}"\nnamespace = "hall"\n')
     entry = {"boot": 5, "left": True, "seen": ""}
     broker.client().hset("hall:roster", "camera", json.dumps(entry))
-    env = environment(units.parent)
-    env["PATH"] = f"{Path(sys.prefix, 'bin')}:{env['PATH']}"
+    said = []
+    for line in shell_lines(block("docs/cli.md", "statusd check units/")):
+        done = statusd(*line.partition(" > ")[0].split()[1:], cwd=units.parent)
+        assert (done.returncode, done.stderr) == (0, "")
+        said.append(done.stdout)
 
-    said = typed(f"set -e\n{block('docs/cli.md', 'statusd check units/')}", env, units.parent)
-
-    assert "units/: no mistakes; 10 units\n" in said
-    assert "units/: nobody else may change it" in said
-    assert mermaid(BUILT_IN) in said
-    assert "user statusd-daemon " in (units.parent / "statusd.acl").read_text()
+    checked, looked, drawn, rights, shown = said
+    assert checked.endswith("units/: no mistakes; 10 units\n")
+    assert "units/: nobody else may change it" in looked
+    assert drawn == mermaid(BUILT_IN)
+    assert rights.startswith("user statusd-daemon ")
+    assert "camera" in shown
