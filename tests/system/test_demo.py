@@ -84,6 +84,7 @@ def test_the_demo_tells_its_whole_story(demo: Demo) -> None:
         wait_row(terminal, "camera", "END")
         terminal.type("s")
         wait_row(terminal, "camera", "RUNNING")
+        assert "PUBLISH camera launch" in terminal.text()
         terminal.type("q")
 
         assert terminal.wait_exit(15) == 0

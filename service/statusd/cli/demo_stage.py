@@ -6,7 +6,7 @@ import contextlib
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,18 @@ LOOK_S = 0.2
 class Stage:
     """The units, how they are, and what is done to them."""
 
-    def __init__(self, url: str, password_file: Path, daemons: Mapping[str, DemoDaemon]) -> None:
+    def __init__(self, url: str, password_file: Path, daemon: DemoDaemon) -> None:
         from statusd.fleet.fleet import Fleet
         from statusd.wire.client import Client, Subscription
         from statusd.wire.names import Names
         from statusd.wire.url import parse_url
 
         address = parse_url(url)
-        self.daemons = daemons
+        self._daemon = daemon
         self.password_file = password_file
         self.port = address.port
-        self.view = View(tuple(daemons), f"3 daemons, 3 workers, a broker on 127.0.0.1:{self.port}")
+        where = f"a broker on 127.0.0.1:{self.port}"
+        self.view = View(tuple(UNITS), f"1 daemon, 3 units with their workers, {where}")
         self._fleet = Fleet(url)
         self._client = Client(address, "statusd-demo")
         self._subscription = Subscription(self._client)
@@ -62,14 +63,12 @@ class Stage:
         elif key == "c":
             self._crash()
         elif key == "s" and self._gone():
-            for name in self._gone():
-                self.daemons[name].start()
-            view.typed = f"statusd run {self._gone()[0]}.toml   (an ended daemon is started anew)"
+            self._publish("launch")
         elif key in WORDS:
             self._publish(WORDS[key])
 
     def _gone(self) -> list[str]:
-        """Return who has ended, or is about to leave: whoever starts it waits for that."""
+        """Return who has ended, and begins again when it is launched."""
         units = {name: unit for name, unit in self.view.units.items() if name in self.view.wanted()}
         return [n for n, unit in units.items() if not unit.is_alive or unit.state == "END"]
 
@@ -82,9 +81,7 @@ class Stage:
     def _crash(self) -> None:
         units = self.view.units
         killed = [
-            self.daemons[name].crash(units[name].document)
-            for name in self.view.wanted()
-            if name in units
+            self._daemon.crash(units[name].document) for name in self.view.wanted() if name in units
         ]
         pids = " ".join(str(pid) for pid in killed if pid)
         self.view.typed = f"kill -KILL {pids}" if pids else "there is no worker to be killed"
@@ -99,7 +96,7 @@ class Stage:
 
     def _hear(self, said: dict[str, Any]) -> None:
         name = said.get("name", "")
-        if name not in self.daemons:
+        if name not in UNITS:
             return
         if "verdict" in said:
             what = said.get("reason") or f"{said.get('ms', 0):.1f} ms"
@@ -126,21 +123,15 @@ def staged() -> Iterator[Stage]:
     runtime = runtime_directory()
     was_there = runtime.exists()
     folder = temporary_directory("statusd-demo-")
-    daemons: dict[str, DemoDaemon] = {}
     try:
         with Embedded() as broker:
+            daemon = DemoDaemon(folder, broker.url)
             try:
-                for name in UNITS:
-                    daemons[name] = DemoDaemon(name, folder, broker.url)
-                    daemons[name].start()
-                with contextlib.closing(Stage(broker.url, broker.password_file, daemons)) as stage:
+                with contextlib.closing(Stage(broker.url, broker.password_file, daemon)) as stage:
                     yield stage
             finally:
                 _ignore_signals()  # what is left to do takes a moment, and nobody is to be left
-                for daemon in daemons.values():
-                    daemon.hang_up()
-                for daemon in daemons.values():
-                    daemon.wait()
+                daemon.close()
     finally:
         _ignore_signals()
         shutil.rmtree(folder, ignore_errors=True)
