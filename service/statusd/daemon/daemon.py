@@ -146,6 +146,7 @@ class Daemon:
             daemon=launches(self._plan),
         )
         unit = Unit(parts, ports, self._guard)
+        unit.publisher.outbox.failed = unit.fail
         self.router.hears(unit, parts.channels)
         return unit
 

@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import hiredis
 
+from statusd.core.bounds import Unreadable
+
 RedisCommand = tuple[bytes | str | int, ...]
 """One Redis command: its name and its arguments."""
 OnReply = Callable[[RedisCommand, object], bool | None]
@@ -57,6 +59,7 @@ class Outbox:
         lost: how many of these were to be kept.
         beside: lines that the broker has refused and that wait for better times, oldest first.
         queue: those of a link that have something to send; this one puts itself there.
+        failed: gets what was raised by whoever was told of a reply; None to let it pass.
     """
 
     refused: Callable[[RedisCommand, str], None] = lambda line, reason: None
@@ -66,6 +69,7 @@ class Outbox:
     beside: deque[RedisCommand] = field(default_factory=deque)
     queue: deque[Outbox] = field(default_factory=deque, repr=False)
     _is_queued: bool = False
+    failed: Callable[[Exception], None] | None = None
     _resent: tuple[RedisCommand, ...] = ()
     _waiting: deque[_Entry] = field(default_factory=deque)
     _slots: dict[str, _Awaited] = field(default_factory=dict)
@@ -182,8 +186,22 @@ class Outbox:
         return True
 
     def replied(self, reply: object) -> None:
-        """Take note of the reply to the oldest line in flight, and tell who is to know."""
+        """Take note of the reply to the oldest line in flight, and tell who is to know.
+
+        Raises:
+            Unreadable: it is no answer to that.
+        """
         entry = self._in_flight.popleft()
+        try:
+            self._tell(entry, reply)
+        except Unreadable:
+            raise
+        except Exception as error:  # the safety net: a bug in one unit is no other unit's
+            if self.failed is None:
+                raise
+            self.failed(error)
+
+    def _tell(self, entry: _Entry, reply: object) -> None:
         line, is_settled = _line(entry), False
         if isinstance(entry, _Awaited | _Watched):
             is_settled = bool(entry.on_reply(line, reply))
