@@ -3,6 +3,8 @@
 Each unit has an `Outbox` of its own; the sending link takes from all of them (`Outgoing`). Whoever
 puts a line in says who is to be told of the reply, and nobody else is asked. Pure: no socket, no
 clock.
+
+Length: what waits, and who takes of it in turns, are read together; each line passes through both.
 """
 
 from __future__ import annotations
