@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import socket
 from typing import Any
 
+from statusd import AsyncFleet, Fleet
+from tests.conftest import settings
+from tests.system.commands import statusd
 from tests.system.test_folder import Start, documents, named, sent, start, unit, wait_states
-from tests.tools import Broker, Journal
+from tests.tools import Broker, Journal, Program
 from tests.tools.waiting import wait_until
 
 __all__ = ["start"]
@@ -179,3 +183,54 @@ def test_a_unit_that_rests_is_told_of_by_the_next_daemon(start: Start, broker: B
     document = documents(broker)["a"]
     assert document["daemon"] == "hall"
     assert document["ended"]["by"]
+
+
+def test_the_verbs_launch_and_restart(start: Start, broker: Broker) -> None:
+    """By name, with or without the host; who lives is left alone; a lone unit isn't ended."""
+    program = start(named("a", "b@here"))
+    wait_states(broker, **{"a": "READY", "b@here": "READY"})
+    boots = {name: one["boot"] for name, one in documents(broker).items()}
+    url = ("--url", broker.url)
+
+    def typed(*words: str) -> tuple[int, str]:
+        done = statusd(*words, *url)
+        return done.returncode, done.stdout + done.stderr
+
+    sent(broker, "end", "--name", "a")
+    code, said = typed("launch", "a", "b")
+    assert (code, "launch: 2 done" in said) == (0, True), said
+    assert typed("restart", "*")[0] == 0
+    now = {name: one["boot"] for name, one in documents(broker).items()}
+    assert all(now[name] > boot for name, boot in boots.items())
+    assert typed("launch", "nobody")[0] == 5
+    assert typed("launch")[0] == typed("restart")[0] == 64
+
+    sent(broker, "end")
+    assert typed("restart", "b")[0] == 0  # what has ended is only launched
+    program.signal(signal.SIGTERM)
+    program.wait_exit()
+    with Program(settings("tests.workers:blocked", broker.url), directory=program.directory):
+        wait_states(broker, unit="READY")
+        code, said = typed("restart", "unit")
+        assert (code, "nothing was ended" in said) == (5, True)
+        sent(broker, "end", "--name", "unit")
+        wait_states(broker, unit="END")
+    code, said = typed("launch", "unit")
+    assert (code, "statusd run FILE" in said) == (5, True)
+
+
+def test_a_fleet_launches(start: Start, broker: Broker) -> None:
+    """From Python: a report."""
+    start(named("a", "b"))
+    wait_states(broker, a="READY", b="READY")
+    with Fleet(broker.url) as fleet:
+        fleet.send("end", name="a")
+        report = fleet.launch(name="a")
+        assert [(one.name, one.verdict) for one in report.outcomes] == [("a", "done")]
+        assert report.exit_code == 0
+
+    async def again() -> int:
+        async with AsyncFleet(broker.url) as fleet:
+            return (await fleet.launch(name="a")).exit_code
+
+    assert asyncio.run(again()) == 0

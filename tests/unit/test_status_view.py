@@ -152,3 +152,18 @@ def test_what_is_cut_takes_no_more_than_there_is(text: str, most: int) -> None:
 
     assert out.width(cut) <= most
     assert cut.endswith("…")
+
+
+def test_a_unit_that_rests_says_how_it_begins_again() -> None:
+    """One whose daemon has left with it doesn't."""
+    document: dict[str, Any] = {"state": "END", "since": "2020-01-01T00:00:00Z"}
+    document |= {"ended": {"command": "end", "by": "ops@desk"}}
+
+    def told(**more: str) -> str:
+        unit = UnitInfo("laser", 1, True, "", {**document, **more})
+        rows = [[str(cell.text) for cell in row] for row in facts(unit, str)]
+        return dict(rows)["ended"]
+
+    assert told(daemon="hall").endswith(" ago: statusd launch laser")
+    assert told().startswith("end by ops@desk, ")
+    assert "launch" not in told()

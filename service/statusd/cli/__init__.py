@@ -18,6 +18,8 @@ from statusd.core.text import shown
 VERBS = {
     "run": "run a daemon in the foreground",
     "send": "send a command to units, and wait for what becomes of it",
+    "launch": "let units begin again that have ended",
+    "restart": "end units, and let them begin again",
     "status": "show the fleet, or one unit",
     "watch": "follow the events of the fleet",
     "history": "list the events of a unit",

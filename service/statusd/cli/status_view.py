@@ -155,7 +155,9 @@ def _of_the_state(unit: UnitInfo, in_zone: InZone) -> Iterable[tuple[str, str]]:
         yield "waits for", _waits_for(unit.name, str(document["waits_for"]))
     how = how_it_ended(document)
     if how:
-        yield "ended", how
+        again = f", {ago(document.get('since'), time.time())} ago" if unit.left else ""
+        cure = f": statusd launch {shown(unit.name)}" if unit.rests else ""
+        yield "ended", f"{how}{again}{cure}"
     for key in ("goal", "text", "trouble"):
         if document.get(key):
             yield key, str(document[key])

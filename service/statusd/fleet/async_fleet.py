@@ -109,6 +109,22 @@ class AsyncFleet:
         )
         return await self._client.run(operations.send(self._namespace, order, self._reply_to))
 
+    async def launch(
+        self,
+        name: Globs = None,
+        *,
+        tag: Globs = None,
+        by: str = "",
+        durable: bool = False,
+        timeout_s: float | None = None,
+        heard: Callable[[Outcome], None] | None = None,
+    ) -> Report:
+        """See `Fleet.launch`."""
+        order = operations.launch(
+            name, tag, by=by, durable=durable, timeout_s=timeout_s, heard=heard
+        )
+        return await self._client.run(operations.send(self._namespace, order, self._reply_to))
+
     async def watch(
         self, name: Globs = None, since: Mapping[str, str] | None = None
     ) -> AsyncIterator[Event]:

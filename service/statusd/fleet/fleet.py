@@ -170,6 +170,33 @@ class Fleet:
         )
         return self._client.run(operations.send(self._namespace, order))
 
+    def launch(
+        self,
+        name: Globs = None,
+        *,
+        tag: Globs = None,
+        by: str = "",
+        durable: bool = False,
+        timeout_s: float | None = None,
+        heard: Callable[[Outcome], None] | None = None,
+    ) -> Report:
+        """Let units begin again that have ended and whose daemon goes on: those of a folder.
+
+        Args:
+            name, tag, by, durable, heard: as for `send`.
+            timeout_s: the longest wait; None for 35 s.
+
+        Returns:
+            What became of it: ``done`` when the worker is ready, ``noop`` for one that lives.
+
+        Raises:
+            ConfigError, Unavailable: as `send` does.
+        """
+        order = operations.launch(
+            name, tag, by=by, durable=durable, timeout_s=timeout_s, heard=heard
+        )
+        return self._client.run(operations.send(self._namespace, order))
+
     def expected(
         self, target: Target = EVERYBODY, channel: str = ""
     ) -> tuple[list[UnitInfo], list[UnitInfo]]:

@@ -36,6 +36,9 @@ Waiting = Callable[[list[UnitInfo], float], None]
 
 TIMEOUT_S = 5.0
 """So long a command is waited for if nobody says how long, and it leads nobody to END."""
+LAUNCH = "launch"
+LAUNCH_S = 35.0
+"""So long a launch is waited for if nobody says how long: a worker may take 30 s to be ready."""
 END_MARGIN_S = 3.0
 """What an END may take longer than its unit says: death, the last words, the way back."""
 LOOK_S = 1.0
@@ -59,6 +62,30 @@ class Order:
     timeout_s: float | None = TIMEOUT_S
     heard: Heard | None = None
     waiting: Waiting | None = None
+    launch: bool = False
+    """It is `LAUNCH`, a word of the daemon, and for those that rest, too."""
+
+
+def launch(
+    name: Globs,
+    tag: Globs,
+    *,
+    by: str,
+    durable: bool,
+    timeout_s: float | None,
+    heard: Heard | None,
+) -> Order:
+    """Return the order to begin again, for units that have ended."""
+    return Order(
+        LAUNCH,
+        name=name,
+        tag=tag,
+        by=by,
+        durable=durable,
+        timeout_s=LAUNCH_S if timeout_s is None else timeout_s,
+        heard=heard,
+        launch=True,
+    )
 
 
 # ---- looking ------------------------------------------------------------------------------------
@@ -103,15 +130,18 @@ def history(
 
 
 def expected(
-    namespace: str, target: Target = EVERYBODY, channel: str = ""
+    namespace: str, target: Target = EVERYBODY, channel: str = "", *, launch: bool = False
 ) -> Operation[tuple[list[UnitInfo], list[UnitInfo]]]:
     """Return whom a command would be for: the units that are alive, and those lost.
+
+    Args:
+        launch: those that rest are among the first.
 
     Raises:
         Unavailable: the broker refuses.
     """
     hearing = partial(hears, channel) if channel else is_there
-    return asked((yield from status(namespace)), target, hearing)
+    return asked((yield from status(namespace)), target, hearing, launch=launch)
 
 
 # ---- commanding ---------------------------------------------------------------------------------
@@ -144,7 +174,9 @@ def send(namespace: str, order: Order, reply_to: str = "") -> Operation[Report]:
         by=order.by,
         expires=expires,
     )
-    alive, lost = yield from expected(namespace, target, order.channel)
+    if order.launch:
+        message["control"] = message.pop("command")
+    alive, lost = yield from expected(namespace, target, order.channel, launch=order.launch)
     yield Subscribe(reply_to, about=message["id"])
     began = time.monotonic()
     collector = ResponseCollector(message["id"], alive, lost, began)

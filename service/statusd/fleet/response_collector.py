@@ -75,6 +75,11 @@ class UnitInfo:
         return str(self.document.get("state") or (LOST if self.is_lost else "END"))
 
     @property
+    def rests(self) -> bool:
+        """Whether it has ended, and a daemon that has gone on without it can launch it again."""
+        return self.left and bool(self.document.get("daemon"))
+
+    @property
     def ends_within_s(self) -> float | None:
         """How long END by command may take up to SIGKILL, in seconds; None if it doesn't say."""
         found = self.document.get("ends_within_s")
@@ -317,7 +322,11 @@ class ResponseCollector:
 
 
 def asked(
-    units: Iterable[UnitInfo], target: Target, hears: Callable[[UnitInfo], bool]
+    units: Iterable[UnitInfo],
+    target: Target,
+    hears: Callable[[UnitInfo], bool],
+    *,
+    launch: bool = False,
 ) -> tuple[list[UnitInfo], list[UnitInfo]]:
     """Return the units that a command is for: those alive, and those lost.
 
@@ -326,14 +335,16 @@ def asked(
             knows channels, tags or state: it counts if its name fits and nothing else was asked.
             Of a living one that can't be read nobody knows them either: it counts if its name
             fits, for it may have been meant, and then it is missed by name.
+        launch: those that rest are to answer as well.
     """
     alive, lost = [], []
     for unit in units:
         if unit.is_alive and unit.unreadable:
             if Target(name=target.name).is_for(unit.name, frozenset(), ""):
                 alive.append(unit)
-        elif unit.is_alive and target.is_for(unit.name, unit.tags, unit.state) and hears(unit):
-            alive.append(unit)
+        elif (unit.is_alive and hears(unit)) or (launch and unit.rests):
+            if target.is_for(unit.name, unit.tags, unit.state):
+                alive.append(unit)
         elif (
             unit.is_lost
             and not target.tag
