@@ -16,7 +16,7 @@ from statusd.scheduler import Scheduler
 from statusd.supervision.down_pipe import DownPipe
 from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
 from statusd.worker import board as page
-from statusd.worker import launch, notes
+from statusd.worker import function, launch, notes
 
 DYING_S = 0.2
 """The pipes of a process that dies are closed a little before it is dead."""
@@ -61,7 +61,7 @@ class FunctionChannel(WorkerChannel):
     def _argv(self) -> list[str]:
         spec = self._spec
         program = str(Path(launch.__file__).resolve())
-        told = launch.Launch.argv(
+        told = function.Launch.argv(
             self._theirs,
             os.getpid(),
             spec.ready,
