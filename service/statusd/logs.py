@@ -109,6 +109,11 @@ def get(**fields: Any) -> Logger:
     return Logger(**fields)
 
 
+def of(unit: str) -> Logger:
+    """Return a logger, each line of which names ``unit``; empty: there is no other."""
+    return Logger(unit=unit) if unit else Logger()
+
+
 def warn(event: str, **fields: Any) -> None:
     """Log a warning, for those who have no other business with the log."""
     get().warning(event, **fields)

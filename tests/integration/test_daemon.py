@@ -22,8 +22,10 @@ from statusd.core import events as ev
 from statusd.core.errors import Unavailable
 from statusd.daemon import wiring
 from statusd.daemon.daemon import Daemon
+from statusd.daemon.means import Outlets
 from statusd.daemon.plan import Plan
 from statusd.settings.load import load
+from statusd.unit.parts import Parts
 from tests.tools import Broker
 from tests.tools.toml import to_toml
 from tests.tools.waiting import until
@@ -70,6 +72,12 @@ def settings(folder: Path, url: str, name: str, channels: list[str]) -> Path:
     return file
 
 
+def parts(file: Path) -> Parts:
+    """Return what the unit of ``file`` is made of."""
+    loaded = load(file)
+    return wiring.unit_parts(loaded, wiring.origin(loaded, file), Outlets(), fresh=False)
+
+
 def play(
     story: Story,
     folder: Path,
@@ -82,7 +90,7 @@ def play(
     logs.configure("json", "info")
 
     async def live() -> int:
-        second = wiring.unit_parts(load(files[1]), files[1], fresh=False)
+        second = parts(files[1])
 
         def with_second(plan: Plan) -> Plan:
             return replace(plan, units=(*plan.units, second))
@@ -214,6 +222,6 @@ def test_each_holds_its_own_name(broker: Broker, tmp_path: Path) -> None:
 
     async def story(two: Two) -> None:
         with pytest.raises(Unavailable, match="'two' runs here already"):
-            wiring.unit_parts(load(tmp_path / "two.toml"), tmp_path / "two.toml", fresh=False)
+            parts(tmp_path / "two.toml")
 
     assert play(story, tmp_path, ["one"], ["two"], broker) == 0

@@ -33,7 +33,7 @@ def start(token: str, count: int = 1) -> None:
 async def story() -> dict[str, object]:
     """Look for strays, end them, and return what was seen."""
     guard = Guard()
-    strays = Strays(7, "/state/unit.worker", os.getpgrp(), guard)
+    strays = Strays(7, "/state/unit.worker", os.getpgrp(), guard, logs.get())
     start(OURS, MANY)
     start(NOBODYS)
 

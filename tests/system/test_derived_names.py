@@ -7,7 +7,7 @@ from pathlib import Path
 
 from statusd.core.unit import Memory
 from statusd.unit import state_format
-from statusd.unit.state_format import Kept
+from statusd.unit.kept import Kept
 from statusd.wire.names import Names, default_name, former_name
 from tests.conftest import settings
 from tests.system.commands import statusd

@@ -49,6 +49,8 @@ class Program:
         args: more arguments for ``statusd run``.
         env: more of the environment; wins over everything.
         below: a command that becomes it, e.g. ``("setpriv", "--bounding-set", "-kill")``.
+        units: file name without ending -> content: it runs a folder of these, which ``toml`` is
+            shared by.
     """
 
     def __init__(
@@ -59,11 +61,15 @@ class Program:
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         below: Sequence[str] = (),
+        units: Mapping[str, str | Mapping[str, Any]] | None = None,
     ) -> None:
         self.directory = directory
-        directory.mkdir(parents=True, exist_ok=True)
-        file = directory / "statusd.toml"
-        file.write_text(toml if isinstance(toml, str) else to_toml(toml), encoding="utf-8")
+        folder = directory if units is None else directory / "units"
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, content in {**(units or {}), "statusd": toml}.items():
+            text = content if isinstance(content, str) else to_toml(content)
+            (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+        file = folder / "statusd.toml" if units is None else folder
         variables = environment(directory) | dict(env or {})
         self.marker = variables[MARKER]
         self._log: list[Line] = []

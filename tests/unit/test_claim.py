@@ -12,9 +12,9 @@ import pytest
 from statusd.core.errors import Unavailable
 from statusd.core.unit import Memory
 from statusd.unit.claim import CHOSEN, Origin
+from statusd.unit.kept import NOTHING, Kept
 from statusd.unit.name_lock import NameLock
 from statusd.unit.state_file import StateFile
-from statusd.unit.state_format import NOTHING, Kept
 from statusd.wire.names import former_name
 
 OLD = "statusd@host"

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 
+from statusd import logs
 from statusd.core import events as ev
 from statusd.supervision.notify_socket import MAX_DATAGRAM, NotifySocket
 from statusd.supervision.worker_channel import Pulse
@@ -17,7 +18,7 @@ def heard(*notifications: str) -> tuple[list[ev.Input], Record | None, Pulse]:
     taken: list[ev.Input] = []
 
     async def live() -> NotifySocket:
-        ours = NotifySocket(1, taken.append, lambda: None, asyncio.get_running_loop())
+        ours = NotifySocket(1, taken.append, lambda: None, asyncio.get_running_loop(), logs.get())
         address = ours.open()
         ours.started(os.getpid())
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as program:

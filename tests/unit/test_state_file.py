@@ -15,9 +15,9 @@ import pytest
 from statusd.core.errors import Unavailable
 from statusd.core.messages import Command
 from statusd.core.unit import Memory
+from statusd.unit.kept import NOTHING, Kept
 from statusd.unit.outages import Deaf
 from statusd.unit.state_file import StateFile
-from statusd.unit.state_format import NOTHING, Kept
 
 EVENT = '{"event":"5-9","name":"unit"}'
 FULL = Kept(

@@ -23,11 +23,11 @@ from statusd.core.unit import Memory
 from statusd.supervision.worker_file import WorkerFile
 from statusd.unit import state_format
 from statusd.unit.history import History
+from statusd.unit.kept import Kept
 from statusd.unit.outages import Deaf
 from statusd.unit.publisher import Publisher
 from statusd.unit.said import as_said
 from statusd.unit.state_file import StateFile
-from statusd.unit.state_format import Kept
 from statusd.unit.stream_position import StreamPosition
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox

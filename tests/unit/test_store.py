@@ -33,7 +33,7 @@ class Kept:
             self.file,
             self.world.disk.content,
             unit.status,
-            unit.outages,
+            old._life,
             lines=old._lines,
             go_on=old._continue,
             release=old._publish,

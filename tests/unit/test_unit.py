@@ -10,8 +10,8 @@ from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.unit import Memory
 from statusd.unit.cursor import Delivery
+from statusd.unit.kept import Kept
 from statusd.unit.lease_holder import LeaseHolder
-from statusd.unit.state_format import Kept
 from statusd.unit.stream_position import StreamPosition
 from statusd.unit.unit import EXIT_BUG
 from tests.unit.worlds import Broker, Loop, World, play_out

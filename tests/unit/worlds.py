@@ -36,9 +36,9 @@ from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_channel import Pulse, Spec
 from statusd.unit import life
 from statusd.unit.cursor import Delivery
+from statusd.unit.kept import NOTHING, Kept
 from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
-from statusd.unit.state_format import NOTHING, Kept
 from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.names import Names

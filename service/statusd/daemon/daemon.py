@@ -18,6 +18,7 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
 from statusd.daemon.canary import PROBE_S, Canary
+from statusd.daemon.desk import OTHERS_GO_ON, Desk, stays
 from statusd.daemon.endpoint import answers
 from statusd.daemon.health import Health
 from statusd.daemon.http import HttpServer
@@ -65,7 +66,6 @@ class Daemon:
         self._names = plan.names
         self._manager = plan.service_manager
         self._untidy: dict[Unit, None] = {}
-        self._asked_to_end = 0
         self._beat_at = 0.0
         self.left: asyncio.Future[int] = self._loop.create_future()
         canary = Canary(plan.names.canary, plan.boot)
@@ -76,20 +76,22 @@ class Daemon:
         self._guard = Guard()
         sinks = (sink for parts in plan.units for sink in parts.means.sinks or ())
         self._outputs = Outputs(sinks, self.session.complaints, log)
-        units = (self._make_unit(parts, are_many=len(plan.units) > 1) for parts in plan.units)
+        are_many = len(plan.units) > 1 or plan.folder is not None
+        units = (self._make_unit(parts, are_many=are_many) for parts in plan.units)
         self.units = {unit.name: unit for unit in units}
-        self._living = Living(self.units.values())
+        self._living = Living(self.units.values(), stays=stays(plan.folder))
         self._retiring: set[asyncio.Task[None]] = set()
         canary.measured = self._measured
         self._reader = self._make_reader()
         self.session.subscriber_link.follower = self._reader
-        self._health = Health(self._manager, self.units, self.session, self._complain_of_stuck)
+        self._health = Health(self._manager, self._living, self.session, self._complain_of_stuck)
+        self._desk = Desk(plan, self._health, log)
         self._reloader = Reloader(
             plan.reload,
-            self.units,
+            lambda: self._living.by_name,
             self.session,
             self.router,
-            lambda: self._channels(*(unit.document.channels for unit in self.units.values())),
+            lambda: self._channels(*(unit.document.channels for unit in self._living.units)),
             self._manager,
             log,
         )
@@ -153,34 +155,55 @@ class Daemon:
         early(self._signalled)
         self.session.publisher_link.start()
         await self._take_names(replace=replace)
-        for unit in self.units.values():
-            await life.start(unit)
+        await self._desk.open(self._living.noted)
+        for unit in self._living.units:
+            await self._living.step(life.start, [unit])
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
         self.session.subscriber_link.start()
         self._look()
         self.session.prove()
         self._health.tick()
+        if self._living.are_over:
+            self._leave(self._living.code)
         code = await self.left
         await self._close(code)
         return code
 
     async def _take_names(self, *, replace: bool) -> None:
+        """Take the name of each unit; of a folder, one that can't have its own stays out alone."""
+        units = self._living.units
+        taking = (life.take_name(unit, replace=replace) for unit in units)
+        found = await asyncio.gather(*taking, return_exceptions=True)
+        held = {unit: error for unit, error in zip(units, found, strict=True) if error is not None}
+        may_lack = self._desk.is_worth_it(len(units) - len(held))
         try:
-            for unit in self.units.values():
-                await life.take_name(unit, replace=replace)
+            for error in held.values():
+                if not may_lack or not isinstance(error, Unavailable):
+                    raise error
             if self._http is not None:  # only now: an older daemon may have had the port
                 await self._http.start()
         except Unavailable:  # leave before anything was started or said
             await self.session.publisher_link.close()
-            for unit in self.units.values():
+            for unit in units:
                 await unit.store.close()
             raise
+        for unit, error in held.items():
+            await self._stay_out(unit, error)
+
+    async def _stay_out(self, unit: Unit, error: BaseException) -> None:
+        """Go on without a unit that could not begin, and that has said nothing."""
+        unit.log.error("unit.not_started", reason=str(error), then=OTHERS_GO_ON)
+        self._living.failed(unit)
+        self._forget(unit)
+        await unit.store.close()
+        self.session.close_outbox(unit.publisher.outbox)
 
     async def _close(self, code: int) -> None:
         units = self._living.units
         self._health.stop(code)
         await self.session.subscriber_link.close()
         self._stop_hearing(units)
+        self._desk.close()
         if self._http is not None:
             self._http.close()
         output = self._loop.create_task(self._outputs.finish(OUTPUT_S))
@@ -318,10 +341,11 @@ class Daemon:
             self._outputs.reopen()
             self._reloader.reload()
             return
-        self._asked_to_end += 1
-        if self._asked_to_end > 2:
+        if self._living.asked_to_end() > 2:
             self._get_out(name)
         self._living.each(lambda unit: unit.happened(ev.Signalled(name, sender)))
+        if not self._living.units:
+            self._leave(self._living.code)
 
     def _get_out(self, name: str) -> NoReturn:
         """Leave at once: the third time it was asked for."""
@@ -334,13 +358,17 @@ class Daemon:
         """A unit has come to its end; the last one takes the daemon with it."""
         unit = self.units[name]
         if self._living.ended(unit, code):
-            self.router.forget(unit)
-            self._reader.forget(unit.cursor)
+            self._forget(unit)
             task = self._loop.create_task(self._retire(unit))
             self._retiring.add(task)
             task.add_done_callback(self._retiring.discard)
         elif self._living.are_over:
             self._leave(self._living.code)
+
+    def _forget(self, unit: Unit) -> None:
+        """Let it hear nothing any more."""
+        self.router.forget(unit)
+        self._reader.forget(unit.cursor)
 
     def _leave(self, code: int) -> None:
         if not self.left.done():

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from statusd.core.status import Status
 from statusd.core.text import shown
+from statusd.daemon.living import Living
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import Session
 from statusd.daemon.watchdog import FEEDS, Tick, Watchdog
@@ -24,6 +26,8 @@ TICK_S = 5.0
 """So often the service manager is told how things are, if that is news, and the watchdog is fed."""
 MORE_S = 20.0
 """So much time is asked for at each tick while a start or a stop goes on."""
+MOST_LINES = 4
+"""Of more units than these it is said how many are in which state, not what each does."""
 MOST_SHOWN = 120
 """So many characters of the worker's own text are shown."""
 
@@ -33,7 +37,7 @@ class Health:
 
     Args:
         manager: the service manager.
-        units: of the daemon, by name; at least one.
+        living: its units that have not ended.
         session: their broker session.
         complain: called with the parts that are stuck.
     """
@@ -41,12 +45,12 @@ class Health:
     def __init__(
         self,
         manager: ServiceManager,
-        units: Mapping[str, Unit],
+        living: Living,
         session: Session,
         complain: Callable[[list[str]], None],
     ) -> None:
         self._manager = manager
-        self._units = units
+        self._living = living
         self._links = {
             "hearing link": session.subscriber_link,
             "sending link": session.publisher_link,
@@ -79,8 +83,9 @@ class Health:
         """Yield how far each part of the loop has come; an empty inbox has nothing to do."""
         for name, link in self._links.items():
             yield name, Tick(link.ticks, may_wait=not link.is_overdue(now))
-        for unit in self._units.values():
-            whose = f" of {unit.name}" if len(self._units) > 1 else ""
+        units = self._living.units
+        for unit in units:
+            whose = f" of {unit.name}" if len(units) > 1 else ""
             yield f"inbox{whose}", Tick(unit.handled, unit.is_waiting)
             yield f"supervisor{whose}", Tick(unit.supervisor.looks)
 
@@ -103,6 +108,10 @@ class Health:
             "trouble": unit.store.file.trouble,
         }
 
+    def all(self) -> list[dict[str, Any]]:
+        """Return the same of each unit that lives."""
+        return [self.health(unit) for unit in self._living.units]
+
     def report(self) -> None:
         """Tell state, link and progress, and which stage of its life the daemon is in."""
         manager, link = self._manager, self._subscribed
@@ -113,20 +122,30 @@ class Health:
         if is_up and (link.trouble or link.state is LinkState.LISTENING):
             manager.ready()
         is_over = all(s.state in (s.lifecycle.ending, s.lifecycle.end) for s in self._statuses())
-        if is_over and not manager.is_stopping:
+        if is_over and not self._living.stays and not manager.is_stopping:
             self.stop(0)
 
     def _statuses(self) -> Iterator[Status]:
-        return (unit.status for unit in self._units.values())
+        return (unit.status for unit in self._living.units)
 
     def _lines(self) -> Iterator[str]:
-        for unit in self._units.values():
+        units = self._living.units
+        if len(units) > MOST_LINES:
+            yield self._sum(units)
+            return
+        for unit in units:
             process = unit.supervisor.process
             alive = unit.status.worker.alive and process is not None
             record = process.record() if alive and process is not None else None
-            whose = f"{unit.name}: " if len(self._units) > 1 else ""
+            whose = f"{unit.name}: " if len(units) > 1 else ""
             state = unit.status.state.name
             yield whose + in_a_line(state, self._subscribed.state, self._subscribed.trouble, record)
+
+    def _sum(self, units: Sequence[Unit]) -> str:
+        """Return how many units are in which state: ``38 RUNNING, 2 FAILED; link LISTENING``."""
+        counts = Counter(unit.status.state.name for unit in units)
+        states = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+        return in_a_line(states, self._subscribed.state, self._subscribed.trouble, None)
 
     def stop(self, code: int) -> None:
         """Tell that the end has begun; whose work was done before anything was tried was ready."""

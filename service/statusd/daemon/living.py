@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 from statusd.unit.unit import EXIT_BUG, Unit
 
@@ -18,17 +18,24 @@ class Living:
 
     Args:
         units: all of them.
+        stays: the daemon goes on without any of them.
     """
 
-    def __init__(self, units: Iterable[Unit]) -> None:
+    def __init__(self, units: Iterable[Unit], *, stays: bool = False) -> None:
         self._units = {unit.name: unit for unit in units}
-        self._count = len(self._units)
         self._codes: dict[str, int] = {}
+        self.stays = stays
+        self._asked_to_end = 0
 
     @property
     def units(self) -> list[Unit]:
         """Those that have not ended yet, as they are now."""
         return list(self._units.values())
+
+    @property
+    def by_name(self) -> Mapping[str, Unit]:
+        """The same, by their names."""
+        return self._units
 
     def guarded(self, unit: Unit, call: Callable[[Unit], object]) -> None:
         """Do something with a unit; a bug in it is no other unit's."""
@@ -52,15 +59,30 @@ class Living:
     def ended(self, unit: Unit, code: int) -> bool:
         """Take note of the code that a unit leaves with; tell whether it has just ended."""
         code = EXIT_LEASE_LOST if unit.lease.holder is not None else code
-        self._codes[unit.name] = min(code, self._codes.get(unit.name, code), key=WORST.index)
+        self.noted(unit.name, code)
         return not self.are_over and self._units.pop(unit.name, None) is not None
+
+    def noted(self, name: str, code: int) -> None:
+        """Take note of a code, if none that is worse is known of that unit."""
+        self._codes[name] = min(code, self._codes.get(name, code), key=WORST.index)
+
+    def failed(self, unit: Unit) -> None:
+        """Take note of a unit that could not begin: its name is held."""
+        self.noted(unit.name, EXIT_LEASE_LOST)
+        del self._units[unit.name]
+
+    def asked_to_end(self) -> int:
+        """Stay no longer than any of them lives; return how often that was asked for."""
+        self.stays = False
+        self._asked_to_end += 1
+        return self._asked_to_end
 
     @property
     def are_over(self) -> bool:
         """Tell whether all have ended; the last stays among those that live, to say so."""
-        return len(self._codes) == self._count
+        return not self.stays and self._units.keys() <= self._codes.keys()
 
     @property
     def code(self) -> int:
         """What the daemon leaves with."""
-        return min(self._codes.values(), key=WORST.index)
+        return min(self._codes.values(), key=WORST.index, default=0)

@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import MakeLink
+from statusd.unit.kept import Ended
+from statusd.unit.name_lock import NameLock
 from statusd.unit.parts import Parts
 from statusd.wire.listen import Listen
 from statusd.wire.names import Names
+
+
+@dataclass(frozen=True, slots=True)
+class FolderPlan:
+    """What the daemon of a folder has besides.
+
+    Args:
+        lock: of its name on this machine; socket: where it is asked on this host.
+        failed: unit -> why it can't be started.
+        ended: those that a command has ended, and that begin again when somebody wants it.
+        until_ended: it leaves when all its units have ended; else when it is signalled.
+    """
+
+    lock: NameLock
+    socket: Path
+    failed: Mapping[str, str]
+    ended: Mapping[str, Ended]
+    until_ended: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +46,7 @@ class Plan:
         reload: returns new settings, or raises StatusdError.
         service_manager: who is told how far we are.
         listen: where HTTP is answered; None for nowhere.
+        folder: what it has besides, if it is that of a folder.
     """
 
     units: Sequence[Parts]
@@ -34,3 +56,4 @@ class Plan:
     reload: Callable[[], NewSettings]
     service_manager: ServiceManager
     listen: Listen | None = None
+    folder: FolderPlan | None = None

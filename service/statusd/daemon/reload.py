@@ -1,4 +1,4 @@
-"""What SIGHUP may change while the unit lives: together, or not at all.
+"""What SIGHUP may change while units live: together, or not at all.
 
 Rules of this file: new settings are loaded whole before anything changes; what is not in `LIVE`
 needs a restart, and is named.
@@ -6,11 +6,13 @@ needs a restart, and is named.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
 
+from statusd.daemon.reloader import FolderChanges, NewSettings, UnitSettings
+from statusd.settings.folder import COMMON, Folder
 from statusd.settings.models import Settings
 
 LIVE = (
@@ -38,6 +40,58 @@ LIVE = (
     "log.level",
 )
 """What a running unit takes over."""
+
+
+def of_file(settings: Settings, load_again: Callable[[], Settings]) -> Callable[[], NewSettings]:
+    """Return what loads the settings of the only unit anew, and says what is taken over."""
+
+    def reload() -> NewSettings:
+        nonlocal settings
+        new = load_again()
+        differ = changes(settings, new)
+        settings = merged(settings, new)
+        return NewSettings(settings.address(), settings.log.level, (_of_unit(settings, *differ),))
+
+    return reload
+
+
+def of_folder(folder: Folder, load_again: Callable[[], Folder]) -> Callable[[], NewSettings]:
+    """Return the same for a folder: its units stay those that they are."""
+    shared = folder.shared
+    known = {unit.settings.name: unit.settings for unit in folder.units}
+
+    def reload() -> NewSettings:
+        nonlocal shared
+        new = load_again()
+        found = {unit.settings.name: unit.settings for unit in new.units}
+        changed, needs_restart = changes(shared, new.shared)
+        shared = merged(shared, new.shared)
+        units = []
+        for name in sorted(known.keys() & found.keys()):
+            differ = [list(filter(_is_units, keys)) for keys in changes(known[name], found[name])]
+            known[name] = merged(known[name], found[name])
+            units.append(_of_unit(known[name], *differ))
+        added, removed = sorted(found.keys() - known.keys()), sorted(known.keys() - found.keys())
+        more = FolderChanges(changed, needs_restart, added, removed)
+        return NewSettings(shared.address(), shared.log.level, tuple(units), more)
+
+    return reload
+
+
+def _of_unit(settings: Settings, changed: list[str], needs_restart: list[str]) -> UnitSettings:
+    return UnitSettings(
+        settings.name,
+        settings.policy(),
+        frozenset(settings.tags),
+        settings.control.channels,
+        settings.control.durable_s,
+        changed,
+        needs_restart,
+    )
+
+
+def _is_units(key: str) -> bool:
+    return key.partition(".")[0] not in COMMON
 
 
 def changes(old: Settings, new: Settings) -> tuple[list[str], list[str]]:

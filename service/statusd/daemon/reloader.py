@@ -21,18 +21,34 @@ UNBLOCK_S = 0.05
 """So soon the broker is asked again to end a read that it hadn't come to."""
 
 
-class NewSettings(NamedTuple):
-    """New settings for one unit and its daemon, and the keys that have changed."""
+class UnitSettings(NamedTuple):
+    """New settings for one unit, and the keys that have changed."""
 
     name: str
     policy: Policy
     tags: frozenset[str]
     channels: tuple[str, ...]
-    address: Address
-    level: str
     lasting_s: float
     changed: list[str]
     needs_restart: list[str]
+
+
+class FolderChanges(NamedTuple):
+    """What has changed of what a folder's units share, and which of them are new or gone."""
+
+    changed: list[str]
+    needs_restart: list[str]
+    added: list[str]
+    removed: list[str]
+
+
+class NewSettings(NamedTuple):
+    """New settings for a daemon; ``folder`` is None for that of a file."""
+
+    address: Address
+    level: str
+    units: tuple[UnitSettings, ...]
+    folder: FolderChanges | None = None
 
 
 class Reloader:
@@ -40,7 +56,7 @@ class Reloader:
 
     Args:
         load: returns them, or raises StatusdError.
-        units: of the daemon, by name; session, router: what they share.
+        living: returns the units that live, by name; session, router: what they share.
         heard: returns all that is to be heard.
         manager: told that it goes on, and that it is over.
         log: where it is told.
@@ -49,7 +65,7 @@ class Reloader:
     def __init__(
         self,
         load: Callable[[], NewSettings],
-        units: Mapping[str, Unit],
+        living: Callable[[], Mapping[str, Unit]],
         session: Session,
         router: Router,
         heard: Callable[[], tuple[str, ...]],
@@ -57,7 +73,7 @@ class Reloader:
         log: Any,
     ) -> None:
         self._load = load
-        self._units = units
+        self._living = living
         self._session = session
         self._router = router
         self._heard = heard
@@ -78,18 +94,21 @@ class Reloader:
         else:
             self._take_over(change)
 
-    def _take_over(self, change: NewSettings) -> None:
+    def _take_over(self, new: NewSettings) -> None:
         """Take over what is new; it is done when each new channel is heard or refused."""
-        unit, session = self._units[change.name], self._session
-        unit.take_over(change.policy, change.tags, change.channels, change.lasting_s)
-        self._router.hears(unit, change.channels)
+        session, living = self._session, self._living()
+        changes = [(living[change.name], change) for change in new.units if change.name in living]
+        for unit, change in changes:
+            unit.take_over(change.policy, change.tags, change.channels, change.lasting_s)
+            self._router.hears(unit, change.channels)
         session.subscriber_link.listen_to(self._heard())
-        session.subscriber_link.address = session.publisher_link.address = change.address
-        logs.set_level(change.level)
-        self._waiting = (*self._waiting, change)
+        session.subscriber_link.address = session.publisher_link.address = new.address
+        logs.set_level(new.level)
+        self._waiting = (*self._waiting, new)
         self.maybe_done()
         self._unblock()
-        unit.flush()
+        for unit, _ in changes:
+            unit.flush()
 
     def maybe_done(self) -> None:
         """Tell that a reload is done if nothing that is said on its channels can be missed now."""
@@ -99,13 +118,26 @@ class Reloader:
         elif not link.is_answered:
             return
         done, self._waiting = self._waiting, ()
-        for change in done:
-            told = {"changed": change.changed, "needs_restart": change.needs_restart}
-            if refused := [c for c in change.channels if c in self._session.refused]:
-                told["refused"] = refused
-            self._log.info("reload.done", **told, **more)
+        for new in done:
+            self._tell(new, more)
         if done:
             self._manager.reloaded()
+
+    def _tell(self, new: NewSettings, more: Mapping[str, str]) -> None:
+        """Log what was taken over: of a folder, for each unit that it changes, and for the rest."""
+        living = self._living()
+        for change in new.units:
+            refused = [c for c in change.channels if c in self._session.refused]
+            is_news = bool(change.changed or change.needs_restart or refused)
+            if change.name in living and (is_news or new.folder is None):
+                told = {"changed": change.changed, "needs_restart": change.needs_restart}
+                told |= {"refused": refused} if refused else {}
+                living[change.name].ports.log.info("reload.done", **told, **more)
+        if new.folder is not None:
+            told = {key: value for key, value in new.folder._asdict().items() if value}
+            if new.folder.added or new.folder.removed:
+                more = {"then": "units begin and end with the daemon"}
+            self._log.info("reload.done", **told, **more)
 
     def _unblock(self) -> None:
         """End our own reading of the stream: until it ends, the broker takes no new channel.

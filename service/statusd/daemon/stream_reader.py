@@ -47,7 +47,7 @@ class StreamReader:
 
     Args:
         names: of the namespace; the unit in them doesn't matter.
-        cursors: of the units; at least one.
+        cursors: of the units.
         ask: sends a question on the hearing link.
         caught_up: called when all that was missed is read.
         noticed: called for each unit of which the stream has lost something while we listen.
@@ -86,13 +86,13 @@ class StreamReader:
         self._read_at = 0.0
 
     def forget(self, cursor: Cursor) -> None:
-        """Read for the others only; one at least must be left."""
+        """Read for the others only; without any, nothing is read."""
         del self._cursors[cursor.key]
 
     @property
     def _place(self) -> str:
-        """The last entry that all units have read; empty if one of them has never looked."""
-        return min((cursor.place.id for cursor in self._cursors.values()), key=_order)
+        """The last entry that all units have read; empty if one never looked, or there is none."""
+        return min((one.place.id for one in self._cursors.values()), key=_order, default="")
 
     # ---- what the link tells -------------------------------------------------------------------
 
@@ -213,7 +213,7 @@ class StreamReader:
     def _go_on(self) -> None:
         """Settle the count if all that the stream had is read; ask for more."""
         info, cursors = self._info, self._cursors.values()
-        if info is not None and number(self._place) >= number(info.last):
+        if info is not None and number(self._place or info.last) >= number(info.last):
             for cursor in cursors:
                 cursor.catch_up(info)
             self._info = None
@@ -233,6 +233,8 @@ class StreamReader:
             self._read()
 
     def _read(self) -> None:
+        if not self._cursors:
+            return
         line: RedisCommand = ("XREAD", "COUNT", self._at_once)
         if not self._is_behind:
             line += ("BLOCK", BLOCK_MS)

@@ -5,35 +5,31 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from statusd import logs
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.status import Status
 from statusd.core.unit import Identity
+from statusd.daemon import reload
 from statusd.daemon.daemon import Daemon
-from statusd.daemon.plan import Plan
-from statusd.daemon.reload import changes, merged
+from statusd.daemon.means import Outlets, means
+from statusd.daemon.plan import FolderPlan, Plan
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
-from statusd.home import expanded, nobodys, xdg
-from statusd.lifecycles.load import module_places
-from statusd.private import room
+from statusd.home import nobodys, xdg
+from statusd.settings.folder import Folder
 from statusd.settings.models import Settings
-from statusd.supervision.output import Sink
-from statusd.supervision.supervisor import Means
-from statusd.supervision.worker_channel import Spec
-from statusd.supervision.worker_file import WorkerFile
 from statusd.unit.claim import CHOSEN, Origin
+from statusd.unit.kept import NOTHING, Ended
+from statusd.unit.name_lock import NameLock
 from statusd.unit.parts import Parts
-from statusd.unit.state_file import StateFile
-from statusd.unit.state_format import NOTHING
+from statusd.unit.state_file import StateFile, usable
 from statusd.wire.address import Address
 from statusd.wire.link import Link, Listener
-from statusd.wire.local import socket_file
+from statusd.wire.local import daemon_socket_file, socket_file
 from statusd.wire.names import Names, former_name, settings_path
 
 
@@ -58,37 +54,118 @@ def build(
         ConfigError: a home directory is needed, and there is none.
         Unavailable: the state directory can't be used, or the name is taken.
     """
-    unit = unit_parts(settings, file, fresh=fresh)
-    plan = Plan(
-        units=(unit,),
-        names=unit.names,
-        boot=unit.identity.boot,
-        make_link=partial(_link, settings.address(), settings.name),
-        reload=_reload(settings, load_again),
+    unit = unit_parts(settings, origin(settings, file), Outlets(), fresh=fresh)
+    return Daemon(adapt(_plan(settings, unit.names, (unit,), reload.of_file(settings, load_again))))
+
+
+def build_folder(
+    folder: Folder,
+    load_again: Callable[[], Folder],
+    *,
+    fresh: bool = False,
+    until_ended: bool = False,
+    adapt: Callable[[Plan], Plan] = lambda plan: plan,
+) -> Daemon:
+    """Return a daemon for the units of ``folder``; it has taken the names that it could get.
+
+    Args:
+        folder: what the user wants.
+        load_again: returns it as it is now, for SIGHUP.
+        fresh: forget the goals of the last time, and who was ended.
+        until_ended: it leaves when all its units have ended.
+        adapt: may put other parts in the place of the usual ones.
+
+    Raises:
+        ConfigError: a home directory is needed, and there is none.
+        Unavailable: the state directory can't be used, or the daemon's name is taken, or each
+            unit's.
+    """
+    shared, outlets = folder.shared, Outlets()
+    names = Names(shared.redis.namespace, folder.name)
+    lock = _daemon_lock(state_directory(shared), folder.name)
+    units: list[Parts] = []
+    failed: dict[str, str] = {}
+    ended: dict[str, Ended] = {}
+    for one in folder.units:
+        whose = origin(one.settings, one.file, one.instance)
+        try:
+            unit = unit_parts(one.settings, whose, outlets, fresh=fresh, is_one_of_many=True)
+        except Unavailable as error:
+            failed[one.settings.name] = str(error)
+            continue
+        if unit.kept.ended is None:
+            units.append(unit)
+        else:
+            ended[one.settings.name] = unit.kept.ended
+            unit.state_file.give_up()
+    if not units and not ended:
+        raise Unavailable("; ".join(dict.fromkeys(failed.values())))
+    plan = _plan(shared, names, units, reload.of_folder(folder, load_again))
+    socket = daemon_socket_file(names.namespace, names.name)
+    more = FolderPlan(lock, socket, failed, ended, until_ended=until_ended)
+    return Daemon(adapt(replace(plan, folder=more)))
+
+
+def _daemon_lock(directory: Path, name: str) -> NameLock:
+    with usable(directory):
+        return NameLock(directory / f"{name}.daemon", "daemon")
+
+
+def _plan(
+    settings: Settings, names: Names, units: Sequence[Parts], load: Callable[[], NewSettings]
+) -> Plan:
+    """Return what a daemon is made of.
+
+    Args:
+        settings: what in them is the daemon's; names: of the daemon.
+    """
+    return Plan(
+        units=units,
+        names=names,
+        boot=max([int(time.time() * 1000), *(unit.identity.boot for unit in units)]),
+        make_link=partial(_link, settings.address(), names.name),
+        reload=load,
         service_manager=ServiceManager.from_environment(),
         listen=settings.http.where(),
     )
-    return Daemon(adapt(plan))
 
 
-def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
+def unit_parts(
+    settings: Settings,
+    origin: Origin,
+    outlets: Outlets,
+    *,
+    fresh: bool,
+    is_one_of_many: bool = False,
+) -> Parts:
     """Return what the unit of ``settings`` is made of; its name on this machine is taken.
 
+    Args:
+        origin: where its name comes from.
+        outlets: where its worker may print to.
+        fresh: nothing of the last time counts.
+        is_one_of_many: lines of the log, and of its worker, name it.
+
     Raises:
-        ConfigError, Unavailable: as `build` does.
+        ConfigError, Unavailable: as `build` does; then nothing is taken.
     """
     names = Names(settings.redis.namespace, settings.name)
     directory = state_directory(settings)
-    state_file = StateFile(directory, names.name, names.namespace, origin(settings, file))
-    kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
+    file = Path(origin.settings) if origin.settings else None
+    whose = names.name if is_one_of_many else ""
+    worker = means(settings, file, directory, outlets, whose)
+    state_file = StateFile(directory, names.name, names.namespace, origin)
+    try:
+        kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
+    except Unavailable:
+        state_file.give_up()
+        raise
     identity = Identity(
         names.name,
         frozenset(settings.tags),
         boot=max(int(time.time() * 1000), last_boot + 1),
         namespace=names.namespace,
     )
-    worker_file = WorkerFile(directory.absolute(), names.name)
-    spec = replace(_spec(settings, file), worker_file=str(worker_file.path))
     return Parts(
         identity=identity,
         make_status=lambda memory, objection: Status(
@@ -102,7 +179,7 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
             objection=objection,
         ),
         names=names,
-        means=Means(spec, _sinks(settings, file), worker_file),
+        means=worker,
         state_file=state_file,
         kept=kept,
         last_boot=last_boot,
@@ -113,14 +190,14 @@ def unit_parts(settings: Settings, file: Path | None, *, fresh: bool) -> Parts:
     )
 
 
-def origin(settings: Settings, file: Path | None) -> Origin:
+def origin(settings: Settings, file: Path | None, instance: int = 0) -> Origin:
     """Return where the unit's name comes from; without a file it is as it always was."""
     if file is None:
         return CHOSEN
     path = str(settings_path(file))
     if not settings.is_name_derived:
         return Origin(path)
-    return Origin(path, is_derived=True, former=former_name(file))
+    return Origin(path, is_derived=True, former="" if instance else former_name(file))
 
 
 def _link(address: Address, name: str, listener: Listener, channels: tuple[str, ...]) -> Link:
@@ -129,103 +206,9 @@ def _link(address: Address, name: str, listener: Listener, channels: tuple[str, 
     return Link(address, client, listener, draw=random.random, clock=elapsed, channels=channels)
 
 
-def _reload(settings: Settings, load_again: Callable[[], Settings]) -> Callable[[], NewSettings]:
-    """Return what loads the settings anew and says what of them is taken over."""
-
-    def reload() -> NewSettings:
-        nonlocal settings
-        new = load_again()
-        changed, needs_restart = changes(settings, new)
-        settings = merged(settings, new)
-        return NewSettings(
-            settings.name,
-            settings.policy(),
-            frozenset(settings.tags),
-            settings.control.channels,
-            settings.address(),
-            settings.log.level,
-            settings.control.durable_s,
-            changed,
-            needs_restart,
-        )
-
-    return reload
-
-
 def elapsed() -> float:
     """Return seconds that nobody sets and that go on while the machine is suspended."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def _spec(settings: Settings, file: Path | None) -> Spec:
-    lifecycle, worker = settings.states(), settings.worker
-    members = lifecycle.members()
-    directory = str(_beside(file, worker.directory)) if worker.directory else ""
-    places = module_places(file)
-    return Spec(
-        states=tuple(state.name for state in members),
-        parts="".join(lifecycle.parts[state].value for state in members),
-        ready=worker.ready,
-        function=worker.function,
-        command=worker.command,
-        python=_program(file, worker.python),
-        worker_states=lifecycle.worker_states,
-        paths=tuple(dict.fromkeys([directory, *places] if directory else places)),
-        lines=worker.input == "states",
-        signals={_told_as(name): number for name, number in worker.signals.items()},
-        directory=directory,
-        environment=_environment(),
-        environment_file=_beside(file, worker.environment_file)
-        if worker.environment_file
-        else None,
-        chosen_environment=worker.environment,
-        umask=worker.umask,
-        nice=worker.nice,
-    )
-
-
-def _told_as(name: str) -> str:
-    """Return the state in which a worker is told of END."""
-    return "ENDING" if name == "END" else name
-
-
-def _beside(file: Path | None, path: str) -> Path:
-    """Return ``path`` as it is meant: beside the settings' file, if it isn't absolute."""
-    base = file.resolve().parent if file is not None else Path.cwd()
-    return base / expanded(path)
-
-
-def _program(file: Path | None, name: str) -> str:
-    """Return a program's path; a name without a slash is looked for in PATH."""
-    return str(_beside(file, name)) if "/" in name else name
-
-
-def _sinks(settings: Settings, file: Path | None) -> tuple[Sink, Sink] | None:
-    """Return where the worker's standard output and error go; None if it inherits ours."""
-    output = settings.worker.output
-    if output == "inherit":
-        return None
-    if output == "tagged":
-        is_chosen = settings.log.format == "json"
-        out, err = (logs.is_json() and (is_chosen or not os.isatty(fd)) for fd in (1, 2))
-        return Sink(1, "stdout", is_json=out), Sink(2, "stderr", is_json=err)
-    path = _beside(file, output)
-    try:
-        sink = Sink.open(path)
-    except OSError as error:
-        cure = f"{room(error)}name another file"
-        raise Unavailable(f"worker.output: {path}: {error.strerror}: {cure}") from None
-    return sink, sink
-
-
-def _environment() -> dict[str, str]:
-    """Return the worker's environment: ours, but for what is meant for us alone.
-
-    ``NOTIFY_SOCKET`` and the watchdog's variables are the service manager's words with *us*, and
-    ``STATUSD_*`` may hold the broker's password.
-    """
-    ours = ("STATUSD_", "NOTIFY_SOCKET", "WATCHDOG_", "LISTEN_", "CREDENTIALS_DIRECTORY")
-    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
 
 
 def state_directory(settings: Settings) -> Path:

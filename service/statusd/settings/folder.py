@@ -8,8 +8,8 @@ nothing is started by it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ class Folder:
     name: str
     shared: Settings
     units: tuple[FolderUnit, ...]
+
+    def having(self, change: Callable[[Settings], Settings]) -> Folder:
+        """Return the same with ``change`` made to all settings."""
+        units = (replace(unit, settings=change(unit.settings)) for unit in self.units)
+        return replace(self, shared=change(self.shared), units=tuple(units))
 
 
 def load_folder(folder: Path, environ: Mapping[str, str] = os.environ) -> Folder:

@@ -22,8 +22,6 @@ DYING_S = 0.2
 """The pipes of a process that dies are closed a little before it is dead."""
 SEVERED = "it has closed the descriptors that statusd gave it: it acknowledges nothing any more"
 
-log = logs.get()
-
 
 class FunctionChannel(WorkerChannel):
     """The daemon's end of board and pipes, for one run."""
@@ -162,7 +160,7 @@ class FunctionChannel(WorkerChannel):
     def _look_if_it_lives(self) -> None:
         if self._up != -1:
             self.severed = "it had closed the descriptors that statusd gave it"
-            log.warning("worker.severed", run=self._run, reason=SEVERED)
+            logs.of(self._spec.unit).warning("worker.severed", run=self._run, reason=SEVERED)
 
     def _take_note(self, line: bytes) -> None:
         if line == notes.SEEN:

@@ -35,14 +35,16 @@ class Label(Protocol):
 class Tag:
     """Before each line stands its run: ``run 3 | ...``; the rest of it is as it was, bytes and all.
 
+    Of many units, the line begins with the one that it is of: ``camera run 3 | ...``.
+
     Args:
-        run: the generation.
+        run: the generation; unit: whose it is; empty if there is no other.
     """
 
     read_bytes = READ_BYTES
 
-    def __init__(self, run: int) -> None:
-        self._tag = b"run %d | " % run
+    def __init__(self, run: int, unit: str = "") -> None:
+        self._tag = f"{unit} run {run} | ".lstrip().encode()
 
     def put_on(self, whole: bytes) -> bytes:
         """Return whole lines, tagged."""
@@ -59,14 +61,15 @@ class JsonLabel:
     Bytes that are no UTF-8 stand in it as ``\x80``.
 
     Args:
-        run: the generation.
-        stream: ``stdout`` or ``stderr``.
+        run: the generation; stream: ``stdout`` or ``stderr``.
+        unit: whose it is; empty if there is no other.
     """
 
-    read_bytes = 6000  # a newline alone becomes 120 bytes
+    read_bytes = 4500  # a newline alone becomes 120 bytes, or 200 with the longest name
 
-    def __init__(self, run: int, stream: str) -> None:
-        self._whose = f'"run": {run}, "stream": "{stream}"'.encode()
+    def __init__(self, run: int, stream: str, unit: str = "") -> None:
+        named = f'"unit": {quoted(unit)}, ' if unit else ""
+        self._whose = f'{named}"run": {run}, "stream": "{stream}"'.encode()
 
     def put_on(self, whole: bytes) -> bytes:
         """Return whole lines, each as an object; ``at`` is when it was read."""

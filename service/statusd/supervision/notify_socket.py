@@ -27,8 +27,6 @@ BATCH = 64
 _CREDENTIALS = struct.Struct("=iII")
 """``struct ucred`` of unix(7): pid, uid, gid."""
 
-log = logs.get()
-
 
 class NotifySocket:
     """The socket of one run, from `open` to `close`; what it has heard stays.
@@ -40,8 +38,14 @@ class NotifySocket:
     """
 
     def __init__(
-        self, run: int, submit: Submit, flush: Callable[[], None], loop: Scheduler
+        self,
+        run: int,
+        submit: Submit,
+        flush: Callable[[], None],
+        loop: Scheduler,
+        log: logs.Logger,
     ) -> None:
+        self._log = log
         self._run = run
         self._submit = submit
         self._flush = flush
@@ -129,7 +133,7 @@ class NotifySocket:
         if fields.get("READY") == "1":
             self._submit(ev.WorkerReady(self._run))
         if fields.get("STOPPING") == "1":
-            log.info("worker.stopping", run=self._run)
+            self._log.info("worker.stopping", run=self._run)
         if "X_STATUSD_TRIGGER" in fields:
             reason = fields.get("X_STATUSD_REASON", "")[:500]
             self._submit(ev.WorkerTriggered(self._run, fields["X_STATUSD_TRIGGER"][:64], reason))

@@ -74,9 +74,13 @@ class Sink:
         """
         return cls(_opened(path), str(path), path)
 
-    def label(self, run: int, stream: str) -> Label:
-        """Return what makes lines known as those of a run's stream, in the way of this output."""
-        return JsonLabel(run, stream) if self._is_json else Tag(run)
+    def label(self, run: int, stream: str, unit: str = "") -> Label:
+        """Return what makes lines known as those of a run's stream, in the way of this output.
+
+        Args:
+            unit: whose run it is; empty if no other unit prints.
+        """
+        return JsonLabel(run, stream, unit) if self._is_json else Tag(run, unit)
 
     def reopen(self, told: Told) -> None:
         """Have the file opened again: by its name it may be another one now.

@@ -35,8 +35,6 @@ from statusd.worker.board import Record
 LOOK_S = 0.005
 """How often the rest of a killed process group is looked for; doubles up to a second."""
 
-log = logs.get()
-
 
 class Process:
     """The worker of one run, from its start until nothing of its process group lives.
@@ -63,6 +61,7 @@ class Process:
         self.run = run
         self.pid = 0
         self._spec = spec
+        self._log = logs.of(spec.unit)
         self._submit = submit
         self._flush = flush
         self._guard = guard
@@ -74,13 +73,13 @@ class Process:
         self.flush: Callable[[], ev.Input | None] = self._channel.flush
         """To be called when all that came together has been shown; returns what it has led to
         already, if anything."""
-        self._relay = Relay(run, *sinks, loop) if sinks is not None else None
+        self._relay = Relay(run, *sinks, loop, spec.unit) if sinks is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._killed = False
         self._told: ev.Force | None = ev.Force.KILL
         """What it was told last, of which `_report_unreached` says whom it didn't reach."""
-        self.strays = Strays(run, "", 0, guard)
+        self.strays = Strays(run, "", 0, guard, self._log)
         self._missed = 0
         """The first process that this didn't reach; 0 for none."""
         self._oom_kills = oom.kills()
@@ -114,7 +113,7 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
-        self.strays = Strays(self.run, spec.worker_file, self.pid, self._guard)
+        self.strays = Strays(self.run, spec.worker_file, self.pid, self._guard, self._log)
         reaper.ours.add(self.pid)
         self._guard.watch(self.pid)
         try:
@@ -141,7 +140,8 @@ class Process:
         try:
             os.setpriority(os.PRIO_PROCESS, self.pid, priority)
         except OSError as error:  # less than ours needs a right; the work is worth more than that
-            log.warning("worker.nice_refused", run=self.run, nice=priority, reason=error.strerror)
+            told = {"run": self.run, "nice": priority, "reason": error.strerror}
+            self._log.warning("worker.nice_refused", **told)
 
     def _environment(self) -> dict[str, str]:
         spec = self._spec
@@ -224,7 +224,7 @@ class Process:
         if unreached is not None:
             _, whom, why = unreached
             fields = {"signal": force.value, "whom": whom, "reason": why}
-            log.warning("worker.not_signalled", run=self.run, **fields)
+            self._log.warning("worker.not_signalled", run=self.run, **fields)
             self._submit(ev.WorkerUnreached(self.run, force, whom, why))
 
     def _exited(self) -> None:

@@ -30,8 +30,6 @@ _WHOLE_GROUP = {"SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGSTOP", "SIGTSTP", 
 """What a terminal sends to every process of a job; any other signal is for the program alone, for
 a child that doesn't expect a SIGUSR1 dies of it."""
 
-log = logs.get()
-
 
 class ProgramChannel(WorkerChannel):
     """The daemon's end of what a program is told by, and says itself, for one run."""
@@ -43,7 +41,8 @@ class ProgramChannel(WorkerChannel):
         self._pid = 0
         self._was_signalled = False
         self._report = ExecReport(self._executed, loop)
-        self._notify = NotifySocket(run, submit, flush, loop)
+        self._log = logs.of(spec.unit)
+        self._notify = NotifySocket(run, submit, flush, loop, self._log)
         self._stdin = StandardInput(loop)
 
     def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
@@ -130,10 +129,10 @@ class ProgramChannel(WorkerChannel):
     def _signal(self, name: str) -> str:
         why = reach.send(self._pid, signal.Signals[name], group=name in _WHOLE_GROUP)
         if why:
-            log.warning("worker.not_signalled", run=self._run, signal=name, reason=why)
+            self._log.warning("worker.not_signalled", run=self._run, signal=name, reason=why)
             return why
         self._was_signalled = True
-        log.info("worker.signalled", run=self._run, signal=name)
+        self._log.info("worker.signalled", run=self._run, signal=name)
         return ""
 
     # ---- up ----------------------------------------------------------------------------------

@@ -20,14 +20,14 @@ class Relay:
     """What one run prints.
 
     Args:
-        run: the generation; every line says it.
+        run: the generation; every line says it. unit: whose it is; empty if there is no other.
         out, err: where its standard output and error go.
     """
 
-    def __init__(self, run: int, out: Sink, err: Sink, loop: Scheduler) -> None:
+    def __init__(self, run: int, out: Sink, err: Sink, loop: Scheduler, unit: str = "") -> None:
         self._tail = Tail()
-        self._out = _Stream(out.label(run, "stdout"), out, loop)
-        self._err = _Stream(err.label(run, "stderr"), err, loop, self._tail)
+        self._out = _Stream(out.label(run, "stdout", unit), out, loop)
+        self._err = _Stream(err.label(run, "stderr", unit), err, loop, self._tail)
         self._theirs: list[int] = []
 
     @property

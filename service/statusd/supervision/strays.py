@@ -20,8 +20,6 @@ TOKEN = "STATUSD_RUN"
 MOST_NAMED = 3
 """So many of them are named; of the rest, how many they are."""
 
-log = logs.get()
-
 _told: set[tuple[int, int]] = set()
 """Pid and start of those whose run can't be told, and who were named already."""
 
@@ -34,9 +32,11 @@ class Strays:
         file: of the unit; what its processes have in `TOKEN` begins with it. Empty: none is known.
         group: the worker's own group, which is no stray's.
         guard: kills their groups if we die.
+        log: where it tells of them.
     """
 
-    def __init__(self, run: int, file: str, group: int, guard: Guard) -> None:
+    def __init__(self, run: int, file: str, group: int, guard: Guard, log: logs.Logger) -> None:
+        self._log = log
         self._run, self._file, self._group, self._guard = run, file, group, guard
         self._groups: set[int] = set()
 
@@ -49,11 +49,11 @@ class Strays:
             if token is not None and token.rpartition(":")[0] == self._file:
                 self._groups.add(one.group)
                 self._guard.watch(one.group)
-                log.info("worker.left_group", run=self._run, whom=reach.named(one))
+                self._log.info("worker.left_group", run=self._run, whom=reach.named(one))
             elif token is None and (one.pid, one.started) not in _told:
                 _told.add((one.pid, one.started))
                 then = "it isn't known whose it is, so it is left alone"
-                log.warning("orphan.unknown", whom=reach.named(one), then=then)
+                self._log.warning("orphan.unknown", whom=reach.named(one), then=then)
 
     def members(self) -> list[Member]:
         """Return what lives of them."""

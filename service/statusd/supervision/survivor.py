@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from statusd import logs
 from statusd.core import events as ev
 from statusd.scheduler import Scheduler
 from statusd.supervision import reach
@@ -20,8 +19,6 @@ from statusd.supervision.worker_channel import Spec, Submit
 from statusd.supervision.worker_file import Left
 
 LEADERLESS = "can't be signalled: the process that it belonged to is gone, so it may be a stranger"
-
-log = logs.get()
 
 
 class Survivor(Process):
@@ -47,7 +44,7 @@ class Survivor(Process):
         self._old = left
         self._told = None  # it was told nothing yet
         first = left.members()[:1]
-        log.warning(
+        self._log.warning(
             "worker.survived",
             run=run,
             whom=reach.named(first[0]) if first else "",

@@ -35,6 +35,7 @@ class Spec:
             chosen_environment over both.
         umask: of the process, -1 for ours; nice: its priority, 0 for ours.
         worker_file: where its process writes who it is; empty for nowhere.
+        unit: whose worker it is, as its lines say it; empty if there is no other unit.
     """
 
     states: tuple[str, ...]
@@ -54,6 +55,7 @@ class Spec:
     umask: int = -1
     nice: int = 0
     worker_file: str = ""
+    unit: str = ""
 
     @property
     def what(self) -> str:

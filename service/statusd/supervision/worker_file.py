@@ -20,8 +20,6 @@ from statusd.supervision import proc, reach
 from statusd.supervision.proc import Member
 from statusd.worker import wrapper
 
-log = logs.get()
-
 
 class Left(NamedTuple):
     """A worker that some daemon has started.
@@ -60,9 +58,11 @@ class WorkerFile:
 
     Args:
         directory: absolute, for the worker may run somewhere else.
+        whose: the unit, as lines of the log name it; empty if there is no other.
     """
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, whose: str = "") -> None:
+        self._log = logs.of(whose)
         self.path = directory / f"{name}.worker"
         self._looked_for = 0
         self._looking: asyncio.Task[None] | None = None
@@ -93,11 +93,11 @@ class WorkerFile:
         try:
             left = await threads.apart(self.load, "worker file")
         except OSError as error:
-            log.warning("worker.not_looked_for", run=run, reason=error.strerror)
+            self._log.warning("worker.not_looked_for", run=run, reason=error.strerror)
             return
         if run == self._looked_for and (left is None or left.run != run):
             then = "a daemon that is killed and started again won't know this worker"
-            log.warning("worker.not_kept", run=run, file=str(self.path), then=then)
+            self._log.warning("worker.not_kept", run=run, file=str(self.path), then=then)
 
     async def forget(self, timeout_s: float) -> None:
         """Remove it: nothing of the worker lives. A disk that hangs is waited for so long."""

@@ -17,13 +17,18 @@ from statusd.private import open_own
 class NameLock:
     """The lock of one name on this machine: a file with our pid in it.
 
+    Args:
+        path: of the file; without its ending, the name.
+        what: whose name it is.
+
     Raises:
         OSError: it can't be opened.
         Unavailable: another daemon has it, or the file is none of ours.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, what: str = "unit") -> None:
         self._path = path
+        self._what = what
         self._fd = self._take()
 
     def _take(self) -> int:
@@ -33,7 +38,7 @@ class NameLock:
         except BlockingIOError:
             pid = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
             os.close(fd)
-            text = f"a unit named {self._path.stem!r} runs here already"
+            text = f"a {self._what} named {self._path.stem!r} runs here already"
             who = f"(pid {pid if pid.isdigit() else 'unknown'})"
             cure = "end it first, or give this one another name"
             raise Unavailable(f"{text} {who}: {cure}") from None

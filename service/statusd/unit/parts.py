@@ -9,8 +9,8 @@ from pathlib import Path
 from statusd.core.status import Status
 from statusd.core.unit import Identity, Memory
 from statusd.supervision.supervisor import Means
+from statusd.unit.kept import Kept
 from statusd.unit.state_file import StateFile
-from statusd.unit.state_format import Kept
 from statusd.wire.names import Names
 
 

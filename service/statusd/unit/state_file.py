@@ -15,7 +15,7 @@ import contextlib
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from statusd.core.bounds import Unreadable
@@ -23,8 +23,8 @@ from statusd.core.errors import Unavailable
 from statusd.private import open_own, opened_directory, room
 from statusd.unit import claim, state_format
 from statusd.unit.claim import CHOSEN, Origin
+from statusd.unit.kept import NOTHING, Kept
 from statusd.unit.name_lock import NameLock
-from statusd.unit.state_format import NOTHING, Kept
 from statusd.unit.state_writer import Done, Job, Writer
 from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.wire.names import NAMESPACE, Names
@@ -57,15 +57,8 @@ class StateFile:
         self.path = directory / f"{name}.json"
         self._names = Names(namespace, name)
         self._origin = origin
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with opened_directory(directory, is_shared=True):
-                self._lock = self._claimed(directory, name)
-        except OSError as error:
-            hint = "set state_directory, or STATUSD_STATE_DIRECTORY"
-            where = error.filename or directory
-            cure = f"{room(error)}{hint}"
-            raise Unavailable(f"state directory: {where}: {error.strerror}; {cure}") from None
+        with usable(directory):
+            self._lock = self._claimed(directory, name)
         self._saved = self._tried = 0
         self.kept = 0
         """The number of the newest `save` that the disk has."""
@@ -196,8 +189,30 @@ class StateFile:
     async def close(self) -> None:
         """Write what is waiting, then give up the lock; a disk that hangs is not waited for."""
         await self.idle(CLOSE_S)
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Leave the file as it is, and give up the lock."""
         self._writer.close()
         self._lock.give_up()
+
+
+@contextlib.contextmanager
+def usable(directory: Path) -> Iterator[None]:
+    """Make a state directory if it is missing, for this user only.
+
+    Raises:
+        Unavailable: it can't be used, or what is done in it can't be done.
+    """
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with opened_directory(directory, is_shared=True):
+            yield
+    except OSError as error:
+        hint = "set state_directory, or STATUSD_STATE_DIRECTORY"
+        where = error.filename or directory
+        cure = f"{room(error)}{hint}"
+        raise Unavailable(f"state directory: {where}: {error.strerror}; {cure}") from None
 
 
 def _hand_back(loop: asyncio.AbstractEventLoop, done: Callable[[Done], None], what: Done) -> None:

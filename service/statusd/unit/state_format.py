@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from statusd.core.bounds import (
     MOST_BOOT,
@@ -28,6 +28,7 @@ from statusd.core.bounds import (
 from statusd.core.messages import Command, Scalar, is_valid
 from statusd.core.times import LAST_S
 from statusd.core.unit import Memory
+from statusd.unit.kept import MOST_REASON, MOST_SOURCE, Ended, Kept
 from statusd.unit.outages import Deaf
 from statusd.unit.said import as_said
 from statusd.unit.stream_position import NOWHERE, REMEMBERED, StreamPosition
@@ -41,8 +42,6 @@ MOST_OPEN = 2_000
 """So many open commands are kept, the newest ones."""
 MOST_LINES_BYTES = 8 * 1024 * 1024
 """So much of what is to be said is kept, the newest."""
-MOST_SOURCE, MOST_REASON = 2048, 500
-"""The longest text that says where a command came in, and why we were deaf, in characters."""
 MOST_PATH = 4096
 """The longest path, in characters."""
 MOST_NAME = 128
@@ -50,26 +49,6 @@ MOST_NAME = 128
 _DEPTH = 4
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """Whose content tells one start of this machine from another, and with it their clocks."""
-
-
-class Kept(NamedTuple):
-    """What survives a daemon of one unit.
-
-    Args:
-        memory: of its status.
-        unsent: what the world was to be told and could not be, as lines of the outbox.
-        place: how far the stream of durable commands has been read.
-        deaf: the outage that the history doesn't have yet; None for none.
-    """
-
-    memory: Memory
-    unsent: tuple[RedisCommand, ...] = ()
-    place: StreamPosition = NOWHERE
-    deaf: Deaf | None = None
-
-
-NOTHING = Kept(Memory())
-"""What a unit's first daemon finds."""
 
 
 def bounded(kept: Kept, names: Names) -> Kept:
@@ -106,6 +85,7 @@ def encode(kept: Kept, boot: int, names: Names, settings: str = "") -> bytes:
         "unsent": kept.unsent,
         "cursor": {**kept.place.fields, "recent": kept.place.recent},
         "deaf": deaf and {"since": deaf.since, "reason": deaf.reason[:MOST_REASON]},
+        "ended": kept.ended and kept.ended._asdict(),
     }
     return json.dumps(content).encode() + b"\n"  # without indent: that is done in C
 
@@ -169,6 +149,7 @@ def read(content: bytes, names: Names, now: float, former: str = "") -> tuple[Ke
         unsent=tuple(_lines(_list(kept, "unsent"), known, boot)),
         place=_place(kept.get("cursor")),
         deaf=_deaf(kept.get("deaf")),
+        ended=_ended(kept.get("ended")),
     )
     if theirs != names:
         found = Kept(memory)
@@ -293,3 +274,13 @@ def _deaf(value: object) -> Deaf | None:
     if not isinstance(reason, str) or len(reason) > MOST_REASON:
         raise Unreadable("no reason")
     return Deaf(_number(kept.get("since"), LAST_S), reason.encode("utf-8", "replace").decode())
+
+
+def _ended(value: object) -> Ended | None:
+    if value is None:
+        return None
+    kept = _table(value)
+    by = kept.get("by")
+    if not isinstance(by, str) or (by and not is_valid("by", by)):
+        raise Unreadable("no sender of a command")
+    return Ended(by, _text(kept.get("source"), MOST_SOURCE), _number(kept.get("at"), LAST_S))

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from statusd import threads
 from statusd.core.errors import Unavailable
-from statusd.unit.state_format import Kept
+from statusd.unit.kept import Kept
 
 PAUSE_S = 0.05
 """The shortest time between two writes, in seconds."""

@@ -25,6 +25,7 @@ from statusd.unit.cursor import Cursor, Delivery
 from statusd.unit.document import DocumentWriter
 from statusd.unit.history import History
 from statusd.unit.intake import Intake
+from statusd.unit.kept import Ended
 from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.local_socket import Client, LocalSocket
 from statusd.unit.name_lease import NameLease
@@ -116,7 +117,7 @@ class Unit:
             parts.state_file,
             parts.kept,
             self.status,
-            self.outages,
+            lambda: (self.outages.untold, Ended.of(self.status.ended, self.ports.wall())),
             lines=self.publisher.verdict_lines,
             go_on=self.go_on,
             release=self.release,

@@ -72,6 +72,11 @@ def socket_file(namespace: str, name: str) -> Path:
     return runtime_directory() / socket_name(namespace, name)
 
 
+def daemon_socket_file(namespace: str, name: str) -> Path:
+    """Return where the daemon ``name`` of a folder listens, beside each of its units."""
+    return runtime_directory() / f"{namespace}:{name}.daemon"
+
+
 def reached_by(folder: int, name: str) -> str:
     """Return another name of a file in an open directory: unix(7) allows 107 bytes, not more."""
     return f"/proc/self/fd/{folder}/{name}"
