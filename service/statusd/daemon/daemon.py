@@ -296,11 +296,20 @@ class Daemon:
                 unit.flush()
             except Exception as error:  # the safety net, as in `Living.guarded`
                 unit.fail(error)
-        for unit in self.units.values():
-            if unit.publisher.outbox.dropped != unit.reporter.told_drops:
-                self._living.guarded(unit, Unit.flush)
+        if self.session.short:
+            self._tell_drops()
         if self.session.drained is not None:
             self.session.check_drained()
+
+    def _tell_drops(self) -> None:
+        """Let those say so that have dropped something; who has no room for it is asked again."""
+        short = self.session.short
+        for unit in self.units.values():
+            box = unit.publisher.outbox
+            if box in short:
+                self._living.guarded(unit, Unit.flush)
+                if box.dropped == unit.reporter.told_drops:
+                    short.pop(box, None)
 
     def hears(self) -> None:
         """The hearing link listens again, and has read what it missed."""

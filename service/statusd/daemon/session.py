@@ -98,6 +98,8 @@ class Session:
         self.publisher_link.proved = self._sends
         self.flush, self.heard_at = self.publisher_link.flush, self.subscriber_link.heard_at
         self.complaints = Complaints(self._loop.time, log)
+        self.short = self.publisher_link.outbox.short
+        """The outboxes that have dropped something, until somebody has told of it."""
         self.outbox = self.open_outbox(self._refused)
         self._prove_at = 0.0
         self._ignored = 0

@@ -55,6 +55,8 @@ class Outbox:
         dropped: how many were.
         lost: how many of these were to be kept.
         beside: lines that the broker has refused and that wait for better times, oldest first.
+        filled, short: where it stands while something of it waits, and once it has dropped
+            something; whoever serves many looks there instead of at each of them.
     """
 
     refused: Callable[[RedisCommand, str], None] = lambda line, reason: None
@@ -62,6 +64,8 @@ class Outbox:
     dropped: int = 0
     lost: int = 0
     beside: deque[RedisCommand] = field(default_factory=deque)
+    filled: dict[Outbox, None] = field(default_factory=dict, repr=False)
+    short: dict[Outbox, None] = field(default_factory=dict, repr=False)
     _resent: tuple[RedisCommand, ...] = ()
     _waiting: deque[_Entry] = field(default_factory=deque)
     _slots: dict[str, _Awaited] = field(default_factory=dict)
@@ -80,12 +84,14 @@ class Outbox:
         if len(self._waiting) >= self.limit:
             self._make_room()
         self._waiting.append(line if on_reply is None else _Awaited(line, on_reply))
+        self.filled[self] = None
 
     def put_watched(self, line: RedisCommand, on_error: OnReply) -> None:
         """Add ``line`` behind all others; ``on_error`` gets what the broker says, if it refuses."""
         if len(self._waiting) >= self.limit:
             self._make_room()
         self._waiting.append(_Watched(line, on_error))
+        self.filled[self] = None
 
     def _make_room(self) -> None:
         """Drop a tenth of the lines at once: that costs as much as to drop a single one."""
@@ -106,10 +112,12 @@ class Outbox:
         """Count a line that is lost."""
         self.dropped += 1
         self.lost += command != _PUBLISH
+        self.short[self] = None
 
     def put_latest(self, slot: str, line: RedisCommand, on_reply: OnReply = _as_told) -> None:
         """Let ``line`` be what is sent for ``slot``, in place of an older one not sent yet."""
         self._slots[slot] = _Awaited(line, on_reply, slot)
+        self.filled[self] = None
 
     def take(self, most: int) -> list[RedisCommand]:
         """Hand out up to ``most`` lines, in order, slots last; they are in flight until replied."""
@@ -124,6 +132,9 @@ class Outbox:
             slot = next(iter(slots))
             taken.append(slots.pop(slot))
         self._in_flight.extend(taken)
+        self.filled.pop(self, None)
+        if waiting or slots:  # behind those that wait as well
+            self.filled[self] = None
         return list(map(_line, taken))
 
     def unsent(self, most: int) -> tuple[RedisCommand, ...]:
@@ -189,35 +200,41 @@ class Outbox:
                 self._slots.setdefault(entry.slot, entry)
             else:
                 self._waiting.appendleft(entry)
+        if self._waiting or self._slots:
+            self.filled[self] = None
 
 
 class Outgoing:
     """The outboxes that one sending link serves, and whose reply comes next.
 
-    They take turns in being first, so that none of them can keep the others waiting.
+    They take turns in being first, so that none of them can keep the others waiting. Only those are
+    looked at of which something waits: of a thousand, that is one as a rule.
+
+    ``short`` are those that have dropped something, until whoever tells of that takes them out.
     """
 
     def __init__(self) -> None:
-        self._boxes: list[Outbox] = []
+        self._filled: dict[Outbox, None] = {}
+        self.short: dict[Outbox, None] = {}
         self._in_flight: deque[Outbox] = deque()
 
     def open(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return a new outbox; ``refused`` gets what the broker refuses of it, and why."""
-        box = Outbox(refused)
-        self._boxes.append(box)
-        return box
+        return Outbox(refused, filled=self._filled, short=self.short)
 
     def close(self, box: Outbox) -> None:
         """Send nothing of ``box`` any more; its replies may still come."""
-        self._boxes.remove(box)
+        self._filled.pop(box, None)
+        self.short.pop(box, None)
+        box.filled, box.short = {}, {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._boxes))
+        return self.waiting + self.in_flight
 
     @property
     def waiting(self) -> int:
         """How many lines have not been handed out yet."""
-        return sum(box.waiting for box in self._boxes)
+        return sum(box.waiting for box in self._filled)
 
     @property
     def in_flight(self) -> int:
@@ -233,13 +250,12 @@ class Outgoing:
         """Hand out lines until so many are in flight: they are, until replied."""
         taken: list[RedisCommand] = []
         most = most_in_flight - len(self._in_flight)
-        for box in self._boxes:
+        for box in tuple(self._filled):
+            if len(taken) >= most:
+                break
             lines = box.take(most - len(taken))
-            if lines:
-                self._in_flight.extend(repeat(box, len(lines)))
-                taken += lines
-        if len(self._boxes) > 1:
-            self._boxes.append(self._boxes.pop(0))
+            self._in_flight.extend(repeat(box, len(lines)))
+            taken += lines
         return taken
 
     def passed(self) -> bool:
@@ -256,8 +272,9 @@ class Outgoing:
 
     def rewind(self) -> None:
         """Take back what is in flight: the link is lost, the next one sends it again first."""
+        boxes = dict.fromkeys(self._in_flight)
         self._in_flight.clear()
-        for box in self._boxes:
+        for box in boxes:
             box.rewind()
 
 
