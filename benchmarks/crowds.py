@@ -46,7 +46,7 @@ instances = {count}
 goal = "{goal}"
 
 [control]
-channels = ["{channel}"]
+channels = {channels}
 
 [worker]
 {worker}
@@ -139,7 +139,7 @@ class Folder(Crowd):
     Args:
         count: of units, called NAME-1 and so on; worker, goal: as of `Unit`.
         settings: more lines of ``[worker]``.
-        channel: of all, or with ``{instance}`` of each.
+        channels: of all, or with ``{instance}`` of each.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Folder(Crowd):
         name: str = "folder",
         goal: str = "READY",
         settings: str = "",
-        channel: str = CHANNEL,
+        channels: Sequence[str] = (CHANNEL,),
     ) -> None:
         self._daemon = _FolderDaemon(bench)
         self._port = bench.broker.port
@@ -161,7 +161,8 @@ class Folder(Crowd):
         self._wanted = {"state": goal, "observed": isinstance(worker, str)}
         kind = "function" if isinstance(worker, str) else "command"
         told = f"benchmarks.workers:{worker}" if isinstance(worker, str) else list(worker)
-        fields = {"name": name, "count": count, "goal": goal, "channel": channel}
+        fields: dict[str, Any] = {"name": name, "count": count, "goal": goal}
+        fields["channels"] = json.dumps(channels)
         fields |= {"worker": f"{kind} = {json.dumps(told)}\n{settings}", "variable": VARIABLE}
         text = _UNIT.format(pages=self._folder.name, **fields)
         (self._daemon.units / "unit.toml").write_text(text, encoding="utf-8")
