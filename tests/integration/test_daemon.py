@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
@@ -202,21 +201,6 @@ def test_a_bug_in_one_is_no_end_of_the_other(broker: Broker, tmp_path: Path) -> 
         await two.until(lambda: not two.client.exists("statusd:owner:{one}"), "its name given up")
 
     assert play(story, tmp_path, ["one"], ["two"], broker) == 70
-
-
-def test_who_has_dropped_something_says_so_though_nothing_else_happens(
-    broker: Broker, tmp_path: Path
-) -> None:
-    """With the next thing that the broker says, and not with the next sign of life."""
-
-    async def story(two: Two) -> None:
-        two.daemon._beat_at = math.inf  # no sign of life any more
-        two.daemon.units["one"].publisher.outbox.drop("XADD")
-        await two.until(lambda: two.triggers("one")[-1] == "drop", "the loss to be told")
-        assert two.triggers("two") == ["ready"]
-        assert not two.daemon.session.short
-
-    assert play(story, tmp_path, ["one"], ["two"], broker) == 0
 
 
 def test_an_outage_is_told_in_both_histories(broker: Broker, tmp_path: Path) -> None:

@@ -98,6 +98,43 @@ def test_all_units_of_a_folder_live_in_one_daemon(start: Start, broker: Broker) 
     assert not client.keys("statusd:owner:*")
 
 
+def test_health_of_the_daemon_and_of_each_unit(start: Start, broker: Broker) -> None:
+    """Also when no unit is left; a unit that isn't there is told, and is nobody's illness."""
+    program = start({**named("a", "b"), "c": unit(name="c")})
+    wait_states(broker, a="READY", b="READY", c="READY")
+    sent(broker, "end", "--name", "c")
+    folder, env = str(program.directory / "units"), {"XDG_RUNTIME_DIR": str(program.directory)}
+
+    def health(*words: str) -> tuple[int, str]:
+        done = statusd("health", *words, env=env)
+        return done.returncode, done.stdout + done.stderr
+
+    code, said = health(folder)
+    first, *others = said.splitlines()
+    assert (code, first.partition(" (")[0]) == (0, "hall: 2 units, 1 ended, the loop turns")
+    assert others == ["a: READY", "b: READY"]
+    code, said = health()
+    assert (code, [line.partition(":")[0] for line in said.splitlines()]) == (0, ["hall", "a", "b"])
+    assert health("--name", "a")[1].startswith("a: READY, the loop turns")
+    assert health(folder, "--name", "c")[0] == 1
+    told = json.loads(health(folder, "--json")[1])
+    assert (told["healthy"], told["units"]) == (True, [])
+    (daemon,) = told["daemons"]
+    assert (daemon["daemon"], daemon["pid"], daemon["ended"]) == ("hall", program.pid, ["c"])
+    sent(broker, "end")
+    wait_states(broker, a="END", b="END")
+    assert health()[1].startswith("hall: 0 units, 3 ended")
+
+    program.signal(signal.SIGSTOP)
+    try:
+        assert health(folder, "--timeout", "0.3")[0] == 1
+    finally:
+        program.signal(signal.SIGCONT)
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit() == 0
+    assert health(folder)[0] == 1
+
+
 def test_what_workers_print_names_their_unit(start: Start, broker: Broker) -> None:
     """As JSON beside a log of JSON."""
     program = start({"scan": unit("telling_args", instances=2, name="scan")})

@@ -432,23 +432,6 @@ def test_what_has_nothing_to_say_is_not_looked_at() -> None:
     assert (link.waiting, link.in_flight) == (0, 1)
 
 
-def test_who_has_dropped_something_is_known_until_it_is_told() -> None:
-    """Also when it was by its owner's own hand; one that is closed has nothing to tell."""
-    link = Outgoing()
-    full, dropping, closed, well = (link.open(lambda *_: None) for _ in range(4))
-    full.limit = 1
-    for _ in range(2):
-        full.put(("a",))
-    for box in (dropping, closed):
-        box.drop("XADD")
-    well.put(("b",))
-
-    link.close(closed)
-    closed.drop("XADD")
-
-    assert list(link.short) == [full, dropping]
-
-
 def test_what_one_outbox_can_not_hold_is_lost_to_nobody_else() -> None:
     """The limit is each unit's own."""
     link = Outgoing()

@@ -6,8 +6,10 @@ Lean, for it is run every few seconds: no settings are validated here, only look
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +20,11 @@ from statusd.core.errors import ConfigError, Unavailable
 from statusd.fleet import records
 from statusd.private import Untrusted
 from statusd.reading import read_words
-from statusd.wire.local import HEALTH, Local, sockets
-from statusd.wire.names import default_name
+from statusd.wire.local import DAEMON, HEALTH, UNIT, Local, sockets
+from statusd.wire.names import default_name, shared_file
 
 TIMEOUT_S = 2.0
+Read = Callable[[bytes], dict[str, Any]]
 EXIT_SICK = 1
 """Of all codes that mean "no", the one that every container engine knows."""
 
@@ -32,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file",
         nargs="?",
         type=settings_file,
-        metavar="FILE",
-        help="settings: the unit that they are for",
+        metavar="FILE|FOLDER",
+        help="settings: the unit that they are for; or the folder of a daemon with all its units",
     )
+    parser.add_argument("--name", default="", help="the unit of this name")
     parser.add_argument(
         "--socket", default="", metavar="PATH", help="a daemon's socket, or a folder of some"
     )
@@ -47,6 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 examples:
   statusd health                 every daemon that listens here, and at least one
   statusd health job.toml        the unit of these settings
+  statusd health units/          the daemon of that folder, and its units
+  statusd health --name camera   that unit
   statusd health --json | jq '.units[].link'
 
 A socket's file that a killed daemon has left is told, and counts only if that unit was asked for, \
@@ -67,39 +73,67 @@ def main(arguments: argparse.Namespace) -> int:
         else:
             complain(str(error))
         return EXIT_SICK
-    units = [_ask(name, path, until, arguments.timeout) for name, path in asked.items()]
+    answers = [_ask(*whom, until, arguments.timeout) for whom in asked]
+    daemons = [answer for answer in answers if "daemon" in answer]
+    units = [answer for answer in answers if "daemon" not in answer]
     # Whoever isn't asked for by name may have died long ago, and his file is nobody's illness.
-    gone = [unit for unit in units if unit.get("listens") is False]
-    counted = [unit for unit in units if unit not in gone] or units
-    is_healthy = all(unit["healthy"] for unit in counted)
+    gone = [answer for answer in answers if answer.get("listens") is False]
+    counted = [answer for answer in answers if answer not in gone] or answers
+    is_healthy = all(answer["healthy"] for answer in counted)
     if arguments.json:
-        out.say_json({"healthy": is_healthy, "units": units})
+        out.say_json(
+            {"healthy": is_healthy, "units": units} | ({"daemons": daemons} if daemons else {})
+        )
     else:
+        for daemon in daemons:
+            _print_daemon(daemon, with_units=not units)
         for unit in units:
             _print_unit(unit)
     return 0 if is_healthy else EXIT_SICK
 
 
+def _print_daemon(daemon: dict[str, Any], *, with_units: bool) -> None:
+    """Say how the daemon of a folder is; and its units, if they weren't asked themselves."""
+    name = daemon["daemon"]
+    if not daemon["healthy"]:
+        complain(f"{name}: {daemon['reason']}")
+        return
+    units, ended, absent = (daemon[key] for key in ("units", "ended", "not_started"))
+    count = f"{len(units)} unit" + ("" if len(units) == 1 else "s")
+    others = f", {len(ended)} ended" if ended else ""
+    out.say(f"{name}: {count}{others}, the loop turns ({daemon['ms']} ms); link {_link(daemon)}")
+    for unit in units if with_units else ():
+        _print_unit(unit)
+    for unit, why in absent.items():
+        complain(f"{unit}: not started: {why}")
+
+
+def _link(told: dict[str, Any]) -> str:
+    return (
+        f"{told['link']}: {told['link_trouble']}" if told.get("link_trouble") else str(told["link"])
+    )
+
+
 def _print_unit(unit: dict[str, Any]) -> None:
-    if unit["healthy"]:
-        link, ms = unit["link"], unit["ms"]
-        link += f": {unit['link_trouble']}" if unit.get("link_trouble") else ""
+    if unit.get("healthy", True):
         trouble = f"; nothing is kept: {unit['trouble']}" if unit.get("trouble") else ""
         unseen = " (not seen yet)" if unit.get("unseen") else ""
-        state = f"{unit['name']}: {unit['state']}{unseen}, the loop turns ({ms} ms)"
-        out.say(f"{state}; link {link}{trouble}")
+        turns = f", the loop turns ({unit['ms']} ms); link {_link(unit)}" if "ms" in unit else ""
+        out.say(f"{unit['name']}: {unit['state']}{unseen}{turns}{trouble}")
     else:
         complain(f"{unit['name']}: {unit['reason']}")
 
 
-def _whom(arguments: argparse.Namespace) -> dict[str, Path]:
-    """Return unit -> socket of those that are to be asked.
+def _whom(arguments: argparse.Namespace) -> list[tuple[str, str, Path]]:
+    """Return those that are to be asked: `UNIT` or `DAEMON`, its name, its socket.
 
     Raises:
         ConfigError: the settings can't be read.
         Unavailable: nobody listens.
     """
-    table = _table(arguments.file)
+    file: Path | None = arguments.file
+    is_folder = file is not None and file.is_dir()
+    table = _of_folder(file) if file is not None and is_folder else _table(file)
     environ = os.environ
     redis = table.get("redis", {})
     namespace = (
@@ -107,16 +141,52 @@ def _whom(arguments: argparse.Namespace) -> dict[str, Path]:
         or environ.get("STATUSD_REDIS__NAMESPACE")
         or str(redis.get("namespace", "statusd") if isinstance(redis, dict) else "statusd")
     )
-    name = environ.get("STATUSD_NAME", "")
-    if arguments.file is not None and not name:
-        name = str(table.get("name") or default_name(arguments.file))
-    found = sockets(namespace, arguments.socket)
-    if not name or (arguments.socket and len(found) == 1):
-        return found
+    if file is not None and is_folder and not arguments.name:
+        return [_named(_daemon_name(file, table), namespace, arguments.socket, DAEMON)]
+    name = arguments.name or environ.get("STATUSD_NAME", "")
+    if file is not None and not name:
+        name = str(table.get("name") or default_name(file))
+    if name:
+        return [_named(name, namespace, arguments.socket, UNIT)]
+    units, daemons = {}, {}
+    with contextlib.suppress(Unavailable):  # the units tell it
+        daemons = sockets(namespace, arguments.socket, DAEMON)
+    try:
+        units = sockets(namespace, arguments.socket)
+    except Unavailable:
+        if not daemons:
+            raise
+    kinds = ((DAEMON, daemons), (UNIT, units))
+    return [(kind, name, path) for kind, found in kinds for name, path in found.items()]
+
+
+def _named(name: str, namespace: str, given: str, kind: str) -> tuple[str, str, Path]:
+    """Return the one of that name; the only one that is given may have any.
+
+    Raises:
+        Unavailable: it doesn't listen.
+    """
+    found = sockets(namespace, given, kind)
+    if given and len(found) == 1:
+        return kind, *next(iter(found.items()))
     if name not in found:
         there = ", ".join(sorted(found))
         raise Unavailable(f"no daemon listens for {name!a} here (there is {there}): is it started?")
-    return {name: found[name]}
+    return kind, name, found[name]
+
+
+def _of_folder(folder: Path) -> dict[str, Any]:
+    """Return what the units of a folder share; there need be nothing."""
+    file = shared_file(folder)
+    return _table(file) if file.exists() else {}
+
+
+def _daemon_name(folder: Path, table: dict[str, Any]) -> str:
+    daemon = table.get("daemon")
+    chosen = os.environ.get("STATUSD_DAEMON__NAME") or (
+        daemon.get("name") if isinstance(daemon, dict) else ""
+    )
+    return str(chosen or default_name(shared_file(folder)))
 
 
 def _table(given: Path | None) -> dict[str, Any]:
@@ -136,32 +206,34 @@ def _table(given: Path | None) -> dict[str, Any]:
         raise ConfigError(f"{file}: {mistake(error)}") from None
 
 
-def _ask(name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any]:
-    """Return what is known of one unit: healthy or not, and why."""
+def _ask(kind: str, name: str, path: Path, until: float, timeout_s: float) -> dict[str, Any]:
+    """Return what is known of one unit, or of a folder's daemon: healthy or not, and why."""
     began = time.monotonic()
+    who = {"name" if kind == UNIT else "daemon": name}
+    sick = {**who, "healthy": False}
     try:
-        fields = _answer(path, until)
+        fields = _answer(path, until, records.health if kind == UNIT else records.daemon_health)
     except Untrusted as error:
-        return {"name": name, "healthy": False, "reason": str(error)}
+        return {**sick, "reason": str(error)}
     except Unreadable as error:
-        return {"name": name, "healthy": False, "reason": f"its answer is none: {error}"}
+        return {**sick, "reason": f"its answer is none: {error}"}
     except Unavailable:
         reason = (
             f"nobody listens at {path} any more: the daemon was killed; start it again, or remove "
             "that file"
         )
-        return {"name": name, "healthy": False, "listens": False, "reason": reason}
+        return {**sick, "listens": False, "reason": reason}
     if fields is None:
         reason = f"no answer within {timeout_s:g} s: the daemon is stopped, or its loop is stuck"
-        return {"name": name, "healthy": False, "reason": reason}
+        return {**sick, "reason": reason}
     ms = round((time.monotonic() - began) * 1000, 1)
-    told = {"ms": ms, **fields, "name": name, "healthy": not fields["stuck"]}
+    told = {"ms": ms, **fields, **who, "healthy": not fields["stuck"]}
     if fields["stuck"]:
         told["reason"] = f"the loop turns, but not all of it: stuck is {', '.join(fields['stuck'])}"
     return told
 
 
-def _answer(path: Path, until: float) -> dict[str, Any] | None:
+def _answer(path: Path, until: float, read: Read) -> dict[str, Any] | None:
     """Return the daemon's answer; None if it has not come in time.
 
     Raises:
@@ -173,7 +245,7 @@ def _answer(path: Path, until: float) -> dict[str, Any] | None:
         call.write(HEALTH)
         while (lines := call.read()) is not None:
             if lines:
-                return records.health(lines[0])
+                return read(lines[0])
     finally:
         call.close()
     return None

@@ -18,7 +18,7 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
 from statusd.daemon.canary import PROBE_S, Canary
-from statusd.daemon.desk import OTHERS_GO_ON, Desk, stays
+from statusd.daemon.desk import Desk, stays
 from statusd.daemon.endpoint import answers
 from statusd.daemon.health import Health
 from statusd.daemon.http import HttpServer
@@ -46,6 +46,8 @@ FLUSH_S = 1.0
 """Redis' share of a stop: so long a broker may say nothing while it is told the last words."""
 OUTPUT_S = 0.5
 """So long what the workers have printed last may take to be read."""
+TOGETHER = 16
+"""The answers of so many units go out in one piece: more would keep the first ones waiting."""
 LATER_S = 0.005
 """So soon after it is new what nobody waits for is written."""
 
@@ -85,7 +87,7 @@ class Daemon:
         self._reader = self._make_reader()
         self.session.subscriber_link.follower = self._reader
         self._health = Health(self._manager, self._living, self.session, self._complain_of_stuck)
-        self._desk = Desk(plan, self._health, log)
+        self._desk = Desk(plan, self._living, self._health, log)
         self._reloader = Reloader(
             plan.reload,
             lambda: self._living.by_name,
@@ -97,7 +99,9 @@ class Daemon:
         )
         self._http = None
         if plan.listen is not None:
-            self._http = HttpServer(plan.listen, answers(self.units, self.session, wall))
+            self._http = HttpServer(
+                plan.listen, answers(self.units, self._living, self.session, wall)
+            )
 
     def _channels(self, *heard: Sequence[str]) -> tuple[str, ...]:
         """Return all that is to be heard, each once."""
@@ -155,7 +159,7 @@ class Daemon:
         early(self._signalled)
         self.session.publisher_link.start()
         await self._take_names(replace=replace)
-        await self._desk.open(self._living.noted)
+        await self._desk.open()
         for unit in self._living.units:
             await self._living.step(life.start, [unit])
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
@@ -192,8 +196,7 @@ class Daemon:
 
     async def _stay_out(self, unit: Unit, error: BaseException) -> None:
         """Go on without a unit that could not begin, and that has said nothing."""
-        unit.log.error("unit.not_started", reason=str(error), then=OTHERS_GO_ON)
-        self._living.failed(unit)
+        self._desk.stays_out(unit, error)
         self._forget(unit)
         await unit.store.close()
         self.session.close_outbox(unit.publisher.outbox)
@@ -261,8 +264,9 @@ class Daemon:
     def _tidy(self) -> None:
         """Let those units write what nobody waits for, together for what came together."""
         untidy, self._untidy = self._untidy, {}
-        for unit in untidy:
-            self._living.guarded(unit, Unit.tidy)
+        with self.session.together():
+            for unit in untidy:
+                self._living.guarded(unit, Unit.tidy)
         logs.flush()
         if self.session.drained is not None:
             self.session.check_drained()
@@ -286,30 +290,17 @@ class Daemon:
         self.session.probed(payload)
 
     def read_complete(self) -> None:
-        """All that had arrived together has been told."""
-        touched = self.router.touched.copy()
+        """All that had arrived together has been told; many units send their answers together."""
+        touched = [self.units[name] for name in self.router.touched]
         self.router.touched.clear()
-        for name in touched:
-            unit = self.units[name]
-            unit.intake.is_quiet = True
-            try:
-                unit.flush()
-            except Exception as error:  # the safety net, as in `Living.guarded`
-                unit.fail(error)
-        if self.session.short:
-            self._tell_drops()
+        if len(touched) == 1:
+            self._living.guarded(touched[0], _flush_read)
+        for at in range(0, len(touched) if len(touched) > 1 else 0, TOGETHER):
+            with self.session.together():
+                for unit in touched[at : at + TOGETHER]:
+                    self._living.guarded(unit, _flush_read)
         if self.session.drained is not None:
             self.session.check_drained()
-
-    def _tell_drops(self) -> None:
-        """Let those say so that have dropped something; who has no room for it is asked again."""
-        short = self.session.short
-        for unit in self.units.values():
-            box = unit.publisher.outbox
-            if box in short:
-                self._living.guarded(unit, Unit.flush)
-                if box.dropped == unit.reporter.told_drops:
-                    short.pop(box, None)
 
     def hears(self) -> None:
         """The hearing link listens again, and has read what it missed."""
@@ -397,3 +388,9 @@ class Daemon:
         what = f"stuck {' '.join(parts)}"
         then = "the watchdog is not fed"
         self.session.complaints.report(what, "loop.stuck", parts=parts, then=then)
+
+
+def _flush_read(unit: Unit) -> None:
+    """Let a unit say what it has left to say to all that had arrived together."""
+    unit.intake.is_quiet = True
+    unit.flush()

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from statusd.core.status import Status
 from statusd.core.text import shown
 from statusd.daemon.http import Answer, Reply, say
+from statusd.daemon.living import Living
 from statusd.daemon.metrics import Exporter
 from statusd.daemon.session import Session
 from statusd.unit.unit import Unit
@@ -15,9 +16,12 @@ from statusd.wire.link import Link, LinkState
 
 
 def answers(
-    units: Mapping[str, Unit], session: Session, wall: Callable[[], float]
+    units: Mapping[str, Unit], living: Living, session: Session, wall: Callable[[], float]
 ) -> Mapping[str, Answer]:
     """Return path -> who answers it.
+
+    Args:
+        units: of which there are numbers; living: those that are to be ready.
 
     Raises:
         ConfigError: prometheus-client isn't installed.
@@ -29,9 +33,11 @@ def answers(
         return say(HTTPStatus.OK, "ok")
 
     def ready(_: str) -> Reply:
-        why = "; ".join(
-            filter(None, (_why_not(unit, session.subscriber_link) for unit in units.values()))
-        )
+        link = session.subscriber_link
+        whose = "{name}: {why}" if len(units) > 1 else "{why}"
+        found = ((unit.name, _why_not(unit, link)) for unit in living.units)
+        lacking = [whose.format(name=name, why=why) for name, why in found if why]
+        why = unheard(link) or "; ".join(lacking)
         return say(HTTPStatus.SERVICE_UNAVAILABLE, why) if why else say(HTTPStatus.OK, "ok")
 
     def metrics(accept: str) -> Reply:
@@ -45,12 +51,19 @@ def _why_not(unit: Unit, link: Link) -> str:
     return unready(unit.status, link) or (trouble and f"nothing is kept: {trouble}")
 
 
+def unheard(link: Link) -> str:
+    """Return why nobody can be commanded now, in one line; nothing if the link hears."""
+    if link.state is LinkState.LISTENING:
+        return ""
+    trouble = f": {link.trouble}" if link.trouble else ""
+    return shown(f"the link to the broker is {link.state.value}{trouble}")
+
+
 def unready(status: Status, link: Link) -> str:
     """Return why the unit can't be commanded to work now, in one line; nothing if it can."""
     lifecycle = status.lifecycle
-    if link.state is not LinkState.LISTENING:
-        trouble = f": {link.trouble}" if link.trouble else ""
-        return shown(f"the link to the broker is {link.state.value}{trouble}")
+    if why := unheard(link):
+        return why
     no_work = {lifecycle.start, lifecycle.backoff, lifecycle.failed, lifecycle.ending}
     if status.state in no_work or not status.worker.counts:
         return f"the worker isn't up: the unit is in {status.state.name}"

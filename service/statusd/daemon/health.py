@@ -92,25 +92,27 @@ class Health:
     def health(self, unit: Unit) -> dict[str, Any]:
         """Return what `statusd health` is told; that it is told anything is most of it."""
         identity = unit.status.identity
+        return {
+            "name": identity.name,
+            "boot": identity.boot,
+            "state": unit.status.state.name,
+            "unseen": unit.status.is_unseen,
+            **self.shared(),
+            "trouble": unit.store.file.trouble,
+        }
+
+    def shared(self) -> dict[str, Any]:
+        """Return what of it is the daemon's, whatever its units do."""
         late_s = asyncio.get_running_loop().time() - self._ticked_at
         stuck = list(self._stuck) if self._missed > 1 else []
         if self._ticked_at and late_s > 3 * self.tick_s:
             stuck.append("steward")  # as it has always been called there
         return {
-            "name": identity.name,
-            "boot": identity.boot,
             "pid": os.getpid(),
-            "state": unit.status.state.name,
-            "unseen": unit.status.is_unseen,
             "link": self._subscribed.state.value,
             "link_trouble": self._subscribed.trouble,
             "stuck": stuck,
-            "trouble": unit.store.file.trouble,
         }
-
-    def all(self) -> list[dict[str, Any]]:
-        """Return the same of each unit that lives."""
-        return [self.health(unit) for unit in self._living.units]
 
     def report(self) -> None:
         """Tell state, link and progress, and which stage of its life the daemon is in."""

@@ -59,17 +59,21 @@ class Living:
     def ended(self, unit: Unit, code: int) -> bool:
         """Take note of the code that a unit leaves with; tell whether it has just ended."""
         code = EXIT_LEASE_LOST if unit.lease.holder is not None else code
-        self.noted(unit.name, code)
+        self._note(unit.name, code)
         return not self.are_over and self._units.pop(unit.name, None) is not None
 
-    def noted(self, name: str, code: int) -> None:
+    def _note(self, name: str, code: int) -> None:
         """Take note of a code, if none that is worse is known of that unit."""
         self._codes[name] = min(code, self._codes.get(name, code), key=WORST.index)
 
     def failed(self, unit: Unit) -> None:
         """Take note of a unit that could not begin: its name is held."""
-        self.noted(unit.name, EXIT_LEASE_LOST)
+        self.lacks(unit.name)
         del self._units[unit.name]
+
+    def lacks(self, name: str) -> None:
+        """Take note of a unit whose name could not even be taken on this machine."""
+        self._note(name, EXIT_LEASE_LOST)
 
     def asked_to_end(self) -> int:
         """Stay no longer than any of them lives; return how often that was asked for."""

@@ -8,7 +8,8 @@ knows none of its units.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from statusd.complaints import Complaints
@@ -64,6 +65,10 @@ class Sharers(Protocol):
         """Another attempt to make a link has failed."""
 
 
+def _later() -> None:
+    """Send nothing now."""
+
+
 class Session:
     """Keeps the links.
 
@@ -96,10 +101,9 @@ class Session:
         self.refused = self.subscriber_link.subscriptions.refused
         self.publisher_link = make_link(self, ())
         self.publisher_link.proved = self._sends
-        self.flush, self.heard_at = self.publisher_link.flush, self.subscriber_link.heard_at
+        self.flush: Callable[[], None] = self.publisher_link.flush
+        self.heard_at = self.subscriber_link.heard_at
         self.complaints = Complaints(self._loop.time, log)
-        self.short = self.publisher_link.outbox.short
-        """The outboxes that have dropped something, until somebody has told of it."""
         self.outbox = self.open_outbox(self._refused)
         self._prove_at = 0.0
         self._ignored = 0
@@ -115,6 +119,16 @@ class Session:
     def close_outbox(self, outbox: Outbox) -> None:
         """Send nothing of it any more."""
         self.publisher_link.outbox.close(outbox)
+
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """Send what is said meanwhile afterwards, in one piece: for many units to say it in."""
+        flush, self.flush = self.flush, _later
+        try:
+            yield
+        finally:
+            self.flush = flush
+            flush()
 
     def time(self) -> float:
         """Return the broker's wall clock in seconds; ours, before it has told us."""

@@ -165,6 +165,18 @@ _HEALTH: Mapping[str, Fits] = {
     **dict.fromkeys(("boot", "pid"), _count),
     "stuck": _texts,
 }
+_DAEMON: Mapping[str, Fits] = {
+    **dict.fromkeys(("daemon", "link", "link_trouble"), _text),
+    "pid": _count,
+    "stuck": _texts,
+    "units": lambda value: (
+        isinstance(value, list)
+        and all(isinstance(one, dict) and not _misfit(one, _HEALTH) for one in value)
+        and all({"name", "state", "link", "stuck"} <= one.keys() for one in value)
+    ),
+    "ended": _texts,
+    "not_started": lambda value: isinstance(value, dict) and all(map(_text, value.values())),
+}
 _VERDICT: Mapping[str, Fits] = {
     **dict.fromkeys(
         ("verdict", "id", "name", "command", "source", "state", "reason", "did_you_mean"), _text
@@ -245,3 +257,12 @@ def health(text: object) -> dict[str, Any]:
         Unreadable: it is nothing of the kind.
     """
     return _read(text, _HEALTH, "state", "link", "stuck")
+
+
+def daemon_health(text: object) -> dict[str, Any]:
+    """Return what the daemon of a folder says of its own health, and of its units'.
+
+    Raises:
+        Unreadable: it is nothing of the kind.
+    """
+    return _read(text, _DAEMON, "daemon", "link", "stuck", "units", "ended", "not_started")

@@ -19,6 +19,9 @@ from statusd.private import Untrusted, believed, check_private_directory, opened
 HEALTH = b'{"ask": "health"}'
 """The one question that is no command: it changes nothing, and nobody else hears the answer."""
 
+UNIT, DAEMON = ".sock", ".daemon"
+"""How the sockets of units, and of folders' daemons, end."""
+
 
 def runtime_directory() -> Path:
     """Return where this user's daemons leave their sockets, and an embedded broker its address.
@@ -64,7 +67,7 @@ def _temporary() -> str:
 
 def socket_name(namespace: str, name: str) -> str:
     """Return what the socket of the unit ``name`` of ``namespace`` is called."""
-    return f"{namespace}:{name}.sock"
+    return f"{namespace}:{name}{UNIT}"
 
 
 def socket_file(namespace: str, name: str) -> Path:
@@ -74,7 +77,7 @@ def socket_file(namespace: str, name: str) -> Path:
 
 def daemon_socket_file(namespace: str, name: str) -> Path:
     """Return where the daemon ``name`` of a folder listens, beside each of its units."""
-    return runtime_directory() / f"{namespace}:{name}.daemon"
+    return runtime_directory() / f"{namespace}:{name}{DAEMON}"
 
 
 def reached_by(folder: int, name: str) -> str:
@@ -82,12 +85,13 @@ def reached_by(folder: int, name: str) -> str:
     return f"/proc/self/fd/{folder}/{name}"
 
 
-def sockets(namespace: str, given: str = "") -> dict[str, Path]:
-    """Return unit -> socket of the daemons here.
+def sockets(namespace: str, given: str = "", kind: str = UNIT) -> dict[str, Path]:
+    """Return unit -> socket of the daemons here; or daemon -> socket.
 
     Args:
         given: a socket, or a folder of some; empty for the usual places. Below a folder one more
             floor is looked at: each service has a runtime directory of its own.
+        kind: of the sockets that are wanted, `UNIT` or `DAEMON`.
 
     Raises:
         Unavailable: there are none, or what is there is somebody else's.
@@ -96,7 +100,9 @@ def sockets(namespace: str, given: str = "") -> dict[str, Path]:
     found: dict[str, Path] = {}
     doubts: list[str] = []
     for place in where:
-        for path in _sockets_in(place, f"{socket_name(namespace, '*')}"):
+        for path in _sockets_in(place, f"{namespace}:*{kind}"):
+            if (path.suffix == DAEMON) is not (kind == DAEMON):  # it was named itself
+                continue
             try:
                 check_private_directory(path.parent)
             except Untrusted as error:
@@ -104,7 +110,7 @@ def sockets(namespace: str, given: str = "") -> dict[str, Path]:
             except OSError:
                 continue  # gone meanwhile
             else:
-                found.setdefault(path.stem.partition(":")[2], path)
+                found.setdefault(path.name.removesuffix(kind).partition(":")[2], path)
     if not found:
         told = "; ".join(dict.fromkeys(doubts)) or f"listens in {', '.join(map(str, where))}"
         raise Unavailable(f"no daemon of the namespace {namespace!a} {told}")

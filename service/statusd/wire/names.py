@@ -117,5 +117,10 @@ def settings_path(file: Path) -> Path:
     return Path(os.path.realpath(file.parent)) / file.name
 
 
+def shared_file(folder: Path) -> Path:
+    """Return where a folder of units has what they share, if it has such a file."""
+    return folder / f"{USUAL}.toml"
+
+
 def _at_host(base: str) -> str:
     return re.sub(r"[^A-Za-z0-9._@-]", "-", f"{base}@{socket.gethostname()}")[:64]

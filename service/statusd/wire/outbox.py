@@ -7,6 +7,7 @@ clock.
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -55,8 +56,7 @@ class Outbox:
         dropped: how many were.
         lost: how many of these were to be kept.
         beside: lines that the broker has refused and that wait for better times, oldest first.
-        filled, short: where it stands while something of it waits, and once it has dropped
-            something; whoever serves many looks there instead of at each of them.
+        queue: those of a link that have something to send; this one puts itself there.
     """
 
     refused: Callable[[RedisCommand, str], None] = lambda line, reason: None
@@ -64,8 +64,8 @@ class Outbox:
     dropped: int = 0
     lost: int = 0
     beside: deque[RedisCommand] = field(default_factory=deque)
-    filled: dict[Outbox, None] = field(default_factory=dict, repr=False)
-    short: dict[Outbox, None] = field(default_factory=dict, repr=False)
+    queue: deque[Outbox] = field(default_factory=deque, repr=False)
+    _is_queued: bool = False
     _resent: tuple[RedisCommand, ...] = ()
     _waiting: deque[_Entry] = field(default_factory=deque)
     _slots: dict[str, _Awaited] = field(default_factory=dict)
@@ -84,14 +84,16 @@ class Outbox:
         if len(self._waiting) >= self.limit:
             self._make_room()
         self._waiting.append(line if on_reply is None else _Awaited(line, on_reply))
-        self.filled[self] = None
+        if not self._is_queued:
+            self.queue_up()
 
     def put_watched(self, line: RedisCommand, on_error: OnReply) -> None:
         """Add ``line`` behind all others; ``on_error`` gets what the broker says, if it refuses."""
         if len(self._waiting) >= self.limit:
             self._make_room()
         self._waiting.append(_Watched(line, on_error))
-        self.filled[self] = None
+        if not self._is_queued:
+            self.queue_up()
 
     def _make_room(self) -> None:
         """Drop a tenth of the lines at once: that costs as much as to drop a single one."""
@@ -112,12 +114,17 @@ class Outbox:
         """Count a line that is lost."""
         self.dropped += 1
         self.lost += command != _PUBLISH
-        self.short[self] = None
 
     def put_latest(self, slot: str, line: RedisCommand, on_reply: OnReply = _as_told) -> None:
         """Let ``line`` be what is sent for ``slot``, in place of an older one not sent yet."""
         self._slots[slot] = _Awaited(line, on_reply, slot)
-        self.filled[self] = None
+        if not self._is_queued:
+            self.queue_up()
+
+    def queue_up(self) -> None:
+        """Wait for its turn behind the others."""
+        self._is_queued = True
+        self.queue.append(self)
 
     def take(self, most: int) -> list[RedisCommand]:
         """Hand out up to ``most`` lines, in order, slots last; they are in flight until replied."""
@@ -132,9 +139,7 @@ class Outbox:
             slot = next(iter(slots))
             taken.append(slots.pop(slot))
         self._in_flight.extend(taken)
-        self.filled.pop(self, None)
-        if waiting or slots:  # behind those that wait as well
-            self.filled[self] = None
+        self._is_queued = False  # whoever takes from it puts it back if something is left
         return list(map(_line, taken))
 
     def unsent(self, most: int) -> tuple[RedisCommand, ...]:
@@ -200,41 +205,38 @@ class Outbox:
                 self._slots.setdefault(entry.slot, entry)
             else:
                 self._waiting.appendleft(entry)
-        if self._waiting or self._slots:
-            self.filled[self] = None
+        if self.waiting and not self._is_queued:
+            self.queue_up()
 
 
 class Outgoing:
-    """The outboxes that one sending link serves, and whose reply comes next.
-
-    They take turns in being first, so that none of them can keep the others waiting. Only those are
-    looked at of which something waits: of a thousand, that is one as a rule.
-
-    ``short`` are those that have dropped something, until whoever tells of that takes them out.
-    """
+    """The outboxes that one sending link serves in turns, and whose reply comes next."""
 
     def __init__(self) -> None:
-        self._filled: dict[Outbox, None] = {}
-        self.short: dict[Outbox, None] = {}
+        self._boxes: dict[int, Outbox] = {}
+        self._queue: deque[Outbox] = deque()
         self._in_flight: deque[Outbox] = deque()
 
     def open(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return a new outbox; ``refused`` gets what the broker refuses of it, and why."""
-        return Outbox(refused, filled=self._filled, short=self.short)
+        box = Outbox(refused, queue=self._queue)
+        self._boxes[id(box)] = box
+        return box
 
     def close(self, box: Outbox) -> None:
         """Send nothing of ``box`` any more; its replies may still come."""
-        self._filled.pop(box, None)
-        self.short.pop(box, None)
-        box.filled, box.short = {}, {}
+        del self._boxes[id(box)]
+        with contextlib.suppress(ValueError):
+            self._queue.remove(box)
+        box.queue = deque()
 
     def __len__(self) -> int:
-        return self.waiting + self.in_flight
+        return self.waiting + len(self._in_flight)
 
     @property
     def waiting(self) -> int:
         """How many lines have not been handed out yet."""
-        return sum(box.waiting for box in self._filled)
+        return sum(box.waiting for box in self._queue)
 
     @property
     def in_flight(self) -> int:
@@ -249,13 +251,14 @@ class Outgoing:
     def take(self, most_in_flight: int) -> list[RedisCommand]:
         """Hand out lines until so many are in flight: they are, until replied."""
         taken: list[RedisCommand] = []
-        most = most_in_flight - len(self._in_flight)
-        for box in tuple(self._filled):
-            if len(taken) >= most:
-                break
+        queue, most = self._queue, most_in_flight - len(self._in_flight)
+        while queue and len(taken) < most:
+            box = queue.popleft()
             lines = box.take(most - len(taken))
             self._in_flight.extend(repeat(box, len(lines)))
             taken += lines
+            if box.waiting:
+                box.queue_up()
         return taken
 
     def passed(self) -> bool:
@@ -272,9 +275,8 @@ class Outgoing:
 
     def rewind(self) -> None:
         """Take back what is in flight: the link is lost, the next one sends it again first."""
-        boxes = dict.fromkeys(self._in_flight)
         self._in_flight.clear()
-        for box in boxes:
+        for box in self._boxes.values():
             box.rewind()
 
 
