@@ -12,7 +12,7 @@ import pytest
 
 import statusd
 from statusd.core.lifecycle import BUILT_IN
-from statusd.core.words import Model
+from statusd.core.machine import Model
 
 ROOT = Path(statusd.__file__).parent
 
