@@ -8,17 +8,18 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 from statusd import logs
-from statusd.supervision import proc, reaper
+from statusd.supervision import proc, reaper, strays
 from statusd.supervision.guard import Guard
 from statusd.supervision.strays import MOST_NAMED, TOKEN, Strays
 from tests.tools import wait_until
 from tests.tools.processes import dying_with_us
 
-OURS, NOBODYS = "/state/unit.worker:7", ""
+OURS, OTHERS, NOBODYS = "/state/unit.worker:7", "/state/other.worker:1", ""
 MANY = MOST_NAMED + 2
 
 
@@ -33,34 +34,64 @@ def start(token: str, count: int = 1) -> None:
 async def story() -> dict[str, object]:
     """Look for strays, end them, and return what was seen."""
     guard = Guard()
-    strays = Strays(7, "/state/unit.worker", os.getpgrp(), guard, logs.get())
+    ours = Strays(7, "/state/unit.worker", os.getpgrp(), guard, logs.get())
     start(OURS, MANY)
     start(NOBODYS)
 
     def found() -> bool:
-        strays.look()
-        return len(strays.members()) == MANY
+        ours.look()
+        return len(ours.members()) == MANY
 
     wait_until(found, 15, "all strays")
-    strays.look()
-    watched, farewell = sorted(guard._groups), strays.farewell()
-    members = sorted(one.pid for one in strays.members())
-    strays.send(signal.SIGKILL)
-    wait_until(lambda: not strays.members(), 15, "them to be gone")
-    gone = strays.farewell()
-    strays.forget()
+    ours.look()
+    watched, farewell = sorted(guard._groups), ours.farewell()
+    members = sorted(one.pid for one in ours.members())
+    ours.send(signal.SIGKILL)
+    wait_until(lambda: not ours.members(), 15, "them to be gone")
+    gone = ours.farewell()
+    ours.forget()
     forgotten, buried = list(guard._groups), reaper.reap_orphans()
+    shared = share(guard)
     guard.close()
     return {
+        "shared": shared,
         **{"watched": watched, "members": members, "farewell": farewell},
         **{"gone": gone, "forgotten": forgotten, "buried": buried},
     }
+
+
+def share(guard: Guard) -> bool:
+    """Tell whether one run finds what another has looked for, and no more until it looks itself."""
+    before = len(proc.children(os.getpid()))
+    ours, others = (
+        Strays(1, token.rpartition(":")[0], 0, guard, logs.get()) for token in (OURS, OTHERS)
+    )
+    start(OTHERS)
+
+    def seen_by_us() -> bool:
+        ours.look()
+        others.look(now=False)
+        return bool(others.members())
+
+    wait_until(seen_by_us, 15, "the other's stray")
+    start(OURS)
+    wait_until(lambda: len(proc.children(os.getpid())) >= before + 2, 15, "our stray")
+    ours.look(now=False)
+    found = len(ours.members())
+    wait_until(partial(_sees, ours), 15, "our stray to be seen")
+    return found == 0
+
+
+def _sees(strays: Strays) -> bool:
+    strays.look()
+    return bool(strays.members())
 
 
 def main() -> None:
     """Be that process; what nobody owns is ended at last."""
     logs.configure("json", "info")
     reaper.become_nearest()
+    strays.SEEN_S = 1e9  # however slow this machine is
     told = asyncio.run(story())
     logs.flush()
     print(json.dumps(told), flush=True)
@@ -81,13 +112,14 @@ def test_strays_are_watched_named_ended_and_forgotten() -> None:
     )
     told = json.loads(done.stdout.splitlines()[-1])
 
+    assert told["shared"]
     assert len(told["members"]) == MANY
     assert told["watched"] == told["members"]  # each leads its group
     assert told["farewell"].startswith("killed with it, for it had gone into the background: pid ")
     assert told["farewell"].endswith(f" and {MANY - MOST_NAMED} more")
     assert (told["gone"], told["forgotten"], told["buried"]) == ("", [], MANY)
     said = done.stdout + done.stderr
-    assert said.count("worker.left_group") == MANY
+    assert said.count("worker.left_group") == MANY + 2
     assert said.count("orphan.unknown") == 1
 
 

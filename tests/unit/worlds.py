@@ -203,7 +203,7 @@ class Disk:
 class NoStrays:
     """Nobody who has left a group."""
 
-    def look(self) -> None:
+    def look(self, *, now: bool = True) -> None:
         """See nobody."""
 
 

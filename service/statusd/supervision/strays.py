@@ -9,6 +9,8 @@ never signalled.
 from __future__ import annotations
 
 import os
+import time
+from typing import NamedTuple
 
 from statusd import logs
 from statusd.supervision import proc, reach, reaper
@@ -19,6 +21,9 @@ TOKEN = "STATUSD_RUN"
 """The variable that tells which run a process belongs to: a path, a colon, a number."""
 MOST_NAMED = 3
 """So many of them are named; of the rest, how many they are."""
+
+SEEN_S = 0.25
+"""What one run's look has found is good so long for those of all the others."""
 
 _told: set[tuple[int, int]] = set()
 """Pid and start of those whose run can't be told, and who were named already."""
@@ -40,12 +45,15 @@ class Strays:
         self._run, self._file, self._group, self._guard = run, file, group, guard
         self._groups: set[int] = set()
 
-    def look(self) -> None:
-        """Take in who has fallen to us, and have the guard watch it."""
-        for one in _orphans() if self._file else ():
+    def look(self, *, now: bool = True) -> None:
+        """Take in who has fallen to us, and have the guard watch it.
+
+        Args:
+            now: whom the look of another run has found a moment ago doesn't do.
+        """
+        for one, token in _orphans(now=now) if self._file else ():
             if one.group in (self._group, os.getpgrp()) or one.group in self._groups:
                 continue
-            token = _token(one.pid)
             if token is not None and token.rpartition(":")[0] == self._file:
                 self._groups.add(one.group)
                 self._guard.watch(one.group)
@@ -79,14 +87,42 @@ class Strays:
             self._guard.forget(group)
 
 
-def _orphans() -> list[Member]:
-    """Return our living children that we haven't started; nobody if they can't be looked at."""
-    try:
-        pids = [pid for pid in proc.children(os.getpid()) if pid not in reaper.ours]
-        found = [proc.look(pid) for pid in pids]
-    except OSError:  # no descriptor left, or a kernel that doesn't tell
-        return []
-    return [one for one in found if one is not None and not one.is_dead]
+class _Orphan(NamedTuple):
+    """Who has fallen to us, and what it has inherited as `TOKEN`."""
+
+    member: Member
+    token: str | None
+
+
+_seen: tuple[float, list[_Orphan]] = -SEEN_S, []
+"""When somebody has looked last, and who was there."""
+
+
+def _orphans(*, now: bool) -> list[_Orphan]:
+    """Return our living children that we haven't started; nobody if they can't be looked at.
+
+    One look does for all runs: it costs a read of each child's number, and more for each orphan.
+    """
+    global _seen
+    at = time.monotonic()
+    if now or at - _seen[0] >= SEEN_S:
+        try:
+            found = [proc.look(pid) for pid in _children() if pid not in reaper.ours]
+        except OSError:  # no descriptor left, or a kernel that doesn't tell
+            found = []
+        living = [one for one in found if one is not None and not one.is_dead]
+        _seen = at, [_Orphan(one, _token(one.pid)) for one in living]
+    return _seen[1]
+
+
+def _children() -> list[int]:
+    """Return our children: the main thread has started ours, and gets whoever falls to us.
+
+    Raises:
+        OSError: nobody can look just now, or the kernel doesn't tell.
+    """
+    with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+        return list(map(int, file.read().split()))
 
 
 def _token(pid: int) -> str | None:

@@ -159,7 +159,7 @@ class Supervisor:
         limit_s, worker = status.policy.hang_timeout_s, status.worker
         self.looks += 1
         if self.process is not None and worker.counts:
-            self.process.strays.look()
+            self.process.strays.look(now=False)
         file = self._means.worker_file
         if file is not None and worker.counts and status.state is not status.lifecycle.start:
             file.look_for(worker.run)
