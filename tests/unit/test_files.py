@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from statusd.cli import files
-from statusd.cli.files import believed_file, default_files, find_file, objection
+from statusd.cli.files import (
+    believed_file,
+    default_files,
+    existing,
+    find_file,
+    folder_objection,
+    objection,
+    of_broker,
+)
 from statusd.core.errors import ConfigError
 
 NOBODY = 65534
@@ -176,3 +184,45 @@ def test_who_has_no_home_has_no_file_there(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("HOME", "~")
 
     assert default_files() == [Path("statusd.toml"), files.SYSTEM]
+
+
+# ---- a folder of units ---------------------------------------------------------------------------
+
+
+def test_the_broker_of_a_folder_is_in_what_its_units_share(tmp_path: Path) -> None:
+    """A folder without that file has the default one; one without units is a mistake."""
+    units = tmp_path / "units"
+    units.mkdir()
+    with pytest.raises(ConfigError, match="units: no unit in it"):
+        of_broker(units)
+    (units / "camera.toml").write_text("")
+
+    assert of_broker(units) == units / "statusd.toml"
+    assert of_broker(units / "camera.toml") == units / "camera.toml"
+
+
+def test_what_is_not_there_is_told_with_what_may_have_been_meant(tmp_path: Path) -> None:
+    """Another file of settings, or a folder; nothing is made up."""
+    (tmp_path / "units").mkdir()
+    (tmp_path / "camera.toml").write_text("")
+    for typed, meant in (("unit", "units"), ("camra.toml", "camera.toml")):
+        with pytest.raises(ConfigError, match=f"{typed}: No such .*, did you mean .*/{meant}"):
+            existing(tmp_path / typed)
+    with pytest.raises(ConfigError, match="zzz/a: No such file or directory: is it spelt right"):
+        existing(tmp_path / "zzz" / "a")
+
+
+def test_who_may_add_a_unit_is_told(tmp_path: Path) -> None:
+    """What sticks keeps others from our files, and not from leaving theirs."""
+    tmp_path.chmod(0o755)
+    assert folder_objection(tmp_path) == ""
+    tmp_path.chmod(0o1777)
+    assert folder_objection(tmp_path) == "others may write to it (mode 1777)"
+    tmp_path.chmod(0o755)
+
+
+@needs_root
+def test_a_folder_of_a_stranger_is_told(tmp_path: Path) -> None:
+    """He adds whatever he likes."""
+    of_stranger(tmp_path)
+    assert "it is of user 12345" in folder_objection(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from statusd.core.errors import ConfigError
-from statusd.settings.folder import Folder, load_folder
+from statusd.settings.folder import Folder, load_folder, read_folder
 
 JOB = '[worker]\ncommand = ["sleep", "9"]\n'
 """A unit with nothing of its own."""
@@ -213,7 +213,110 @@ def test_all_mistakes_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     assert len(found) == len(starts)
 
 
+def test_a_mistake_of_instances_is_told_once(tmp_path: Path) -> None:
+    """Of each place what the first one has there, whatever its number makes of it; names, too."""
+    text = """\
+name = "x{instance}"
+instances = 8
+goal = "NOWHERE-{instance}"
+tags = ["no tag {instance}", "nor this"]
+[worker]
+function = "-{instance}"
+"""
+    found = mistakes(tmp_path, a=text)
+    assert [problem.split(": ")[:2] for problem in found] == [
+        ["a.toml:4", "tags"],
+        ["a.toml:4", "tags"],
+        ["a.toml:6", "worker.function"],
+    ]
+    assert "no tag 1" in found[0]
+    assert "nor this" in found[1]
+    job = f'name = "x"\ninstances = 8\n{JOB}'
+    assert mistakes(tmp_path, a=job, b=job) == [
+        'b.toml: x-1 is the name of the unit in a.toml, too: write name = "..." into one of them'
+    ]
+
+
+def test_a_later_instance_has_a_mistake_of_its_own(tmp_path: Path) -> None:
+    """It is told, too: what others have elsewhere hides nothing."""
+    text = f'instances = 9\nname = "{"x" * 62}-{{instance}}"\ntags = ["no tag"]\n{JOB}'
+    assert [problem.split(": ")[1] for problem in mistakes(tmp_path, a=text)] == ["tags"]
+    more = text.replace("instances = 9", "instances = 10")
+    assert [problem.split(": ")[1] for problem in mistakes(tmp_path, a=more)] == ["tags", "name"]
+
+
+def test_a_default_that_does_not_fit_says_whom(tmp_path: Path) -> None:
+    """It stands in the shared file, and all others may live with it."""
+    files = {
+        "statusd": '[worker]\npython = "python3"\nbudget = -1\n',
+        "a": '[worker]\nfunction = "a:main"\n',
+        "b": JOB,
+        "c": JOB,
+    }
+    program, of_all = "statusd.toml:2: worker.python: python is for a function", "statusd.toml:3: "
+    found = mistakes(tmp_path, **files)
+    assert f"{program} (of b.toml, c.toml)" in found
+    (budget,) = (problem for problem in found if problem.startswith(of_all))
+    assert "toml)" not in budget
+    assert len(found) == 2
+
+
+def test_a_lifecycle_is_one_thing(tmp_path: Path) -> None:
+    """A unit's own takes the place of what is shared: half of each would be none."""
+    machine = Path("config/lifecycles/packml.toml").read_text(encoding="utf-8")
+    folder = load(
+        tmp_path,
+        statusd='[lifecycle]\nfile = "machine.toml"\n[worker]\ninput = "states"\n',
+        machine=machine,
+        a=JOB,
+        b=machine + JOB,
+    )
+    assert names(folder) == ["a", "b"]
+    first, second = (unit.settings.states() for unit in folder.units)
+    assert [state.name for state in first.members()] == [state.name for state in second.members()]
+
+
+def test_a_unit_whose_lifecycle_another_has_is_a_unit(tmp_path: Path) -> None:
+    """It isn't left out without a word."""
+    machine = Path("config/lifecycles/packml.toml").read_text(encoding="utf-8")
+    told = '[worker]\ninput = "states"\ncommand = ["sleep", "9"]\n'
+    folder = load(
+        tmp_path, camera=machine + told, laser=f'{told}[lifecycle]\nfile = "camera.toml"\n'
+    )
+    assert names(folder) == ["camera", "laser"]
+
+
+def test_a_derived_name_stays_one(tmp_path: Path) -> None:
+    """With its number it is no longer than a name may be, and still another one."""
+    folder = load(tmp_path, **{"x" * 70: f"instances = 12\n{JOB}"})
+    full = {unit.settings.name for unit in folder.units}
+    assert len(full) == 12
+    assert {len(name) for name in full} == {64}
+
+
+def test_each_setting_knows_where_it_stands(tmp_path: Path) -> None:
+    """In the unit's file, or in the shared one."""
+    folder = load(
+        tmp_path, statusd="[worker]\nkill_timeout_s = 3\n", camera=f"{JOB}stop_timeout_s = 1\n"
+    )
+    place = folder.units[0].source.place
+    assert place(("worker", "kill_timeout_s")).endswith("/statusd.toml:2: worker.kill_timeout_s")
+    assert place(("worker", "stop_timeout_s")).endswith("/camera.toml:3: worker.stop_timeout_s")
+
+
+def test_what_is_right_is_known_beside_what_is_wrong(tmp_path: Path) -> None:
+    """So that more can be asked of it at once."""
+    (tmp_path / "a.toml").write_text(JOB)
+    (tmp_path / "b.toml").write_text("x =")
+    folder, problems = read_folder(tmp_path, {})
+    assert names(folder) == ["a"]
+    assert len(problems) == 1
+
+
 def test_a_folder_is_to_be_one(tmp_path: Path) -> None:
     """Something that isn't there, or can't be read, is no folder without units."""
-    with pytest.raises(ConfigError, match="No such file or directory"):
+    with pytest.raises(ConfigError, match="none: No such file or directory: is it spelt"):
         load_folder(tmp_path / "none", {})
+    (tmp_path / "a.toml").write_text(JOB)
+    with pytest.raises(ConfigError, match="Not a directory: it is a file: a folder has a"):
+        load_folder(tmp_path / "a.toml", {})

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from statusd.cli import EXIT_CONFIG, check
+from statusd.cli import EXIT_CONFIG, missing
 from statusd.cli.health import TIMEOUT_S
 from statusd.daemon.health import MORE_S, TICK_S
 from statusd.daemon.living import EXIT_LEASE_LOST
@@ -59,8 +59,8 @@ def test_check_warns_by_the_limits_that_there_are() -> None:
     """Those of docker, and of both of our units."""
     limits = {float(unit_file(name)["TimeoutStopSec"].removesuffix("s")) for name in UNITS}
 
-    assert limits == {check.UNIT_STOP_S}
-    assert check.DOCKER_STOP_S == DOCKER_STOP_S
+    assert limits == {missing.UNIT_STOP_S}
+    assert missing.DOCKER_STOP_S == DOCKER_STOP_S
 
 
 @pytest.mark.fault("C04")

@@ -20,6 +20,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     names = [role.name for role in ROLES]
     parser.add_argument(
+        "settings",
+        nargs="*",
+        type=settings_file,
+        metavar="FILE|FOLDER",
+        help="settings of a unit, or a folder with those of several; default: those found",
+    )
+    parser.add_argument(
         "--role", action="append", choices=names, help="only that one; may be given for several"
     )
     parser.add_argument("--namespace", help="default: the settings' one, or statusd")
@@ -35,12 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         type=settings_file,
-        metavar="FILE",
-        help="settings of a unit; may be given for several",
+        metavar="FILE|FOLDER",
+        help="the same; may be given for several",
     )
     parser.epilog = """\
 examples:
   statusd acl --file job.toml > statusd.acl
+  statusd acl units/ > statusd.acl
   statusd acl --role viewer -c mychannel
 
 Choose passwords instead of change-me-..., and name the file in the server's configuration: \
@@ -77,9 +85,10 @@ def _check(namespace: str, channels: list[str]) -> None:
 
 def _found(arguments: argparse.Namespace) -> tuple[str, list[str]]:
     """Return namespace and channels of all the settings that are asked for."""
-    from statusd.settings.load import load
+    from statusd.cli.settings import load_all
 
-    loaded = [load(file) for file in arguments.file or _default(arguments)]
+    given = [*arguments.settings, *arguments.file] or _default(arguments)
+    loaded = [settings for one in given for settings in load_all(one, "acl")]
     namespaces = sorted({settings.redis.namespace for settings in loaded})
     if len(namespaces) > 1 and not arguments.namespace:
         told = ", ".join(namespaces)

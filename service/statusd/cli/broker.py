@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from statusd.cli.files import believed_file, find_file, settings_file
+from statusd.cli import complain
+from statusd.cli.files import believed_file, find_file, of_broker, settings_file
 from statusd.wire.address import with_credentials
 from statusd.wire.cures import cure
+from statusd.wire.names import USUAL
 from statusd.wire.url import DEFAULT_URL, parse_url
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say where the broker is."""
     parser.add_argument("--url", help="the broker: redis://, rediss:// or unix://")
     parser.add_argument(
-        "--file", type=settings_file, metavar="FILE", help="settings with a [redis] table"
+        "--file",
+        type=settings_file,
+        metavar="FILE|FOLDER",
+        help="settings with a [redis] table, or a folder of units",
     )
     parser.add_argument("--namespace", help="default: the settings' one, or statusd")
     parser.add_argument("-v", "--verbose", action="store_true", help="say which broker, and why")
@@ -61,9 +66,9 @@ def find(
 ) -> tuple[Address, str, str]:
     """Return the broker's address, the namespace, and how they were found.
 
-    The first of: ``--url``, ``STATUSD_REDIS__URL``, ``[redis]`` of ``--file`` or of the first
-    settings file there is, the running ``--embedded`` broker of this folder, or of that file's
-    (see `own_broker.find`), 127.0.0.1:6379.
+    The first of: ``--url``, ``STATUSD_REDIS__URL``, ``[redis]`` of ``--file`` (of a folder: of its
+    ``statusd.toml``) or of the first settings file there is, the running ``--embedded`` broker of
+    this folder, or of that file's (see `own_broker.find`), 127.0.0.1:6379.
 
     Args:
         looks_around: for settings, if no file is given.
@@ -74,11 +79,13 @@ def find(
             brokers none is this folder's.
     """
     environ = os.environ
-    file = arguments.file
+    named = arguments.file
+    file = of_broker(named) if named is not None else None
     if file is None and looks_around:
         says_where = bool(arguments.url or environ.get(URL))
         file = believed_file() if says_where else find_file("--file")
-    table = _table(file)
+    is_there = file is not None and (file == named or file.exists())  # a folder needs none
+    table = _table(file if is_there else None)
     namespace = (
         arguments.namespace
         or environ.get("STATUSD_REDIS__NAMESPACE")
@@ -87,9 +94,11 @@ def find(
     if not (arguments.url or environ.get(URL) or "url" in table):
         from statusd.cli import own_broker
 
+        if named is not None and file == named:
+            _warn_of_unit(named)
         url, how = own_broker.find(
             file,
-            is_named=arguments.file is not None and looks_around,
+            is_named=named is not None and looks_around,
             commands=commands,
             is_quiet=not looks_around,
             namespace=namespace,
@@ -128,8 +137,16 @@ def _url(
 
 def _table(file: Path | None) -> dict[str, Any]:
     """Return ``[redis]`` of ``file``; nothing if there is no file, or no such table."""
-    if file is None:
-        return {}
+    table = _content(file).get("redis", {}) if file is not None else {}
+    return table if isinstance(table, dict) else {}
+
+
+def _content(file: Path) -> dict[str, Any]:
+    """Return what stands in ``file``.
+
+    Raises:
+        ConfigError: it can't be read, or isn't TOML.
+    """
     import tomllib
 
     from statusd.core.errors import ConfigError
@@ -137,9 +154,26 @@ def _table(file: Path | None) -> dict[str, Any]:
     from statusd.reading import read_words
 
     try:
-        table = tomllib.loads(read_words(file)).get("redis", {})
+        return tomllib.loads(read_words(file))
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from None
     except ValueError as error:
         raise ConfigError(f"{file}: {mistake(error)}") from None
-    return table if isinstance(table, dict) else {}
+
+
+def _warn_of_unit(file: Path) -> None:
+    """Warn if ``file`` is that of a unit in a folder, for which another one says the broker."""
+    shared = file.parent / f"{USUAL}.toml"
+    if file.name == shared.name or not shared.is_file():
+        return
+    from statusd.core.errors import ConfigError
+
+    try:
+        content = _content(shared)
+    except ConfigError:  # nobody has named it
+        return
+    worker = content.get("worker", {})
+    is_shared = isinstance(worker, dict) and not {"function", "command"} & worker.keys()
+    if "redis" in content and is_shared:
+        text = f"{file} names no broker, and {shared} does, for the units of its folder"
+        complain(f"{text}: --file {file.parent}/")

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statusd.cli import out
-from statusd.cli.files import default_files, objection, settings_file
+from statusd.cli.files import default_files, folder_objection, objection, settings_file
 from statusd.core.text import shown
 
 if TYPE_CHECKING:
     from statusd.doctor.findings import Finding
+    from statusd.settings.folder import Folder
     from statusd.settings.models import Settings
+    from statusd.wire.address import Address
 
 MOST = 2000
 """How much of what was found is shown, and of what to do, in characters."""
@@ -23,7 +25,11 @@ _STYLES = {"ok": "green", "unknown": "dim", "warning": "yellow", "error": "bold 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     parser.add_argument(
-        "file", nargs="?", type=settings_file, metavar="FILE", help="the settings (TOML)"
+        "file",
+        nargs="?",
+        type=settings_file,
+        metavar="FILE|FOLDER",
+        help="the settings (TOML), or a folder with those of several units",
     )
     parser.add_argument(
         "--url", help="the broker, instead of the settings' one; with FILE, its password goes along"
@@ -39,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 examples:
   statusd doctor job.toml              what could trouble this unit, and what to do
   statusd doctor job.toml --strict     a warning is as bad as an error
+  statusd doctor units/                the daemon of a folder: each unit, and what all of them need
   statusd doctor                       without settings: this machine, and the broker that runs here
   statusd doctor --json | jq '.[] | select(.level == "error")'
 
@@ -49,21 +56,48 @@ exit codes: 0 no error, 1 an error (--strict: or a warning), 78 mistakes in the 
 
 def main(arguments: argparse.Namespace) -> int:
     """Look at this machine, then at the broker."""
-    from statusd.cli.settings import find_settings_if_any
-    from statusd.doctor import broker, findings, local
+    from statusd.cli.settings import find_folder
+    from statusd.doctor import findings
     from statusd.wire.url import parse_url
+
+    admin = parse_url(arguments.admin_url, "--admin-url") if arguments.admin_url else None
+    folder = find_folder(arguments.file)
+    looked = _at_file(arguments, admin) if folder is None else _at_folder(folder, arguments, admin)
+    found = [*looked]
+    _print(found, as_json=arguments.json)
+    return findings.exit_code(found, strict=arguments.strict)
+
+
+def _at_file(arguments: argparse.Namespace, admin: Address | None) -> Iterator[Finding]:
+    """Yield what is to be said of the one unit of a file."""
+    from statusd.cli.settings import find_settings_if_any
+    from statusd.doctor import broker, local, units
 
     file, settings = find_settings_if_any(arguments.file, "doctor")
     settings, how = _with_broker(settings, file, arguments)
-    admin = parse_url(arguments.admin_url, "--admin-url") if arguments.admin_url else None
-    found = [
-        *_whose(file, is_named=arguments.file is not None),
-        *local.examine(settings, file),
-        *_which(settings, how),
-        *broker.examine(settings, admin),
-    ]
-    _print(found, as_json=arguments.json)
-    return findings.exit_code(found, strict=arguments.strict)
+    yield from _whose(file, is_named=arguments.file is not None)
+    yield from local.examine(settings, file)
+    yield from _which(settings, how)
+    yield from broker.examine(units.daemon_of(settings, [settings], settings.name), admin)
+
+
+def _at_folder(
+    folder: Folder, arguments: argparse.Namespace, admin: Address | None
+) -> Iterator[Finding]:
+    """Yield what is to be said of the units of a folder: of what is common to them once."""
+    from statusd.doctor import broker, local, units
+    from statusd.settings.folder import SHARED
+
+    shared = folder.path / SHARED
+    settings, how = _with_broker(folder.shared, shared, arguments)
+    yield from _whose_folder(folder, shared)
+    yield from local.of_daemon(settings, shared if shared.is_file() else None, folder.path)
+    for unit in folder.units:
+        label = f"{unit.settings.name}: "
+        yield from local.of_unit(unit.settings, unit.file, label=label)
+    yield from _which(settings, how)
+    each = [unit.settings for unit in folder.units]
+    yield from broker.examine(units.daemon_of(settings, each, folder.name), admin)
 
 
 def _with_broker(
@@ -112,6 +146,26 @@ def _whose(file: Path | None, *, is_named: bool) -> Iterator[Finding]:
         yield warning("settings", f"{file}: {why}, and may make the unit run anything", cure)
     else:
         yield ok("settings", f"{file}{'' if is_named else ' (found)'}: nobody else may change it")
+
+
+def _whose_folder(folder: Folder, shared: Path) -> Iterator[Finding]:
+    """Yield who may change what its units are, or add one."""
+    from statusd.doctor.findings import ok, warning
+
+    cure = "give it to root or to the units' user, and chmod go-w"
+    about_folder = folder_objection(folder.path)
+    if about_folder:
+        what = f"{folder.path}/: {about_folder}, and may add a unit that runs anything"
+        yield warning("settings", what, f"{cure} {folder.path}/")
+    files = dict.fromkeys((shared, *(unit.file for unit in folder.units)))
+    found = {file: objection(file) for file in files if file.is_file()}
+    for file, why in found.items():
+        if why and not (about_folder and "its folder" in why):
+            what = f"{file}: {why}, and may make the unit run anything"
+            yield warning("settings", what, f"{cure} {file}")
+    if not about_folder and not any(found.values()):
+        what = f"{folder.path}/: nobody else may change it, nor its {len(found)} files"
+        yield ok("settings", what)
 
 
 def _print(found: Sequence[Finding], *, as_json: bool) -> None:

@@ -8,6 +8,7 @@ this user and root can have put it there, for in a folder such as /tmp anybody m
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from statusd.core.errors import ConfigError
 from statusd.home import xdg
+from statusd.wire.names import USUAL
 
 SYSTEM = Path("/etc/statusd/statusd.toml")
 """The administrator's: nobody else puts anything there, whoever it was given to (a volume, say)."""
@@ -24,7 +26,7 @@ MOST_LINKS = 40
 
 
 def settings_file(text: str) -> Path:
-    """Take an argument that names a file.
+    """Take an argument that names a file, or a folder of them.
 
     Raises:
         argparse.ArgumentTypeError: it is a url, which may hold a password and is not repeated.
@@ -32,6 +34,52 @@ def settings_file(text: str) -> Path:
     if "://" in text:
         raise argparse.ArgumentTypeError("that is a url, and a file with settings is wanted here")
     return Path(text)
+
+
+def existing(given: Path) -> Path:
+    """Return what somebody has named.
+
+    Raises:
+        ConfigError: nothing is there; names what may have been meant.
+    """
+    try:
+        os.lstat(given)
+    except FileNotFoundError as error:
+        from statusd.core.suggestions import nearest
+
+        near = nearest(given.name, tuple(_beside(given)))
+        hint = f", did you mean {given.parent / near}?" if near else ": is it spelt right?"
+        raise ConfigError(f"{given}: {error.strerror}{hint}") from None
+    except OSError as error:
+        raise ConfigError(f"{given}: {error.strerror}") from None
+    return given
+
+
+def _beside(given: Path) -> Iterator[str]:
+    """Yield what could have been named in the place of ``given``: settings, and folders."""
+    with contextlib.suppress(OSError), os.scandir(given.parent) as entries:
+        for entry in entries:
+            if not entry.name.startswith(".") and (entry.name.endswith(".toml") or entry.is_dir()):
+                yield entry.name
+
+
+def of_broker(given: Path) -> Path:
+    """Return the file that says which broker is meant: for a folder, what its units share.
+
+    That file needn't be there: the broker is the default one then.
+
+    Raises:
+        ConfigError: nothing is there, or a folder without any unit.
+    """
+    if not existing(given).is_dir():
+        return given
+    try:
+        is_of_units = any(name.endswith(".toml") for name in os.listdir(given))
+    except OSError as error:
+        raise ConfigError(f"{given}: {error.strerror}: let this user read it") from None
+    if not is_of_units:
+        raise ConfigError(f"{given}: no unit in it: each is a *.toml with [worker]")
+    return given / f"{USUAL}.toml"
 
 
 def default_files() -> list[Path]:
@@ -93,6 +141,21 @@ def objection(file: Path) -> str:
         return next(filter(None, map(judge, _trail(file))), "")
     except OSError as error:  # it is being changed right now
         return f"{error.strerror}"
+
+
+def folder_objection(folder: Path) -> str:
+    """Return why others may put a file into ``folder``; empty if they can't.
+
+    What sticks (/tmp) keeps them from what is there, and not from leaving a unit of theirs.
+    """
+    try:
+        found = os.stat(folder)
+    except OSError as error:
+        return f"{error.strerror}"
+    if found.st_uid not in (os.geteuid(), ROOT):
+        return f"it is of {_user(found.st_uid)}"
+    is_open = _may_others_write(found)
+    return f"others may write to it (mode {stat.S_IMODE(found.st_mode):o})" if is_open else ""
 
 
 def _trail(file: Path) -> Iterator[Path]:

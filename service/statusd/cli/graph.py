@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statusd.cli import (
     EXIT_CONFIG,
@@ -31,6 +31,9 @@ from statusd.fleet import records
 from statusd.lifecycles.dot import dot
 from statusd.lifecycles.mermaid import mermaid
 from statusd.private import room
+
+if TYPE_CHECKING:
+    from statusd.settings.folder import FolderUnit
 
 EXIT_CANNOT_WRITE = 73
 """The picture can't be written there (EX_CANTCREAT of sysexits.h)."""
@@ -53,12 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "settings",
         nargs="?",
         type=settings_file,
-        metavar="FILE",
-        help="the settings (TOML), as --file",
+        metavar="FILE|FOLDER",
+        help="the settings (TOML), or a folder with those of several units, as --file",
     )
     endings = " ".join(_WRITERS)
     parser.add_argument(
         "-o", "--output", type=Path, metavar="OUT", help=f"a file that ends in one of {endings}"
+    )
+    parser.add_argument(
+        "--name",
+        metavar="NAME",
+        help="of a folder: that unit's lifecycle, if not all have the same",
     )
     parser.add_argument("--unit", metavar="NAME", help="highlight the state of that unit")
     broker.add_arguments(parser)
@@ -68,6 +76,8 @@ examples:
   statusd graph -o scan.svg     the lifecycle of ./statusd.toml
   statusd graph --unit counter -o now.png
                                 where it is now
+  statusd graph units/ --name camera
+                                that unit of a folder
 
 exit codes: 0 drawn, 5 no such unit, 64 unknown ending, 69 no broker or no Graphviz, \
 73 can't write, 78 bad settings"""
@@ -75,8 +85,6 @@ exit codes: 0 drawn, 5 no such unit, 64 unknown ending, 69 no broker or no Graph
 
 def main(arguments: argparse.Namespace) -> int:
     """Draw the lifecycle of the settings that `statusd run` would use."""
-    from statusd.settings.load import load_lifecycle
-
     write = _WRITERS.get(arguments.output.suffix.lower()) if arguments.output else _mermaid
     if write is None:
         endings = " ".join(_WRITERS)
@@ -84,8 +92,8 @@ def main(arguments: argparse.Namespace) -> int:
         return EXIT_USAGE
     arguments.file = arguments.settings or arguments.file
     file = arguments.file or find_file("statusd graph")
-    lifecycle = load_lifecycle(file)
     try:
+        lifecycle = _lifecycle(arguments, file)
         current = _state_of(arguments, lifecycle, file) if arguments.unit else ""
         _put(write(lifecycle, current), arguments.output)
     except _NoGraph as error:
@@ -95,6 +103,40 @@ def main(arguments: argparse.Namespace) -> int:
 
 
 # ---- the unit ------------------------------------------------------------------------------------
+
+
+def _lifecycle(arguments: argparse.Namespace, file: Path | None) -> Lifecycle:
+    """Return the lifecycle of a file; or the one of a folder that is meant.
+
+    Raises:
+        ConfigError: with every mistake that was found.
+        _NoGraph: it isn't told which unit of the folder is meant.
+    """
+    from statusd.cli.settings import find_folder
+    from statusd.settings.load import load_lifecycle
+
+    folder = find_folder(file)
+    if folder is None and arguments.name is not None:
+        raise _NoGraph("--name is for a folder: which of its units is meant", EXIT_USAGE)
+    if folder is None:
+        return load_lifecycle(file)
+    chosen = arguments.unit if arguments.name is None else arguments.name
+    units = [unit for unit in folder.units if chosen is None or _is_called(unit, chosen)]
+    there = ", ".join(unit.settings.name for unit in folder.units)
+    if not units:
+        raise _NoGraph(f"no unit {chosen!a} in {folder.path}/: there is {there}", EXIT_NOBODY)
+    if len({mermaid(unit.settings.states()) for unit in units}) > 1:
+        text = f"not all units of {folder.path}/ have one lifecycle: name one by --name"
+        raise _NoGraph(f"{text}: there is {there}", EXIT_USAGE)
+    if arguments.unit is not None and len(units) == 1:
+        arguments.unit = units[0].settings.name  # in Redis it has its whole name
+    return units[0].settings.states()
+
+
+def _is_called(unit: FolderUnit, name: str) -> bool:
+    """Tell whether a unit of a folder is meant: by its name, that without its host, or its file."""
+    whole = unit.settings.name
+    return name in (whole, whole.partition("@")[0], unit.file.stem)
 
 
 def _state_of(arguments: argparse.Namespace, lifecycle: Lifecycle, file: Path | None) -> str:

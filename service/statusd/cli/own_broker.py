@@ -33,7 +33,8 @@ def find(
     """Return the url of the embedded broker that is meant, and how it was found; empty for none.
 
     Args:
-        settings: the file that the verb goes by; None if there is none.
+        settings: the file that the verb goes by; None if there is none. Of a folder of units it is
+            its ``statusd.toml``, which needn't be there.
         is_named: somebody has named it: its folder is meant, and not the present one.
         commands: the verb changes something.
         is_quiet: nothing is said of a broker of another folder.
@@ -48,7 +49,7 @@ def find(
         folder = settings_path(settings).parent
     here = of_place(there, settings, folder)
     if len(here) == 1:
-        return here[0].url, f"{OWN} of {here[0].place}"
+        return here[0].url, f"{OWN} of {_place(here[0])}"
     if here:
         first = f"several embedded brokers run for {folder}:"
         raise ConfigError(*_listed(first, here, namespace))
@@ -59,17 +60,25 @@ def find(
         raise ConfigError(*_listed(f"{none}, but elsewhere:", there, namespace))
     (only,) = there
     if not is_quiet:
-        complain(f"{none}: this is {OWN} of {only.place} ({only.url})")
-    return only.url, f"{OWN} of {only.place}, the only one; none is of {folder}"
+        complain(f"{none}: this is {OWN} of {_place(only)} ({only.url})")
+    return only.url, f"{OWN} of {_place(only)}, the only one; none is of {folder}"
 
 
 def _listed(first: str, brokers: Sequence[OwnBroker], namespace: str) -> list[str]:
     """Return what is said of several brokers, a line each, and how to choose one."""
-    rows = [f"  port {one.port}: {one.place}{_units(one, namespace)}" for one in brokers[:MOST]]
+    rows = [f"  port {one.port}: {_place(one)}{_units(one, namespace)}" for one in brokers[:MOST]]
     more = [f"  and {len(brokers) - MOST} more"] if len(brokers) > MOST else []
     example = brokers[0]
-    ways = [f"--url {example.url}", *([f"--file {example.settings}"] if example.settings else [])]
+    ways = [f"--url {example.url}", *([f"--file {_place(example)}"] if example.settings else [])]
     return [first, *rows, *more, f"choose one: {', '.join(ways)}, or go to its folder"]
+
+
+def _place(broker: OwnBroker) -> str:
+    """Return whose it is, in words that can be typed: a folder of units may have no file for it."""
+    settings = Path(broker.settings)
+    if broker.settings and not settings.exists() and settings.parent.is_dir():
+        return f"{settings.parent}/"
+    return broker.place
 
 
 def _units(broker: OwnBroker, namespace: str) -> str:

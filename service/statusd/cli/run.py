@@ -143,9 +143,8 @@ def _of_folder(arguments: argparse.Namespace) -> Subject:
 
     path = arguments.file
     folder = load_folder(path)
-    missing = (mistake for one in folder.units for mistake in work.mistakes(one.settings, one.file))
-    if found := dict.fromkeys(missing):  # each instance has it
-        raise ConfigError(*found)
+    if missing := [*work.mistakes_of(folder)]:
+        raise ConfigError(*missing)
 
     def build(change: Change, adapt: Callable[[Plan], Plan]) -> Daemon:
         from statusd.daemon import wiring

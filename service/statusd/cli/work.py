@@ -9,14 +9,15 @@ import ast
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib.machinery import PathFinder, SourceFileLoader
 from importlib.util import find_spec
-from itertools import accumulate
+from itertools import accumulate, chain
 from pathlib import Path
 
 from statusd.core.suggestions import nearest
 from statusd.lifecycles.load import Source, module_places
+from statusd.settings.folder import Folder, FolderUnit, of_instances
 from statusd.settings.models import Settings
 from statusd.worker.callee import Callee
 from statusd.worker.unexecutable import objection
@@ -29,13 +30,31 @@ OURS = "statusd"
 
 def mistakes(settings: Settings, file: Path | None) -> Iterator[str]:
     """Yield why the worker can't be started, with the place in ``file`` and the cure."""
-    yield from _of_program(settings, file)
-    yield from _of_function(settings, file)
+    return mistakes_in(settings, Source(file))
 
 
-def _of_program(settings: Settings, file: Path | None) -> Iterator[str]:
+def mistakes_in(settings: Settings, source: Source) -> Iterator[str]:
+    """Yield the same, with the place as ``source`` knows it: in the file, or what it shares."""
+    yield from _of_program(settings, source)
+    yield from _of_function(settings, source)
+
+
+def mistakes_of(folder: Folder) -> list[str]:
+    """Return why workers of a folder can't be started: once, not once an instance."""
+    return once(folder, lambda unit: mistakes_in(unit.settings, unit.source))
+
+
+def once(folder: Folder, look: Callable[[FolderUnit], Iterable[str]]) -> list[str]:
+    """Return what ``look`` says of the units of a folder, file by file, each thing once."""
+    faults: dict[Path, list[list[str]]] = {}
+    for unit in sorted(folder.units, key=lambda unit: (unit.file, unit.instance)):
+        faults.setdefault(unit.file, []).append([*look(unit)])
+    return list(dict.fromkeys(chain.from_iterable(map(of_instances, faults.values()))))
+
+
+def _of_program(settings: Settings, source: Source) -> Iterator[str]:
     """Yield what is wrong with the program, or with the interpreter of a function."""
-    worker, source = settings.worker, Source(file)
+    worker = settings.worker
     directory = source.resolve(worker.directory) if worker.directory else Path.cwd()
     if not directory.is_dir():
         yield f"{source.place(('worker', 'directory'))}: {directory}: no such directory"
@@ -58,15 +77,15 @@ def _of_program(settings: Settings, file: Path | None) -> Iterator[str]:
         yield f"{source.place(('worker', key))}: {text}"
 
 
-def _of_function(settings: Settings, file: Path | None) -> Iterator[str]:
+def _of_function(settings: Settings, source: Source) -> Iterator[str]:
     """Yield why the function can't be called, as far as that is seen without running its module."""
-    worker, source = settings.worker, Source(file)
+    worker = settings.worker
     module, _, name = worker.function.partition(":")
     if not module or worker.python:  # another interpreter has its own modules
         return
     place = source.place(("worker", "function"))
     directory = [str(source.resolve(worker.directory))] if worker.directory else []
-    places = [*directory, *module_places(file)]
+    places = [*directory, *module_places(source.file)]
     if module.partition(".")[0] == OURS and not _is_ours(module):
         yield f"{place}: {OURS} is our own package, and what its worker imports: rename your file"
         return

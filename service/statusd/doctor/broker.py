@@ -10,19 +10,14 @@ from typing import Any
 
 import hiredis
 
-from statusd.core.bounds import Unreadable
 from statusd.core.errors import Unavailable
 from statusd.doctor import permissions, server
 from statusd.doctor.findings import Finding, error, ok, unknown, warning
-from statusd.doctor.local import lives_here
-from statusd.fleet import records
-from statusd.settings.models import Settings
-from statusd.unit.lease_holder import LeaseHolder
+from statusd.doctor.units import Daemon, channels, owners
 from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.client import Client
 from statusd.wire.greeting import NEEDS
-from statusd.wire.names import Names, is_pattern
 from statusd.wire.talk import ask, read
 
 CLIENT = "statusd-doctor"
@@ -30,7 +25,6 @@ CLOCK_S = 2.0
 """Clocks that differ by more are worth a word."""
 ROUNDS = 5
 """So often the broker is asked for the time: the quickest answer says most."""
-"""What of the server's settings is looked at; others may be secret."""
 HOLES = {
     "redis": "https://github.com/redis/redis/security/advisories",
     "valkey": "https://github.com/valkey-io/valkey/security/advisories",
@@ -40,20 +34,20 @@ COMPATIBLE = ("redis", "7.2.4")
 """What a Valkey may call itself for the sake of old clients."""
 
 
-def examine(settings: Settings, admin: Address | None) -> Iterator[Finding]:
+def examine(daemon: Daemon, admin: Address | None) -> Iterator[Finding]:
     """Yield what is to be said of the broker.
 
     Args:
-        settings: the unit's.
-        admin: the broker again, as somebody who may see its settings; None: as the unit.
+        daemon: who needs it.
+        admin: the broker again, as somebody who may see its settings; None: as the daemon.
     """
-    address = settings.address()
+    address = daemon.address
     yield from transport(address)
     try:
         with Client(address, CLIENT) as client:
             hello = _hello(client)
             yield ok("broker", f"{address} answers")
-            yield from _conversation(client, hello, settings, admin)
+            yield from _conversation(client, hello, daemon, admin)
     except Unavailable as failure:
         yield error("broker", str(failure), _cure(str(failure), address))
 
@@ -90,21 +84,21 @@ def _is_loopback(host: str) -> bool:
 
 
 def _conversation(
-    client: Client, hello: dict[str, str], settings: Settings, admin: Address | None
+    client: Client, hello: dict[str, str], daemon: Daemon, admin: Address | None
 ) -> Iterator[Finding]:
-    address = settings.address()
-    names = Names(settings.redis.namespace, settings.name)
-    channels = settings.control.channels
+    user = daemon.address.username or "default"
+    units = [unit.names for unit in daemon.units]
     yield from _part(hello)
     yield from _clock(client)
-    yield from permissions.examine(client, address.username or "default", names, channels)
+    yield from permissions.examine(client, user, units, daemon.canary, daemon.channels)
     with nullcontext(client) if admin is None else Client(admin, CLIENT) as asked:
         facts = server_facts(asked)
         yield from _version(hello, facts)
         yield from server.examine(facts)
-    yield from _owner(client, names)
-    yield from _channels(client, names, channels)
-    yield from _strangers(address, names, channels)
+    replies = client.replies([("GET", names.owner) for names in units])
+    yield from owners(units, replies)
+    yield from channels(client, daemon, replies)
+    yield from _strangers(daemon)
 
 
 def server_facts(client: Client) -> dict[str, str] | None:
@@ -174,73 +168,11 @@ def _clock(client: Client) -> Iterator[Finding]:
         yield warning("clock", text, cure)
 
 
-def _owner(client: Client, names: Names) -> Iterator[Finding]:
-    """Yield who has the unit's name."""
-    reply = client.replies([("GET", names.owner)])[0]
-    if isinstance(reply, hiredis.ReplyError) and not shapes.is_wrong_type(reply):
-        return
-    try:
-        holder = _holder(reply)
-    except Unreadable as failure:
-        cure = f"DEL {names.owner}: a unit that holds the name writes it again"
-        yield warning("name", f"{names.owner} can't be read: {failure}", cure)
-        return
-    if holder is None:
-        yield ok("name", f"{names.name} is free")
-    elif lives_here(holder):
-        yield ok("name", f"{names.name} is this machine's own unit {holder.text()}")
-    else:
-        cure = "give this unit another name, or start it with --replace"
-        yield error("name", f"{names.name} is taken: a unit lives {holder.text()}", cure)
-
-
-def _holder(reply: object) -> LeaseHolder | None:
-    """Return who holds the name; None if nobody does.
-
-    Raises:
-        Unreadable: what stands there was written by no daemon.
-    """
-    if reply is None:
-        return None
-    records.decode(reply)
-    holder = LeaseHolder.parse(reply)
-    if holder is None:
-        raise Unreadable("it names no holder")
-    return holder
-
-
-def _channels(client: Client, names: Names, channels: tuple[str, ...]) -> Iterator[Finding]:
-    """Yield who hears what, and which of it is too much."""
-    plain = [channel for channel in channels if not is_pattern(channel)]
-    heard = (*plain, names.control, names.canary)
-    found = client.replies([("PUBSUB", "NUMSUB", *heard), ("GET", names.owner)])
-    if not any(isinstance(reply, hiredis.ReplyError) for reply in found):
-        counts = client.run(read(shapes.audience, found[0], "PUBSUB"))
-        for channel, count in zip(heard, counts, strict=False):
-            if channel != names.canary:
-                yield _audience(channel, count, lives=found[1] is not None)
-    for channel in channels:
-        if is_pattern(channel) and not channel.strip("*"):
-            cure = 'name what it is to hear, as in "jobs:*"'
-            yield warning("channels", f"{channel}: it hears all that anybody says to anybody", cure)
-    if not channels:
-        text = f"none of its own: it hears {names.control} alone"
-        yield ok("channels", text)
-
-
-def _audience(channel: str, count: int, *, lives: bool) -> Finding:
-    if count:
-        return ok("channels", f"{channel}: heard by {count}")
-    if not lives:
-        return ok("channels", f"{channel}: nobody hears it, as the unit doesn't run")
-    cure = "look for link.failed in the unit's log; SIGHUP lets it read its settings anew"
-    return error("channels", f"{channel}: nobody hears it, though the unit lives", cure)
-
-
-def _strangers(address: Address, names: Names, channels: tuple[str, ...]) -> Iterator[Finding]:
+def _strangers(daemon: Daemon) -> Iterator[Finding]:
     """Yield what somebody without a password may do there: it is tried, and not done."""
+    address = daemon.address
     stranger = address._replace(username="", password="", password_file="")
-    lines = [("PUBLISH", channel, "") for channel in (names.control, *channels)]
+    lines = [("PUBLISH", channel, "") for channel in (daemon.control, *daemon.channels)]
     try:
         with Client(stranger, CLIENT) as client:
             refused = permissions.refusals(client, lines)

@@ -23,6 +23,7 @@ from statusd.wire.local import places, runtime_directory
 
 LEAST_FREE = 16 * 1024 * 1024
 """With less left on the disk the state file may not be written some day."""
+STATE_CURE = "set state_directory, or let the service manager make it (StateDirectory=statusd)"
 SYSTEMCTL_S = 5.0
 SYSTEMD = Path("/run/systemd/system")
 """sd_booted(3): the folder is there if systemd runs the machine."""
@@ -38,17 +39,36 @@ def examine(settings: Settings, file: Path | None) -> Iterator[Finding]:
     Args:
         settings: the unit's; file: where they came from.
     """
-    cure = "set state_directory, or let the service manager make it (StateDirectory=statusd)"
+    yield from of_daemon(settings, file, file)
+    yield from of_unit(settings, file)
+
+
+def of_daemon(settings: Settings, file: Path | None, runs: Path | None) -> Iterator[Finding]:
+    """Yield what is to be said of it for a daemon, whatever units it has.
+
+    Args:
+        settings: the daemon's; file: where they came from.
+        runs: the file, or the folder, that a service would run.
+    """
     try:
-        yield folder("state", state_directory(settings), cure)
-        if whose := another(state_directory(settings), settings.name, origin(settings, file)):
-            yield error("state", whose, 'name = "..."')
+        yield folder("state", state_directory(settings), STATE_CURE)
     except ConfigError as failure:
-        yield error("state", str(failure), cure)
+        yield error("state", str(failure), STATE_CURE)
     yield runtime()
     yield from secrets(settings, file)
     yield from http(settings)
-    yield from service_manager(file)
+    yield from service_manager(runs)
+
+
+def of_unit(settings: Settings, file: Path | None, *, label: str = "") -> Iterator[Finding]:
+    """Yield what is to be said of it for one unit.
+
+    Args:
+        label: begins what is said: which unit it is, of several.
+    """
+    with contextlib.suppress(ConfigError):  # no such directory: told of the daemon
+        if whose := another(state_directory(settings), settings.name, origin(settings, file)):
+            yield error("state", f"{label}{whose}", 'name = "..."')
 
 
 def runtime() -> Finding:
@@ -123,8 +143,8 @@ def http(settings: Settings) -> Iterator[Finding]:
 # ---- the service manager -------------------------------------------------------------------------
 
 
-def service_manager(file: Path | None) -> Iterator[Finding]:
-    """Yield whether somebody starts the unit again, and knows when it is ready or stuck."""
+def service_manager(runs: Path | None) -> Iterator[Finding]:
+    """Yield whether somebody starts the daemon again, and knows when it is ready or stuck."""
     about = "service"
     if os.environ.get("NOTIFY_SOCKET"):
         yield ok(about, "a service manager listens to this process")
@@ -132,12 +152,12 @@ def service_manager(file: Path | None) -> Iterator[Finding]:
         cure = "a container's restart policy, or any supervisor"
         yield unknown(about, "no systemd here: who starts the unit again is not known", cure)
     else:
-        yield from _units_of_systemd(file)
+        yield from _units_of_systemd(runs)
 
 
-def _units_of_systemd(file: Path | None) -> Iterator[Finding]:
+def _units_of_systemd(runs: Path | None) -> Iterator[Finding]:
     """Judge what runs, of the machine's units and this user's own; or else what is installed."""
-    names = ["statusd.service", *([f"statusd@{file.stem}.service"] if file is not None else [])]
+    names = ["statusd.service", *([f"statusd@{_instance(runs)}.service"] if runs else [])]
     try:
         loaded = [("systemctl", unit) for unit in _loaded("systemctl", names)]
     except (OSError, subprocess.SubprocessError) as failure:
@@ -152,6 +172,11 @@ def _units_of_systemd(file: Path | None) -> Iterator[Finding]:
         cure = "install systemd/ as its README says, or without root as docs/running.md says; "
         cure += "or ignore this, if something else starts it"
         yield warning("service", f"systemd knows none of {', '.join(names)}", cure)
+
+
+def _instance(runs: Path) -> str:
+    """Return what a service of settings, or of a folder of them, is called after."""
+    return runs.resolve().name if runs.is_dir() else runs.stem
 
 
 def _loaded(manager: str, names: list[str]) -> list[dict[str, str]]:

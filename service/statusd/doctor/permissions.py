@@ -22,15 +22,22 @@ ABOUT = "rights"
 _UNTRIED = ("MULTI", "DISCARD")
 
 
-def examine(client: Client, user: str, names: Names, channels: Sequence[str]) -> Iterator[Finding]:
+def examine(
+    client: Client, user: str, units: Sequence[Names], canary: str, channels: Sequence[str]
+) -> Iterator[Finding]:
     """Yield which rights are missing, each with the rule that grants it.
 
     Args:
         client: logged in as the daemon.
         user: the name of its ACL user.
-        channels: the user's own channels and patterns.
+        units: those that it runs, all in one namespace; at least one.
+        canary: the channel on which it hears itself.
+        channels: the user's own channels and patterns, of all units.
     """
-    rules = _rules(names, channels)
+    rules = _rules(units[0], canary, channels)
+    for names in units[1:]:
+        for line, rule in _rules(names, canary, ()).items():  # with channels it is tried already
+            rules.setdefault(line, rule)
     lines = [line for line in rules if line[0] != "PSUBSCRIBE" or line[1] in channels]
     verdicts = refusals(client, lines)
     if verdicts is None:
@@ -49,13 +56,18 @@ def examine(client: Client, user: str, names: Names, channels: Sequence[str]) ->
         yield ok(ABOUT, f"{user} may do all that a unit must ({len(lines)} commands tried)")
 
 
-def _rules(names: Names, channels: Sequence[str]) -> dict[RedisCommand, str]:
-    """Return what the unit must say -> the rule of its role that allows it, to every unit."""
+def _rules(names: Names, canary: str, channels: Sequence[str]) -> dict[RedisCommand, str]:
+    """Return what must be said for a unit -> the rule of its role that allows it, to every unit."""
     said = DAEMON.says(names, channels)
     of_all = DAEMON.says(everybody(names.namespace), channels)
     rules = granting(of_all)
-    pairs = zip(said, of_all, strict=True)
+    pairs = zip((_of_daemon(line, names, canary) for line in said), of_all, strict=True)
     return {line: rules[general] for line, general in pairs if line[0] not in _UNTRIED}
+
+
+def _of_daemon(line: RedisCommand, names: Names, canary: str) -> RedisCommand:
+    """Return the line as it is said: the canary is the daemon's, not each unit's."""
+    return tuple(canary if word == names.canary else word for word in line)
 
 
 def refusals(

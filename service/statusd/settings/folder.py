@@ -1,15 +1,18 @@
 """A folder of settings: a file a unit, and ``statusd.toml`` for what they share.
 
 What is the daemon's (`COMMON`) stands in the shared file alone; everything else there is a default
-for each unit. Rules of this file: every mistake in every file, and between them, is found at once;
-nothing is started by it.
+for each unit. Rules of this file: every mistake in every file, and between them, is found at once,
+and told once, not once an instance; nothing is started by it.
+
+Length: one folder from its files to its units; what is judged of one unit is judged elsewhere.
 """
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +33,14 @@ _OWN = (("name",), ("instances",), ("worker", "function"), ("worker", "command")
 INSTANCE = "{instance}"
 """What stands for the number of an instance, in any text of its settings."""
 INSTANCE_VARIABLE = f"{PREFIX}INSTANCE"
+MOST_NAME = 64
+"""So long is a name at most, in characters."""
+_CURES = {
+    errno.ENOENT: "is it spelt right?",
+    errno.EACCES: "let this user read it (chmod u+rx), or ask as the one whose it is",
+    errno.ENOTDIR: "it is a file: a folder has a *.toml for each unit",
+}
+"""Why a folder can't be listed -> what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +50,13 @@ class FolderUnit:
     Args:
         file: where it is written; instance: its number; 0 if it is the only one.
         settings: its own, with what is shared.
+        source: tells where each of them stands.
     """
 
     file: Path
     instance: int
     settings: Settings
+    source: Source = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,33 +89,52 @@ def load_folder(folder: Path, environ: Mapping[str, str] = os.environ) -> Folder
     Raises:
         ConfigError: with every mistake in every file, one a line.
     """
+    found, problems = read_folder(folder, environ)
+    if problems:
+        raise ConfigError(*problems)
+    return found
+
+
+def read_folder(folder: Path, environ: Mapping[str, str] = os.environ) -> tuple[Folder, list[str]]:
+    """Return those units of a folder that are right, and every mistake in the others.
+
+    Raises:
+        ConfigError: it can't be read.
+    """
     problems: list[str] = []
     sources = _read(folder, problems)
     shared = sources.pop(SHARED, None) or Source(None)
     problems += _stray_variables(environ)
     problems += _shared_mistakes(shared)
     common = _common(shared, environ, problems)
-    for skipped in {file for source in (shared, *sources.values()) for file in _lifecycle(source)}:
-        sources.pop(skipped, None)
+    for name in {file for source in (shared, *sources.values()) for file in _lifecycle(source)}:
+        if name in sources and not _is_unit(sources[name]):
+            del sources[name]
     units: list[FolderUnit] = []
-    for source in sources.values():
-        units += _units(source, shared, common, problems)
+    faults: dict[str, list[str]] = {}
+    for name, source in sources.items():
+        faults[name] = []
+        units += _units(source, shared, common, faults[name])
+    problems += _for_whom(faults, shared)
     problems += _between(units)
     if not units and not problems:
         problems.append(f"{folder}: no unit in it: each is a *.toml with [worker], beside {SHARED}")
-    if problems or common is None:
-        raise ConfigError(*problems)
+    common = common or WrittenSettings()
     name = common.daemon.name or default_name(folder / SHARED)
-    return Folder(folder, name, common, tuple(sorted(units, key=lambda u: u.settings.name)))
+    return Folder(
+        folder, name, common, tuple(sorted(units, key=lambda u: u.settings.name))
+    ), problems
 
 
 def _read(folder: Path, problems: list[str]) -> dict[str, Source]:
     """Return file name -> what stands in it, of all that are TOML and not hidden."""
     found: dict[str, Source] = {}
     try:
-        files = sorted(folder / name for name in os.listdir(folder) if _is_settings(name))
+        files = sorted(folder / name for name in os.listdir(folder) if is_settings(name))
     except OSError as error:
-        raise ConfigError(f"{folder}: {error.strerror}") from None
+        cure = _CURES.get(error.errno or 0, "")
+        text = f"{folder}: {error.strerror}"
+        raise ConfigError(f"{text}: {cure}" if cure else text) from None
     for file in files:
         try:
             found[file.name] = Source(file)
@@ -111,7 +143,7 @@ def _read(folder: Path, problems: list[str]) -> dict[str, Source]:
     return found
 
 
-def _is_settings(name: str) -> bool:
+def is_settings(name: str) -> bool:
     """Tell whether a file is read; an editor's hidden copy isn't."""
     return name.endswith(".toml") and not name.startswith(".")
 
@@ -162,7 +194,7 @@ def _units(
     source: Source, shared: Source, common: Settings | None, problems: list[str]
 ) -> list[FolderUnit]:
     """Return the unit of a file, or its instances; what is wrong goes to ``problems``."""
-    if not isinstance(source.content.get("worker"), Mapping):
+    if not _is_unit(source):
         problems.append(f"{source.file}: no [worker]: a unit has one; what else is it here for?")
         return []
     for key in COMMON:
@@ -170,13 +202,46 @@ def _units(
             text = f"it is the daemon's, for all of its units: write it in {SHARED}"
             problems.append(f"{source.place((key,))}: {text}")
     content = merged(_defaults(shared), _without_common(source.content))
+    if "lifecycle" in source.content:  # as a whole: half of one and half of another is none
+        content["lifecycle"] = source.content["lifecycle"]
     found: list[FolderUnit] = []
+    faults: list[Iterable[str]] = []
     for number in _numbers(content):
         try:
             found.append(_unit(source, shared, common, content, number))
-        except ConfigError as error:  # each instance has it: told once
-            problems += (problem for problem in error.problems if problem not in problems)
+        except ConfigError as error:
+            faults.append(error.problems)
+    problems += of_instances(faults)
     return found
+
+
+def _is_unit(source: Source) -> bool:
+    return isinstance(source.content.get("worker"), Mapping)
+
+
+def of_instances(faults: Iterable[Iterable[str]]) -> list[str]:
+    """Return what is wrong with the instances of a file, once: the others have another number.
+
+    Of each ``file:line: key`` what the first instance has there.
+    """
+    told: dict[str, list[str]] = {}
+    for problems in faults:
+        here: dict[str, list[str]] = {}
+        for problem in problems:
+            here.setdefault(": ".join(problem.split(": ", 2)[:2]), []).append(problem)
+        told |= {place: some for place, some in here.items() if place not in told}
+    return [problem for problems in told.values() for problem in problems]
+
+
+def _for_whom(faults: Mapping[str, list[str]], shared: Source) -> Iterator[str]:
+    """Yield each mistake once; one in what is shared says whose it is, if it isn't everybody's."""
+    files: dict[str, list[str]] = {}
+    for file, problems in faults.items():
+        for problem in problems:
+            files.setdefault(problem, []).append(file)
+    for problem, whose in files.items():
+        is_some = problem.startswith(f"{shared.file}:") and len(whose) < len(faults)
+        yield f"{problem} (of {', '.join(whose)})" if is_some else problem
 
 
 def _without_common(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,11 +274,11 @@ def _unit(
     assert source.file is not None
     name = default_name(source.file)
     if number:
-        name, content = _numbered_name(name, number), _of_instance(content, number)
+        name, content = _numbered_name(name, number, MOST_NAME), _of_instance(content, number)
     daemons = {} if common is None else {key: getattr(common, key) for key in COMMON}
     make = partial(WrittenSettings, **daemons)
-    settings = judged(Layered(source, shared, content), name, {}, make=make)
-    return FolderUnit(source.file, number, settings)
+    layered = Layered(source, shared, content)
+    return FolderUnit(source.file, number, judged(layered, name, {}, make=make), layered)
 
 
 def _of_instance(content: Mapping[str, Any], number: int) -> dict[str, Any]:
@@ -225,9 +290,11 @@ def _of_instance(content: Mapping[str, Any], number: int) -> dict[str, Any]:
     return {key: _numbered(value, number) for key, value in content.items()}
 
 
-def _numbered_name(name: str, number: int) -> str:
+def _numbered_name(name: str, number: int, most: int | None = None) -> str:
+    """Return the name of an instance; with no more than ``most`` characters, as nobody chose it."""
     base, at, host = name.partition("@")
-    return f"{base}-{number}{at}{host}"
+    end = f"-{number}{at}{host}"
+    return f"{base if most is None else base[: max(1, most - len(end))]}{end}"[:most]
 
 
 def _numbered(value: Any, number: int) -> Any:
@@ -242,9 +309,12 @@ def _numbered(value: Any, number: int) -> Any:
 
 
 def _between(units: list[FolderUnit]) -> Iterator[str]:
-    """Yield a complaint of each name that two units have."""
+    """Yield a complaint of each name that two units have; one for two files, however many."""
     first: dict[str, FolderUnit] = {}
+    told: set[tuple[Path, Path]] = set()
     for unit in units:
         other = first.setdefault(unit.settings.name, unit)
-        if other is not unit:
-            yield f"{unit.file}: {unit.settings.name} is the name of the unit in {other.file.name}"
+        if other is not unit and (other.file, unit.file) not in told:
+            told.add((other.file, unit.file))
+            text = f"{unit.settings.name} is the name of the unit in {other.file.name}"
+            yield f'{unit.file}: {text}, too: write name = "..." into one of them'
