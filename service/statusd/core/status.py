@@ -198,6 +198,10 @@ class Status:
         self._context.policy = self._restarts.policy = policy
         self._be(replace(self.identity, tags=tags))
 
+    def remember(self, count: int) -> None:
+        """Recognise so many commands that come a second time from now on."""
+        self._context.answers.remembered = count
+
     def rise_above(self, boot: int) -> None:
         """Take a boot above ``boot``, which an earlier daemon of this name had; before `Booted`."""
         if boot >= self.identity.boot:

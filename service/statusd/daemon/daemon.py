@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from statusd import logs
 from statusd.core import events as ev
+from statusd.core.answers import remembered_by_each
 from statusd.core.errors import Unavailable
 from statusd.daemon.canary import PROBE_S, Canary
 from statusd.daemon.desk import Desk, stays
@@ -81,6 +82,8 @@ class Daemon:
         are_many = len(plan.units) > 1 or plan.folder is not None
         units = (self._make_unit(parts, are_many=are_many) for parts in plan.units)
         self.units = {unit.name: unit for unit in units}
+        for unit in self.units.values():
+            unit.status.remember(remembered_by_each(len(self.units)))
         self._living = Living(self.units.values(), stays=stays(plan.folder))
         self._retiring: set[asyncio.Task[None]] = set()
         canary.measured = self._measured
