@@ -30,9 +30,14 @@ class Target(TypedDict):
 
 
 class Command(TypedDict):
-    """A command as a JSON object; a bare word, or a JSON string, means ``{"command": word}``."""
+    """A command as a JSON object; a bare word, or a JSON string, means ``{"command": word}``.
 
-    command: str
+    Either ``command``, or ``control``: a word of the daemon (``launch``), whatever the unit's own
+    lifecycle has.
+    """
+
+    command: NotRequired[str]
+    control: NotRequired[str]
     id: NotRequired[str]
     by: NotRequired[str]
     target: NotRequired[Target]
@@ -113,6 +118,8 @@ class Document(TypedDict):
     ``ends_within_s`` is the time in seconds from END by command to the last thing that is done
     about the worker: SIGKILL; of an attached program, that it is said. ``words`` is what the unit's
     own lifecycle knows; it is missing for the built-in one.
+    ``daemon`` is the name of the daemon that can launch the unit again when it has ended; it is
+    missing where the daemon leaves with its unit.
     ``waits_for`` is the word that begins the work, where the worker stands by for want of it.
     """
 
@@ -144,6 +151,7 @@ class Document(TypedDict):
     canary_ms: float | None
     beat_s: float
     ends_within_s: float
+    daemon: NotRequired[str]
     words: NotRequired[list[str]]
     trouble: str
 

@@ -76,7 +76,8 @@ def settings(folder: Path, url: str, name: str, channels: list[str]) -> Path:
 def parts(file: Path) -> Parts:
     """Return what the unit of ``file`` is made of."""
     loaded = load(file)
-    return wiring.unit_parts(loaded, wiring.origin(loaded, file), Outlets(), fresh=False)
+    whose = wiring.origin(loaded, file)
+    return wiring.unit_parts(loaded, whose, Outlets(), fresh=False, is_one_of_many=True)
 
 
 def play(
@@ -94,7 +95,9 @@ def play(
         second = parts(files[1])
 
         def with_second(plan: Plan) -> Plan:
-            return replace(plan, units=(*plan.units, second))
+            (first,) = plan.units
+            means = replace(first.means, spec=replace(first.means.spec, unit="one"))
+            return replace(plan, units=(replace(first, means=means), second))
 
         first = load(files[0])
         daemon = wiring.build(first, files[0], lambda: load(files[0]), adapt=with_second)

@@ -156,7 +156,7 @@ def test_an_end_by_command_is_kept_and_no_other(start: Start, broker: Broker) ->
 
     second = start(units)
     wait_states(broker, a="END", b="END", c="READY")
-    assert second.wait_logged("unit.ended_before", unit="a")["then"]
+    assert second.wait_logged("unit.rests", unit="a")["then"]
     assert sent(broker, "end") == {"c": "done"}
     wait_states(broker, c="END")
     assert second.exit_code() is None
@@ -164,7 +164,7 @@ def test_an_end_by_command_is_kept_and_no_other(start: Start, broker: Broker) ->
     assert second.wait_exit() == 0
 
     third = start(units)  # nobody is left: it is there for whoever launches one
-    third.wait_logged("unit.ended_before", unit="c")
+    third.wait_logged("unit.rests", unit="c")
     third.wait_logged("link.up", link="hears")
     third.signal(signal.SIGTERM)
     assert third.wait_exit() == 0

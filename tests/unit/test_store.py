@@ -33,7 +33,7 @@ class Kept:
             self.file,
             self.world.disk.content,
             unit.status,
-            old._life,
+            unit.outages,
             lines=old._lines,
             go_on=old._continue,
             release=old._publish,

@@ -41,6 +41,7 @@ MEANINGS = """
  status   | ask     ask     ask     ask     ask     ask     ask     ask
  ping     | ask     ask     ask     ask     ask     ask     ask     ask
  force    | no      no      no      no      no      no      kill    no
+ launch   | same    same    same    same    same    same    same    same
 ----------+---------------------------------------------------------------
  crash    | -       -       -       -       -       -       -       -
  retry    | -       -       -       -       -       -       -       -
@@ -54,7 +55,7 @@ MEANINGS = """
 
 GOALS = """
  start RUNNING, resume RUNNING, RUNNING RUNNING, pause PAUSED, PAUSED PAUSED, stop READY,
- READY READY, end END, ENDING END, END END, reset -, INIT -, BACKOFF -, FAILED -
+ READY READY, end END, ENDING END, END END, reset -, launch -, INIT -, BACKOFF -, FAILED -
 """
 
 ALLOWED = """
@@ -286,6 +287,7 @@ def test_words_are_known_by_their_canonical_spelling() -> None:
         *("status", "ping", "force"),
         *("start", "pause", "resume", "stop", "reset", "end"),
         *State.__members__,
+        "launch",
     }
 
 

@@ -32,7 +32,7 @@ from statusd.core.suggestions import meant
 from statusd.core.supervision import Supervision
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause
-from statusd.core.words import Decision, DecisionKind
+from statusd.core.words import DAEMONS, LIVES, Decision, DecisionKind
 
 UNFORCED = "the program isn't ours to kill: statusd is attached to it"
 """Why `force` is refused by an attached daemon."""
@@ -136,13 +136,25 @@ class Commands:
             reason = f"it was good until {command.expires}"
             context.say(answers.make(command, Answer.EXPIRED, reason))
         else:
-            decision = happened.meant or self.look_up(command.word)
+            decision = happened.meant or self._meant(command)
             if decision is None:
                 context.say(self.unknown(command))
             elif happened.again and decision.dest is context.lifecycle.ending:
                 context.say(answers.make(command, Answer.NOOP, ENDED_BEFORE))
             else:
                 self._obey[decision.kind](command, decision)
+
+    def _meant(self, command: Command) -> Decision | None:
+        """Return what a command means now; one of the daemon's is none of the lifecycle's."""
+        if not command.is_control:
+            return self.look_up(command.word)
+        known = command.word in DAEMONS
+        return Decision(DecisionKind.NOOP, command.word, reason=LIVES) if known else None
+
+    def launched(self, happened: ev.Launched) -> None:
+        """Begin by a command, which is done when the worker is ready."""
+        self._context.answers.following.append(happened.command)
+        self._context.say(self._context.answers.make(happened.command, _ACCEPTED))
 
     def deliver(self, happened: ev.Delivered) -> None:
         """Take what was read from the stream of durable commands, in order."""

@@ -70,6 +70,13 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Launched:
+    """A unit that had ended is to begin again, because of ``command``; before `Booted`."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
 class Gapped:
     """The unit was deaf, or the stream has lost something; now it hears again.
 
@@ -240,6 +247,7 @@ Input = (
     | LeaseLost
     | Commanded
     | InvalidMessage
+    | Launched
     | Delivered
     | Gapped
     | Dropped

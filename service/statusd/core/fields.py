@@ -85,6 +85,7 @@ class Field(NamedTuple):
 
 FIELDS: dict[str, Field] = {
     "command": Field(_is_word, "a word"),
+    "control": Field(_is_word, "a word of the daemon"),
     "id": Field(_is_id, "1 to 128 ASCII characters"),
     "by": Field(_is_text, "printable text, at most 128 characters"),
     "target": Field(_is_target, f"an object of {_TARGET}, each a text or a list of some"),

@@ -67,6 +67,7 @@ class Command:
         expires: RFC 3339 time after which it must not be obeyed; empty for never.
         boot, run: if given, an older one than the unit's own is refused.
         args: flat, for the worker.
+        is_control: the word is one of the daemon's, whatever the lifecycle has.
     """
 
     word: str
@@ -80,6 +81,7 @@ class Command:
     boot: int | None = None
     run: int | None = None
     args: Mapping[str, Scalar] = field(default_factory=dict)
+    is_control: bool = False
 
     @property
     def key(self) -> str:
@@ -93,7 +95,7 @@ class Command:
     def is_plain(self) -> bool:
         """Tell whether it is a word and nothing else: for everybody, for ever, from nobody."""
         return (
-            not (self.id or self.reply_to or self.expires or self.args)
+            not (self.id or self.reply_to or self.expires or self.args or self.is_control)
             and self.target is EVERYBODY
             and self.boot is None
             and self.run is None
@@ -158,12 +160,14 @@ def _parse_object(text: bytes, source: str, received: float) -> Command | None:
     for key, value in message.items():
         if not fits(key, value):
             raise BadMessage(_complaint(key, value), text, _readable(message))
-    word = message.pop("command", "")
-    if not word:
-        raise BadMessage('a JSON object needs "command"', text, _readable(message))
+    control = message.pop("control", "")
+    word = message.pop("command", control)
+    if not word or (control and word is not control):
+        reason = "both a command and a control" if word else 'a JSON object needs "command"'
+        raise BadMessage(reason, text, _readable(message))
     if "target" in message:
         message["target"] = _target(message["target"])
-    return Command(word, source, received, **message)
+    return Command(word, source, received, **message, is_control=bool(control))
 
 
 def _readable(message: Mapping[str, Any]) -> dict[str, str]:

@@ -94,6 +94,7 @@ class Status:
             ev.Commanded: commands.take,
             ev.Delivered: commands.deliver,
             ev.InvalidMessage: commands.answer_invalid,
+            ev.Launched: commands.launched,
             ev.WorkerAcknowledged: transitions.acknowledged,
             ev.WorkerUntold: self._of_this_run(transitions.untold),
             ev.WorkerReady: self._of_this_run(commands.ready),

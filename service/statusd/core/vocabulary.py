@@ -6,6 +6,7 @@ BUILT_IN_WORDS = (
     *("status", "ping", "force"),
     *("start", "pause", "resume", "stop", "reset", "end"),
     *("INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"),
+    "launch",
 )
 """Its whole vocabulary, in the order of its table."""
 EVERYBODYS = frozenset(word.lower() for word in BUILT_IN_WORDS)

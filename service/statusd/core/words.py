@@ -57,6 +57,11 @@ RESERVED = {"status": DecisionKind.ASK, "ping": DecisionKind.ASK, "force": Decis
 """Words of statusd itself; no lifecycle may use them as a name."""
 
 
+DAEMONS, LIVES = ("launch",), "it lives already"
+"""Words of the daemon, unless a lifecycle has one of its own; why a unit that lives has no use for
+them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """Every state, every word.
@@ -217,6 +222,8 @@ class _Compiler:
         yield from RESERVED
         yield from (trigger for trigger in self._machine.events if self.public_targets(trigger))
         yield from (state.name for state in self._lifecycle.members())
+        theirs = {*self._machine.events, *self._states}
+        yield from (word for word in DAEMONS if word not in theirs)
 
     def restore(self) -> dict[enum.Enum, tuple[str, ...]]:
         """Return goal -> triggers: as the lifecycle says, or the one step from home."""
@@ -249,7 +256,7 @@ class _Compiler:
         return row
 
     def _decide(self, state: enum.Enum, word: str) -> Decision:
-        if word in RESERVED:
+        if word in RESERVED or (word in DAEMONS and word not in self._machine.events):
             return self._decide_reserved(state, word)
         legal = self.legal(state, Who.ANYONE)
         asked = self._states.get(word.lower()) if word not in self._machine.events else None
@@ -293,7 +300,9 @@ class _Compiler:
         return Decision(DecisionKind.FIRE, word, trigger, dest, goal)
 
     def _decide_reserved(self, state: enum.Enum, word: str) -> Decision:
-        kind = RESERVED[word]
+        kind = RESERVED.get(word)
+        if kind is None:
+            return Decision(DecisionKind.NOOP, word, reason=LIVES)
         if kind is DecisionKind.ASK:
             return Decision(kind, word)
         if state is self._lifecycle.ending:

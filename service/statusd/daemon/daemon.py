@@ -6,11 +6,12 @@ Length: the life of the process is read here on one page, from above to below.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -19,13 +20,16 @@ from statusd.core import events as ev
 from statusd.core.answers import remembered_by_each
 from statusd.core.errors import Unavailable
 from statusd.daemon.canary import PROBE_S, Canary
-from statusd.daemon.desk import Desk, stays
+from statusd.daemon.channels import Channels
+from statusd.daemon.desk import Desk
 from statusd.daemon.endpoint import answers
+from statusd.daemon.farewell import Farewell
 from statusd.daemon.health import Health
 from statusd.daemon.http import HttpServer
+from statusd.daemon.launcher import Hearing, Launcher
 from statusd.daemon.living import Living
 from statusd.daemon.outputs import Outputs
-from statusd.daemon.plan import Plan
+from statusd.daemon.plan import Plan, all_parts, launches, stays
 from statusd.daemon.reloader import Reloader
 from statusd.daemon.router import Router
 from statusd.daemon.senders import Told
@@ -43,8 +47,6 @@ from statusd.unit.ports import Ports
 from statusd.unit.publisher import BEAT_S
 from statusd.unit.unit import EXIT_BUG, Unit
 
-FLUSH_S = 1.0
-"""Redis' share of a stop: so long a broker may say nothing while it is told the last words."""
 OUTPUT_S = 0.5
 """So long what the workers have printed last may take to be read."""
 TOGETHER = 16
@@ -66,38 +68,46 @@ class Daemon:
     def __init__(self, plan: Plan, wall: Callable[[], float] = time.time) -> None:
         self._loop = asyncio.get_running_loop()
         self._wall = wall
-        self._names = plan.names
-        self._manager = plan.service_manager
+        self._plan = plan
         self._untidy: dict[Unit, None] = {}
         self._beat_at = 0.0
         self.left: asyncio.Future[int] = self._loop.create_future()
         canary = Canary(plan.names.canary, plan.boot)
         self.router = Router(plan.names, self._probed)
         self.hear = self.router.hear
-        channels = self._channels(*(parts.channels for parts in plan.units))
-        self.session = Session(plan.make_link, channels, canary, self, wall, log)
+        begin_with = self._channels(*(parts.channels for parts in all_parts(plan)))
+        self.session = Session(plan.make_link, begin_with, canary, self, wall, log)
         self._guard = Guard()
         sinks = (sink for parts in plan.units for sink in parts.means.sinks or ())
         self._outputs = Outputs(sinks, self.session.complaints, log)
-        are_many = len(plan.units) > 1 or plan.folder is not None
-        units = (self._make_unit(parts, are_many=are_many) for parts in plan.units)
-        self.units = {unit.name: unit for unit in units}
-        for unit in self.units.values():
-            unit.status.remember(remembered_by_each(len(self.units)))
+        self.units = {parts.names.name: self._make_unit(parts) for parts in plan.units}
         self._living = Living(self.units.values(), stays=stays(plan.folder))
-        self._retiring: set[asyncio.Task[None]] = set()
+        self._farewell = Farewell(self.session, self._living)
         canary.measured = self._measured
         self._reader = self._make_reader()
         self.session.subscriber_link.follower = self._reader
-        self._health = Health(self._manager, self._living, self.session, self._complain_of_stuck)
-        self._desk = Desk(plan, self._living, self._health, log)
+        self._health = Health(
+            plan.service_manager, self._living, self.session, self._complain_of_stuck
+        )
+        channels = Channels(self.session, self._heard)
+        self._launcher = Launcher(
+            plan,
+            self.session,
+            self.units,
+            self._living,
+            self._farewell,
+            Hearing(self.router, self._reader, channels),
+            self._make_unit,
+            log,
+        )
+        self._desk = Desk(plan, self._living, self._launcher, self._health, log)
         self._reloader = Reloader(
             plan.reload,
             lambda: self._living.by_name,
             self.session,
             self.router,
-            lambda: self._channels(*(unit.document.channels for unit in self._living.units)),
-            self._manager,
+            channels,
+            plan.service_manager,
             log,
         )
         self._http = None
@@ -108,37 +118,50 @@ class Daemon:
 
     def _channels(self, *heard: Sequence[str]) -> tuple[str, ...]:
         """Return all that is to be heard, each once."""
-        ours = (self._names.control, self._names.canary)
+        ours = (self._plan.names.control, self._plan.names.canary)
         return tuple(dict.fromkeys((*ours, *(channel for some in heard for channel in some))))
 
-    def _make_unit(self, parts: Parts, *, are_many: bool) -> Unit:
-        name = parts.names.name
-        loop = Attributed(self._loop, partial(self._failed, name))
+    def _heard(self) -> tuple[str, ...]:
+        """Return all that units hear, also those that rest."""
+        living = (unit.document.channels for unit in self._living.units)
+        return self._channels(*living, *(one.channels for one in self._launcher.rests.values()))
+
+    def _make_unit(self, parts: Parts) -> Unit:
+        """Return a unit that hears, and does nothing yet."""
+
+        def failed(error: Exception) -> None:
+            unit.fail(error)
+
+        loop = Attributed(self._loop, failed)
         ports = Ports(
             loop=loop,
             wall=self._wall,
             broker=self.session,
-            heard=partial(self.router.touched.append, name),
-            later=lambda: self._tidy_later(self.units[name]),
-            changed=partial(self._changed, parts),
-            ended=partial(self._ended, name),
-            health=lambda: self._health.health(self.units[name]),
+            heard=partial(self.router.touched.append, parts.names.name),
+            later=lambda: self._tidy_later(unit),
+            changed=lambda: self._changed(parts, unit),
+            ended=lambda code: self._ended(unit, code),
+            health=lambda: self._health.health(unit),
             stream_trouble=lambda: self._reader.trouble,
-            log=logs.get(unit=name) if are_many else log,
+            log=logs.of(parts.means.spec.unit),
+            daemon=launches(self._plan),
         )
         unit = Unit(parts, ports, self._guard)
+        unit.status.remember(remembered_by_each(len(all_parts(self._plan))))
         self.router.hears(unit, parts.channels)
         return unit
 
     def _make_reader(self) -> StreamReader:
-        session, units = self.session, {unit.cursor: unit for unit in self.units.values()}
+        session = self.session
 
         def noticed(cursor: Cursor) -> None:
-            self._living.guarded(units[cursor], Unit.hears)
+            for unit in self._living.units:
+                if unit.cursor is cursor:
+                    self._living.guarded(unit, Unit.hears)
 
         return StreamReader(
-            self._names,
-            tuple(units),
+            self._plan.names,
+            [unit.cursor for unit in self.units.values()],
             ask=session.subscriber_link.ask,
             caught_up=session.subscriber_link.caught_up,
             noticed=noticed,
@@ -163,6 +186,7 @@ class Daemon:
         self.session.publisher_link.start()
         await self._take_names(replace=replace)
         await self._desk.open()
+        self._launcher.open()
         for unit in self._living.units:
             await self._living.step(life.start, [unit])
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
@@ -200,7 +224,7 @@ class Daemon:
     async def _stay_out(self, unit: Unit, error: BaseException) -> None:
         """Go on without a unit that could not begin, and that has said nothing."""
         self._desk.stays_out(unit, error)
-        self._forget(unit)
+        self._launcher.forget(unit)
         await unit.store.close()
         self.session.close_outbox(unit.publisher.outbox)
 
@@ -208,37 +232,19 @@ class Daemon:
         units = self._living.units
         self._health.stop(code)
         await self.session.subscriber_link.close()
-        self._stop_hearing(units)
+        self._farewell.stop_hearing(units)
         self._desk.close()
+        self._launcher.close()
         if self._http is not None:
             self._http.close()
         output = self._loop.create_task(self._outputs.finish(OUTPUT_S))
-        await self._say_last_words(units)
+        await self._farewell.say_last_words(units)
         await self.session.publisher_link.close()
-        await asyncio.gather(output, *self._retiring)
-        await self._living.step(life.close, units)
+        await asyncio.gather(output, *self._launcher.tasks)
+        await self._farewell.close(units)
         self._guard.close()
-        await self._manager.close()
+        await self._plan.service_manager.close()
         logs.flush()
-
-    async def _retire(self, unit: Unit) -> None:
-        """End one unit's life while others go on; whatever lives of its worker goes first."""
-        unit.supervisor.kill()
-        self._stop_hearing([unit])
-        await self._say_last_words([unit])
-        await self._living.step(life.close, [unit])
-        self.session.close_outbox(unit.publisher.outbox)
-
-    def _stop_hearing(self, units: Iterable[Unit]) -> None:
-        for unit in units:
-            self._living.guarded(unit, life.stop_hearing)
-
-    async def _say_last_words(self, units: Sequence[Unit]) -> None:
-        """Say what is left, and keep what the broker doesn't take."""
-        await self._living.step(life.say_last_words, units)
-        await self.session.drain(FLUSH_S)
-        for unit in units:
-            self._living.guarded(unit, life.keep_unsent)
 
     # ---- shared ticks ------------------------------------------------------------------------
 
@@ -267,21 +273,20 @@ class Daemon:
     def _tidy(self) -> None:
         """Let those units write what nobody waits for, together for what came together."""
         untidy, self._untidy = self._untidy, {}
-        with self.session.together():
+        with self.session.together() if len(untidy) > 1 else contextlib.nullcontext():
             for unit in untidy:
-                self._living.guarded(unit, Unit.tidy)
+                try:
+                    unit.tidy()
+                except Exception as error:  # the safety net, as in `Living.guarded`
+                    unit.fail(error)
         logs.flush()
         if self.session.drained is not None:
             self.session.check_drained()
 
-    def _failed(self, name: str, error: Exception) -> None:
-        """A unit's part has raised something where the loop has called it."""
-        self.units[name].fail(error)
-
-    def _changed(self, parts: Parts) -> None:
+    def _changed(self, parts: Parts, unit: Unit) -> None:
         """A unit has another state."""
         self._health.report()
-        parts.look(self.units[parts.names.name].status)
+        parts.look(unit.status)
 
     def _measured(self, seconds: float) -> None:
         """The canary has come back: that is as long for each unit."""
@@ -294,16 +299,25 @@ class Daemon:
 
     def read_complete(self) -> None:
         """All that had arrived together has been told; many units send their answers together."""
-        touched = [self.units[name] for name in self.router.touched]
+        touched = self.router.touched.copy()
         self.router.touched.clear()
         if len(touched) == 1:
-            self._living.guarded(touched[0], _flush_read)
+            self._flush(touched)
         for at in range(0, len(touched) if len(touched) > 1 else 0, TOGETHER):
             with self.session.together():
-                for unit in touched[at : at + TOGETHER]:
-                    self._living.guarded(unit, _flush_read)
+                self._flush(touched[at : at + TOGETHER])
         if self.session.drained is not None:
             self.session.check_drained()
+
+    def _flush(self, names: Sequence[str]) -> None:
+        """Let units say what they have left to say to all that had arrived together."""
+        for name in names:
+            unit = self.units[name]
+            unit.intake.is_quiet = True
+            try:
+                unit.flush()
+            except Exception as error:  # the safety net, as in `Living.guarded`
+                unit.fail(error)
 
     def hears(self) -> None:
         """The hearing link listens again, and has read what it missed."""
@@ -346,6 +360,7 @@ class Daemon:
             return
         if self._living.asked_to_end() > 2:
             self._get_out(name)
+        self._launcher.close()
         self._living.each(lambda unit: unit.happened(ev.Signalled(name, sender)))
         if not self._living.units:
             self._leave(self._living.code)
@@ -357,21 +372,12 @@ class Daemon:
         log.warning("left.at_once", signal=name)
         os._exit(128 + signal.Signals[name])
 
-    def _ended(self, name: str, code: int) -> None:
+    def _ended(self, unit: Unit, code: int) -> None:
         """A unit has come to its end; the last one takes the daemon with it."""
-        unit = self.units[name]
-        if self._living.ended(unit, code):
-            self._forget(unit)
-            task = self._loop.create_task(self._retire(unit))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+        if self.units[unit.name] is unit and self._living.ended(unit, code):
+            self._launcher.retire(unit)
         elif self._living.are_over:
             self._leave(self._living.code)
-
-    def _forget(self, unit: Unit) -> None:
-        """Let it hear nothing any more."""
-        self.router.forget(unit)
-        self._reader.forget(unit.cursor)
 
     def _leave(self, code: int) -> None:
         if not self.left.done():
@@ -385,15 +391,9 @@ class Daemon:
     # ---- complaints --------------------------------------------------------------------------
 
     def _complain_of_stream(self, event: str, reason: str) -> None:
-        self.session.complaints.report(event, event, key=self._names.commands, reason=reason)
+        self.session.complaints.report(event, event, key=self._plan.names.commands, reason=reason)
 
     def _complain_of_stuck(self, parts: list[str]) -> None:
         what = f"stuck {' '.join(parts)}"
         then = "the watchdog is not fed"
         self.session.complaints.report(what, "loop.stuck", parts=parts, then=then)
-
-
-def _flush_read(unit: Unit) -> None:
-    """Let a unit say what it has left to say to all that had arrived together."""
-    unit.intake.is_quiet = True
-    unit.flush()

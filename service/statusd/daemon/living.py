@@ -71,6 +71,11 @@ class Living:
         self.lacks(unit.name)
         del self._units[unit.name]
 
+    def add(self, unit: Unit) -> None:
+        """Let a unit live that has just begun; what its last life has left is forgotten."""
+        self._units[unit.name] = unit
+        self._codes.pop(unit.name, None)
+
     def lacks(self, name: str) -> None:
         """Take note of a unit whose name could not even be taken on this machine."""
         self._note(name, EXIT_LEASE_LOST)

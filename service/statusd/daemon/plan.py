@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ from pathlib import Path
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import MakeLink
-from statusd.unit.kept import Ended
 from statusd.unit.name_lock import NameLock
 from statusd.unit.parts import Parts
 from statusd.wire.listen import Listen
@@ -23,14 +23,17 @@ class FolderPlan:
     Args:
         lock: of its name on this machine; socket: where it is asked on this host.
         failed: unit -> why it can't be started.
-        ended: those that a command has ended, and that begin again when somebody wants it.
+        ended: what those are made of that a command has ended; their state files are given up.
+        again: returns what a unit is made of, by its name, when it begins again; it may wait for
+            the disk, and is called in a thread, with the loop of the daemon.
         until_ended: it leaves when all its units have ended; else when it is signalled.
     """
 
     lock: NameLock
     socket: Path
     failed: Mapping[str, str]
-    ended: Mapping[str, Ended]
+    ended: Mapping[str, Parts]
+    again: Callable[[str, asyncio.AbstractEventLoop], Parts]
     until_ended: bool
 
 
@@ -57,3 +60,18 @@ class Plan:
     service_manager: ServiceManager
     listen: Listen | None = None
     folder: FolderPlan | None = None
+
+
+def all_parts(plan: Plan) -> list[Parts]:
+    """Return what all its units are made of, also those that rest when it begins."""
+    return [*plan.units, *(plan.folder.ended.values() if plan.folder is not None else ())]
+
+
+def stays(folder: FolderPlan | None) -> bool:
+    """Tell whether a daemon goes on when its last unit has ended."""
+    return folder is not None and not folder.until_ended
+
+
+def launches(plan: Plan) -> str:
+    """Return the name of a daemon that launches units again; empty for one that doesn't."""
+    return plan.names.name if plan.folder is not None else ""

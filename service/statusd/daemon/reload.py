@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from statusd.daemon.reloader import FolderChanges, NewSettings, UnitSettings
-from statusd.settings.folder import COMMON, Folder
+from statusd.settings.folder import COMMON, Folder, FolderUnit
 from statusd.settings.models import Settings
 
 LIVE = (
@@ -55,27 +55,40 @@ def of_file(settings: Settings, load_again: Callable[[], Settings]) -> Callable[
     return reload
 
 
-def of_folder(folder: Folder, load_again: Callable[[], Folder]) -> Callable[[], NewSettings]:
-    """Return the same for a folder: its units stay those that they are."""
-    shared = folder.shared
-    known = {unit.settings.name: unit.settings for unit in folder.units}
+class FolderSettings:
+    """The settings of a folder: those by which each unit lives, and those of the last loading.
 
-    def reload() -> NewSettings:
-        nonlocal shared
-        new = load_again()
-        found = {unit.settings.name: unit.settings for unit in new.units}
-        changed, needs_restart = changes(shared, new.shared)
-        shared = merged(shared, new.shared)
-        units = []
+    Args:
+        folder: as it was loaded first; load_again: loads it, or raises StatusdError.
+    """
+
+    def __init__(self, folder: Folder, load_again: Callable[[], Folder]) -> None:
+        self._load = load_again
+        self._shared = folder.shared
+        self._latest = {unit.settings.name: unit for unit in folder.units}
+        self._lived_by = {name: unit.settings for name, unit in self._latest.items()}
+
+    def reload(self) -> NewSettings:
+        """Load the folder anew, and return what is taken over; its units stay those they are."""
+        folder = self._load()
+        found = {unit.settings.name: unit for unit in folder.units}
+        changed, needs_restart = changes(self._shared, folder.shared)
+        self._shared = merged(self._shared, folder.shared)
+        known, units = self._lived_by, []
         for name in sorted(known.keys() & found.keys()):
-            differ = [list(filter(_is_units, keys)) for keys in changes(known[name], found[name])]
-            known[name] = merged(known[name], found[name])
+            new = self._latest[name] = found[name]
+            differ = [list(filter(_is_units, keys)) for keys in changes(known[name], new.settings)]
+            known[name] = merged(known[name], new.settings)
             units.append(_of_unit(known[name], *differ))
         added, removed = sorted(found.keys() - known.keys()), sorted(known.keys() - found.keys())
         more = FolderChanges(changed, needs_restart, added, removed)
-        return NewSettings(shared.address(), shared.log.level, tuple(units), more)
+        return NewSettings(self._shared.address(), self._shared.log.level, tuple(units), more)
 
-    return reload
+    def begin(self, name: str) -> FolderUnit:
+        """Return the settings by which a unit lives that begins again: the latest."""
+        unit = self._latest[name]
+        self._lived_by[name] = unit.settings
+        return unit
 
 
 def _of_unit(settings: Settings, changed: list[str], needs_restart: list[str]) -> UnitSettings:

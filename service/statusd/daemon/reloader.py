@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from statusd import logs
 from statusd.core.errors import StatusdError
 from statusd.core.policy import Policy
+from statusd.daemon.channels import Channels
 from statusd.daemon.router import Router
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import Session
 from statusd.unit.unit import Unit
 from statusd.wire.address import Address
 from statusd.wire.link import LinkState
-from statusd.wire.outbox import RedisCommand
-
-UNBLOCK_S = 0.05
-"""So soon the broker is asked again to end a read that it hadn't come to."""
 
 
 class UnitSettings(NamedTuple):
@@ -57,7 +53,7 @@ class Reloader:
     Args:
         load: returns them, or raises StatusdError.
         living: returns the units that live, by name; session, router: what they share.
-        heard: returns all that is to be heard.
+        channels: has the link hear all that is to be heard.
         manager: told that it goes on, and that it is over.
         log: where it is told.
     """
@@ -68,7 +64,7 @@ class Reloader:
         living: Callable[[], Mapping[str, Unit]],
         session: Session,
         router: Router,
-        heard: Callable[[], tuple[str, ...]],
+        channels: Channels,
         manager: ServiceManager,
         log: Any,
     ) -> None:
@@ -76,7 +72,7 @@ class Reloader:
         self._living = living
         self._session = session
         self._router = router
-        self._heard = heard
+        self._channels = channels
         self._manager = manager
         self._log = log
         self._waiting: tuple[NewSettings, ...] = ()
@@ -101,12 +97,11 @@ class Reloader:
         for unit, change in changes:
             unit.take_over(change.policy, change.tags, change.channels, change.lasting_s)
             self._router.hears(unit, change.channels)
-        session.subscriber_link.listen_to(self._heard())
+        self._channels.refresh()
         session.subscriber_link.address = session.publisher_link.address = new.address
         logs.set_level(new.level)
         self._waiting = (*self._waiting, new)
         self.maybe_done()
-        self._unblock()
         for unit, _ in changes:
             unit.flush()
 
@@ -138,19 +133,3 @@ class Reloader:
             if new.folder.added or new.folder.removed:
                 more = {"then": "units begin and end with the daemon"}
             self._log.info("reload.done", **told, **more)
-
-    def _unblock(self) -> None:
-        """End our own reading of the stream: until it ends, the broker takes no new channel.
-
-        Without the right to do so it ends by itself, within two seconds.
-        """
-        link = self._session.subscriber_link
-        if self._waiting and link.server.client_id and link.state is LinkState.LISTENING:
-            line: RedisCommand = ("CLIENT", "UNBLOCK", link.server.client_id)
-            self._session.outbox.put_latest("unblock", line, self._unblocked)
-            self._session.flush()
-
-    def _unblocked(self, _: RedisCommand, reply: object) -> bool:
-        if reply == 0:  # the broker hadn't come to the read yet that it is to end
-            asyncio.get_running_loop().call_later(UNBLOCK_S, self._unblock)
-        return True

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from statusd.unit.unit import Unit
 from statusd.wire.names import Names, is_pattern
 from statusd.wire.patterns import Glob, glob
 
@@ -25,10 +24,23 @@ _OF_SERVER = b"__"
 as well) and of itself to Sentinels (``__sentinel__:hello``, every two seconds)."""
 
 
+class Hearer(Protocol):
+    """A unit, or what hears in its place."""
+
+    name: str
+
+    @property
+    def hear(self) -> Callable[[bytes, bytes], None]:
+        """Take a message of that channel."""
+
+    def fail(self, error: Exception) -> None:
+        """A bug in it is nobody else's."""
+
+
 class _Subscriptions(NamedTuple):
     """What one unit hears: names, and patterns."""
 
-    unit: Unit
+    unit: Hearer
     names: frozenset[bytes]
     globs: tuple[Glob, ...]
     server_globs: tuple[Glob, ...]
@@ -47,11 +59,11 @@ class Router:
         self._control, self._canary = names.control.encode(), names.canary.encode()
         self._probed = probed
         self._heard: dict[str, _Subscriptions] = {}
-        self._routes: dict[bytes, tuple[Unit, ...]] = {}
+        self._routes: dict[bytes, tuple[Hearer, ...]] = {}
         self.touched: list[str] = []
         """The names of those that have heard something of what is being read."""
 
-    def hears(self, unit: Unit, channels: Sequence[str]) -> None:
+    def hears(self, unit: Hearer, channels: Sequence[str]) -> None:
         """Let ``unit`` have what is said on ``channels`` from now on, names and patterns."""
         names = frozenset(c.encode() for c in channels if not is_pattern(c))
         patterns = [c.encode() for c in channels if is_pattern(c)]
@@ -60,7 +72,7 @@ class Router:
         self._heard[unit.name] = _Subscriptions(unit, names, globs, server_globs)
         self._routes.clear()
 
-    def forget(self, unit: Unit) -> None:
+    def forget(self, unit: Hearer) -> None:
         """Let ``unit`` have nothing any more."""
         self._heard.pop(unit.name, None)
         self._routes.clear()
@@ -84,7 +96,7 @@ class Router:
                     raise  # no bug: what a broker says that is none, and that costs the link
                 unit.fail(error)
 
-    def _find(self, channel: bytes) -> tuple[Unit, ...]:
+    def _find(self, channel: bytes) -> tuple[Hearer, ...]:
         units = (heard.unit for heard in self._heard.values() if self._is_for(heard, channel))
         route = tuple(units)
         if channel != self._canary:  # that is looked at each time

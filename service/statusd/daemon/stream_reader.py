@@ -85,6 +85,15 @@ class StreamReader:
         self._reading: RedisCommand = ()
         self._read_at = 0.0
 
+    def add(self, cursor: Cursor) -> None:
+        """Read for another one, too, or for the same one in its next life."""
+        was_idle = not self._cursors
+        self._cursors[cursor.key] = cursor
+        if cursor.asks and not self._is_behind:
+            self._ask(cursor.question())
+        elif was_idle and not self._is_behind:
+            self._look()
+
     def forget(self, cursor: Cursor) -> None:
         """Read for the others only; without any, nothing is read."""
         del self._cursors[cursor.key]

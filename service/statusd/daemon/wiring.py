@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import random
 import time
@@ -17,13 +18,14 @@ from statusd.daemon import reload
 from statusd.daemon.daemon import Daemon
 from statusd.daemon.means import Outlets, means
 from statusd.daemon.plan import FolderPlan, Plan
+from statusd.daemon.reload import FolderSettings
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.home import nobodys, xdg
-from statusd.settings.folder import Folder
+from statusd.settings.folder import Folder, FolderUnit
 from statusd.settings.models import Settings
 from statusd.unit.claim import CHOSEN, Origin
-from statusd.unit.kept import NOTHING, Ended
+from statusd.unit.kept import NOTHING
 from statusd.unit.name_lock import NameLock
 from statusd.unit.parts import Parts
 from statusd.unit.state_file import StateFile, usable
@@ -85,25 +87,41 @@ def build_folder(
     lock = _daemon_lock(state_directory(shared), folder.name)
     units: list[Parts] = []
     failed: dict[str, str] = {}
-    ended: dict[str, Ended] = {}
+    ended: dict[str, Parts] = {}
     for one in folder.units:
-        whose = origin(one.settings, one.file, one.instance)
         try:
-            unit = unit_parts(one.settings, whose, outlets, fresh=fresh, is_one_of_many=True)
+            unit = _one_of_many(one, outlets, fresh=fresh)
         except Unavailable as error:
             failed[one.settings.name] = str(error)
             continue
         if unit.kept.ended is None:
             units.append(unit)
         else:
-            ended[one.settings.name] = unit.kept.ended
+            ended[one.settings.name] = unit
             unit.state_file.give_up()
     if not units and not ended:
         raise Unavailable("; ".join(dict.fromkeys(failed.values())))
-    plan = _plan(shared, names, units, reload.of_folder(folder, load_again))
+    known = FolderSettings(folder, load_again)
+
+    def again(name: str, loop: asyncio.AbstractEventLoop) -> Parts:
+        return _one_of_many(known.begin(name), outlets, fresh=False, loop=loop)
+
+    plan = _plan(shared, names, units, known.reload)
     socket = daemon_socket_file(names.namespace, names.name)
-    more = FolderPlan(lock, socket, failed, ended, until_ended=until_ended)
+    more = FolderPlan(lock, socket, failed, ended, again, until_ended=until_ended)
     return Daemon(adapt(replace(plan, folder=more)))
+
+
+def _one_of_many(
+    unit: FolderUnit,
+    outlets: Outlets,
+    *,
+    fresh: bool,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Parts:
+    """Return what a unit of a folder is made of; see `unit_parts`."""
+    whose = origin(unit.settings, unit.file, unit.instance)
+    return unit_parts(unit.settings, whose, outlets, fresh=fresh, is_one_of_many=True, loop=loop)
 
 
 def _daemon_lock(directory: Path, name: str) -> NameLock:
@@ -137,6 +155,7 @@ def unit_parts(
     *,
     fresh: bool,
     is_one_of_many: bool = False,
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> Parts:
     """Return what the unit of ``settings`` is made of; its name on this machine is taken.
 
@@ -145,6 +164,7 @@ def unit_parts(
         outlets: where its worker may print to.
         fresh: nothing of the last time counts.
         is_one_of_many: lines of the log, and of its worker, name it.
+        loop: of the daemon, if it isn't the running one.
 
     Raises:
         ConfigError, Unavailable: as `build` does; then nothing is taken.
@@ -154,7 +174,7 @@ def unit_parts(
     file = Path(origin.settings) if origin.settings else None
     whose = names.name if is_one_of_many else ""
     worker = means(settings, file, directory, outlets, whose)
-    state_file = StateFile(directory, names.name, names.namespace, origin)
+    state_file = StateFile(directory, names.name, names.namespace, origin, loop)
     try:
         kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
     except Unavailable:
@@ -187,6 +207,7 @@ def unit_parts(
         channels=settings.control.channels,
         lasting_s=settings.control.durable_s,
         fresh=fresh,
+        own_words=frozenset(row.trigger for row in settings.states().rows),
     )
 
 

@@ -127,9 +127,10 @@ _DEATH = _object(run=_count, reason=_text, stderr=_texts)
 _REACHED = _object(run=_count, step=_or_null(_number), total=_or_null(_number), text=_text)
 _DOCUMENT: Mapping[str, Fits] = {
     **dict.fromkeys(
-        ("name", "state", "part", "since", "goal", "text", "host", "link", "trouble", "waits_for"),
+        ("name", "state", "part", "since", "goal", "text", "host", "daemon", "link", "trouble"),
         _text,
     ),
+    "waits_for": _text,
     **dict.fromkeys(("tags", "allowed", "channels"), _texts),
     **dict.fromkeys(("boot", "seq", "run", "pid", "outages"), _count),
     **dict.fromkeys(("args", "last", "ended"), _or_null(_scalars)),

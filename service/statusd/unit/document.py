@@ -253,4 +253,5 @@ class DocumentWriter:
             now,
             self._reached(),
         )
-        return {**told, "trouble": "; ".join(self._troubles())}
+        daemon = {"daemon": self._ports.daemon} if self._ports.daemon else {}
+        return {**told, **daemon, "trouble": "; ".join(self._troubles())}

@@ -21,9 +21,9 @@ class Ended(NamedTuple):
     at: float
 
     @classmethod
-    def of(cls, cause: Cause | None, at: float) -> Ended | None:
-        """Return it of why a unit ends; None if it doesn't, or not by a command."""
-        if cause is None or cause.command is None:
+    def of(cls, cause: Cause, at: float) -> Ended | None:
+        """Return it of why a unit ends; None if that isn't a command."""
+        if cause.command is None:
             return None
         return cls(cause.command.by, cause.source[:MOST_SOURCE], at)
 

@@ -33,6 +33,7 @@ class Parts:
         channels: names and patterns that it hears, beside the namespace's own.
         lasting_s: so long a durable command is obeyed.
         fresh: nothing of the last time counts.
+        own_words: the triggers of its lifecycle, which are no words of the daemon.
         look: is shown the unit whenever it has another state.
     """
 
@@ -47,4 +48,5 @@ class Parts:
     channels: tuple[str, ...]
     lasting_s: float
     fresh: bool
+    own_words: frozenset[str] = frozenset()
     look: Callable[[Status], None] = _look_away

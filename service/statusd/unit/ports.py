@@ -56,6 +56,8 @@ class Ports:
         stream_trouble: returns what is wrong with the stream of durable commands, in words; empty
             for nothing.
         log: tells the log something, by level and name.
+        daemon: the name of a daemon that goes on without the unit, and can launch it; empty: there
+            is none.
     """
 
     loop: UnitLoop
@@ -68,3 +70,4 @@ class Ports:
     health: Callable[[], dict[str, Any]]
     stream_trouble: Callable[[], str]
     log: Any
+    daemon: str = ""

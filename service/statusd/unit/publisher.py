@@ -44,7 +44,7 @@ class Publisher:
         on_reply: OnReply | None = None,
     ) -> tuple[RedisCommand, ...]:
         """Publish a verdict, to its sender's own channel as well; return the lines."""
-        lines = self.verdict_lines(verdict, more)
+        lines = verdict_lines(self._verdicts, verdict, more)
         for line in lines:
             self.outbox.put(line, on_reply)
         return lines
@@ -53,9 +53,7 @@ class Publisher:
         self, verdict: Verdict, more: Mapping[str, Any] | None = None
     ) -> tuple[RedisCommand, ...]:
         """Return the lines that publish a verdict."""
-        text = to_json({**verdict.fields, **more}) if more else verdict.text
-        line: RedisCommand = ("PUBLISH", self._verdicts, text)
-        return (line, ("PUBLISH", verdict.reply_to, text)) if verdict.reply_to else (line,)
+        return verdict_lines(self._verdicts, verdict, more)
 
     def publish_event(self, event: Event, at: str) -> RedisCommand:
         """Add an event, told at the time ``at``, to the history and publish it.
@@ -76,6 +74,15 @@ class Publisher:
         """Write the status document; an older one that still waits is not sent."""
         ttl_s = LEFT_TTL_S if left else DOCUMENT_TTL_S
         self.outbox.put_latest("document", ("SET", self._status, to_json(document), "EX", ttl_s))
+
+
+def verdict_lines(
+    channel: str, verdict: Verdict, more: Mapping[str, Any] | None = None
+) -> tuple[RedisCommand, ...]:
+    """Return the lines that publish a verdict on ``channel``, and to its sender's own."""
+    text = to_json({**verdict.fields, **more}) if more else verdict.text
+    line: RedisCommand = ("PUBLISH", channel, text)
+    return (line, ("PUBLISH", verdict.reply_to, text)) if verdict.reply_to else (line,)
 
 
 def event_text(event: Event, at: str) -> str:

@@ -45,6 +45,7 @@ class StateFile:
         name: the unit's name; namespace: where its own names in Redis are.
         origin: where the name comes from. Under a derived one what an older version has left is
             taken over.
+        loop: on which it is told what was written; by default the running one.
 
     Raises:
         Unavailable: the directory or the lock can't be used, another daemon has this name here, or
@@ -52,7 +53,12 @@ class StateFile:
     """
 
     def __init__(
-        self, directory: Path, name: str, namespace: str = NAMESPACE, origin: Origin = CHOSEN
+        self,
+        directory: Path,
+        name: str,
+        namespace: str = NAMESPACE,
+        origin: Origin = CHOSEN,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self.path = directory / f"{name}.json"
         self._names = Names(namespace, name)
@@ -72,7 +78,7 @@ class StateFile:
         self._on_disk: frozenset[str] = frozenset()
         self._turned = asyncio.Event()
         self._failed = ""
-        loop = asyncio.get_running_loop()
+        loop = loop or asyncio.get_running_loop()
         try:
             self._writer = Writer(
                 self._write, lambda done: _hand_back(loop, self._done, done), name

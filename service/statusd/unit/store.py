@@ -8,6 +8,7 @@ our disk holds, and never more. Nothing of that waits for a disk in trouble long
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import chain
@@ -20,7 +21,7 @@ from statusd.core.status import Status
 from statusd.scheduler import UnitLoop
 from statusd.unit.cursor import Delivery
 from statusd.unit.kept import Ended, Kept
-from statusd.unit.outages import Deaf
+from statusd.unit.outages import Outages
 from statusd.unit.state_file import StateFile
 from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.wire.outbox import OnReply, RedisCommand
@@ -56,8 +57,7 @@ class Store:
     Args:
         file: the unit's, loaded.
         kept: what the last daemon has left in it.
-        status: of the unit.
-        life: returns the outage that the history doesn't have yet, and by which command it ends.
+        status: of the unit; outages: what of them the history doesn't have yet.
         lines: returns the lines that would publish a verdict.
         go_on: performs what had to wait, and then what came after it.
         release: publishes a verdict that had to wait; returns its lines.
@@ -72,7 +72,7 @@ class Store:
         file: StateFile,
         kept: Kept,
         status: Status,
-        life: Callable[[], tuple[Deaf | None, Ended | None]],
+        outages: Outages,
         *,
         lines: Callable[[Verdict], tuple[RedisCommand, ...]],
         go_on: Callable[[list[ev.Effect]], None],
@@ -85,7 +85,7 @@ class Store:
         self.file = file
         self._unsent, self._place = kept.unsent, kept.place
         self._status = status
-        self._life = life
+        self._outages = outages
         self._lines = lines
         self._continue = go_on
         self._publish = release
@@ -263,7 +263,8 @@ class Store:
             replace(memory, open=(*durable, *lasting)),
             (*self._unsent, *answers),
             self._place,
-            *self._life(),
+            self._outages.untold,
+            Ended.of(ended, time.time()) if (ended := self._status.ended) else None,
         )
         is_awaited = bool(durable or self.held) or self.is_leaving  # a stop waits for it, too
         return self.file.save(kept, self._status.identity.boot, now=is_awaited)

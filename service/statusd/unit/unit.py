@@ -25,7 +25,6 @@ from statusd.unit.cursor import Cursor, Delivery
 from statusd.unit.document import DocumentWriter
 from statusd.unit.history import History
 from statusd.unit.intake import Intake
-from statusd.unit.kept import Ended
 from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.local_socket import Client, LocalSocket
 from statusd.unit.name_lease import NameLease
@@ -117,7 +116,7 @@ class Unit:
             parts.state_file,
             parts.kept,
             self.status,
-            lambda: (self.outages.untold, Ended.of(self.status.ended, self.ports.wall())),
+            self.outages,
             lines=self.publisher.verdict_lines,
             go_on=self.go_on,
             release=self.release,

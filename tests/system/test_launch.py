@@ -1,0 +1,181 @@
+"""A unit that has ended begins again when somebody wants it, and only then."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from typing import Any
+
+from tests.system.test_folder import Start, documents, named, sent, start, unit, wait_states
+from tests.tools import Broker, Journal
+from tests.tools.waiting import wait_until
+
+__all__ = ["start"]
+
+
+def launch(broker: Broker, name: str, **more: Any) -> None:
+    """Say it on the namespace's own channel."""
+    message = {"control": "launch", "target": {"name": name}, **more}
+    broker.client().publish("statusd:control", json.dumps(message))
+
+
+def finals(journal: Journal, command_id: str) -> list[dict[str, Any]]:
+    """Return the final verdicts to that command."""
+    return [one for one in journal.finals() if one.get("id") == command_id]
+
+
+def test_an_ended_unit_is_launched_by_command(
+    start: Start, broker: Broker, journal: Journal
+) -> None:
+    """With a new boot; done when its worker is ready; noop for one that lives."""
+    program = start(named("a", "b"))
+    wait_states(broker, a="READY", b="READY")
+    boot = documents(broker)["a"]["boot"]
+    assert sent(broker, "end", "--name", "a") == {"a": "done"}
+    launch(broker, "a", id="one", by="ops")
+    (answer,) = wait_until(lambda: finals(journal, "one"), 10, "the final verdict")
+    assert (answer["name"], answer["verdict"]) == ("a", "done")
+    assert answer["boot"] > boot
+    wait_states(broker, a="READY", b="READY")
+    assert program.wait_logged("unit.launched", unit="a")["by"] == "ops"
+    launch(broker, "a", id="two")
+    (answer,) = wait_until(lambda: finals(journal, "two"), 10, "the final verdict")
+    assert (answer["verdict"], answer["reason"]) == ("noop", "it lives already")
+    assert sent(broker, "start") == {"a": "done", "b": "done"}
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit() == 0
+
+
+def test_a_launch_is_durable(start: Start, broker: Broker, journal: Journal) -> None:
+    """For a daemon that is away, too; once; what has expired is told, and begins nothing."""
+    units = named("a", "b")
+    program = start(units)
+    wait_states(broker, a="READY", b="READY")
+    assert sent(broker, "end", "--name", "a") == {"a": "done"}
+    client = broker.client()
+    message = {"control": "launch", "target": {"name": "a"}, "id": "one"}
+    client.xadd("statusd:commands", {"command": json.dumps(message)})
+    wait_until(lambda: finals(journal, "one"), 10, "the final verdict")
+    wait_states(broker, a="READY", b="READY")
+    assert sent(broker, "end", "--name", "a") == {"a": "done"}
+    program.signal(signal.SIGTERM)
+    assert program.wait_exit() == 0
+
+    late = {**message, "id": "late", "expires": "2020-01-01T00:00:00Z"}
+    client.xadd("statusd:commands", {"command": json.dumps(late)})
+    client.xadd("statusd:commands", {"command": "pause"})
+    client.xadd("statusd:commands", {"command": json.dumps({**message, "id": "two"})})
+    start(units)
+    (answer,) = wait_until(lambda: finals(journal, "two"), 10, "the final verdict")
+    assert (answer["verdict"], answer["name"]) == ("done", "a")
+    assert [one["verdict"] for one in finals(journal, "late")] == ["expired"]
+    assert len(finals(journal, "one")) == 1
+
+
+def test_the_socket_of_the_daemon_launches(start: Start, broker: Broker) -> None:
+    """Whoever is on the host is answered on his own connection, to the final verdict."""
+    program = start(named("a", "b"))
+    wait_states(broker, a="READY", b="READY")
+    sent(broker, "end", "--name", "a")
+    path = program.directory / "statusd" / "statusd:hall.daemon"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        answers = connection.makefile()
+        for line in ("nonsense", json.dumps({"control": "launch", "target": {"name": "b"}})):
+            connection.sendall(f"{line}\n".encode())
+            assert "error" in json.loads(answers.readline())
+        connection.sendall(json.dumps({"control": "launch"}).encode() + b"\n")
+        verdicts = [json.loads(answers.readline())["verdict"] for _ in range(2)]
+    assert verdicts == ["accepted", "done"]
+    wait_states(broker, a="READY", b="READY")
+
+
+def test_what_can_not_begin_is_refused_and_rests_on(
+    start: Start, broker: Broker, journal: Journal
+) -> None:
+    """Its name is held elsewhere; a worker that can't be started; then it is mended."""
+    bad = unit("blocked", name="a")
+    program = start({"a": bad, "b": unit(name="b")})
+    wait_states(broker, a="READY", b="READY")
+    sent(broker, "end", "--name", "a")
+    other = start(named("a"), where="other", daemon={"name": "other"})
+    wait_states(broker, a="READY", b="READY")
+    for number in range(2):
+        launch(broker, "a", id=f"held{number}")
+        found = wait_until(lambda n=number: finals(journal, f"held{n}"), 20, "the verdict")  # type: ignore[misc]  # mypy doesn't know defaults of lambdas
+        told = {one["verdict"]: one.get("reason", "") for one in found}
+        assert "is alive" in told.get("refused", "") or told == {"noop": "it lives already"}
+        wait_until(lambda: program.logged("unit.not_launched", unit="a"), 10, "the refusal")
+    other.signal(signal.SIGTERM)
+    assert other.wait_exit() == 0
+    launch(broker, "a", id="free")
+    wait_until(lambda: finals(journal, "free"), 10, "the verdict")
+    wait_states(broker, a="READY", b="READY")
+
+
+def test_a_launch_takes_the_settings_of_the_last_reload(
+    start: Start, broker: Broker, journal: Journal
+) -> None:
+    """Also those that a living unit can't change to; its channels are heard."""
+    program = start(named("a", "b"))
+    wait_states(broker, a="READY", b="READY")
+    sent(broker, "end", "--name", "a")
+    file = program.directory / "units" / "a.toml"
+    file.write_text(
+        'name = "a"\ngoal = "RUNNING"\n[control]\nchannels = ["fresh"]\n'
+        '[worker]\nfunction = "tests.workers:obedient"\n'
+    )
+    program.signal(signal.SIGHUP)
+    program.wait_logged("reload.done")
+    launch(broker, "a", id="one")
+    wait_states(broker, a="RUNNING", b="READY")
+    broker.client().publish("fresh", "pause")
+    wait_states(broker, a="PAUSED", b="READY")
+
+
+def test_a_plain_word_launches_unless_it_is_the_lifecycles(
+    start: Start, broker: Broker, journal: Journal
+) -> None:
+    """A lifecycle that has a trigger called launch keeps it."""
+    own = """
+name = "rocket"
+[worker]
+function = "tests.workers:blocked"
+[lifecycle]
+states = ["INIT", "READY", { name = "FLYING", worker = "works" }, "END"]
+transitions = [
+  { trigger = "ready", source = "INIT", dest = "READY" },
+  { trigger = "end", source = "*", dest = "END" },
+  { trigger = "launch", source = "READY", dest = "FLYING" },
+  { trigger = "land", source = "FLYING", dest = "READY" },
+]
+"""
+    program = start({"rocket": own, "a": unit(name="a")})
+    wait_states(broker, rocket="READY", a="READY")
+    client = broker.client()
+    assert sent(broker, "launch", "--name", "rocket") == {"rocket": "done"}
+    wait_states(broker, rocket="FLYING", a="READY")
+    assert sent(broker, "end") == {"a": "done", "rocket": "done"}
+    client.publish("statusd:control", "launch")
+    wait_states(broker, a="READY")
+    assert not program.logged("unit.launched", unit="rocket")
+    launch(broker, "rocket", id="one")
+    wait_until(lambda: finals(journal, "one"), 10, "the verdict")
+    wait_states(broker, rocket="READY", a="READY")
+
+
+def test_a_unit_that_rests_is_told_of_by_the_next_daemon(start: Start, broker: Broker) -> None:
+    """Its document names who can launch it, and who has ended it."""
+    first = start(named("a"))
+    wait_states(broker, a="READY")
+    sent(broker, "end", "--name", "a")
+    first.signal(signal.SIGTERM)
+    first.wait_exit()
+    broker.client().delete("statusd:status:{a}")
+    start(named("a"))
+    wait_states(broker, a="END")
+    document = documents(broker)["a"]
+    assert document["daemon"] == "hall"
+    assert document["ended"]["by"]
