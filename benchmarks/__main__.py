@@ -23,6 +23,7 @@ from benchmarks import (
     reading,
     scale,
     shell,
+    thousand,
     throughput,
     verdicts,
 )
@@ -46,6 +47,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "output": output.measure,
     "fleet": fleet.measure,
     "many": many.measure,
+    "thousand": thousand.measure,
     "attach": attach.measure,
 }
 

@@ -96,19 +96,29 @@ class Contestant:
     def helper(self) -> Watch:
         """The process that this one started: the worker, or the listener."""
         if self._helper is None:
-            wait_until(lambda: self.page.helper or self._has_ended(), "the second process")
+            wait_until(lambda: self.page.helper or self.has_ended(), "the second process")
             self._helper = Watch(self.page.helper)
         return self._helper
 
-    def _has_ended(self) -> bool:
+    def has_ended(self) -> bool:
+        """Return False.
+
+        Raises:
+            ChildProcessError: the program that was started has ended by itself.
+        """
         assert self._process is not None
         if self._process.poll() is None:
             return False
         raise ChildProcessError(f"{type(self).__name__} ended by itself")
 
-    def _log(self) -> str:
+    def log(self) -> str:
         """Return the end of what it said."""
         return (self.folder / "log").read_text("utf-8", "replace")[-2000:]
+
+    def ask_to_end(self) -> None:
+        """Send SIGTERM, and wait for nothing."""
+        if self._process is not None:
+            self._process.terminate()
 
     def close(self) -> None:
         """End both processes and remove what they had."""
@@ -130,7 +140,7 @@ class Contestant:
             self.start()
             self.wait()
         except BaseException as error:
-            error.add_note(f"{type(self).__name__} said:\n{self._log()}")
+            error.add_note(f"{type(self).__name__} said:\n{self.log()}")
             self.close()
             raise
         return self
@@ -142,7 +152,7 @@ class Contestant:
         trace: TracebackType | None,
     ) -> None:
         if error is not None:
-            error.add_note(f"{type(self).__name__} said:\n{self._log()}")
+            error.add_note(f"{type(self).__name__} said:\n{self.log()}")
         self.close()
 
 
@@ -198,7 +208,7 @@ class Unit(Contestant):
         return document
 
     def _is_up(self, wire: Wire) -> bool:
-        self._has_ended()
+        self.has_ended()
         wanted = {"pid": self.pid, "state": self._goal, "link": "LISTENING"}
         wanted["observed"] = self._is_answered
         return wanted.items() <= self.document(wire).items()
@@ -235,4 +245,4 @@ class Seed(Contestant):
 
     def wait(self) -> None:
         """Return when it is subscribed."""
-        wait_until(lambda: self.page.count or self._has_ended(), "the listener to be subscribed")
+        wait_until(lambda: self.page.count or self.has_ended(), "the listener to be subscribed")

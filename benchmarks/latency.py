@@ -7,6 +7,7 @@ import time
 
 from benchmarks.broker import Wire, pack
 from benchmarks.contestants import CHANNEL, Contestant
+from benchmarks.page import Page
 from benchmarks.rounds import Bench, Figures, Latencies
 from benchmarks.table import Goal, Row
 
@@ -57,18 +58,23 @@ def measure(bench: Bench) -> list[Row]:
 
 def round_of(bench: Bench, contestant: Contestant, words: tuple[str, str]) -> Figures:
     """Publish ``words`` by turns, and return the quantiles of how long each took to be acted on."""
-    messages = [pack("PUBLISH", CHANNEL, word) for word in words]
-    with contestant, Wire(bench.broker.port) as wire:
+    with contestant:
+        return latencies(bench, contestant.page, CHANNEL, words)
+
+
+def latencies(bench: Bench, page: Page, channel: str, words: tuple[str, str]) -> Figures:
+    """Return the same of whoever hears ``channel`` and stamps ``page``."""
+    messages = [pack("PUBLISH", channel, word) for word in words]
+    with Wire(bench.broker.port) as wire:
         taken = [
-            _one(contestant, wire, messages[number & 1])
+            _one(page, wire, messages[number & 1])
             for number in range(WARM_UP + bench.size(MESSAGES))
         ]
     return Latencies(taken[WARM_UP:])
 
 
-def _one(contestant: Contestant, wire: Wire, message: bytes) -> float:
+def _one(page: Page, wire: Wire, message: bytes) -> float:
     """Return how long one message took, in microseconds."""
-    page = contestant.page
     time.sleep(random.uniform(*GAP_S))
     before = page.count
     sent = time.monotonic_ns()

@@ -1,4 +1,4 @@
-"""Rows 14: many channels to one unit, and many units on one channel."""
+"""Rows 14: many channels to one unit, many units on one channel, and one unit among many."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from functools import partial
 
 from benchmarks.broker import Wire, pack
 from benchmarks.contestants import CHANNEL, Contestant, Seed
-from benchmarks.latency import TRIGGERS, round_of
-from benchmarks.rounds import Bench, Figures
+from benchmarks.crowds import Folder
+from benchmarks.latency import TRIGGERS, latencies, round_of
+from benchmarks.page import Page
+from benchmarks.rounds import Bench, Figures, Samples
 from benchmarks.table import Goal, Row
 
 CHANNELS = 10_000
@@ -23,12 +25,12 @@ MESSAGES = 20
 """So many go to all units in one round."""
 PAUSE_S = (0.06, 0.09)
 """Two messages are so far apart: a hundred units have told of the one before the next comes."""
-FAN_CHANNEL = "fan"
+FAN_CHANNEL, FOLDER_CHANNEL = "fan", "folder"
 
 
 def measure(bench: Bench) -> list[Row]:
     """Measure channels, then units."""
-    return [*_channels(bench), *_units(bench)]
+    return [*_channels(bench), *_units(bench), *_one_of_many(bench)]
 
 
 # ---- many channels -----------------------------------------------------------------------------
@@ -79,30 +81,52 @@ def _units(bench: Bench) -> list[Row]:
     count = AT_ONCE if bench.quick else UNITS
     units = [bench.unit("blocked", name=f"unit-{number:03}") for number in range(count)]
     alone, apart = [Fan(bench, count)], [Fan(bench, 1) for _ in range(count)]
-    triggers, raw = (
-        [pack("PUBLISH", channel, word) for word in TRIGGERS] for channel in (CHANNEL, FAN_CHANNEL)
+    triggers, raw, together = (
+        [pack("PUBLISH", channel, word) for word in TRIGGERS]
+        for channel in (CHANNEL, FAN_CHANNEL, FOLDER_CHANNEL)
     )
     with ExitStack() as stack:
         for crowd in (units, alone, apart):
             _start(crowd, stack)
+        folder = stack.enter_context(
+            Folder(bench, count, "blocked", goal="RUNNING", channels=[FOLDER_CHANNEL])
+        )
         samples = bench.interleave(
             "units",
             {
-                "fan": partial(_last, bench, alone, raw, count),
-                "apart": partial(_last, bench, apart, raw, 1),
-                "statusd": partial(_last, bench, units, triggers, 1),
+                "fan": partial(_last, bench, _pages(alone), raw, count),
+                "apart": partial(_last, bench, _pages(apart), raw, 1),
+                "statusd": partial(_last, bench, _pages(units), triggers, 1),
+                "folder": partial(_last, bench, folder.pages, together, 1),
             },
         )
-    metric = f"PUBLISH -> last of {count} units' workers, blocked in wait(), has acted, p50"
-    row = partial(Row, metric, "us", samples["statusd"]["p50"])
+    return _fan_rows(samples, count)
+
+
+def _fan_rows(samples: Samples, count: int) -> list[Row]:
+    """Return the crowds beside raw subscribers: all in one process, and a process each."""
+    alone = f"the broker's fan-out: {count} raw subscribers in one process"
+    apart = f"{count} raw subscribers, a process each"
+    crowds = {
+        "statusd": (f"{count} units' workers", "fan", Goal(2.0)),
+        "folder": (f"{count} workers of one daemon", "apart", Goal(2.5)),
+    }
     return [
-        row(
-            samples["fan"]["p50"],
-            f"the broker's fan-out: {count} raw subscribers in one process",
-            Goal(2.0),
-        ),
-        row(samples["apart"]["p50"], f"{count} raw subscribers, a process each"),
+        Row(
+            f"PUBLISH -> last of {what}, blocked in wait(), has acted, p50",
+            "us",
+            samples[crowd]["p50"],
+            samples[name]["p50"],
+            baseline,
+            goal if name == aimed else None,
+        )
+        for crowd, (what, aimed, goal) in crowds.items()
+        for name, baseline in (("fan", alone), ("apart", apart))
     ]
+
+
+def _pages(crowd: Sequence[Contestant]) -> list[Page]:
+    return [one.page for one in crowd]
 
 
 def _start(crowd: Sequence[Contestant], stack: ExitStack) -> None:
@@ -116,21 +140,50 @@ def _start(crowd: Sequence[Contestant], stack: ExitStack) -> None:
             one.wait()
 
 
-def _last(
-    bench: Bench, crowd: Sequence[Contestant], messages: Sequence[bytes], each: int
-) -> Figures:
-    """Return the median of when the last of ``crowd`` has put the last of ``each`` stamps."""
+def _last(bench: Bench, pages: Sequence[Page], messages: Sequence[bytes], each: int) -> Figures:
+    """Return the median of when the last of ``pages`` has got the last of ``each`` stamps."""
     taken = []
     with Wire(bench.broker.port) as wire:
         for number in range(MESSAGES):
             time.sleep(random.uniform(*PAUSE_S))
-            wanted = [one.page.count + each for one in crowd]
+            wanted = [page.count + each for page in pages]
             sent = time.monotonic_ns()
             wire.send(messages[number & 1])
             wire.take()
             time.sleep(PAUSE_S[0])  # who looks at a hundred pages takes a core from them
-            for one, count in zip(crowd, wanted, strict=True):
-                one.page.wait(count, nap_s=0.005)
-            last = max(one.page.value(count - 1) for one, count in zip(crowd, wanted, strict=True))
+            for page, count in zip(pages, wanted, strict=True):
+                page.wait(count, nap_s=0.005)
+            last = max(page.value(count - 1) for page, count in zip(pages, wanted, strict=True))
             taken.append((last - sent) / 1000)
     return {"p50": sorted(taken)[len(taken) // 2]}
+
+
+# ---- one of many units -------------------------------------------------------------------------
+
+
+def _one_of_many(bench: Bench) -> list[Row]:
+    """Measure a unit that has a daemon of its own, and one of many in a daemon."""
+    count = AT_ONCE if bench.quick else UNITS
+    samples = bench.interleave(
+        "one of many",
+        {
+            "alone": lambda: round_of(bench, bench.unit("blocked"), TRIGGERS),
+            "among": lambda: _among(bench, count),
+        },
+    )
+    return [
+        Row(
+            f"PUBLISH -> worker blocked in wait(), one of {count} in a daemon, {quantile}",
+            "us",
+            samples["among"][quantile],
+            samples["alone"][quantile],
+            "a unit with a daemon of its own",
+            goal,
+        )
+        for quantile, goal in (("p50", Goal(1.2)), ("p99", None))
+    ]
+
+
+def _among(bench: Bench, count: int) -> Figures:
+    with Folder(bench, count, "blocked", goal="RUNNING", channels=["own.{instance}"]) as folder:
+        return latencies(bench, folder.pages[0], "own.1", TRIGGERS)

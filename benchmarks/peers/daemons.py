@@ -70,7 +70,7 @@ class Daemon(Contestant):
 
     def wait(self) -> None:
         """Return when it can be commanded, and has its child."""
-        wait_until(lambda: self.is_up() or self._has_ended(), "the peer to be up", nap_s=0.001)
+        wait_until(lambda: self.is_up() or self.has_ended(), "the peer to be up", nap_s=0.001)
 
     def says(self, text: str) -> bool:
         """Tell whether its log says so."""

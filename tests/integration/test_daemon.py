@@ -18,6 +18,7 @@ import pytest
 import redis
 
 from statusd import logs
+from statusd.core import answers
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
 from statusd.daemon import wiring
@@ -248,6 +249,33 @@ def test_a_bug_in_one_is_no_end_of_the_other(
     lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
     assert {line["unit"] for line in lines if line["event"] == "bug.caught"} == {"one"}
     assert not [line for line in lines if line["event"] == "link.lost"]
+
+
+def test_units_share_what_they_remember(
+    broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that comes again is known as long as it is one of the unit's share."""
+    monkeypatch.setattr(answers, "REMEMBERED_BY_ALL", 2)
+    monkeypatch.setattr(answers, "REMEMBERED_AT_LEAST", 1)
+
+    async def story(two: Two) -> None:
+        listening = two.client.pubsub()  # type: ignore[no-untyped-call]  # redis-py has no types here
+        listening.subscribe("statusd:reply:test")
+        for number in (1, 1, 2, 1):
+            told = {"command": "ping", "id": f"{number}", "reply_to": "statusd:reply:test"}
+            two.client.publish("one", json.dumps(told))
+        heard: list[Any] = []
+
+        def are_heard() -> bool:
+            message = listening.get_message(ignore_subscribe_messages=True)
+            heard.extend([json.loads(message["data"])] if message else [])
+            return len(heard) == 4
+
+        await two.until(are_heard, "four answers")
+        listening.close()
+        assert ["repeat" in verdict for verdict in heard] == [False, True, False, False]
+
+    assert play(story, tmp_path, ["one"], ["two"], broker) == 0
 
 
 def test_an_outage_is_told_in_both_histories(broker: Broker, tmp_path: Path) -> None:

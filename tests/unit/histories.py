@@ -30,11 +30,6 @@ from statusd.core.messages import Command
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity, Memory
-from statusd.core.words import compile_table
-
-TABLE = compile_table(BUILT_IN)
-
-"""Compiled once: the stories are many hundreds, and it is frozen."""
 
 ME = Identity("counter", frozenset({"demo", "gpu"}), boot=7)
 
@@ -81,12 +76,10 @@ class Story:
         capabilities: Capabilities | None = None,
         **policy: Any,
     ) -> None:
-        own = lifecycle is not BUILT_IN or capabilities is not None
         self.status = Status(
             ME,
             lifecycle=lifecycle,
             capabilities=capabilities,
-            table=None if own else TABLE,
             policy=Policy(**policy),
             memory=memory,
             default_goal=goal,

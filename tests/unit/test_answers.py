@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statusd.core.answers import REMEMBERED_IDS, Answer, Answers, Moment, Verdict
+from statusd.core.answers import (
+    REMEMBERED_IDS,
+    Answer,
+    Answers,
+    Moment,
+    Verdict,
+    remembered_by_each,
+)
 from statusd.core.errors import BadMessage
 from statusd.core.messages import Command, to_json
 from statusd.core.unit import Identity
@@ -212,6 +219,25 @@ def test_so_many_ids_are_remembered_and_no_more() -> None:
 
     known = [n for n in range(REMEMBERED_IDS) if answers.again(f"{n}") is not None]
     assert known == [0, *range(2, REMEMBERED_IDS)]
+
+
+def test_many_units_of_one_daemon_share_what_is_remembered() -> None:
+    """Few remember as much as one alone, many an equal share, and each something."""
+    shares = {units: remembered_by_each(units) for units in (0, 1, 4, 40, 1000)}
+
+    assert shares == {0: 10_000, 1: 10_000, 4: 10_000, 40: 1000, 1000: 200}
+
+
+def test_a_unit_remembers_its_share() -> None:
+    """The newest, also when the share is made smaller."""
+    answers = book()
+    for n in range(5):
+        answers.make(command(id=f"{n}"), Answer.DONE)
+
+    answers.remembered = 2
+    answers.make(command(id="5"), Answer.DONE)
+
+    assert [n for n in range(6) if answers.again(f"{n}") is not None] == [4, 5]
 
 
 @settings(deadline=None)

@@ -12,7 +12,7 @@ import pytest
 
 import statusd
 from statusd.core.lifecycle import BUILT_IN
-from statusd.core.words import Model
+from statusd.core.machine import Model
 
 ROOT = Path(statusd.__file__).parent
 
@@ -69,7 +69,7 @@ def test_nothing_foreign_becomes_code() -> None:
     """No pickle, no eval, no YAML: what comes from outside is bytes, JSON or TOML."""
     assert users_of(CODE_FROM_DATA) == {
         "__init__.py": {"__import__"},  # of names in a table
-        "worker/launch.py": {"__import__"},  # of the user's own function
+        "worker/function.py": {"__import__"},  # of the user's own function
     }
 
 

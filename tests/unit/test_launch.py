@@ -16,6 +16,7 @@ import pytest
 from statusd.core.lifecycle import BUILT_IN
 from statusd.worker import board as page
 from statusd.worker import launch
+from statusd.worker.function import TERMINATED, UNUSABLE, Launch
 from tests.tools import Process, wait_until
 
 NAMES = tuple(state.name for state in BUILT_IN.members())
@@ -69,7 +70,7 @@ def launched(
     down, hold = os.pipe()
     up, up_write = os.pipe()
     fds = (board, down, up_write)
-    told = launch.Launch.argv(fds, os.getpid(), ready, NAMES, PARTS, function, "", [str(directory)])
+    told = Launch.argv(fds, os.getpid(), ready, NAMES, PARTS, function, "", [str(directory)])
     try:
         process = subprocess.Popen(
             [*(python or (sys.executable,)), launch.__file__, *told],
@@ -129,7 +130,7 @@ def test_what_is_not_there_is_named(function: str, reason: bytes, tmp_path: Path
     """And it was never ready."""
     done, notes = run(function, tmp_path)
 
-    assert done.returncode == launch.UNUSABLE
+    assert done.returncode == UNUSABLE
     assert reason in notes
     assert b"ready" not in notes
 
@@ -188,7 +189,7 @@ def test_what_can_not_be_the_work_is_refused_with_the_cure(
     """By an exit code that means that another start is of no use; and there is no traceback."""
     done, notes = run(f"job:{function}", tmp_path)
 
-    assert done.returncode == launch.UNUSABLE
+    assert done.returncode == UNUSABLE
     assert cure in done.stderr
     assert "Traceback" not in done.stderr.partition("RuntimeWarning")[0]
     assert cure in json.loads(notes.splitlines()[-1])["reason"]
@@ -288,13 +289,13 @@ def is_told_twice(worker):
 @pytest.mark.parametrize(
     ("function", "code", "said"),
     [
-        ("steps", launch.TERMINATED, "there finally atexit"),
-        ("waits", launch.TERMINATED, "there finally"),
-        ("awaits", launch.TERMINATED, "there finally atexit"),
-        ("blocks", launch.TERMINATED, "there finally"),
+        ("steps", TERMINATED, "there finally atexit"),
+        ("waits", TERMINATED, "there finally"),
+        ("awaits", TERMINATED, "there finally atexit"),
+        ("blocks", TERMINATED, "there finally"),
         ("has_its_own", 7, "there handler"),
-        ("has_a_child", launch.TERMINATED, "child -15 there"),
-        ("is_told_twice", launch.TERMINATED, "there finally"),
+        ("has_a_child", TERMINATED, "child -15 there"),
+        ("is_told_twice", TERMINATED, "there finally"),
     ],
 )
 def test_sigterm_lets_a_function_clean_up(

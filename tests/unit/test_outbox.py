@@ -405,6 +405,33 @@ def test_outboxes_take_turns() -> None:
     assert names(link.take(2) + link.take(4) + link.take(6)) == "a a b b c c"
 
 
+def test_what_did_not_fit_waits_behind_the_others() -> None:
+    """It has had its turn."""
+    link = Outgoing()
+    boxes = [link.open(lambda *_: None) for _ in range(2)]
+    for _ in range(3):
+        boxes[0].put(("a",))
+    boxes[1].put_latest("slot", ("b",))
+
+    assert names(link.take(2)) == "a a"
+    assert names(link.take(4)) == "b a"
+
+
+def test_what_has_nothing_to_say_is_not_looked_at() -> None:
+    """A flush of one of a thousand units must not cost a thousand looks."""
+    link = Outgoing()
+    one, idle = (link.open(lambda *_: None) for _ in range(2))
+    idle.put(("idle",))
+    link.take(10)
+    link.replied(OK)
+    idle._waiting = None  # type: ignore[assignment]  # whoever looks fails
+
+    one.put(("a",))
+
+    assert names(link.take(10)) == "a"
+    assert (link.waiting, link.in_flight) == (0, 1)
+
+
 def test_what_one_outbox_can_not_hold_is_lost_to_nobody_else() -> None:
     """The limit is each unit's own."""
     link = Outgoing()

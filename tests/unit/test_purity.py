@@ -288,6 +288,8 @@ def loaded_by(module: str) -> set[str]:
         ("statusd", HEAVY),
         ("statusd.worker.api", LEAN),
         ("statusd.worker.launch", LEAN),
+        ("statusd.worker.function", LEAN),
+        ("statusd.worker.wrapper", LEAN | {"signal", "enum"}),
         ("statusd.worker.attach", LEAN | {"subprocess", "threading", "logging", "signal"}),
         ("statusd.logs", {"rich", "pygments", "structlog"}),
         ("statusd.cli.send", SEND),

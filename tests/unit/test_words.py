@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 from transitions import MachineError
 
+from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import BUILT_IN, Condition, Lifecycle, Part, Row, State, Who
-from statusd.core.words import Decision, DecisionKind, Model, compile_states, compile_table
+from statusd.core.machine import Model
+from statusd.core.words import Decision, DecisionKind, compile_states, compile_table
 
 # How to read a field:
 #   a trigger (start, end ...): it is fired      later: kept for the end of INIT or BACKOFF
@@ -375,3 +377,15 @@ def test_nothing_that_is_obeyed_needs_a_reason() -> None:
     }
 
     assert reasons == {""}
+
+
+def test_what_a_lifecycle_means_is_compiled_once() -> None:
+    """For all units that have it; another lifecycle, or what a worker can be told, is another."""
+    mute = Capabilities(frozenset())
+    other = replace(BUILT_IN, worker_states="job:States")
+
+    assert compile_table(BUILT_IN) is compile_table(BUILT_IN, Capabilities()) is TABLE
+    assert compile_table(BUILT_IN, mute) is compile_table(BUILT_IN, Capabilities(frozenset()))
+    assert compile_table(BUILT_IN, mute) != TABLE
+    assert compile_table(other) is not TABLE
+    assert compile_table(other) == TABLE

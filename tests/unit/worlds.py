@@ -44,7 +44,6 @@ from statusd.unit.unit import Unit
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox, Outgoing, RedisCommand
 from statusd.worker.board import Record
-from tests.unit.histories import TABLE
 
 SPEC = Spec(
     ("INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"),
@@ -309,7 +308,6 @@ class World:
             identity=identity,
             make_status=lambda memory, objection: Status(
                 identity,
-                table=TABLE,
                 policy=Policy(**policy),
                 memory=memory,
                 objection=objection,

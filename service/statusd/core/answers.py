@@ -20,6 +20,16 @@ from statusd.core.unit import Identity
 
 REMEMBERED_IDS = 10_000
 """So many commands are recognised when they come a second time."""
+REMEMBERED_BY_ALL, REMEMBERED_AT_LEAST = 40_000, 200
+"""So many by all units of a daemon, half a KiB each; and by each of them, however many they are."""
+
+
+def remembered_by_each(units: int) -> int:
+    """Return how many commands each of so many units of one daemon recognises: an equal share.
+
+    Each has its own, so that whoever floods one unit makes no other one forget.
+    """
+    return min(REMEMBERED_IDS, max(REMEMBERED_AT_LEAST, REMEMBERED_BY_ALL // max(1, units)))
 
 
 class Answer(enum.Enum):
@@ -143,6 +153,7 @@ class Answers:
         ending: `end` and `force`; done when nothing of the worker lives.
         postponed: kept for the end of INIT or BACKOFF.
         open: by key, every command that has no final verdict.
+        remembered: so many are recognised when they come a second time.
     """
 
     identity: Identity
@@ -151,6 +162,7 @@ class Answers:
     ending: list[Command] = field(default_factory=list)
     postponed: Command | None = None
     open: dict[str, Command] = field(default_factory=dict)
+    remembered: int = REMEMBERED_IDS
     _recorded: OrderedDict[str, str] = field(default_factory=OrderedDict)
 
     def make(self, command: Command, answer: Answer, reason: str = "", **more: Any) -> Verdict:
@@ -236,7 +248,7 @@ class Answers:
         return [] if displaced is None else [self.make(displaced, answer, reason)]
 
     def _record(self, command: Command, answer: Answer, text: str) -> None:
-        """Keep the verdict as it stands on the wire: there are ten thousand, and text is small."""
+        """Keep the verdict as it stands on the wire: there are thousands, and text is small."""
         key = command.key
         if answer.is_final:
             self.open.pop(key, None)
@@ -244,7 +256,7 @@ class Answers:
             self.open[key] = command
         self._recorded[key] = text
         self._recorded.move_to_end(key)
-        if len(self._recorded) > REMEMBERED_IDS:
+        while len(self._recorded) > self.remembered:
             self._recorded.popitem(last=False)
 
 

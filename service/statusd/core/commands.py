@@ -26,12 +26,13 @@ from statusd.core.capabilities import ARGS_OBJECTION
 from statusd.core.context import SAVE, WORKER, Context
 from statusd.core.errors import BadMessage
 from statusd.core.lifecycle import Part, Who
+from statusd.core.machine import Refused
 from statusd.core.messages import EVERYBODY, Command, key_of
 from statusd.core.suggestions import meant
 from statusd.core.supervision import Supervision
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause
-from statusd.core.words import DAEMONS, LIVES, Decision, DecisionKind, Refused
+from statusd.core.words import DAEMONS, LIVES, Decision, DecisionKind
 
 UNFORCED = "the program isn't ours to kill: statusd is attached to it"
 """Why `force` is refused by an attached daemon."""

@@ -6,22 +6,16 @@ import enum
 
 from statusd.core.capabilities import Capabilities
 from statusd.core.lifecycle import Lifecycle, Part
-from statusd.core.words import Table, compile_table
+from statusd.core.words import compile_table
 
 
 class Goals:
-    """The goals of one lifecycle, for a worker that can be told what ``capabilities`` says.
+    """The goals of one lifecycle, for a worker that can be told what ``capabilities`` says."""
 
-    Args:
-        table: of both, if it is compiled already.
-    """
-
-    def __init__(
-        self, lifecycle: Lifecycle, capabilities: Capabilities, table: Table | None = None
-    ) -> None:
+    def __init__(self, lifecycle: Lifecycle, capabilities: Capabilities) -> None:
         self._lifecycle = lifecycle
         self._capabilities = capabilities
-        self._restore = (table or compile_table(lifecycle, capabilities)).restore
+        self._restore = compile_table(lifecycle, capabilities).restore
 
     def possible(self) -> list[enum.Enum]:
         """Return the states that can be taken up after a start, in the lifecycle's order."""

@@ -6,10 +6,10 @@ The table is the definition. It knows nothing of how it is fired (`status`) or s
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from statusd.core.messages import Scalar
 
@@ -140,6 +140,9 @@ class Lifecycle:
         deadlines: the states that don't last for ever.
         restores: state -> triggers that lead there from home, if one isn't enough.
         worker_states: ``module:name`` of the user's own Enum, for the worker; empty for none.
+
+    ``compiled`` is what was made of it already, by whoever makes something (`words`): the units of
+    a daemon have one lifecycle, as a rule, and what it means is the same for all of them.
     """
 
     states: type[enum.Enum]
@@ -151,6 +154,9 @@ class Lifecycle:
     deadlines: Mapping[enum.Enum, Deadline] = field(default_factory=dict)
     restores: Mapping[enum.Enum, tuple[str, ...]] = field(default_factory=dict)
     worker_states: str = ""
+    compiled: dict[Hashable, Any] = field(
+        init=False, default_factory=dict, compare=False, repr=False
+    )
 
     @cached_property
     def start(self) -> enum.Enum:

@@ -26,7 +26,7 @@ from statusd.core.policy import Policy, Restarts
 from statusd.core.supervision import Firing, Supervision
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause, Identity, Memory, WorkerView
-from statusd.core.words import Table, compile_states, compile_table
+from statusd.core.words import compile_states, compile_table
 
 
 def anything(_: int) -> str:
@@ -41,7 +41,6 @@ class Status:
         identity: who the unit is.
         lifecycle: its states and transitions.
         capabilities: what its worker can be told.
-        table: of both, if it is compiled already.
         policy: how patient it is.
         memory: what the unit's last daemon left behind.
         default_goal: where to go by itself when there is no older goal; empty for as far as
@@ -58,7 +57,6 @@ class Status:
         *,
         lifecycle: Lifecycle = BUILT_IN,
         capabilities: Capabilities | None = None,
-        table: Table | None = None,
         policy: Policy | None = None,
         memory: Memory | None = None,
         default_goal: str = "",
@@ -70,9 +68,9 @@ class Status:
             policy or Policy(),
             capabilities or Capabilities(),
         )
-        table = table or compile_table(lifecycle, capabilities)
+        table = compile_table(lifecycle, capabilities)
         states = compile_states(lifecycle, table, capabilities.signals or ())
-        goals = Goals(lifecycle, capabilities, table)
+        goals = Goals(lifecycle, capabilities)
         goal = goals.first(memory.goal, default_goal)
         here = states[lifecycle.start]
         context = Context(identity, lifecycle, capabilities, table, policy, here, goal, memory)
@@ -200,6 +198,10 @@ class Status:
         """Be as patient as ``policy`` says from now on, and answer to ``tags``."""
         self._context.policy = self._restarts.policy = policy
         self._be(replace(self.identity, tags=tags))
+
+    def remember(self, count: int) -> None:
+        """Recognise so many commands that come a second time from now on."""
+        self._context.answers.remembered = count
 
     def rise_above(self, boot: int) -> None:
         """Take a boot above ``boot``, which an earlier daemon of this name had; before `Booted`."""

@@ -18,10 +18,11 @@ from statusd.core.answers import Answer
 from statusd.core.context import DAEMON, SAVE, Context
 from statusd.core.goals import Goals
 from statusd.core.lifecycle import Request, Who
+from statusd.core.machine import Model, Refused
 from statusd.core.messages import Command, Scalar
 from statusd.core.supervision import Supervision
 from statusd.core.unit import Cause
-from statusd.core.words import CompiledState, Decision, Model, Refused
+from statusd.core.words import CompiledState, Decision
 
 # What each transition needs: a member of an Enum costs more than all else in a line that names it.
 _ANYONE, _DAEMON = Who.ANYONE, Who.DAEMON

@@ -4,23 +4,20 @@
 lifecycle who may fire them. Rules of this file: a word is found in one fixed order (design section
 4), and every word that is known in any state is known in every state.
 
-Length: one compiler, with what it is fed by (the Machine) and what it fills (the table); whoever
-changes what a word means reads all three.
+Length: one compiler with what it fills, the table; whoever changes what a word means reads both.
 """
 
 from __future__ import annotations
 
 import enum
-from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from transitions import Machine
-
 from statusd.core.capabilities import Capabilities
-from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Row, Who
+from statusd.core.lifecycle import Deadline, Lifecycle, Part, Row, Who
+from statusd.core.machine import Model, unjudged
 from statusd.core.refusals import Refusals
 
 
@@ -147,97 +144,21 @@ def compile_states(
     return found
 
 
-class Refused(Exception):
-    """A condition said no, or the worker can't be told; the state is what it was."""
-
-
-class Model:
-    """What the Machine keeps its state in.
-
-    ``transitions`` binds nothing to it: a name that a user gives to a trigger can hide nothing.
-    """
-
-    def __init__(self, lifecycle: Lifecycle) -> None:
-        self.state: enum.Enum = lifecycle.start
-        self.machine = build_machine(lifecycle, self)
-        self._who = Who.DAEMON
-        self._request: Request | None = None
-        self._objection = ""
-
-    def fire(
-        self, trigger: str, who: Who = Who.DAEMON, request: Request | None = None
-    ) -> enum.Enum:
-        """Fire ``trigger``, which the table has found legal for ``who``; return the new state.
-
-        Args:
-            request: what the conditions judge; None for the daemon, whom they don't judge.
-
-        Raises:
-            Refused: a condition said no, with the reason.
-        """
-        self._who, self._request, self._objection = who, request, ""
-        if not self.machine.events[trigger].trigger(self):
-            raise Refused(self._objection)
-        return self.state
-
-    def lets(self, row: Row) -> bool:
-        """Tell whether whoever is asking may go by ``row``; asked by the Machine."""
-        if not row.who & self._who:
-            return False
-        if self._request is not None:
-            for condition in row.conditions:
-                self._objection = condition.objection(self._request)
-                if self._objection:
-                    return False
-        return True
-
-
-def unjudged(lifecycle: Lifecycle) -> dict[enum.Enum, dict[str, enum.Enum]]:
-    """Return state -> trigger -> where it leads, if there is one way and no condition on it."""
-    found: dict[enum.Enum, dict[str, enum.Enum]] = {state: {} for state in lifecycle.members()}
-    ways = Counter((row.trigger, row.source) for row in lifecycle.rows)
-    for row in lifecycle.rows:
-        if not row.conditions and ways[row.trigger, row.source] == 1:
-            found[row.source][row.trigger] = row.dest
-    return found
-
-
-def build_machine(lifecycle: Lifecycle, model: Model) -> Machine:
-    """Return the Machine of ``lifecycle`` for ``model``.
-
-    ``auto_transitions`` would let a message "to_END" skip all conditions, and ``queued=True`` loses
-    END when an earlier callback raises (``transitions`` issue 224).
-    """
-    known = unjudged(lifecycle)
-
-    def judged(row: Row) -> list[Callable[[], bool]]:
-        return [] if row.trigger in known[row.source] else [partial(model.lets, row)]
-
-    return Machine(
-        model=[],
-        states=lifecycle.states,
-        initial=lifecycle.start,
-        transitions=[
-            {
-                "trigger": row.trigger,
-                "source": row.source,
-                "dest": row.dest,
-                "conditions": judged(row),
-            }
-            for row in lifecycle.rows
-        ],
-        auto_transitions=False,
-        queued=False,
-    )
-
-
 def compile_table(lifecycle: Lifecycle, capabilities: Capabilities | None = None) -> Table:
     """Return the table of ``lifecycle``: one decision for every state and every word.
 
     Args:
         capabilities: what the worker can be told; everything, if it isn't given.
     """
-    compiler = _Compiler(lifecycle, capabilities or Capabilities())
+    capabilities = capabilities or Capabilities()
+    table: Table | None = lifecycle.compiled.get(capabilities)
+    if table is None:
+        table = lifecycle.compiled[capabilities] = _compile(lifecycle, capabilities)
+    return table
+
+
+def _compile(lifecycle: Lifecycle, capabilities: Capabilities) -> Table:
+    compiler = _Compiler(lifecycle, capabilities)
     states = lifecycle.members()
     return Table(
         decisions={state: compiler.row(state) for state in states},

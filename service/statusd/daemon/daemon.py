@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from statusd import logs
 from statusd.core import events as ev
+from statusd.core.answers import remembered_by_each
 from statusd.core.errors import Unavailable
 from statusd.daemon.canary import PROBE_S, Canary
 from statusd.daemon.channels import Channels
@@ -147,6 +148,7 @@ class Daemon:
         )
         unit = Unit(parts, ports, self._guard)
         unit.publisher.outbox.failed = unit.fail
+        unit.status.remember(remembered_by_each(len(all_parts(self._plan))))
         self.router.hears(unit, parts.channels)
         return unit
 

@@ -182,7 +182,7 @@ class Settings(BaseSettings):
     lifecycle: LifecycleTable = LifecycleTable()
     http: Http = Http()
     log: Log = Log()
-    _lifecycle: Lifecycle = PrivateAttr(default=BUILT_IN)
+    _lifecycle: Lifecycle = PrivateAttr(default_factory=lambda: BUILT_IN)  # itself, and no copy
     _attached: bool = PrivateAttr(default=False)
     _name_derived: bool = PrivateAttr(default=False)
 

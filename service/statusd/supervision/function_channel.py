@@ -16,7 +16,7 @@ from statusd.scheduler import Scheduler
 from statusd.supervision.down_pipe import DownPipe
 from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
 from statusd.worker import board as page
-from statusd.worker import launch, notes
+from statusd.worker import function, launch, notes
 
 AT_ONCE = 1024
 """So many bytes of notes are read at a time, a dozen or so: each may cost as much as a command, and
@@ -62,7 +62,7 @@ class FunctionChannel(WorkerChannel):
     def _argv(self) -> list[str]:
         spec = self._spec
         program = str(Path(launch.__file__).resolve())
-        told = launch.Launch.argv(
+        told = function.Launch.argv(
             self._theirs,
             os.getpid(),
             spec.ready,

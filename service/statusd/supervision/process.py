@@ -28,7 +28,7 @@ from statusd.supervision.program_channel import ProgramChannel
 from statusd.supervision.relay import Relay
 from statusd.supervision.strays import TOKEN, Strays
 from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
-from statusd.worker import launch, wrapper
+from statusd.worker import function, wrapper
 from statusd.worker.board import Record
 
 LOOK_S = 0.005
@@ -239,7 +239,7 @@ class Process:
         reaper.reaped(self.pid)
         stderr, said = self._last_lines()
         reason, returned = self._reason(code, said), self._channel.has_returned
-        if self._spec.function and code == launch.TERMINATED:  # it has had time for its `finally`
+        if self._spec.function and code == function.TERMINATED:  # it has had time for its `finally`
             code, reason = -signal.SIGTERM, "ended by SIGTERM"
         self._submit(ev.WorkerExited(self.run, code, reason, stderr, returned, left))
         self._look_for_rest(LOOK_S)

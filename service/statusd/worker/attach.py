@@ -212,7 +212,7 @@ def _own_name() -> str:
 
 
 def _named(reference: str) -> Any:
-    from statusd.worker.launch import named
+    from statusd.worker.function import named
 
     return named(reference) if reference else None
 

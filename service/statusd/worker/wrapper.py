@@ -7,8 +7,14 @@ descriptor that closes with that; a reason is written to it if the program can't
 from __future__ import annotations
 
 import os
-import signal
 import sys
+
+TYPE_CHECKING = False  # see statusd.worker.api
+if TYPE_CHECKING:
+    import signal
+    from typing import Any
+else:
+    import _signal as signal  # the numbers alone: `enum`, for their names, is half of our time
 
 FAILED = 127
 """The exit code of a program that can't be executed, as a shell has it."""
@@ -24,12 +30,25 @@ def die_with(parent: int) -> None:
     An interpreter without `ctypes` can't ask; the guard and the end of the pipe are left then.
     """
     try:
-        import ctypes
+        _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     except ImportError:
         return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before we could ask; the pid to compare with was passed
         os._exit(1)
+
+
+def _prctl(*numbers: int) -> None:
+    """Call prctl(2)."""
+    try:
+        # What `ctypes` is made of, where it is CPython's: all of it takes the other half.
+        from _ctypes import call_function, dlopen, dlsym
+    except ImportError:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(*numbers)
+    else:
+        ourselves: Any = None
+        call_function(dlsym(dlopen(ourselves, 0), "prctl"), numbers)
 
 
 FILE = "STATUSD_WORKER_FILE"
