@@ -31,7 +31,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         **{"host": "h", "pid": 3, "channels": ["c"], "link": "LISTENING", "outages": 0},
         "ended": {"source": "worker", "reason": "the worker finished"},
         **{"canary_ms": None, "beat_s": 3.0, "trouble": "", "ends_within_s": 7.0},
-        **{"words": ["start", "END"], "waits_for": ""},
+        **{"words": ["start", "END"], "waits_for": "", "daemon": "hall"},
     },
     "event": {
         **{"event": "5-1", "name": "a", "boot": 5, "seq": 1, "run": 1, "old": "A", "new": "B"},
