@@ -204,7 +204,7 @@ class Disk:
 class NoStrays:
     """Nobody who has left a group."""
 
-    def look(self) -> None:
+    def look(self, *, lately_s: float = 0.0) -> None:
         """See nobody."""
 
 

@@ -6,7 +6,6 @@ waited for by its own pid, never by ``waitpid(-1)``; each run has a channel of i
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -79,7 +78,7 @@ class Process:
         self._killed = False
         self._told: ev.Force | None = ev.Force.KILL
         """What it was told last, of which `_report_unreached` says whom it didn't reach."""
-        self.strays = Strays(run, "", 0, guard, self._log)
+        self.strays = Strays(run, "", guard, self._log)
         self._missed = 0
         """The first process that this didn't reach; 0 for none."""
         self._oom_kills = oom.kills()
@@ -113,7 +112,7 @@ class Process:
             start_new_session=True,
         )
         self.pid = self._popen.pid
-        self.strays = Strays(self.run, spec.worker_file, self.pid, self._guard, self._log)
+        self.strays = Strays(self.run, spec.worker_file, self._guard, self._log)
         reaper.ours.add(self.pid)
         self._guard.watch(self.pid)
         try:
@@ -284,10 +283,8 @@ class Process:
     def _rest(self) -> list[Member]:
         """Return what lives of its process group; as process 1, reap what fell to us of it."""
         if self._popen is not None and self._popen.returncode is not None:
-            with contextlib.suppress(ChildProcessError):
-                while os.waitid(os.P_PGID, self.pid, os.WEXITED | os.WNOHANG) is not None:
-                    pass
-        return [*reach.rest(self.pid), *self.strays.members()]
+            reaper.reap_group(self.pid)
+        return reach.rest(self.pid, *sorted(self.strays.groups))
 
     def close(self) -> None:
         """Give back everything that was made for this run."""

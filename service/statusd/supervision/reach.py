@@ -51,24 +51,46 @@ def beyond(members: Iterable[Member]) -> Unreached | None:
     return Unreached(first.pid, named(first) + others, why)
 
 
-def rest(group: int) -> list[Member]:
-    """Return what lives of a process group, as far as it can be seen.
+def rest(*groups: int) -> list[Member]:
+    """Return what lives of process groups, as far as it can be seen.
 
     The kernel counts the dead too, and an init that is slow to bury them, or a container without
     one, would keep us waiting: so it is looked at. Where others' processes are hidden from us, or
     nobody can look for want of descriptors, the group itself stands for them.
     """
+    there = {group: is_hidden for group in groups if (is_hidden := _is_hidden(group)) is not None}
+    if not there:
+        return []
+    try:
+        found = proc.living(*there)
+    except OSError:
+        return [unseen(group) for group in there]
+    seen = {one.group for one in found}
+    return found + [
+        unseen(group) for group, hidden in there.items() if hidden and group not in seen
+    ]
+
+
+def _is_hidden(group: int) -> bool | None:
+    """Tell whether members of a group may be hidden from us; None if there are none at all."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:
-        return []
+        return None
     except PermissionError:
-        if not proc.shows_all():
-            return proc.living(group) or [unseen(group)]
+        return not proc.shows_all()
+    return False
+
+
+def is_there(group: int) -> bool:
+    """Tell whether a process group has any members, dead or alive: else its number is free."""
     try:
-        return proc.living(group)
-    except OSError:
-        return [unseen(group)]
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def unseen(group: int) -> Member:

@@ -7,11 +7,17 @@ stranger is looked at before it is reaped.
 
 from __future__ import annotations
 
+import contextlib
 import os
+
+from statusd.supervision import proc
 
 ours: set[int] = set()
 """The processes that we have started and not waited for yet."""
 
+
+whose: dict[int, str] = {}
+"""Of orphans that aren't buried yet: what is known of whose they are."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 _is_nearest = False
@@ -58,4 +64,20 @@ def reap_orphans() -> int:
         if dead is None or dead.si_pid in ours:
             return count  # ours is first in the queue: its owner is about to take it
         os.waitpid(dead.si_pid, 0)
+        whose.pop(dead.si_pid, None)  # its number may be another's from now on
         count += 1
+
+
+def reap_group(group: int) -> None:
+    """Reap the dead that fell to us of the process group whose leader, ours, was waited for."""
+    with contextlib.suppress(ChildProcessError):
+        while (dead := os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG)) is not None:
+            whose.pop(dead.si_pid, None)
+
+
+def orphans() -> list[int]:
+    """Return those of our children that we haven't started; nobody if they can't be looked at."""
+    try:
+        return [pid for pid in proc.fallen() if pid not in ours]
+    except OSError:  # no descriptor left
+        return []

@@ -8,7 +8,9 @@ never signalled.
 
 from __future__ import annotations
 
+import math
 import os
+import time
 
 from statusd import logs
 from statusd.supervision import proc, reach, reaper
@@ -20,8 +22,47 @@ TOKEN = "STATUSD_RUN"
 MOST_NAMED = 3
 """So many of them are named; of the rest, how many they are."""
 
-_told: set[tuple[int, int]] = set()
-"""Pid and start of those whose run can't be told, and who were named already."""
+LATELY_S = 0.2
+"""For a look now and then, one that another unit has taken so lately is as good."""
+_NOBODYS = ""
+
+
+class Orphans:
+    """All who fell to us, whichever unit they come from: looked at once for all units."""
+
+    def __init__(self) -> None:
+        self._of: dict[str, list[int]] = {}
+        self._looked_at = -math.inf
+        self._unknown: list[int] = []
+
+    def of(self, file: str, *, lately_s: float = 0.0) -> list[int]:
+        """Return those of the unit that has this `file`; what was seen ``lately_s`` ago will do."""
+        now = time.monotonic()
+        if now - self._looked_at >= lately_s:
+            self._looked_at = now
+            self._look()
+        return self._of.get(file, [])
+
+    def unknown(self) -> list[int]:
+        """Return those whose unit can't be told, each once."""
+        found, self._unknown = self._unknown, []
+        return found
+
+    def _look(self) -> None:
+        self._of = {}
+        for pid in reaper.orphans():
+            whose = reaper.whose.get(pid)
+            if whose is None:
+                token = _token(pid)
+                if token is None:  # it is just gone, or nobody can look
+                    continue
+                whose = reaper.whose[pid] = token.rpartition(":")[0]
+                if whose == _NOBODYS:
+                    self._unknown.append(pid)
+            self._of.setdefault(whose, []).append(pid)
+
+
+_orphans = Orphans()
 
 
 class Strays:
@@ -30,34 +71,60 @@ class Strays:
     Args:
         run: its generation, for the log.
         file: of the unit; what its processes have in `TOKEN` begins with it. Empty: none is known.
-        group: the worker's own group, which is no stray's.
         guard: kills their groups if we die.
         log: where it tells of them.
     """
 
-    def __init__(self, run: int, file: str, group: int, guard: Guard, log: logs.Logger) -> None:
+    def __init__(self, run: int, file: str, guard: Guard, log: logs.Logger) -> None:
         self._log = log
-        self._run, self._file, self._group, self._guard = run, file, group, guard
+        self._run, self._file, self._guard = run, file, guard
         self._groups: set[int] = set()
 
-    def look(self) -> None:
-        """Take in who has fallen to us, and have the guard watch it."""
-        for one in _orphans() if self._file else ():
-            if one.group in (self._group, os.getpgrp()) or one.group in self._groups:
-                continue
-            token = _token(one.pid)
-            if token is not None and token.rpartition(":")[0] == self._file:
-                self._groups.add(one.group)
-                self._guard.watch(one.group)
-                self._log.info("worker.left_group", run=self._run, whom=reach.named(one))
-            elif token is None and (one.pid, one.started) not in _told:
-                _told.add((one.pid, one.started))
-                then = "it isn't known whose it is, so it is left alone"
-                self._log.warning("orphan.unknown", whom=reach.named(one), then=then)
+    def look(self, *, lately_s: float = 0.0) -> None:
+        """Take in who has fallen to us, and have the guard watch it; forget whose group is gone.
+
+        Args:
+            lately_s: what was seen so long ago will do.
+        """
+        for group in [group for group in self._groups if not reach.is_there(group)]:
+            self._groups.remove(group)  # its number may be somebody else's now
+            self._guard.forget(group)
+        if not self._file:
+            return
+        orphans = _orphans.of(self._file, lately_s=lately_s)
+        found = [one for pid in orphans if (one := self._outside(pid)) is not None]
+        for one in found:
+            self._groups.add(one.group)
+            self._guard.watch(one.group)
+        if found:
+            self._log.info("worker.left_group", run=self._run, whom=_named(found))
+        for pid in _orphans.unknown():
+            self._tell_of_unknown(pid)
+
+    def _outside(self, pid: int) -> Member | None:
+        """Return who lives outside of all groups that are watched; None for anybody else."""
+        try:
+            group = os.getpgid(pid)
+            is_inside = group == os.getpgrp() or self._guard.watches(group)
+            one = None if is_inside else proc.look(pid)
+        except OSError:  # it is gone, or no descriptor is left
+            return None
+        return None if one is None or one.is_dead else one
+
+    def _tell_of_unknown(self, pid: int) -> None:
+        one = self._outside(pid)
+        if one is not None:
+            then = "it isn't known whose it is, so it is left alone"
+            self._log.warning("orphan.unknown", whom=reach.named(one), then=then)
+
+    @property
+    def groups(self) -> frozenset[int]:
+        """The process groups in which something of them was seen to live."""
+        return frozenset(self._groups)
 
     def members(self) -> list[Member]:
         """Return what lives of them."""
-        return [one for group in sorted(self._groups) for one in reach.rest(group)]
+        return reach.rest(*sorted(self._groups))
 
     def send(self, number: int) -> None:
         """Signal all of them; whom it doesn't reach is still among the `members`."""
@@ -66,12 +133,10 @@ class Strays:
 
     def farewell(self) -> str:
         """Return whom the end of the worker takes with it, for a human; empty for nobody."""
-        names = [reach.named(one) for one in self.members()]
-        if not names:
+        members = self.members()
+        if not members:
             return ""
-        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-        named = ", ".join(names[:MOST_NAMED]) + more
-        return f"killed with it, for it had gone into the background: {named}"
+        return f"killed with it, for it had gone into the background: {_named(members)}"
 
     def forget(self) -> None:
         """Nothing of them lives."""
@@ -79,14 +144,10 @@ class Strays:
             self._guard.forget(group)
 
 
-def _orphans() -> list[Member]:
-    """Return our living children that we haven't started; nobody if they can't be looked at."""
-    try:
-        pids = [pid for pid in proc.children(os.getpid()) if pid not in reaper.ours]
-        found = [proc.look(pid) for pid in pids]
-    except OSError:  # no descriptor left, or a kernel that doesn't tell
-        return []
-    return [one for one in found if one is not None and not one.is_dead]
+def _named(members: list[Member]) -> str:
+    """Return who they are, for a human: the first by name."""
+    more = f" and {len(members) - MOST_NAMED} more" if len(members) > MOST_NAMED else ""
+    return ", ".join(map(reach.named, members[:MOST_NAMED])) + more
 
 
 def _token(pid: int) -> str | None:
@@ -98,4 +159,4 @@ def _token(pid: int) -> str | None:
         return None
     mark = f"{TOKEN}=".encode()
     values = [one.removeprefix(mark) for one in variables if one.startswith(mark)]
-    return values[0].decode("utf-8", "replace") if values else None
+    return values[0].decode("utf-8", "replace") if values else ""
