@@ -204,8 +204,9 @@ class Disk:
 class NoStrays:
     """Nobody who has left a group."""
 
-    def look(self, *, lately_s: float = 0.0) -> None:
+    def look(self, *, lately_s: float = 0.0) -> bool:
         """See nobody."""
+        return False
 
 
 NO_STRAYS = NoStrays()

@@ -18,6 +18,9 @@ from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, Worke
 from statusd.worker import board as page
 from statusd.worker import launch, notes
 
+AT_ONCE = 1024
+"""So many bytes of notes are read at a time, a dozen or so: each may cost as much as a command, and
+others, whose daemon this is too, are not to wait for a worker that babbles."""
 DYING_S = 0.2
 """The pipes of a process that dies are closed a little before it is dead."""
 SEVERED = "it has closed the descriptors that statusd gave it: it acknowledges nothing any more"
@@ -76,7 +79,7 @@ class FunctionChannel(WorkerChannel):
         for fd in self._theirs:
             self._fds.remove(fd)
             os.close(fd)
-        self._lines = notes.Lines(self._up)
+        self._lines = notes.Lines(self._up, at_once=AT_ONCE)
         self._loop.add_reader(self._up, self._hear)
 
     # ---- down --------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from statusd.worker.board import MAX_TEXT, Record, in_range
 
 MAX_DATAGRAM = 4096
 """The longest notification, in bytes; what is longer is dropped."""
-BATCH = 64
+BATCH = 16
 """So many notifications are taken at a time: a program that babbles must not stop the loop."""
 
 _CREDENTIALS = struct.Struct("=iII")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import time
 
 from statusd import logs
@@ -24,6 +25,10 @@ MOST_NAMED = 3
 
 LATELY_S = 0.2
 """For a look now and then, one that another unit has taken so lately is as good."""
+SOON_S = 0.02
+"""So soon it is looked on, where there were more than are taken in at once."""
+AT_ONCE = 50
+"""And it takes in so many new ones: five milliseconds in which no unit hears anything."""
 _NOBODYS = ""
 
 
@@ -33,14 +38,16 @@ class Orphans:
     def __init__(self) -> None:
         self._of: dict[str, list[int]] = {}
         self._looked_at = -math.inf
+        self.are_more = False
+        """There are some that were not taken in yet."""
         self._unknown: list[int] = []
 
     def of(self, file: str, *, lately_s: float = 0.0) -> list[int]:
         """Return those of the unit that has this `file`; what was seen ``lately_s`` ago will do."""
         now = time.monotonic()
-        if now - self._looked_at >= lately_s:
+        if now - self._looked_at >= (min(lately_s, SOON_S) if self.are_more else lately_s):
             self._looked_at = now
-            self._look()
+            self._look(AT_ONCE if lately_s else sys.maxsize)
         return self._of.get(file, [])
 
     def unknown(self) -> list[int]:
@@ -48,11 +55,15 @@ class Orphans:
         found, self._unknown = self._unknown, []
         return found
 
-    def _look(self) -> None:
-        self._of = {}
+    def _look(self, most_new: int) -> None:
+        self._of, self.are_more = {}, False
         for pid in reaper.orphans():
             whose = reaper.whose.get(pid)
             if whose is None:
+                if not most_new:
+                    self.are_more = True
+                    continue
+                most_new -= 1
                 token = _token(pid)
                 if token is None:  # it is just gone, or nobody can look
                     continue
@@ -80,17 +91,20 @@ class Strays:
         self._run, self._file, self._guard = run, file, guard
         self._groups: set[int] = set()
 
-    def look(self, *, lately_s: float = 0.0) -> None:
+    def look(self, *, lately_s: float = 0.0) -> bool:
         """Take in who has fallen to us, and have the guard watch it; forget whose group is gone.
 
         Args:
-            lately_s: what was seen so long ago will do.
+            lately_s: what was seen so long ago will do, and a few of many; 0 for all as they are.
+
+        Returns:
+            Whether there are more.
         """
         for group in [group for group in self._groups if not reach.is_there(group)]:
             self._groups.remove(group)  # its number may be somebody else's now
             self._guard.forget(group)
         if not self._file:
-            return
+            return False
         orphans = _orphans.of(self._file, lately_s=lately_s)
         found = [one for pid in orphans if (one := self._outside(pid)) is not None]
         for one in found:
@@ -100,6 +114,7 @@ class Strays:
             self._log.info("worker.left_group", run=self._run, whom=_named(found))
         for pid in _orphans.unknown():
             self._tell_of_unknown(pid)
+        return _orphans.are_more
 
     def _outside(self, pid: int) -> Member | None:
         """Return who lives outside of all groups that are watched; None for anybody else."""

@@ -18,7 +18,7 @@ from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
 from statusd.supervision.process import Process
-from statusd.supervision.strays import LATELY_S
+from statusd.supervision.strays import LATELY_S, SOON_S
 from statusd.supervision.survivor import Survivor
 from statusd.supervision.worker_channel import Spec, Submit
 from statusd.supervision.worker_file import WorkerFile
@@ -160,7 +160,7 @@ class Supervisor:
         limit_s, worker = status.policy.hang_timeout_s, status.worker
         self.looks += 1
         if self.process is not None and worker.counts:
-            self.process.strays.look(lately_s=LATELY_S)
+            self._look_for_strays(self.process)
         file = self._means.worker_file
         if file is not None and worker.counts and status.state is not status.lifecycle.start:
             file.look_for(worker.run)
@@ -176,6 +176,10 @@ class Supervisor:
         if silent_s <= limit_s and not worker.hung:
             return None
         return ev.WorkerHung(self.process.run, silent_s)
+
+    def _look_for_strays(self, process: Process) -> None:
+        if process.strays.look(lately_s=LATELY_S) and process is self.process:
+            self._loop.call_later(SOON_S, self._look_for_strays, process)
 
     def lost_lines(self) -> int:
         """Return how many lines of its output nobody took."""

@@ -93,10 +93,12 @@ class Lines:
     Args:
         fd: the reading end.
         most: a line longer than this (bytes) is dropped.
+        at_once: so many bytes are read at a time.
     """
 
-    def __init__(self, fd: int, most: int = 4 * MAX_LINE) -> None:
+    def __init__(self, fd: int, most: int = 4 * MAX_LINE, at_once: int = 65536) -> None:
         self._fd = fd
+        self._at_once = at_once
         self._most = most
         self._rest = b""
 
@@ -108,7 +110,7 @@ class Lines:
         Raises:
             BlockingIOError: nothing is there, and the descriptor doesn't block.
         """
-        data = os.read(self._fd, 65536)
+        data = os.read(self._fd, self._at_once)
         if not data:
             return None
         *lines, rest = (self._rest + data).split(b"\n")
