@@ -26,6 +26,7 @@ from statusd.daemon.means import Outlets
 from statusd.daemon.plan import Plan
 from statusd.settings.load import load
 from statusd.unit.parts import Parts
+from statusd.unit.unit import Unit
 from tests.tools import Broker
 from tests.tools.toml import to_toml
 from tests.tools.waiting import until
@@ -182,25 +183,68 @@ def test_a_log_line_says_whose_it_is(
     assert answered == ["one"]
 
 
-def test_a_bug_in_one_is_no_end_of_the_other(broker: Broker, tmp_path: Path) -> None:
-    """It is found where the loop calls its parts as well; the exit code tells of it in the end."""
+def by_a_timer(unit: Unit) -> None:
+    """Have a timer of the unit call what fails."""
+    unit.timers._passed = fails
+    unit.timers.arm(ev.Arm(ev.Timer.STATE, 0.0))
+
+
+def by_a_reply(unit: Unit) -> None:
+    """Have what fails told of the broker's reply to a line of the unit."""
+    unit.publisher.outbox.put(("ECHO", "x"), fails)
+    unit.ports.broker.flush()
+
+
+def by_output(unit: Unit) -> None:
+    """Have what fails called when there is room for what its worker has printed."""
+    process: Any = unit.supervisor.process
+    stream = process._relay._out
+    stream._go_on = fails
+    stream._sink.offer(b"printed\n")
+    stream._hold(b"more\n")
+
+
+def by_its_rules(unit: Unit) -> None:
+    """Have what fails decide on its next command."""
+    unit.status.handle = fails  # type: ignore[method-assign, assignment]  # that is the bug
+    unit.happened(ev.Signalled("SIGTERM", ""))
+
+
+def fails(*_: object) -> Any:
+    """Be a bug."""
+    raise RuntimeError("a bug")
+
+
+BUGS = [by_its_rules, by_a_timer, by_a_reply, by_output]
+
+
+@pytest.mark.fault("K01")
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_bug_in_one_is_no_end_of_the_other(
+    bug: Callable[[Unit], None],
+    broker: Broker,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Wherever its parts are called; the other loses no command, and the exit code tells of it."""
 
     async def story(two: Two) -> None:
-        def fails(*_: object) -> None:
-            raise RuntimeError("a bug")
-
         unit = two.daemon.units["one"]
-        unit.timers._passed = fails
-        unit.timers.arm(ev.Arm(ev.Timer.STATE, 0.0))
-        two.client.publish("two", "start")
-        await two.until(lambda: two.states()[1] == "RUNNING", "the other at work")
-        assert not two.daemon.left.done()
         assert unit.supervisor.process is not None
         worker = unit.supervisor.process.pid
+        bug(unit)
+        for word in ("start", *("pause", "resume") * 10):
+            state = "PAUSED" if word == "pause" else "RUNNING"
+            two.client.publish("two", word)
+            await two.until(lambda s=state: two.states()[1] == s, f"the other {state}")  # type: ignore[misc]  # its own
+        assert not two.daemon.left.done()
         await two.until(lambda: not Path(f"/proc/{worker}").exists(), "the end of its worker")
         await two.until(lambda: not two.client.exists("statusd:owner:{one}"), "its name given up")
 
     assert play(story, tmp_path, ["one"], ["two"], broker) == 70
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    assert {line["unit"] for line in lines if line["event"] == "bug.caught"} == {"one"}
+    assert not [line for line in lines if line["event"] == "link.lost"]
 
 
 def test_an_outage_is_told_in_both_histories(broker: Broker, tmp_path: Path) -> None:

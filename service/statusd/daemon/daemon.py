@@ -120,6 +120,7 @@ class Daemon:
             log=logs.get(unit=name) if are_many else log,
         )
         unit = Unit(parts, ports, self._guard)
+        unit.publisher.outbox.failed = unit.fail
         self.router.hears(unit, parts.channels)
         return unit
 

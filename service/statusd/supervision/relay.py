@@ -175,15 +175,22 @@ class _Stream:
         """Let the worker wait, as long as the reader goes on."""
         self._held = tagged
         self._loop.remove_reader(self._fd)
-        self._sink.when_room(self._go_on)
+        self._wait_for_room()
         self._patience = self._loop.call_later(STUCK_S, self._give_up, self._sink.written)
+
+    def _wait_for_room(self) -> None:
+        self._sink.when_room(self._there_is_room)
+
+    def _there_is_room(self) -> None:
+        # The sink is everybody's: what is raised there would be nobody's.
+        self._loop.call_later(0, self._go_on)
 
     def _go_on(self) -> None:
         if not self._held:
             self._discards = False
             return
         if not self._sink.offer(self._held):
-            self._sink.when_room(self._go_on)
+            self._wait_for_room()
             return
         self._held = b""
         self._stop_waiting()

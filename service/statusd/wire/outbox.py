@@ -15,6 +15,8 @@ from typing import NamedTuple
 
 import hiredis
 
+from statusd.core.bounds import Unreadable
+
 RedisCommand = tuple[bytes | str | int, ...]
 """One Redis command: its name and its arguments."""
 OnReply = Callable[[RedisCommand, object], bool | None]
@@ -55,6 +57,7 @@ class Outbox:
         dropped: how many were.
         lost: how many of these were to be kept.
         beside: lines that the broker has refused and that wait for better times, oldest first.
+        failed: gets what was raised by whoever was told of a reply; None to let it pass.
     """
 
     refused: Callable[[RedisCommand, str], None] = lambda line, reason: None
@@ -62,6 +65,7 @@ class Outbox:
     dropped: int = 0
     lost: int = 0
     beside: deque[RedisCommand] = field(default_factory=deque)
+    failed: Callable[[Exception], None] | None = None
     _resent: tuple[RedisCommand, ...] = ()
     _waiting: deque[_Entry] = field(default_factory=deque)
     _slots: dict[str, _Awaited] = field(default_factory=dict)
@@ -166,8 +170,22 @@ class Outbox:
         return True
 
     def replied(self, reply: object) -> None:
-        """Take note of the reply to the oldest line in flight, and tell who is to know."""
+        """Take note of the reply to the oldest line in flight, and tell who is to know.
+
+        Raises:
+            Unreadable: it is no answer to that.
+        """
         entry = self._in_flight.popleft()
+        try:
+            self._tell(entry, reply)
+        except Unreadable:
+            raise
+        except Exception as error:  # the safety net: a bug in one unit is no other unit's
+            if self.failed is None:
+                raise
+            self.failed(error)
+
+    def _tell(self, entry: _Entry, reply: object) -> None:
         line, is_settled = _line(entry), False
         if isinstance(entry, _Awaited | _Watched):
             is_settled = bool(entry.on_reply(line, reply))
