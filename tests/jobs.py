@@ -185,3 +185,9 @@ def in_long_steps(worker: Worker) -> None:
         while not Path("over").exists():
             time.sleep(STEP_S)
     Path("left").touch()
+
+
+def triggering(worker: Worker) -> None:
+    """Ask for what changes nothing, again and again, as long as it is at work."""
+    for _ in worker.while_running():
+        worker.trigger("resume", reason="again")

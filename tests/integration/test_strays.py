@@ -13,6 +13,7 @@ import pytest
 
 from statusd import logs
 from statusd.supervision import proc, reaper
+from statusd.supervision import strays as strays_module
 from statusd.supervision.guard import Guard
 from statusd.supervision.strays import MOST_NAMED, TOKEN, Strays
 from tests.tools import wait_until
@@ -39,6 +40,11 @@ async def story() -> dict[str, object]:
     start(NOBODYS)
     start(OTHERS)
 
+    wait_until(lambda: len(reaper.orphans()) == MANY + 2, 15, "all orphans")
+    few, strays_module.AT_ONCE = strays_module.AT_ONCE, 2
+    are_more = strays.look(lately_s=60), len(strays.members()) <= 2
+    strays_module.AT_ONCE = few
+
     def found() -> bool:
         strays.look()
         others.look(lately_s=60)  # what one has seen will do for all
@@ -61,6 +67,7 @@ async def story() -> dict[str, object]:
     guard.close()
     return {
         **{"watched": watched, "members": members, "farewell": farewell},
+        "few at once": are_more == (True, True),
         **{"gone": gone, "forgotten": forgotten, "buried": buried},
     }
 
@@ -77,7 +84,7 @@ def main() -> None:
         os.waitpid(left, 0)
 
 
-@pytest.mark.fault("J15")
+@pytest.mark.fault("J15", "K07")
 def test_strays_are_watched_named_ended_and_forgotten() -> None:
     """The guard knows their groups as long as they live; who is nobody's is named, once."""
     done = subprocess.run(
@@ -93,6 +100,7 @@ def test_strays_are_watched_named_ended_and_forgotten() -> None:
     assert told["watched"] == told["members"]  # each leads its group
     assert told["farewell"].startswith("killed with it, for it had gone into the background: pid ")
     assert told["farewell"].endswith(f" and {MANY - MOST_NAMED} more")
+    assert told["few at once"]
     assert (told["gone"], told["forgotten"], told["buried"]) == ("", [], MANY + 1)
     said = done.stdout + done.stderr
     assert 1 <= said.count("worker.left_group") <= MANY  # together who was seen together

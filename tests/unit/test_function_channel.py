@@ -7,10 +7,13 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from statusd.core import events as ev
 from statusd.supervision.function_channel import FunctionChannel
 from statusd.supervision.worker_channel import Spec
 from statusd.worker.board import SEEN, STATE, Board
+from statusd.worker.notes import encode
 
 STATES = ("INIT", "READY", "RUNNING", "PAUSED")
 
@@ -23,7 +26,7 @@ class Worker:
         spec = Spec(STATES, "wwrw", "started", function="a:b", paths=())
         loop = asyncio.get_running_loop()
         self.channel = FunctionChannel(spec, 1, self.taken.append, lambda: None, loop)
-        board, self._down, _ = self.channel.prepare(0, 0, {}).fds
+        board, self._down, self.up = self.channel.prepare(0, 0, {}).fds
         os.set_blocking(self._down, False)
         self._board = Board(board)
 
@@ -93,5 +96,25 @@ def test_a_worker_that_was_faster_is_seen_at_once() -> None:
         assert worker.channel.flush() == ev.WorkerAcknowledged(1, 1, 2)
         assert worker.channel.flush() is None
         assert worker.taken == []
+
+    with_worker(story)
+
+
+@pytest.mark.fault("K08")
+def test_of_many_notes_a_few_are_taken_at_a_time() -> None:
+    """Others, whose daemon this is too, come between them; at the end none is lost (K08)."""
+
+    def story(worker: Worker) -> None:
+        notes = [encode("trigger", trigger="pause", reason=str(number)) for number in range(500)]
+        assert os.write(worker.up, b"".join(notes)) == len(b"".join(notes))
+        worker.channel.started(os.getpid())
+
+        worker.channel._hear()
+        first = len(worker.taken)
+        worker.channel.drain()
+
+        assert 1 <= first <= 30
+        told = [one for one in worker.taken if isinstance(one, ev.WorkerTriggered)]
+        assert [one.reason for one in told] == [str(number) for number in range(500)]
 
     with_worker(story)
