@@ -149,3 +149,21 @@ def test_what_the_worker_of_one_does_costs_no_other_a_command(house: House) -> N
     os.kill(busy["pid"], signal.SIGCONT)
     house.wait_states(busy="RUNNING", triggering="END")
     house.assert_unharmed()
+
+
+@pytest.mark.fault("K17")
+def test_a_storm_of_hangups_costs_nobody_a_command(house: House) -> None:
+    """Settings are read beside the loop, and not more often than it takes to read them."""
+    file = house.daemon.directory / "units" / "full.toml"
+    whole = file.read_text()
+
+    def hang_up() -> None:
+        file.write_text("oops" if file.read_text() == whole else whole)
+        house.daemon.signal(signal.SIGHUP)
+
+    with repeated(hang_up):
+        house.command_all()
+    file.write_text(whole.replace("[worker]", 'tags = ["new"]\n[worker]', 1))
+    house.daemon.signal(signal.SIGHUP)
+    wait_until(lambda: house.document("full")["tags"] == ["new"], 10, "the last of them to be read")
+    house.assert_unharmed()

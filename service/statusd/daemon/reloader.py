@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from statusd import logs
+from statusd import logs, threads
 from statusd.core.errors import StatusdError
 from statusd.core.policy import Policy
 from statusd.daemon.channels import Channels
@@ -75,20 +76,40 @@ class Reloader:
         self._channels = channels
         self._manager = manager
         self._log = log
+        self._reading: asyncio.Task[None] | None = None
+        self._is_asked_again = False
         self._waiting: tuple[NewSettings, ...] = ()
         """Those that are done when each channel is confirmed or refused."""
         session.subscriber_link.all_answered = self.maybe_done
 
     def reload(self) -> None:
-        """Take over new settings, all that can be or none."""
+        """Take over new settings, all that can be or none.
+
+        They are read in a thread: it takes five milliseconds a file, more than that where the disk
+        is slow. Asked for again meanwhile, they are read once more, however often that was.
+        """
         self._manager.reloading()
+        self._is_asked_again = self._reading is not None
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read())
+            self._reading.add_done_callback(self._has_read)
+
+    async def _read(self) -> None:
         try:
-            change = self._load()
-        except StatusdError as error:
+            change = await threads.apart(self._load, "reload")
+        except (StatusdError, OSError) as error:
             self._log.error("reload.refused", reason=str(error))
             self._manager.reloaded()
         else:
             self._take_over(change)
+
+    def _has_read(self, reading: asyncio.Task[None]) -> None:
+        self._reading = None
+        if reading.cancelled():
+            return
+        reading.result()  # a bug is nobody's but the daemon's: the loop tells it
+        if self._is_asked_again:
+            self.reload()
 
     def _take_over(self, new: NewSettings) -> None:
         """Take over what is new; it is done when each new channel is heard or refused."""
