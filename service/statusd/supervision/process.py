@@ -2,6 +2,8 @@
 
 Everything that it does comes back as an input. Rules of this file: spawned from the main thread;
 waited for by its own pid, never by ``waitpid(-1)``; each run has a channel of its own.
+
+Length: one run, from its start until nothing of it lives; each step leads to the next.
 """
 
 from __future__ import annotations
@@ -285,6 +287,11 @@ class Process:
         if self._popen is not None and self._popen.returncode is not None:
             reaper.reap_group(self.pid)
         return reach.rest(self.pid, *sorted(self.strays.groups))
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether its own process has ended, and was waited for."""
+        return self._popen is None or self._popen.returncode is not None
 
     def close(self) -> None:
         """Give back everything that was made for this run."""

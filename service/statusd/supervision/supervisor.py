@@ -5,6 +5,7 @@ Rules of this file: at most one process at a time; whatever it does comes back a
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from statusd.scheduler import Scheduler
 from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
-from statusd.supervision.process import Process
+from statusd.supervision.process import LOOK_S, Process
 from statusd.supervision.strays import LATELY_S, SOON_S
 from statusd.supervision.survivor import Survivor
 from statusd.supervision.worker_channel import Spec, Submit
@@ -191,6 +192,13 @@ class Supervisor:
         """Let nothing of it live on."""
         if self.process is not None:
             self.process.stop(ev.Force.KILL)
+
+    async def end(self, timeout_s: float) -> None:
+        """Let nothing of it live on, and wait so long until its process is waited for."""
+        self.kill()
+        until = self._loop.time() + timeout_s
+        while self.process is not None and not self.process.is_over and self._loop.time() < until:
+            await asyncio.sleep(LOOK_S)
 
     async def close(self, *, lives: bool, timeout_s: float) -> None:
         """Give everything back, and forget who it was unless something of it lives.
