@@ -155,7 +155,8 @@ def _of_the_state(unit: UnitInfo, in_zone: InZone) -> Iterable[tuple[str, str]]:
         yield "waits for", _waits_for(unit.name, str(document["waits_for"]))
     how = how_it_ended(document)
     if how:
-        again = f", {ago(document.get('since'), time.time())} ago" if unit.left else ""
+        past = ago(since, time.time()).replace("now", "a moment")
+        again = f", {past} ago" if unit.left else ""
         cure = f": statusd launch {shown(unit.name)}" if unit.rests else ""
         yield "ended", f"{how}{again}{cure}"
     for key in ("goal", "text", "trouble"):
