@@ -55,6 +55,7 @@ class Outbox:
         dropped: how many were.
         lost: how many of these were to be kept.
         beside: lines that the broker has refused and that wait for better times, oldest first.
+        ready: of the link; whoever has something to be sent stands in it.
     """
 
     refused: Callable[[RedisCommand, str], None] = lambda line, reason: None
@@ -62,6 +63,7 @@ class Outbox:
     dropped: int = 0
     lost: int = 0
     beside: deque[RedisCommand] = field(default_factory=deque)
+    ready: dict[Outbox, None] = field(default_factory=dict)
     _resent: tuple[RedisCommand, ...] = ()
     _waiting: deque[_Entry] = field(default_factory=deque)
     _slots: dict[str, _Awaited] = field(default_factory=dict)
@@ -80,12 +82,14 @@ class Outbox:
         if len(self._waiting) >= self.limit:
             self._make_room()
         self._waiting.append(line if on_reply is None else _Awaited(line, on_reply))
+        self.ready[self] = None
 
     def put_watched(self, line: RedisCommand, on_error: OnReply) -> None:
         """Add ``line`` behind all others; ``on_error`` gets what the broker says, if it refuses."""
         if len(self._waiting) >= self.limit:
             self._make_room()
         self._waiting.append(_Watched(line, on_error))
+        self.ready[self] = None
 
     def _make_room(self) -> None:
         """Drop a tenth of the lines at once: that costs as much as to drop a single one."""
@@ -110,6 +114,7 @@ class Outbox:
     def put_latest(self, slot: str, line: RedisCommand, on_reply: OnReply = _as_told) -> None:
         """Let ``line`` be what is sent for ``slot``, in place of an older one not sent yet."""
         self._slots[slot] = _Awaited(line, on_reply, slot)
+        self.ready[self] = None
 
     def take(self, most: int) -> list[RedisCommand]:
         """Hand out up to ``most`` lines, in order, slots last; they are in flight until replied."""
@@ -189,27 +194,33 @@ class Outbox:
                 self._slots.setdefault(entry.slot, entry)
             else:
                 self._waiting.appendleft(entry)
+        if self._waiting or self._slots:
+            self.ready[self] = None
 
 
 class Outgoing:
     """The outboxes that one sending link serves, and whose reply comes next.
 
-    They take turns in being first, so that none of them can keep the others waiting.
+    They take turns in being first, so that none of them can keep the others waiting. What there is
+    to be sent costs nothing for those that have nothing.
     """
 
     def __init__(self) -> None:
         self._boxes: list[Outbox] = []
+        self._ready: dict[Outbox, None] = {}
         self._in_flight: deque[Outbox] = deque()
 
     def open(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return a new outbox; ``refused`` gets what the broker refuses of it, and why."""
-        box = Outbox(refused)
+        box = Outbox(refused, ready=self._ready)
         self._boxes.append(box)
         return box
 
     def close(self, box: Outbox) -> None:
         """Send nothing of ``box`` any more; its replies may still come."""
         self._boxes.remove(box)
+        self._ready.pop(box, None)
+        box.ready = {}
 
     def __len__(self) -> int:
         return sum(map(len, self._boxes))
@@ -233,13 +244,16 @@ class Outgoing:
         """Hand out lines until so many are in flight: they are, until replied."""
         taken: list[RedisCommand] = []
         most = most_in_flight - len(self._in_flight)
-        for box in self._boxes:
+        ready = self._ready
+        for box in tuple(ready):
+            if len(taken) >= most:
+                break
             lines = box.take(most - len(taken))
-            if lines:
-                self._in_flight.extend(repeat(box, len(lines)))
-                taken += lines
-        if len(self._boxes) > 1:
-            self._boxes.append(self._boxes.pop(0))
+            self._in_flight.extend(repeat(box, len(lines)))
+            taken += lines
+            del ready[box]
+            if box.waiting:  # behind those that are waiting now
+                ready[box] = None
         return taken
 
     def passed(self) -> bool:
