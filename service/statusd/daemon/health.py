@@ -76,10 +76,15 @@ class Health:
         self._ask_for_time()
 
     def _ticks(self, now: float) -> Iterator[tuple[str, Tick]]:
-        """Yield how far each part of the loop has come; an empty inbox has nothing to do."""
+        """Yield how far each part of the loop has come; an empty inbox has nothing to do.
+
+        Nor has a unit that has ended, while others go on.
+        """
         for name, link in self._links.items():
             yield name, Tick(link.ticks, may_wait=not link.is_overdue(now))
         for unit in self._units.values():
+            if unit.store.is_leaving:
+                continue
             whose = f" of {unit.name}" if len(self._units) > 1 else ""
             yield f"inbox{whose}", Tick(unit.handled, unit.is_waiting)
             yield f"supervisor{whose}", Tick(unit.supervisor.looks)
