@@ -114,6 +114,7 @@ class Document(TypedDict):
     about the worker: SIGKILL; of an attached program, that it is said. ``words`` is what the unit's
     own lifecycle knows; it is missing for the built-in one.
     ``waits_for`` is the word that begins the work, where the worker stands by for want of it.
+    ``at`` is when it was written; with nothing new that is every ``beat_s`` seconds.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Document(TypedDict):
     ends_within_s: float
     words: NotRequired[list[str]]
     trouble: str
+    at: str
 
 
 class Verdict(TypedDict):

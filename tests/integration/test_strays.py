@@ -8,13 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from statusd import logs
 from statusd.supervision import proc, reaper
 from statusd.supervision.guard import Guard
-from statusd.supervision.strays import MOST_NAMED, TOKEN, Strays
+from statusd.supervision.strays import MOST_NAMED, TOKEN, Orphans, Strays
 from tests.tools import wait_until
 from tests.tools.processes import dying_with_us
 
@@ -34,15 +35,21 @@ async def story() -> dict[str, object]:
     """Look for strays, end them, and return what was seen."""
     guard = Guard()
     strays = Strays(7, "/state/unit.worker", os.getpgrp(), guard)
-    start(OURS, MANY)
+    others = Strays(8, "/state/other.worker", os.getpgrp(), guard)
+    starter = threading.Thread(target=start, args=(OURS, MANY))
+    starter.start()  # whichever thread has started its parent: an orphan falls to the first one
     start(NOBODYS)
+    starter.join()
 
     def found() -> bool:
         strays.look()
         return len(strays.members()) == MANY
 
     wait_until(found, 15, "all strays")
-    strays.look()
+    orphans = Orphans()
+    for of_run in (strays, others):
+        of_run.look(orphans)
+    assert (len(orphans.members), others.members()) == (MANY + 1, [])
     watched, farewell = sorted(guard._groups), strays.farewell()
     members = sorted(one.pid for one in strays.members())
     strays.send(signal.SIGKILL)

@@ -9,6 +9,7 @@ import pytest
 from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.unit import Memory
+from statusd.supervision.strays import Orphans
 from statusd.unit.cursor import Delivery
 from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.state_format import Kept
@@ -297,7 +298,7 @@ def looked_after(world: World, *beats: int) -> list[str]:
     for count in beats:
         world.workers[-1].beats += count
         world.play("+1")
-        world.unit.look()
+        world.unit.look(Orphans())
     return [event["trigger"] for event in world.events()[before:]]
 
 

@@ -27,11 +27,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity
+from statusd.supervision.strays import Orphans
 from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_channel import Pulse, Spec
 from statusd.unit import life
@@ -43,6 +45,7 @@ from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox, Outgoing, RedisCommand
+from statusd.wire.roster import Roster
 from statusd.worker.board import Record
 from tests.unit.histories import TABLE
 
@@ -124,6 +127,7 @@ class Broker:
 
     def __init__(self, loop: Loop) -> None:
         self.link = Outgoing()
+        self.roster = Roster(self.link.open(lambda line, reason: None), logs.get())
         self.sent: list[RedisCommand] = []
         self.writes: list[list[RedisCommand]] = []
         """What was sent at once, each time."""
@@ -204,7 +208,7 @@ class Disk:
 class NoStrays:
     """Nobody who has left a group."""
 
-    def look(self) -> None:
+    def look(self, orphans: Orphans) -> None:
         """See nobody."""
 
 
@@ -357,6 +361,7 @@ class World:
         self._is_untidy = False
         self.tidied += 1
         self.unit.tidy()
+        self.unit.ports.broker.flush()
 
     # ---- what happens --------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from statusd import logs
 from statusd.core import events as ev
 from statusd.core.errors import Unavailable
-from statusd.daemon.canary import PROBE_S, Canary
+from statusd.daemon.canary import Canary
 from statusd.daemon.endpoint import answers
 from statusd.daemon.health import Health
 from statusd.daemon.http import HttpServer
@@ -30,15 +30,14 @@ from statusd.daemon.senders import Told
 from statusd.daemon.session import Session
 from statusd.daemon.signals import is_hangup
 from statusd.daemon.stream_reader import StreamReader
+from statusd.daemon.ticks import Ticks
 from statusd.scheduler import Attributed
 from statusd.supervision import reaper
 from statusd.supervision.guard import Guard
-from statusd.supervision.hang_detector import look_every_s
 from statusd.unit import life
 from statusd.unit.cursor import Cursor
 from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
-from statusd.unit.publisher import BEAT_S
 from statusd.unit.unit import EXIT_BUG, Unit
 
 FLUSH_S = 1.0
@@ -66,7 +65,6 @@ class Daemon:
         self._manager = plan.service_manager
         self._untidy: dict[Unit, None] = {}
         self._asked_to_end = 0
-        self._beat_at = 0.0
         self.left: asyncio.Future[int] = self._loop.create_future()
         canary = Canary(plan.names.canary, plan.boot)
         self.router = Router(plan.names, self._probed)
@@ -84,6 +82,8 @@ class Daemon:
         self._reader = self._make_reader()
         self.session.subscriber_link.follower = self._reader
         self._health = Health(self._manager, self.units, self.session, self._complain_of_stuck)
+        minded = self._outputs.complain
+        self._ticks = Ticks(self._living, self._loop, self._health.tick_s, minded)
         self._reloader = Reloader(
             plan.reload,
             self.units,
@@ -157,7 +157,7 @@ class Daemon:
             await life.start(unit)
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
         self.session.subscriber_link.start()
-        self._look()
+        self._ticks.look()
         self.session.prove()
         self._health.tick()
         code = await self.left
@@ -214,21 +214,9 @@ class Daemon:
     # ---- shared ticks ------------------------------------------------------------------------
 
     def sang(self) -> None:
-        """Let every unit show that it lives, with every third probe."""
-        now = self._loop.time()
-        if now < self._beat_at or self.left.done():
-            return
-        self._beat_at = now + BEAT_S - PROBE_S / 2
-        self._outputs.complain()
-        self._living.each(Unit.beat)
-
-    def _look(self) -> None:
-        """Let every unit look after its worker, as often as the most impatient one needs it."""
-        patience = [unit.status.policy.hang_timeout_s for unit in self._living.units]
-        tick_s = min(BEAT_S, self._health.tick_s / 2)
-        every_s = min([look_every_s(limit_s) for limit_s in patience if limit_s] or [tick_s])
-        self._loop.call_later(every_s, self._look)
-        self._living.each(Unit.look)
+        """A probe goes out: what units show of themselves goes with it."""
+        if not self.left.done():
+            self._ticks.sang()
 
     def _tidy_later(self, unit: Unit) -> None:
         if not self._untidy:
@@ -240,6 +228,7 @@ class Daemon:
         untidy, self._untidy = self._untidy, {}
         for unit in untidy:
             self._living.guarded(unit, Unit.tidy)
+        self.session.flush()
         logs.flush()
         if self.session.drained is not None:
             self.session.check_drained()

@@ -110,7 +110,7 @@ class Reloader:
     def _unblock(self) -> None:
         """End our own reading of the stream: until it ends, the broker takes no new channel.
 
-        Without the right to do so it ends by itself, within two seconds.
+        Without the right to do so it ends by itself, within three seconds.
         """
         link = self._session.subscriber_link
         if self._waiting and link.server.client_id and link.state is LinkState.LISTENING:

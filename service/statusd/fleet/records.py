@@ -130,6 +130,7 @@ _DOCUMENT: Mapping[str, Fits] = {
         ("name", "state", "part", "since", "goal", "text", "host", "link", "trouble", "waits_for"),
         _text,
     ),
+    "at": _text,
     **dict.fromkeys(("tags", "allowed", "channels"), _texts),
     **dict.fromkeys(("boot", "seq", "run", "pid", "outages"), _count),
     **dict.fromkeys(("args", "last", "ended"), _or_null(_scalars)),

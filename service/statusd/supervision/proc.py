@@ -108,6 +108,19 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def fallen() -> list[int]:
+    """Return the children of our first thread: who loses its parent falls to that one.
+
+    So the kernel has it (``find_alive_thread`` of kernel/exit.c), and a file is enough where a
+    daemon has as many threads as units.
+
+    Raises:
+        OSError: the kernel doesn't tell.
+    """
+    with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:
+        return [int(pid) for pid in file.read().split()]
+
+
 def owner(pid: int) -> str:
     """Return in whose name a process runs: ``root``, ``uid 1001``; nothing if it is gone.
 

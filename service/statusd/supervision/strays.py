@@ -26,6 +26,35 @@ _told: set[tuple[int, int]] = set()
 """Pid and start of those whose run can't be told, and who were named already."""
 
 
+class Orphans:
+    """Our living children that we haven't started, as they are when the first one asks.
+
+    However many runs they are asked for, each is looked at once.
+    """
+
+    def __init__(self) -> None:
+        self._members: list[Member] | None = None
+        self._tokens: dict[int, str | None] = {}
+        self.our_group = os.getpgrp()
+
+    @property
+    def members(self) -> list[Member]:
+        """All of them; nobody if they can't be looked at."""
+        if self._members is None:
+            try:
+                found = [proc.look(pid) for pid in proc.fallen() if pid not in reaper.ours]
+            except OSError:  # no descriptor left, or a kernel that doesn't tell
+                found = []
+            self._members = [one for one in found if one is not None and not one.is_dead]
+        return self._members
+
+    def token(self, one: Member) -> str | None:
+        """Return what it has inherited as `TOKEN`: empty for nothing, None if that is hidden."""
+        if one.pid not in self._tokens:
+            self._tokens[one.pid] = _token(one.pid)
+        return self._tokens[one.pid]
+
+
 class Strays:
     """Those of one run.
 
@@ -40,12 +69,19 @@ class Strays:
         self._run, self._file, self._group, self._guard = run, file, group, guard
         self._groups: set[int] = set()
 
-    def look(self) -> None:
-        """Take in who has fallen to us, and have the guard watch it."""
-        for one in _orphans() if self._file else ():
-            if one.group in (self._group, os.getpgrp()) or one.group in self._groups:
+    def look(self, orphans: Orphans | None = None) -> None:
+        """Take in who has fallen to us, and have the guard watch it.
+
+        Args:
+            orphans: who has, for whoever looks for many at the same time.
+        """
+        if not self._file:
+            return
+        orphans = orphans or Orphans()
+        for one in orphans.members:
+            if one.group in (self._group, orphans.our_group) or one.group in self._groups:
                 continue
-            token = _token(one.pid)
+            token = orphans.token(one)
             if token is not None and token.rpartition(":")[0] == self._file:
                 self._groups.add(one.group)
                 self._guard.watch(one.group)
@@ -77,16 +113,6 @@ class Strays:
         """Nothing of them lives."""
         for group in self._groups:
             self._guard.forget(group)
-
-
-def _orphans() -> list[Member]:
-    """Return our living children that we haven't started; nobody if they can't be looked at."""
-    try:
-        pids = [pid for pid in proc.children(os.getpid()) if pid not in reaper.ours]
-        found = [proc.look(pid) for pid in pids]
-    except OSError:  # no descriptor left, or a kernel that doesn't tell
-        return []
-    return [one for one in found if one is not None and not one.is_dead]
 
 
 def _token(pid: int) -> str | None:

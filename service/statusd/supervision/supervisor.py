@@ -18,6 +18,7 @@ from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
 from statusd.supervision.process import Process
+from statusd.supervision.strays import Orphans
 from statusd.supervision.survivor import Survivor
 from statusd.supervision.worker_channel import Spec, Submit
 from statusd.supervision.worker_file import WorkerFile
@@ -154,12 +155,16 @@ class Supervisor:
         )
         return run
 
-    def look(self, status: Status) -> ev.Input | None:
-        """Look whether the worker gets on with its work; return what there is to say of it."""
+    def look(self, status: Status, orphans: Orphans) -> ev.Input | None:
+        """Look whether the worker gets on with its work; return what there is to say of it.
+
+        Args:
+            orphans: who has lost its parent, for all units that are looked after now.
+        """
         limit_s, worker = status.policy.hang_timeout_s, status.worker
         self.looks += 1
         if self.process is not None and worker.counts:
-            self.process.strays.look()
+            self.process.strays.look(orphans)
         file = self._means.worker_file
         if file is not None and worker.counts and status.state is not status.lifecycle.start:
             file.look_for(worker.run)
