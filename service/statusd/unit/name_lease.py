@@ -89,7 +89,7 @@ class NameLease:
         """The question that counts: whatever is replied to an older one says nothing."""
         self._asked_at = self._due = 0.0
         self._is_registered = False
-        self._claimed: tuple[LeaseHolder | None, str] = None, ""
+        self._claimed = -1, ""
         self.holder: LeaseHolder | None = None
         """Who else turned out to hold the name; None as long as it is ours."""
         self._gone = asyncio.Event()
@@ -326,7 +326,7 @@ class NameLease:
 
     def _mine(self) -> str:
         """Return our claim, byte for byte the same until we end."""
-        holder = LeaseHolder(self._identity().boot, _HOST, os.getpid())
-        if holder != self._claimed[0]:
-            self._claimed = holder, to_json(holder._asdict())
+        boot = self._identity().boot
+        if boot != self._claimed[0]:
+            self._claimed = boot, to_json(LeaseHolder(boot, _HOST, os.getpid())._asdict())
         return self._claimed[1]
