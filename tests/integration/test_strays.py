@@ -38,6 +38,8 @@ async def story() -> dict[str, object]:
     others = Strays(8, "/state/other.worker", os.getpgrp(), guard)
     starter = threading.Thread(target=start, args=(OURS, MANY))
     starter.start()  # whichever thread has started its parent: an orphan falls to the first one
+    over = threading.Event()
+    threading.Thread(target=over.wait).start()  # and not to the last one
     start(NOBODYS)
     starter.join()
 
@@ -58,6 +60,7 @@ async def story() -> dict[str, object]:
     strays.forget()
     forgotten, buried = list(guard._groups), reaper.reap_orphans()
     guard.close()
+    over.set()
     return {
         **{"watched": watched, "members": members, "farewell": farewell},
         **{"gone": gone, "forgotten": forgotten, "buried": buried},
