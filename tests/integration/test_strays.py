@@ -39,7 +39,7 @@ async def story() -> dict[str, object]:
     starter = threading.Thread(target=start, args=(OURS, MANY))
     starter.start()  # whichever thread has started its parent: an orphan falls to the first one
     over = threading.Event()
-    threading.Thread(target=over.wait).start()  # and not to the last one
+    threading.Thread(target=over.wait, daemon=True).start()  # and not to the last one
     start(NOBODYS)
     starter.join()
 
