@@ -121,6 +121,7 @@ class Document(TypedDict):
     ``daemon`` is the name of the daemon that can launch the unit again when it has ended; it is
     missing where the daemon leaves with its unit.
     ``waits_for`` is the word that begins the work, where the worker stands by for want of it.
+    ``at`` is when it was written; with nothing new that is every ``beat_s`` seconds.
     """
 
     name: str
@@ -154,6 +155,7 @@ class Document(TypedDict):
     daemon: NotRequired[str]
     words: NotRequired[list[str]]
     trouble: str
+    at: str
 
 
 class Verdict(TypedDict):

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from statusd.daemon.plan import Plan
 from statusd.settings.load import load
 from statusd.unit.parts import Parts
 from statusd.unit.unit import Unit
+from tests.conftest import BROKERS
 from tests.tools import Broker
 from tests.tools.toml import to_toml
 from tests.tools.waiting import until
@@ -160,6 +163,8 @@ def test_the_end_of_one_is_not_the_end_of_the_other(broker: Broker, tmp_path: Pa
         seen: Any = two.client.hget("statusd:roster", "one")
         assert json.loads(seen)["left"] is True
         assert two.client.exists("statusd:owner:{two}")
+        turning = [name for name, _ in two.daemon._health._ticks(0.0) if " of " in name]
+        assert turning == ["inbox of two", "supervisor of two"]  # the watchdog waits for no other
         two.client.publish("two", "start")
         await two.until(lambda: two.states()[1] == "RUNNING", "the other at work")
         assert not two.daemon.left.done()
@@ -290,6 +295,64 @@ def test_an_outage_is_told_in_both_histories(broker: Broker, tmp_path: Path) -> 
         await two.until(lambda: two.states() == ["RUNNING", "READY"], "one at work")
 
     assert play(story, tmp_path, ["one"], ["two"], broker) == 0
+
+
+def calls(two: Two) -> Counter[str]:
+    """Return how often the broker was given each command until now."""
+    told: Any = two.client.info("commandstats")
+    return Counter({name.removeprefix("cmdstat_"): said["calls"] for name, said in told.items()})
+
+
+def test_a_beat_is_one_command_for_each_unit_and_few_for_all(
+    broker: Broker, tmp_path: Path
+) -> None:
+    """In six seconds each renews its name once and writes its document once; all else is shared."""
+
+    async def story(two: Two) -> None:
+        probes = calls(two)["publish"]
+        await two.until(lambda: calls(two)["publish"] >= probes + 3, "each to have had its turn")
+        before = calls(two)
+        await two.until(lambda: calls(two)["publish"] >= before["publish"] + 6, "six seconds")
+        since = calls(two) - before
+
+        assert 2 <= since.pop("set") <= 2 * 2 + 1
+        most = {
+            "publish": 7,
+            "xread": 3,
+            "xinfo|stream": 2,
+            "time": 2,
+            "hset": 1,
+            "info": since["info"],
+        }
+        assert since - Counter(most) == Counter()
+
+    assert play(story, tmp_path, ["one"], ["two"], broker) == 0
+
+
+@pytest.mark.skipif("redis" not in BROKERS, reason="no server that can't compare")
+def test_a_server_that_can_not_compare_keeps_the_names_as_well(tmp_path: Path) -> None:
+    """Asked once, it is asked as ever; nobody is told of what is no fault."""
+
+    async def story(two: Two) -> None:
+        left_ms: list[Any] = [[0, 0]]
+
+        def renewed(times: int) -> bool:
+            found = [two.client.pttl(f"statusd:owner:{{{name}}}") for name in ("one", "two")]
+            assert min(found) > 0
+            left_ms.append(found)
+            pairs = list(pairwise(left_ms))
+            return all(sum(b[i] > a[i] for a, b in pairs) > times for i in range(2))
+
+        await two.until(lambda: renewed(2), "both to be renewed twice")
+        stats: Any = two.client.info("commandstats")["cmdstat_set"]
+        assert stats["failed_calls"] <= 2 * 2  # before both links were up, and after that
+        assert [two.document(name)["trouble"] for name in ("one", "two")] == ["", ""]
+        two.client.set("statusd:owner:{one}", '{"boot":1,"host":"elsewhere","pid":1}', ex=10)
+        lease = two.daemon.units["one"].lease
+        await two.until(lambda: lease.holder is not None, "one to see that its name is another's")
+
+    with Broker(BROKERS["redis"]) as old:
+        assert play(story, tmp_path, ["one"], ["two"], old) == 78
 
 
 def test_each_holds_its_own_name(broker: Broker, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hiredis import ReplyError
 
 from statusd.core.policy import Policy
 from statusd.core.status import Status
@@ -93,6 +94,55 @@ def test_that_a_state_is_seen_now_is_written_at_once() -> None:
     (seen,) = world.documents()[len(late) :]
     assert late[-1]["unseen_since"] == late[-1]["since"] == seen["since"]
     assert seen["unseen_since"] is None
+
+
+def beaten(world: World, beats: int) -> list[dict[str, Any]]:
+    """Let it beat so often, three seconds apart; return the documents that were written since."""
+    before = len(world.documents())
+    for _ in range(beats):
+        world.play("+3")
+        world.unit.beat()
+        world.unit.ports.broker.flush()
+    return world.documents()[before:]
+
+
+def test_who_has_nothing_new_to_say_says_it_every_six_seconds() -> None:
+    """It says when: nothing else in it has changed."""
+    world = World(WORKING)
+    beaten(world, 2)
+    last = world.documents()[-1]
+    first, second = beaten(world, 4)
+
+    assert first["at"] != second["at"]
+    assert {**first, "at": ""} == {**second, "at": ""} == {**last, "at": ""}
+
+
+def test_whoever_watches_sees_each_step_within_three_seconds() -> None:
+    """What a worker says of its work is no input: the beats look for it."""
+    world = World(WORKING)
+    beaten(world, 2)
+    steps = []
+    for step in range(3):
+        world.workers[-1].said = Record(step, 10, "exposing")
+        steps += [written["progress"]["step"] for written in beaten(world, 1)]
+
+    assert steps == [0, 1, 2]
+
+
+def test_the_time_that_is_left_is_told_with_each_beat() -> None:
+    """It passes, whatever else does."""
+    world = World(f"{WORKING} end#a +0.1")
+
+    assert [written["stop"]["in_s"] for written in beaten(world, 3)] == [56.9, 53.9, 50.9]
+
+
+def test_what_is_refused_is_written_with_the_next_beat() -> None:
+    """The older one runs out ten seconds after it was written."""
+    world = World(WORKING)
+    beaten(world, 2)
+    world.broker.replies["SET"] = ReplyError("OOM command not allowed")
+
+    assert len(beaten(world, 4)) == 3
 
 
 @pytest.mark.parametrize(("attached", "within_s"), [(False, 72.0), (True, 60.0)])

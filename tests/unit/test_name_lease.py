@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
+from collections import deque
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.name_lease import NameLease
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox, RedisCommand
+from statusd.wire.roster import Roster
 
 ME = Identity("a", boot=7)
 
@@ -24,14 +28,17 @@ class Held:
     def __init__(self, last_boot: int = 0) -> None:
         self.outbox = Outbox()
         self.lost: list[LeaseHolder] = []
+        self.confirmed = 0
+        self.now = 100.0
         self.lease = NameLease(
             self.outbox,
+            Roster(self.outbox, logs.get()),
             Names("statusd", "a"),
             lambda: ME,
             last_boot=last_boot,
             wall=lambda: 0.0,
             lost=self.lost.append,
-            confirmed=lambda: None,
+            confirmed=self._confirm,
             log=logs.get(),
         )
 
@@ -39,11 +46,31 @@ class Held:
         """Return what is to be sent, and count it as sent."""
         return self.outbox.take(100)
 
-    def look(self, reply: Any) -> None:
-        """Beat, and let the broker say who holds the name."""
-        self.lease.beat()
-        for line in self.taken():
-            self.outbox.replied(reply if line[0] == "GETRANGE" else b"OK")
+    def _confirm(self) -> None:
+        self.confirmed += 1
+
+    def beat(self, after_s: float = 3.0) -> list[RedisCommand]:
+        """Beat that long after the last time, and return what is to be sent, as sent."""
+        self.now += after_s
+        self.lease.beat(self.now)
+        return self.taken()
+
+    def look(self, reply: Any, renewed: Any = None) -> None:
+        """Beat; the claim isn't renewed, so let the broker say who holds the name."""
+        lines = deque(self.beat())
+        while lines:
+            line = lines.popleft()
+            if "IFEQ" in line:
+                self.outbox.replied(renewed)
+                lines.extend(self.taken())
+            else:
+                self.outbox.replied(reply if line[0] == "GETRANGE" else b"OK")
+
+
+def mine(line: RedisCommand) -> bool:
+    """Tell whether ``line`` renews our own claim, and no other, in one command."""
+    claim = f'{{"boot":7,"host":"{socket.gethostname()}","pid":{os.getpid()}}}'
+    return line == ("SET", "statusd:owner:{a}", claim, "IFEQ", claim, "EX", 10)
 
 
 def owner(boot: int) -> bytes:
@@ -51,10 +78,33 @@ def owner(boot: int) -> bytes:
     return b'{"boot":%d,"host":"elsewhere","pid":1}' % boot
 
 
-def test_a_beat_claims_a_free_name_and_looks_who_has_it() -> None:
-    """Only if it is free; nothing goes into the roster before that is known."""
+def test_a_beat_renews_what_is_ours_in_one_command() -> None:
+    """If it is ours, byte for byte; then that is enough until the beat after the next one."""
     held = Held()
-    held.lease.beat()
+
+    (renewal,) = held.beat()
+    assert mine(renewal)
+    held.outbox.replied(b"OK")
+    (entry,) = held.taken()
+    assert entry[:3] == ("HSET", "statusd:roster", "a")
+    assert '"boot":7,"left":false' in str(entry[3])
+    assert (held.confirmed, held.beat()) == (1, [])
+    assert list(map(mine, held.beat())) == [True]
+
+
+def test_a_beat_after_one_without_an_answer_asks_again() -> None:
+    """The key lives for ten seconds: there is time for one more question, and a third."""
+    held = Held()
+
+    assert [list(map(mine, held.beat())) for _ in range(3)] == [[True]] * 3
+    assert held.confirmed == 0
+
+
+def test_a_name_that_is_not_renewed_is_claimed_if_it_is_free_and_looked_at() -> None:
+    """Nothing goes into the roster before it is known whose it is."""
+    held = Held()
+    held.beat()
+    held.outbox.replied(None)
 
     claim, look = held.taken()
     assert claim[:2] == ("SET", "statusd:owner:{a}")
@@ -62,16 +112,75 @@ def test_a_beat_claims_a_free_name_and_looks_who_has_it() -> None:
     assert look == ("GETRANGE", "statusd:owner:{a}", 0, 4096)
 
 
-def test_a_name_that_is_ours_is_renewed_and_registered() -> None:
-    """With its boot in the roster."""
+@pytest.mark.parametrize("reply", [b"QUEUED", 1, [b"OK"], ReplyError("OOM command not allowed")])
+def test_a_renewal_that_is_none_is_no_renewal(reply: Any) -> None:
+    """Whatever is said instead of OK: who holds the name is looked at, and the next beat asks."""
     held = Held()
+    held.look(owner(8), reply)
+    assert held.lost == [LeaseHolder(8, "elsewhere", 1)]
+
+    held = Held()
+    held.look(b"", reply)
+    assert held.confirmed == 0
+    assert list(map(mine, held.beat())) == [True]
+
+
+def test_a_name_that_is_ours_after_all_is_renewed_and_registered_at_once() -> None:
+    """The server may have lost the key, and the roster with it."""
+    held = Held()
+    held.beat()
+    held.outbox.replied(b"OK")
+    held.taken()
+    held.outbox.replied(1)
+    held.beat()
     held.look(owner(7))
 
     renewal, entry = held.taken()
     assert renewal[3:] == ("XX", "EX", 10)
     assert entry[:3] == ("HSET", "statusd:roster", "a")
-    assert '"boot":7,"left":false' in str(entry[3])
-    assert held.lost == []
+    assert (held.lost, held.confirmed) == ([], 2)
+
+
+@pytest.mark.parametrize("why", ["ERR syntax error", "NOPERM this user has no permissions"])
+def test_a_server_that_can_not_compare_is_asked_as_ever(why: str) -> None:
+    """Until the link is another: there may be a newer one at its end."""
+    refused: list[str] = []
+    held = Held()
+    held.outbox.refused = lambda line, reason: refused.append(reason)
+    held.look(owner(7), ReplyError(why))
+    assert [line[0] for line in held.taken()] == ["SET", "HSET"]
+
+    assert (held.beat(), held.confirmed) == ([], 1)
+    assert [line[3] for line in held.beat()] == ["NX", 4096]
+    held.lease.doubt()
+    assert list(map(mine, held.beat())) == [True]
+    assert refused == []
+
+
+def test_who_is_in_doubt_asks_with_each_beat() -> None:
+    """A history that refuses our events may be that of another, who holds the name."""
+    held = Held()
+    held.beat()
+    held.outbox.replied(b"OK")
+    held.taken()
+    held.outbox.replied(1)
+    held.lease.beat(held.now + 3, in_doubt=True)
+
+    assert list(map(mine, held.taken())) == [True]
+
+
+def test_another_link_is_a_reason_to_ask_at_once() -> None:
+    """There may be another server behind it, which somebody else has taken the name on."""
+    held = Held()
+    held.beat()
+    held.outbox.replied(b"OK")
+    held.taken()
+    held.outbox.replied(1)
+    held.lease.doubt()
+
+    assert list(map(mine, held.beat())) == [True]
+    held.outbox.replied(b"OK")
+    assert [line[0] for line in held.taken()] == ["HSET"]
 
 
 def test_a_name_that_is_another_s_is_told() -> None:
@@ -87,11 +196,10 @@ def test_a_name_that_is_another_s_is_told() -> None:
 def test_what_tells_no_owner_changes_nothing(reply: Any) -> None:
     """The next beat looks again."""
     held = Held()
-    held.lease.beat()
-    held.taken()
     held.look(reply)
 
-    assert (held.lost, held.taken()) == ([], [])
+    assert (held.lost, held.confirmed, held.taken()) == ([], 0, [])
+    assert list(map(mine, held.beat())) == [True]
 
 
 POISON = [
@@ -132,7 +240,8 @@ def test_rights_of_an_older_version_will_do() -> None:
     """They lack GETRANGE: asked so no more, and the beat after knows."""
     held = Held()
     held.look(ReplyError("NOPERM this user has no permissions to run the 'getrange' command"))
-    held.lease.beat()
+    held.beat()
+    held.outbox.replied(None)
 
     assert held.taken()[1] == ("GET", "statusd:owner:{a}")
 

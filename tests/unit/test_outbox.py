@@ -432,6 +432,34 @@ def test_what_has_nothing_to_say_is_not_looked_at() -> None:
     assert (link.waiting, link.in_flight) == (0, 1)
 
 
+def test_who_fills_the_link_comes_last_the_next_time() -> None:
+    """However much it has: nobody waits behind more than what the link holds."""
+    link = Outgoing()
+    loud, *quiet = (link.open(lambda *_: None) for _ in range(3))
+    for _ in range(10):
+        loud.put(("l",))
+    for box in quiet:
+        box.put_latest("document", ("q",))
+
+    assert names(link.take(2)) == "l l"
+    assert names(link.take(5)) == "q q l"
+    assert [link.waiting, loud.waiting] == [7, 7]
+
+
+def test_what_is_taken_back_is_sent_again() -> None:
+    """By whoever had nothing else to say."""
+    link = Outgoing()
+    box = link.open(lambda *_: None)
+    box.put_latest("document", ("d",))
+    link.take(10)
+    link.rewind()
+
+    assert names(link.take(10)) == "d"
+    link.replied(b"OK")
+    link.rewind()
+    assert link.take(10) == []
+
+
 def test_what_one_outbox_can_not_hold_is_lost_to_nobody_else() -> None:
     """The limit is each unit's own."""
     link = Outgoing()
@@ -454,6 +482,7 @@ def test_a_closed_outbox_is_sent_no_more() -> None:
     one.put(("b",))
 
     link.close(one)
+    one.put(("b",))
     other.put(("c",))
 
     assert names(link.take(10)) == "c"

@@ -30,7 +30,8 @@ WHOLE: dict[str, dict[str, Any]] = {
         "last": {"event": "5-1", "source": "redis:c", "command": "start", "by": "me"},
         **{"host": "h", "pid": 3, "channels": ["c"], "link": "LISTENING", "outages": 0},
         "ended": {"source": "worker", "reason": "the worker finished"},
-        **{"canary_ms": None, "beat_s": 3.0, "trouble": "", "ends_within_s": 7.0},
+        **{"canary_ms": None, "beat_s": 6.0, "trouble": "", "ends_within_s": 7.0},
+        "at": "2026-01-01T00:00:00.000Z",
         **{"words": ["start", "END"], "waits_for": "", "daemon": "hall"},
     },
     "event": {

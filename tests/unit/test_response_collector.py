@@ -19,6 +19,7 @@ from statusd.fleet.response_collector import (
     UnitInfo,
     asked,
     read_fleet,
+    renewed,
 )
 
 
@@ -64,6 +65,17 @@ def test_the_roster_and_the_documents_tell_who_is_there() -> None:
         ("c", LOST, False, True),
         ("d", "END", False, False),
     ]
+
+
+def test_a_document_says_when_its_unit_was_seen() -> None:
+    """The roster is written less often; it is for those without one, or with one of old."""
+    later = "2026-11-23T12:00:07.000Z"
+    documents = {"a": document(at=later), "b": document(), "c": None, "d": document(4, at=later)}
+
+    units = read_fleet(dict.fromkeys("abcd", entry()), documents)
+
+    assert [unit.seen == later for unit in units] == [True, False, False, False]
+    assert renewed(units[1], document(at=later)).seen == later
 
 
 @pytest.mark.parametrize("boot", [4, 6])

@@ -27,6 +27,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+from statusd import logs
 from statusd.core import events as ev
 from statusd.core.messages import Command
 from statusd.core.policy import Policy
@@ -43,6 +44,7 @@ from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox, Outgoing, RedisCommand
+from statusd.wire.roster import Roster
 from statusd.worker.board import Record
 
 SPEC = Spec(
@@ -123,6 +125,7 @@ class Broker:
 
     def __init__(self, loop: Loop) -> None:
         self.link = Outgoing()
+        self.roster = Roster(self.link.open(lambda line, reason: None), logs.get())
         self.sent: list[RedisCommand] = []
         self.writes: list[list[RedisCommand]] = []
         """What was sent at once, each time."""
@@ -356,6 +359,7 @@ class World:
         self._is_untidy = False
         self.tidied += 1
         self.unit.tidy()
+        self.unit.ports.broker.flush()
 
     # ---- what happens --------------------------------------------------------------------------
 

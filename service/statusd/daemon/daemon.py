@@ -6,7 +6,6 @@ Length: the life of the process is read here on one page, from above to below.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import os
 import signal
@@ -19,7 +18,7 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.core.answers import remembered_by_each
 from statusd.core.errors import Unavailable
-from statusd.daemon.canary import PROBE_S, Canary
+from statusd.daemon.canary import Canary
 from statusd.daemon.channels import Channels
 from statusd.daemon.desk import Desk
 from statusd.daemon.endpoint import answers
@@ -36,15 +35,14 @@ from statusd.daemon.senders import Told
 from statusd.daemon.session import Session
 from statusd.daemon.signals import is_hangup
 from statusd.daemon.stream_reader import StreamReader
+from statusd.daemon.ticks import Ticks
 from statusd.scheduler import Attributed
 from statusd.supervision import reaper
 from statusd.supervision.guard import Guard
-from statusd.supervision.hang_detector import look_every_s
 from statusd.unit import life
 from statusd.unit.cursor import Cursor
 from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
-from statusd.unit.publisher import BEAT_S
 from statusd.unit.unit import EXIT_BUG, Unit
 
 OUTPUT_S = 0.5
@@ -70,7 +68,6 @@ class Daemon:
         self._wall = wall
         self._plan = plan
         self._untidy: dict[Unit, None] = {}
-        self._beat_at = 0.0
         self.left: asyncio.Future[int] = self._loop.create_future()
         canary = Canary(plan.names.canary, plan.boot)
         self.router = Router(plan.names, self._probed)
@@ -86,9 +83,8 @@ class Daemon:
         canary.measured = self._measured
         self._reader = self._make_reader()
         self.session.subscriber_link.follower = self._reader
-        self._health = Health(
-            plan.service_manager, self._living, self.session, self._complain_of_stuck
-        )
+        manager, stuck = plan.service_manager, self._complain_of_stuck
+        self._health = Health(manager, self._living, self.session, stuck)
         channels = Channels(self.session, self._heard)
         self._launcher = Launcher(
             plan,
@@ -101,13 +97,15 @@ class Daemon:
             log,
         )
         self._desk = Desk(plan, self._living, self._launcher, self._health, log)
+        tick_s, minded = self._health.tick_s, self._outputs.complain
+        self._ticks = Ticks(self._living, self._loop, tick_s, minded)
         self._reloader = Reloader(
             plan.reload,
             lambda: self._living.by_name,
             self.session,
             self.router,
             channels,
-            plan.service_manager,
+            manager,
             log,
         )
         self._http = None
@@ -192,7 +190,7 @@ class Daemon:
             await self._living.step(life.start, [unit])
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
         self.session.subscriber_link.start()
-        self._look()
+        self._ticks.look()
         self.session.prove()
         self._health.tick()
         if self._living.are_over:
@@ -250,21 +248,9 @@ class Daemon:
     # ---- shared ticks ------------------------------------------------------------------------
 
     def sang(self) -> None:
-        """Let every unit show that it lives, with every third probe."""
-        now = self._loop.time()
-        if now < self._beat_at or self.left.done():
-            return
-        self._beat_at = now + BEAT_S - PROBE_S / 2
-        self._outputs.complain()
-        self._living.each(Unit.beat)
-
-    def _look(self) -> None:
-        """Let every unit look after its worker, as often as the most impatient one needs it."""
-        patience = [unit.status.policy.hang_timeout_s for unit in self._living.units]
-        tick_s = min(BEAT_S, self._health.tick_s / 2)
-        every_s = min([look_every_s(limit_s) for limit_s in patience if limit_s] or [tick_s])
-        self._loop.call_later(every_s, self._look)
-        self._living.each(Unit.look)
+        """A probe goes out: what units show of themselves goes with it."""
+        if not self.left.done():
+            self._ticks.sang()
 
     def _tidy_later(self, unit: Unit) -> None:
         if not self._untidy:
@@ -274,12 +260,12 @@ class Daemon:
     def _tidy(self) -> None:
         """Let those units write what nobody waits for, together for what came together."""
         untidy, self._untidy = self._untidy, {}
-        with self.session.together() if len(untidy) > 1 else contextlib.nullcontext():
-            for unit in untidy:
-                try:
-                    unit.tidy()
-                except Exception as error:  # the safety net, as in `Living.guarded`
-                    unit.fail(error)
+        for unit in untidy:
+            try:
+                unit.tidy()
+            except Exception as error:  # the safety net, as in `Living.guarded`
+                unit.fail(error)
+        self.session.flush()
         logs.flush()
         if self.session.drained is not None:
             self.session.check_drained()

@@ -80,12 +80,14 @@ class Health:
         self._ask_for_time()
 
     def _ticks(self, now: float) -> Iterator[tuple[str, Tick]]:
-        """Yield how far each part of the loop has come; an empty inbox has nothing to do."""
+        """Yield how far each part of the loop has come; an empty inbox has nothing to do.
+
+        Nor has a unit that has ended, while others go on.
+        """
         for name, link in self._links.items():
             yield name, Tick(link.ticks, may_wait=not link.is_overdue(now))
-        units = self._living.units
-        for unit in units:
-            whose = f" of {unit.name}" if len(units) > 1 else ""
+        for unit in self._living.units:
+            whose = f" of {unit.name}" if self._living.are_many else ""
             yield f"inbox{whose}", Tick(unit.handled, unit.is_waiting)
             yield f"supervisor{whose}", Tick(unit.supervisor.looks)
 
@@ -139,7 +141,7 @@ class Health:
             process = unit.supervisor.process
             alive = unit.status.worker.alive and process is not None
             record = process.record() if alive and process is not None else None
-            whose = f"{unit.name}: " if len(units) > 1 else ""
+            whose = f"{unit.name}: " if self._living.are_many else ""
             state = unit.status.state.name
             yield whose + in_a_line(state, self._subscribed.state, self._subscribed.trouble, record)
 

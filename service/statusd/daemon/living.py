@@ -25,6 +25,8 @@ class Living:
         self._units = {unit.name: unit for unit in units}
         self._codes: dict[str, int] = {}
         self.stays = stays
+        self.are_many = stays or len(self._units) > 1
+        """There are others to tell each of them from, or were, or will be."""
         self._asked_to_end = 0
 
     @property

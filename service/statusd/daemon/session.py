@@ -22,6 +22,7 @@ from statusd.wire.names import is_pattern
 from statusd.wire.outbox import Outbox, RedisCommand
 from statusd.wire.patterns import MOST_BYTES
 from statusd.wire.rights import granting
+from statusd.wire.roster import Roster
 from statusd.wire.subscriptions import ASKING
 
 LINK_S = 30.0
@@ -105,6 +106,7 @@ class Session:
         self.heard_at = self.subscriber_link.heard_at
         self.complaints = Complaints(self._loop.time, log)
         self.outbox = self.open_outbox(self._refused)
+        self.roster = Roster(self.outbox, log)
         self._prove_at = 0.0
         self._ignored = 0
         self.drained: asyncio.Future[None] | None = None
@@ -169,6 +171,8 @@ class Session:
             reason = f"the name of their channel is longer than {MOST_BYTES} bytes"
             self.complaints.report("names", "message.ignored", count=self._ignored, reason=reason)
         self._sharers.sang()
+        if self.publisher_link.state is LinkState.LISTENING:
+            self.roster.beat(now)
         self.flush()
 
     def _probe_accepted(self, probe: RedisCommand, _: object) -> None:
@@ -223,6 +227,8 @@ class Session:
                 self.complaints.report(f"{which}: refused", "link.lost", LINK_S, **fields)
             else:
                 self._log.warning("link.lost", **fields)
+        if link is self.publisher_link and link.state is not LinkState.LISTENING:
+            self.roster.lost()
         if link is self.subscriber_link:
             self.canary.reset()
             if link.state is LinkState.LISTENING:

@@ -1,6 +1,6 @@
 """Durable commands: the stream of the namespace, read in order on the hearing link.
 
-First what was missed, then whatever comes, by a blocking read that is asked again every two
+First what was missed, then whatever comes, by a blocking read that is asked again every three
 seconds. It is read once for all units, from where the last of them is. Every few seconds the broker
 is asked about the stream itself: is it still the one that we read, and was something taken out?
 
@@ -26,7 +26,7 @@ from statusd.wire.durable import LENGTH
 from statusd.wire.names import Names
 from statusd.wire.outbox import RedisCommand
 
-BLOCK_MS = 2000
+BLOCK_MS = 3000
 """How long the broker holds a read back that finds nothing, in ms; well below `link.REPLY_S`."""
 LOOK_EVERY = 3
 """The stream itself is looked at with every so many-th read."""

@@ -131,6 +131,7 @@ _DOCUMENT: Mapping[str, Fits] = {
         _text,
     ),
     "waits_for": _text,
+    "at": _text,
     **dict.fromkeys(("tags", "allowed", "channels"), _texts),
     **dict.fromkeys(("boot", "seq", "run", "pid", "outages"), _count),
     **dict.fromkeys(("args", "last", "ended"), _or_null(_scalars)),

@@ -113,7 +113,13 @@ def _read_unit(name: str, entry_text: object, document_text: object) -> UnitInfo
         document = records.document(document_text) if speaks else {}
     except Unreadable as error:
         return UnitInfo(name, boot, left, seen, {}, f"its status document: {error}", speaks=True)
-    return UnitInfo(name, boot, left, seen, document if document.get("boot") == boot else {})
+    unit = UnitInfo(name, boot, left, seen)
+    return _with(unit, document) if document.get("boot") == boot else unit
+
+
+def _with(unit: UnitInfo, document: Mapping[str, Any]) -> UnitInfo:
+    """Return the unit with its document, which says when it was written (not before 1.1)."""
+    return replace(unit, document=document, seen=document.get("at", unit.seen))
 
 
 def renewed(unit: UnitInfo, document_text: object) -> UnitInfo:
@@ -122,7 +128,7 @@ def renewed(unit: UnitInfo, document_text: object) -> UnitInfo:
         document = records.document(document_text)
     except Unreadable:
         return unit
-    return replace(unit, document=document) if document.get("boot") == unit.boot else unit
+    return _with(unit, document) if document.get("boot") == unit.boot else unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ class Supervisor:
         self._guard = guard
         self._loop = loop
         self._log = log
-        self._hang_detector = HangDetector()
+        self._hang_detector: HangDetector | None = None
         self._reached: Reached | None = None
 
     # ---- what the status asks for --------------------------------------------------------------
@@ -166,8 +166,9 @@ class Supervisor:
         if file is not None and worker.counts and status.state is not status.lifecycle.start:
             file.look_for(worker.run)
         if not limit_s or self.process is None or not worker.counts:
-            self._hang_detector = HangDetector()
+            self._hang_detector = None
             return None
+        self._hang_detector = self._hang_detector or HangDetector()
         silent_s = self._hang_detector.silent_s(
             self.process.pulse(),
             self._loop.time(),

@@ -8,6 +8,8 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import hiredis
+
 from statusd.core.lifecycle import BUILT_IN, Part
 from statusd.core.policy import Policy
 from statusd.core.status import Status
@@ -17,7 +19,8 @@ from statusd.supervision.process import Process
 from statusd.supervision.supervisor import Reached
 from statusd.unit.outages import Outages
 from statusd.unit.ports import Ports
-from statusd.unit.publisher import BEAT_S
+from statusd.unit.publisher import BEAT_S, TOUCH_S
+from statusd.wire.outbox import RedisCommand
 
 UNSEEN_S = 0.02
 """So long the document waits for the worker to be seen in a new state."""
@@ -88,7 +91,7 @@ def document(
         "link": link,
         "outages": proof.outages,
         "canary_ms": proof.canary_ms,
-        "beat_s": BEAT_S,
+        "beat_s": TOUCH_S,
         "ends_within_s": _ends_within_s(status.policy),
         **({} if status.lifecycle is BUILT_IN else {"words": list(status.table.vocabulary)}),
     }
@@ -204,7 +207,8 @@ class DocumentWriter:
         self._outages = outages
         self._troubles = troubles
         self._publish = publish
-        self._show_at = 0.0
+        self._show_at = self._touch_at = 0.0
+        self._said: tuple[object, ...] = ()
         self._said_unseen = False
         """It tells that the worker is still to see the state."""
         self._waiting: asyncio.TimerHandle | None = None
@@ -228,7 +232,30 @@ class DocumentWriter:
                 self._waiting = loop.call_at(self._show_at, self._look_again)
             return
         self.is_stale, self._said_unseen = False, status.is_unseen
-        self._publish(self.fields(), left=status.state is status.lifecycle.end)
+        self._touch_at, self._said = loop.time() + TOUCH_S - BEAT_S / 2, self._unannounced()
+        left = status.state is status.lifecycle.end
+        self._publish(self.fields(), self._replied, left=left)
+
+    def beat(self, now: float) -> None:
+        """See whether it has to be written anew (loop's time): for what is new, or it grows old."""
+        self.is_stale |= (
+            now >= self._touch_at
+            or self._status.supervision.stopping.stop is not None  # it tells the time that is left
+            or self._said != self._unannounced()
+        )
+
+    def _unannounced(self) -> tuple[object, ...]:
+        """Return what may have changed without any input of the unit's having said so."""
+        process, status = self._process(), self._status
+        record = process.record() if process is not None else None
+        text = _text(status, process, record.text if record else "")
+        return record, text, status.is_observed, tuple(self._troubles())
+
+    def _replied(self, _: RedisCommand, reply: object) -> bool:
+        """Write it again with the next beat if it was refused: the older one runs out."""
+        if isinstance(reply, hiredis.ReplyError):
+            self._touch_at = 0.0
+        return False
 
     def _look_again(self) -> None:
         self._waiting = None
@@ -254,4 +281,5 @@ class DocumentWriter:
             self._reached(),
         )
         daemon = {"daemon": self._ports.daemon} if self._ports.daemon else {}
-        return {**told, **daemon, "trouble": "; ".join(self._troubles())}
+        at = rfc3339(self._ports.wall())
+        return {**told, **daemon, "trouble": "; ".join(self._troubles()), "at": at}

@@ -3,6 +3,12 @@
 The owner key says who holds the name; the roster remembers every unit there was, so that a reader
 can name those that are missing. Rules of this file: a holder that renews its key is alive, whatever
 else is believed; nothing is written into the roster by a daemon that doesn't hold the name.
+
+A claim is the same text for as long as its daemon lives, so that one command renews it exactly if
+it is ours (SET with IFEQ). A server that doesn't know that, or a reply that doesn't say that it was
+ours, leads to the look that any server understands.
+
+Length: how a name is taken and how it is kept is one argument, about one key.
 """
 
 from __future__ import annotations
@@ -19,8 +25,10 @@ from statusd.core.text import shown
 from statusd.core.times import rfc3339
 from statusd.core.unit import Identity
 from statusd.unit.lease_holder import LeaseHolder, boot_of, is_error, is_nothing, is_of_another_type
+from statusd.unit.publisher import BEAT_S, TOUCH_S
 from statusd.wire.names import Names
 from statusd.wire.outbox import Outbox, RedisCommand
+from statusd.wire.roster import Roster
 
 OWNER_TTL_S = 10
 """A name whose holder doesn't renew it for so long is free."""
@@ -34,6 +42,8 @@ REPLACE_S = 30.0
 """So long ``--replace`` waits for the older daemon to end."""
 
 _HOST = socket.gethostname()
+_OLDER = ("ERR", "NOPERM")
+"""So begins what a server says that can't compare, or whose rights are older: that is no fault."""
 
 
 class NameLease:
@@ -41,6 +51,7 @@ class NameLease:
 
     Args:
         outbox: of the sending link.
+        roster: of the namespace.
         names: of the unit.
         identity: returns who it is now.
         last_boot: of the last daemon with our state file; that one is dead, for we hold its lock.
@@ -53,6 +64,7 @@ class NameLease:
     def __init__(
         self,
         outbox: Outbox,
+        roster: Roster,
         names: Names,
         identity: Callable[[], Identity],
         *,
@@ -63,6 +75,7 @@ class NameLease:
         log: Any,
     ) -> None:
         self._outbox = outbox
+        self._roster = roster
         self._names = names
         self._identity = identity
         self._last_boot = last_boot
@@ -70,9 +83,13 @@ class NameLease:
         self._lease_lost = lost
         self._confirmed = confirmed
         self._log = log
-        self._may_range = True
+        self._may_range = self._may_compare = True
         self._told: set[str] = set()
-        self._looking: RedisCommand | None = None
+        self._asked: RedisCommand | None = None
+        """The question that counts: whatever is replied to an older one says nothing."""
+        self._asked_at = self._due = 0.0
+        self._is_registered = False
+        self._claimed = -1, ""
         self.holder: LeaseHolder | None = None
         """Who else turned out to hold the name; None as long as it is ours."""
         self._gone = asyncio.Event()
@@ -228,37 +245,68 @@ class NameLease:
         self._outbox.put(("SET", self._names.owner, self._mine(), "EX", OWNER_TTL_S))
         self._register()
 
-    def beat(self) -> None:
-        """Claim the name if it is free, and look who holds it; not any more if that is another."""
-        if self.holder is not None:
+    def doubt(self) -> None:
+        """The link is another: see with the next beat whose the name is, and what can be asked."""
+        self._due = 0.0
+        self._may_compare, self._is_registered = True, False
+
+    def beat(self, now: float, *, in_doubt: bool = False) -> None:
+        """Renew the name if it is time for that (loop's time); not any more if it is another's.
+
+        Args:
+            in_doubt: something says that it may be, so that it is always time.
+        """
+        if self.holder is not None or (now < self._due and not in_doubt):
             return
+        self._asked_at = now
+        if self._may_compare:
+            mine = self._mine()
+            self._asked = ("SET", self._names.owner, mine, "IFEQ", mine, "EX", OWNER_TTL_S)
+            self._outbox.put_latest("claim", self._asked, self._renewed)
+        else:
+            self._ask_whose()
+
+    def _renewed(self, line: RedisCommand, reply: object) -> bool:
+        if line is not self._asked:
+            return True
+        if reply == b"OK":
+            self._confirm()
+            return True
+        if is_error(reply) and str(reply).startswith(_OLDER):
+            self._may_compare = False
+        self._is_registered &= is_error(reply)
+        self._ask_whose()
+        return True
+
+    def _ask_whose(self) -> None:
+        """Claim the name if it is free, and look who holds it."""
         self._claim("NX")
-        self._looking = self._owner_line()
-        self._outbox.put_latest("owner", self._looking, self._looked)
+        self._asked = self._owner_line()
+        self._outbox.put_latest("owner", self._asked, self._looked)
 
     def _looked(self, line: RedisCommand, reply: object) -> None:
-        if line is self._looking:
-            self._looking = None
+        if line is self._asked:
+            self._asked = None
             if not self._learn_right(reply):
                 self._found(reply)
-
-    def _registered(self, _: RedisCommand, reply: object) -> None:
-        if is_of_another_type(reply):
-            self._unreadable(self._names.roster, str(reply))
-            self._outbox.put(("RENAME", self._names.roster, self._names.roster_put_aside))
-            self._register()
 
     def _found(self, owner: object) -> None:
         """Take note of who holds the name."""
         holder = self._holder_of(owner)
         if holder is not None and holder.boot != self._identity().boot:
+            self._roster.forget(self._names.name)
             self._lease_lost(holder)
         elif holder is not None:
             self._claim("XX")
-            self._register()
-            self._confirmed()
+            self._confirm()
         elif not is_nothing(owner) and (not is_error(owner) or is_of_another_type(owner)):
             self._claim()  # it names nobody: that is nobody's claim
+
+    def _confirm(self) -> None:
+        """It is ours: that is enough until the beat after the next one."""
+        self._due = self._asked_at + TOUCH_S - BEAT_S / 2
+        self._register()
+        self._confirmed()
 
     def _claim(self, *condition: str) -> None:
         line: RedisCommand = ("SET", self._names.owner, self._mine(), *condition, "EX", OWNER_TTL_S)
@@ -268,14 +316,17 @@ class NameLease:
         """Give the name up, and say so in the roster, unless it is another's."""
         if self.holder is not None:
             return
-        self._looking = None
+        self._asked = None
         self._outbox.put_latest("claim", ("DEL", self._names.owner))
-        self._register(left=True)
+        self._roster.left(self._names, self._identity().boot, rfc3339(self._wall()))
 
-    def _register(self, *, left: bool = False) -> None:
-        entry = {"boot": self._identity().boot, "left": left, "seen": rfc3339(self._wall())}
-        line: RedisCommand = ("HSET", self._names.roster, self._names.name, to_json(entry))
-        self._outbox.put_latest("roster", line, self._registered)
+    def _register(self) -> None:
+        now, self._is_registered = not self._is_registered, True
+        self._roster.seen(self._names, self._identity().boot, rfc3339(self._wall()), now=now)
 
     def _mine(self) -> str:
-        return to_json(LeaseHolder(self._identity().boot, _HOST, os.getpid())._asdict())
+        """Return our claim, byte for byte the same until we end."""
+        boot = self._identity().boot
+        if boot != self._claimed[0]:
+            self._claimed = boot, to_json(LeaseHolder(boot, _HOST, os.getpid())._asdict())
+        return self._claimed[1]

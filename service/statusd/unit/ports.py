@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from statusd.scheduler import UnitLoop
 from statusd.wire.outbox import Outbox, RedisCommand
+from statusd.wire.roster import Roster
 
 
 class Broker(Protocol):
@@ -24,6 +25,10 @@ class Broker(Protocol):
     @property
     def refused(self) -> Mapping[str, str]:
         """Channels that it doesn't let us hear, and why."""
+
+    @property
+    def roster(self) -> Roster:
+        """The roster of the namespace."""
 
     def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
@@ -49,7 +54,8 @@ class Ports:
         wall: the wall clock in seconds; only a label, never a measure.
         broker: what is shared with other units.
         heard: called when a message has come: `Unit.flush` is wanted after all that came with it.
-        later: asks for `Unit.tidy` in a few milliseconds, once for all that comes until then.
+        later: asks for `Unit.tidy` in a few milliseconds, once for all that comes until then;
+            what that has to say is sent after it.
         changed: called when state or link may be others, for whoever is told of them.
         ended: called with the exit code that the unit leaves with; again, if a bug comes after it.
         health: returns how the daemon is.

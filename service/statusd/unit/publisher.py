@@ -17,7 +17,9 @@ from statusd.wire.outbox import OnReply, Outbox, RedisCommand
 DOCUMENT_TTL_S = 10
 """A document that is not touched for so long is gone: its unit is lost."""
 BEAT_S = 3.0
-"""How often the document is touched."""
+"""How often a unit sees whether there is something to be said: a worker's progress, say."""
+TOUCH_S = 2 * BEAT_S
+"""How often the document and the claim to the name are touched where there is nothing new."""
 LEFT_TTL_S = 24 * 3600
 """How long the last document stays after END."""
 
@@ -70,10 +72,13 @@ class Publisher:
         self.outbox.put(("PUBLISH", self._events, text))
         return line
 
-    def publish_status(self, document: Mapping[str, Any], *, left: bool = False) -> None:
+    def publish_status(
+        self, document: Mapping[str, Any], on_reply: OnReply, *, left: bool = False
+    ) -> None:
         """Write the status document; an older one that still waits is not sent."""
         ttl_s = LEFT_TTL_S if left else DOCUMENT_TTL_S
-        self.outbox.put_latest("document", ("SET", self._status, to_json(document), "EX", ttl_s))
+        line: RedisCommand = ("SET", self._status, to_json(document), "EX", ttl_s)
+        self.outbox.put_latest("document", line, on_reply)
 
 
 def verdict_lines(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from statusd.core.bounds import MOST_COUNT, MOST_ID, Unreadable, decimal, whole
@@ -129,6 +130,12 @@ def number(entry_id: object) -> tuple[int, int]:
     """
     if not isinstance(entry_id, str):
         raise Unreadable("no id of an entry")
+    return _parsed(entry_id)
+
+
+@lru_cache(maxsize=64)
+def _parsed(entry_id: str) -> tuple[int, int]:
+    """Return an id as something that can be compared; all units are at the same one, mostly."""
     milliseconds, _, count = entry_id.partition("-")
     return decimal(milliseconds, MOST_ID), decimal(count or "0", MOST_ID)
 

@@ -56,8 +56,7 @@ class Unit:
 
     def __init__(self, parts: Parts, ports: Ports, guard: Guard) -> None:
         names, loop = parts.names, ports.loop
-        self.name = names.name
-        self.ports = ports
+        self.name, self.ports = names.name, ports
         self._inbox: deque[ev.Input | Delivery] = deque()
         self._busy = False
         self.handled = 0
@@ -143,6 +142,7 @@ class Unit:
     def _make_lease(self, parts: Parts) -> NameLease:
         return NameLease(
             self.publisher.outbox,
+            self.ports.broker.roster,
             parts.names,
             lambda: self.status.identity,
             last_boot=parts.last_boot,
@@ -274,8 +274,7 @@ class Unit:
 
     def flush(self) -> None:
         """Say what the inputs that came together have left to say, at once."""
-        seen = self.supervisor.flush()
-        if seen is not None:
+        if (seen := self.supervisor.flush()) is not None:
             self.submit(seen)
         for verdict in self.intake.answers():
             self.answer(verdict)
@@ -297,11 +296,10 @@ class Unit:
             self.ports.broker.flush()
 
     def tidy(self) -> None:
-        """Do what nobody waits for: count, log, write the document and what must survive."""
+        """Do what nobody waits for, but send it: count, log, write document and state file."""
         self.note()
         self.document.write()
         self.store.save()
-        self.ports.broker.flush()
 
     def note(self) -> None:
         """Count and log what was said since the last time, in its order."""
@@ -375,15 +373,17 @@ class Unit:
     def link_changed(self) -> None:
         """A link is another than it was: the document says so."""
         self.document.is_stale = True
+        self.lease.doubt()
         self.flush()
 
     def beat(self) -> None:
-        """Show that we live: every three seconds."""
-        self.document.is_stale = True
-        self.lease.beat()
+        """Show that we live, every three seconds, if that is due; sent as by `tidy`."""
+        now = self.ports.loop.time()
+        self.lease.beat(now, in_doubt=bool(self.publisher.history.trouble))
+        self.document.beat(now)
         self.reporter.lost_lines(self.supervisor.lost_lines())
         self.store.mind_disk()
-        self.flush()
+        self.tidy()
 
     def look(self) -> None:
         """Look whether the worker gets on with its work."""

@@ -18,6 +18,7 @@ from statusd.unit.stream_position import NOWHERE, StreamPosition
 from statusd.wire.address import Address
 from statusd.wire.link import Link, LinkState
 from statusd.wire.names import Names
+from statusd.wire.roster import Roster
 from tests.conftest import BROKERS, Run
 from tests.faults.attacks_wire.attacked import Subscriber, answer, assert_well
 from tests.faults.outages import wait_for
@@ -234,8 +235,10 @@ class Sender(Subscriber):
         self.link = Link(
             *(Address(port=port), "test", self), draw=lambda: 0.0, clock=time.monotonic
         )
+        outbox = self.link.outbox.open(lambda line, reason: None)
         self.lease = NameLease(
-            self.link.outbox.open(lambda line, reason: None),
+            outbox,
+            Roster(outbox, logs.get()),
             Names("statusd", "unit"),
             lambda: Identity("unit", boot=7),
             last_boot=0,
