@@ -20,6 +20,7 @@ VERBS = {
     "send": "send a command to units, and wait for what becomes of it",
     "launch": "let units begin again that have ended",
     "restart": "end units, and let them begin again",
+    "reload": "have a folder's daemon do what its files say now",
     "status": "show the fleet, or one unit",
     "watch": "follow the events of the fleet",
     "history": "list the events of a unit",

@@ -21,7 +21,7 @@ from statusd.fleet import records
 from statusd.private import Untrusted
 from statusd.reading import read_words
 from statusd.wire.local import DAEMON, HEALTH, UNIT, Local, sockets
-from statusd.wire.names import default_name, shared_file
+from statusd.wire.names import NAMESPACE, default_name, shared_file
 
 TIMEOUT_S = 2.0
 Read = Callable[[bytes], dict[str, Any]]
@@ -134,16 +134,10 @@ def _whom(arguments: argparse.Namespace) -> list[tuple[str, str, Path]]:
     file: Path | None = arguments.file
     is_folder = file is not None and file.is_dir()
     table = _of_folder(file) if file is not None and is_folder else _table(file)
-    environ = os.environ
-    redis = table.get("redis", {})
-    namespace = (
-        arguments.namespace
-        or environ.get("STATUSD_REDIS__NAMESPACE")
-        or str(redis.get("namespace", "statusd") if isinstance(redis, dict) else "statusd")
-    )
+    namespace = arguments.namespace or _namespace(table)
     if file is not None and is_folder and not arguments.name:
         return [_named(_daemon_name(file, table), namespace, arguments.socket, DAEMON)]
-    name = arguments.name or environ.get("STATUSD_NAME", "")
+    name = arguments.name or os.environ.get("STATUSD_NAME", "")
     if file is not None and not name:
         name = str(table.get("name") or default_name(file))
     if name:
@@ -179,6 +173,24 @@ def _of_folder(folder: Path) -> dict[str, Any]:
     """Return what the units of a folder share; there need be nothing."""
     file = shared_file(folder)
     return _table(file) if file.exists() else {}
+
+
+def daemon_socket(folder: Path, given: str = "") -> tuple[str, Path]:
+    """Return name and socket of the daemon of ``folder`` on this host.
+
+    Raises:
+        ConfigError: its shared settings can't be read.
+        Unavailable: it doesn't listen.
+    """
+    table = _of_folder(folder)
+    _, name, path = _named(_daemon_name(folder, table), _namespace(table), given, DAEMON)
+    return name, path
+
+
+def _namespace(table: dict[str, Any]) -> str:
+    redis = table.get("redis", {})
+    said = redis.get("namespace", NAMESPACE) if isinstance(redis, dict) else NAMESPACE
+    return os.environ.get("STATUSD_REDIS__NAMESPACE") or str(said)
 
 
 def _daemon_name(folder: Path, table: dict[str, Any]) -> str:

@@ -109,6 +109,13 @@ class LeaseLost:
 
 
 @dataclass(frozen=True, slots=True)
+class Dismissed:
+    """The unit is to end by itself: its settings are gone, or others; ``reason`` is why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Signalled:
     """A signal that asks the daemon to end: ``SIGTERM`` or ``SIGINT``.
 
@@ -245,6 +252,7 @@ WorkerInput = (
 Input = (
     Booted
     | LeaseLost
+    | Dismissed
     | Commanded
     | InvalidMessage
     | Launched

@@ -103,7 +103,8 @@ class Status:
             ev.Passed: self._passed,
             ev.Booted: self._booted,
             ev.Signalled: self._signalled,
-            ev.LeaseLost: self._lease_lost,
+            ev.LeaseLost: self._dismissed,
+            ev.Dismissed: self._dismissed,
             ev.Gapped: self._gapped,
             ev.Dropped: self._dropped,
         }
@@ -274,7 +275,7 @@ class Status:
         elif self.state is not self.lifecycle.end:
             self.transitions.fire("end", Cause(source, happened.sender))
 
-    def _lease_lost(self, happened: ev.LeaseLost) -> None:
+    def _dismissed(self, happened: ev.LeaseLost | ev.Dismissed) -> None:
         if self.state not in (self.lifecycle.ending, self.lifecycle.end):
             self.transitions.fire("end", Cause(DAEMON, happened.reason))
 

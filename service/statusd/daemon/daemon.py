@@ -29,6 +29,7 @@ from statusd.daemon.launcher import Hearing, Launcher
 from statusd.daemon.living import Living
 from statusd.daemon.outputs import Outputs
 from statusd.daemon.plan import Plan, all_parts, launches, stays
+from statusd.daemon.reconciler import Reconciler
 from statusd.daemon.reloader import Reloader
 from statusd.daemon.router import Router
 from statusd.daemon.senders import Told
@@ -44,6 +45,7 @@ from statusd.unit.cursor import Cursor
 from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
 from statusd.unit.unit import EXIT_BUG, Unit
+from statusd.wire.listen import Listen
 
 OUTPUT_S = 0.5
 """So long what the workers have printed last may take to be read."""
@@ -96,7 +98,6 @@ class Daemon:
             self._make_unit,
             log,
         )
-        self._desk = Desk(plan, self._living, self._launcher, self._health, log)
         tick_s, minded = self._health.tick_s, self._outputs.complain
         self._ticks = Ticks(self._living, self._loop, tick_s, minded)
         self._reloader = Reloader(
@@ -108,11 +109,14 @@ class Daemon:
             manager,
             log,
         )
-        self._http = None
-        if plan.listen is not None:
-            self._http = HttpServer(
-                plan.listen, answers(self.units, self._living, self.session, wall)
-            )
+        reconciler = Reconciler.of(plan.folder, self._launcher, self._reloader, log)
+        self._desk = Desk(plan, self._living, self._launcher, reconciler, self._health, log)
+        self._http = self._make_http(plan.listen)
+
+    def _make_http(self, listen: Listen | None) -> HttpServer | None:
+        if listen is None:
+            return None
+        return HttpServer(listen, answers(self.units, self._living, self.session, self._wall))
 
     def _channels(self, *heard: Sequence[str]) -> tuple[str, ...]:
         """Return all that is to be heard, each once."""

@@ -8,6 +8,7 @@ its reason, and the unit rests on.
 from __future__ import annotations
 
 import asyncio
+import enum
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from functools import partial
@@ -53,10 +54,18 @@ class Hearing(NamedTuple):
         self.router.hears(one, channels)
         self.reader.add(one.cursor)
 
-    def forget(self, unit: Unit) -> None:
+    def forget(self, one: Unit | Resting) -> None:
         """Let it hear nothing any more."""
-        self.router.forget(unit)
-        self.reader.forget(unit.cursor)
+        self.router.forget(one)
+        self.reader.forget(one.cursor)
+
+
+class Then(enum.Enum):
+    """What becomes of a unit that has ended by itself."""
+
+    REST = "rest"
+    GO = "go"
+    BEGIN_ANEW = "begin anew"
 
 
 class Launcher:
@@ -90,6 +99,8 @@ class Launcher:
         self._rests: dict[str, Resting] = {}
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Client] = {}
+        self._dismissed: dict[str, Then] = {}
+        """Those that are to end by themselves, and what is to be then."""
         self.tasks: set[asyncio.Task[None]] = set()
         """Those in which units come and go."""
         self.is_open = plan.folder is not None
@@ -121,10 +132,23 @@ class Launcher:
         """End the life of a unit while others go on; it rests, if it may be launched again."""
         self._hearing.forget(unit)
         task = self._start(self._farewell.retire(unit))
-        if self.is_open:
-            self._leaving[unit.name] = task
-            place, asks = unit.cursor.place, unit.cursor.asks
-            self._rest(self._parts[unit.name], place, unit.document.fields(), asks=asks)
+        what = self._dismissed.pop(unit.name, Then.REST)
+        if not self.is_open or what is Then.GO:
+            return
+        self._leaving[unit.name] = task
+        place, asks = unit.cursor.place, unit.cursor.asks
+        self._rest(self._parts[unit.name], place, unit.document.fields(), asks=asks)
+        if what is Then.BEGIN_ANEW:
+            self._start(self._begin(self._rests[unit.name]))
+
+    def dismiss(self, name: str, reason: str, then: Then) -> None:
+        """Let a unit end, if it lives; one that rests goes at once, if it is to go."""
+        unit = self._living.by_name.get(name)
+        if unit is not None:
+            self._dismissed[name] = then
+            self._living.guarded(unit, lambda unit: unit.happened(ev.Dismissed(reason)))
+        elif then is Then.GO and (resting := self._rests.pop(name, None)) is not None:
+            self._hearing.forget(resting)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
@@ -154,14 +178,41 @@ class Launcher:
         elif len(resting.commands) == 1:
             self._start(self._begin(resting))
 
-    async def _begin(self, resting: Resting) -> None:
+    def add(self, name: str) -> None:
+        """Let a unit begin that is new in the folder; one that a command had ended rests."""
+        self._start(self._add(name))
+
+    async def _add(self, name: str) -> None:
+        try:
+            parts = await self._made(name)
+            if parts.kept.ended is None:
+                await self._join(parts, None)
+            else:
+                parts.state_file.give_up()
+                document = ended_before(parts, self._plan.names.name)
+                self._rest(parts, parts.kept.place, document, asks=True)
+                self._hearing.channels.refresh()
+        except (StatusdError, OSError) as error:
+            self._log.error("unit.not_started", unit=name, reason=str(error))
+        except Exception as error:  # the safety net: the others go on
+            self._log.error("bug.caught", unit=name, exc_info=error)
+
+    async def _made(self, name: str) -> Parts:
+        """Return what a unit is made of now; no disk is waited for on the loop.
+
+        Raises:
+            StatusdError, OSError: it can't be had.
+        """
         assert self._plan.folder is not None
-        name, by = resting.name, resting.commands[0].by
+        again = partial(self._plan.folder.again, name, self._loop)
+        return await threads.apart(again, f"launch {name}")
+
+    async def _begin(self, resting: Resting) -> None:
+        name, by = resting.name, resting.commands[0].by if resting.commands else ""
         if name in self._leaving:
             await asyncio.wait([self._leaving.pop(name)])
         try:
-            again = partial(self._plan.folder.again, name, self._loop)
-            parts = await threads.apart(again, f"launch {name}")
+            parts = await self._made(name)
             kept = parts.kept._replace(place=resting.cursor.place, ended=None)
             await self._join(replace(parts, kept=kept, fresh=True), resting)
         except (StatusdError, OSError) as error:
@@ -173,36 +224,41 @@ class Launcher:
         else:
             self._log.info("unit.launched", unit=name, **({"by": by} if by else {}))
 
-    async def _join(self, parts: Parts, resting: Resting) -> None:
-        """Let a unit begin in the place of one that rests, while others live.
+    async def _join(self, parts: Parts, resting: Resting | None) -> None:
+        """Let a unit begin while others live, in the place of one that rests, if it did.
 
         Raises:
             Unavailable: its name is held by another daemon; nothing was started or said.
         """
         unit = self._make_unit(parts)
-        self._hearing.router.hears(resting, resting.channels)  # until the name is the unit's
+        if resting is not None:
+            self._hearing.router.hears(resting, resting.channels)  # until the name is the unit's
         try:
             await life.take_name(unit, replace=False)
             if not self.is_open:
                 raise Unavailable(IS_ENDING)
         except Unavailable:
+            if resting is None:
+                self._hearing.router.forget(unit)
             await unit.store.close()
             self._session.close_outbox(unit.publisher.outbox)
             raise
-        del self._rests[unit.name]
+        self._rests.pop(unit.name, None)
         self._parts[unit.name], self._units[unit.name] = parts, unit
         self._living.add(unit)
         self._hearing.let(unit, parts.channels)
         self._hearing.channels.refresh()
         await self._hearing.channels.heard(HEARS_S)
-        await self._take_up(unit, resting.commands)
+        if self._living.by_name.get(unit.name) is unit:  # nobody has ended it meanwhile
+            await self._take_up(unit, resting.commands if resting is not None else [])
 
     async def _take_up(self, unit: Unit, commands: list[Command]) -> None:
         """Start it; the first command is done when its worker is ready, others find it alive."""
         for command in commands:
             if (client := self._waiting.pop(command.id, None)) is not None:
                 unit.socket.expect(command.id, client)
-        unit.submit(ev.Launched(commands[0]))
+        for command in commands[:1]:
+            unit.submit(ev.Launched(command))
         await self._living.step(life.start, [unit])
         if self._session.subscriber_link.state is LinkState.LISTENING:
             self._living.guarded(unit, Unit.hears)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from statusd.daemon.reload import FolderSettings
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import MakeLink
@@ -26,6 +27,7 @@ class FolderPlan:
         ended: what those are made of that a command has ended; their state files are given up.
         again: returns what a unit is made of, by its name, when it begins again; it may wait for
             the disk, and is called in a thread, with the loop of the daemon.
+        settings: of the folder, now and as they were read last.
         until_ended: it leaves when all its units have ended; else when it is signalled.
     """
 
@@ -34,6 +36,7 @@ class FolderPlan:
     failed: Mapping[str, str]
     ended: Mapping[str, Parts]
     again: Callable[[str, asyncio.AbstractEventLoop], Parts]
+    settings: FolderSettings
     until_ended: bool
 
 

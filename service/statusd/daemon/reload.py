@@ -6,7 +6,7 @@ needs a restart, and is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from pydantic import BaseModel
@@ -70,19 +70,44 @@ class FolderSettings:
 
     def reload(self) -> NewSettings:
         """Load the folder anew, and return what is taken over; its units stay those they are."""
-        folder = self._load()
-        found = {unit.settings.name: unit for unit in folder.units}
+        folder, new = self.look()
+        self.accept(folder)
+        return new
+
+    def look(self) -> tuple[Folder, NewSettings]:
+        """Load the folder anew, and return it, and what of it would be taken over."""
+        folder, known = self._load(), self._lived_by
+        found = {unit.settings.name: unit.settings for unit in folder.units}
         changed, needs_restart = changes(self._shared, folder.shared)
-        self._shared = merged(self._shared, folder.shared)
-        known, units = self._lived_by, []
+        units = []
         for name in sorted(known.keys() & found.keys()):
-            new = self._latest[name] = found[name]
-            differ = [list(filter(_is_units, keys)) for keys in changes(known[name], new.settings)]
-            known[name] = merged(known[name], new.settings)
-            units.append(_of_unit(known[name], *differ))
+            differ = [list(filter(_is_units, keys)) for keys in changes(known[name], found[name])]
+            units.append(_of_unit(merged(known[name], found[name]), *differ))
         added, removed = sorted(found.keys() - known.keys()), sorted(known.keys() - found.keys())
         more = FolderChanges(changed, needs_restart, added, removed)
-        return NewSettings(self._shared.address(), self._shared.log.level, tuple(units), more)
+        shared = merged(self._shared, folder.shared)
+        return folder, NewSettings(shared.address(), shared.log.level, tuple(units), more)
+
+    def accept(self, folder: Folder) -> None:
+        """Let what can change in living units be as ``folder`` says; the rest when they begin."""
+        self._shared = merged(self._shared, folder.shared)
+        for unit in folder.units:
+            name = unit.settings.name
+            if name in self._lived_by:
+                self._latest[name] = unit
+                self._lived_by[name] = merged(self._lived_by[name], unit.settings)
+
+    def add(self, folder: Folder, names: Iterable[str]) -> None:
+        """Take in units that are new in ``folder``."""
+        for unit in folder.units:
+            if unit.settings.name in names:
+                self._latest[unit.settings.name] = unit
+                self._lived_by[unit.settings.name] = unit.settings
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Forget units that are not in the folder any more."""
+        for name in names:
+            del self._latest[name], self._lived_by[name]
 
     def begin(self, name: str) -> FolderUnit:
         """Return the settings by which a unit lives that begins again: the latest."""

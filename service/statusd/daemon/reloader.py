@@ -101,7 +101,7 @@ class Reloader:
             self._log.error("reload.refused", reason=str(error))
             self._manager.reloaded()
         else:
-            self._take_over(change)
+            self.take_over(change)
 
     def _has_read(self, reading: asyncio.Task[None]) -> None:
         self._reading = None
@@ -111,7 +111,7 @@ class Reloader:
         if self._is_asked_again:
             self.reload()
 
-    def _take_over(self, new: NewSettings) -> None:
+    def take_over(self, new: NewSettings) -> None:
         """Take over what is new; it is done when each new channel is heard or refused."""
         session, living = self._session, self._living()
         changes = [(living[change.name], change) for change in new.units if change.name in living]
@@ -152,5 +152,5 @@ class Reloader:
         if new.folder is not None:
             told = {key: value for key, value in new.folder._asdict().items() if value}
             if new.folder.added or new.folder.removed:
-                more = {"then": "units begin and end with the daemon"}
+                more = {"then": "statusd reload begins and ends units"}
             self._log.info("reload.done", **told, **more)

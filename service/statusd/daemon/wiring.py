@@ -108,7 +108,7 @@ def build_folder(
 
     plan = _plan(shared, names, units, known.reload)
     socket = daemon_socket_file(names.namespace, names.name)
-    more = FolderPlan(lock, socket, failed, ended, again, until_ended=until_ended)
+    more = FolderPlan(lock, socket, failed, ended, again, known, until_ended=until_ended)
     return Daemon(adapt(replace(plan, folder=more)))
 
 

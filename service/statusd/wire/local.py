@@ -19,6 +19,8 @@ from statusd.private import Untrusted, believed, check_private_directory, opened
 HEALTH = b'{"ask": "health"}'
 """The one question that is no command: it changes nothing, and nobody else hears the answer."""
 
+RELOAD, RELOAD_DRY = b'{"ask": "reload"}', b'{"ask": "reload", "dry_run": true}'
+"""What the daemon of a folder is asked: to do what its files say, or to say what that would be."""
 UNIT, DAEMON = ".sock", ".daemon"
 """How the sockets of units, and of folders' daemons, end."""
 
