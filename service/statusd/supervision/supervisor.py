@@ -5,6 +5,7 @@ Rules of this file: at most one process at a time; whatever it does comes back a
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from statusd.scheduler import Scheduler
 from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
-from statusd.supervision.process import Process
+from statusd.supervision.process import LOOK_S, Process
 from statusd.supervision.strays import LATELY_S, SOON_S
 from statusd.supervision.survivor import Survivor
 from statusd.supervision.worker_channel import Spec, Submit
@@ -196,13 +197,20 @@ class Supervisor:
         """Give everything back, and forget who it was unless something of it lives.
 
         Args:
-            timeout_s: so long the disk may take.
+            timeout_s: so long the disk may take, and before it a worker that is killed by this.
         """
         if self.process is not None:
             self.process.stop(ev.Force.KILL)
+            await self._wait_for_end(self.process, timeout_s)
             self.process.close()
         if self._means.worker_file is not None and not lives:
             await self._means.worker_file.forget(timeout_s)
+
+    async def _wait_for_end(self, process: Process, timeout_s: float) -> None:
+        """Let it be buried: others, whose daemon this is too, go on."""
+        until = self._loop.time() + timeout_s
+        while not process.is_over and self._loop.time() < until:
+            await asyncio.sleep(LOOK_S)
 
 
 def _words(error: Exception) -> str:
