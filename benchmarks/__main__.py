@@ -14,6 +14,7 @@ from benchmarks import (
     attach,
     fleet,
     idle,
+    isolation,
     latency,
     life,
     many,
@@ -46,6 +47,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "output": output.measure,
     "fleet": fleet.measure,
     "many": many.measure,
+    "isolation": isolation.measure,
     "attach": attach.measure,
 }
 
