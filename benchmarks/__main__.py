@@ -14,6 +14,7 @@ from benchmarks import (
     attach,
     fleet,
     idle,
+    isolation,
     latency,
     life,
     many,
@@ -48,6 +49,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "fleet": fleet.measure,
     "many": many.measure,
     "thousand": thousand.measure,
+    "isolation": isolation.measure,
     "attach": attach.measure,
 }
 

@@ -90,5 +90,12 @@ def reading(worker: Worker) -> None:
     bare(worker)
 
 
+def triggering(worker: Worker) -> None:
+    """Ask for what changes nothing, again and again, as long as it is at work."""
+    Page.of_environment()
+    for _ in worker.while_running():
+        worker.trigger("resume")
+
+
 if __name__ == "__main__":
     reading_lines()

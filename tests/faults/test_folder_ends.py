@@ -150,6 +150,8 @@ def test_nothing_outlives_a_daemon_that_leaves_at_once(
 ) -> None:
     """By the third signal, with 128 and its number; or killed, and then the guard kills all."""
     with forty(broker, tmp_path, NEVER_S) as daemon:
+        for number in range(5):
+            daemon.wait_logged("worker.left_group", unit=f"parent-{number}")
         if how == "third":
             broker.freeze()  # or the second one would be enough
             for number in range(3):

@@ -134,7 +134,7 @@ def test_what_a_dead_leader_leaves_is_of_it(start: Start, tmp_path: Path) -> Non
     left = WorkerFile(tmp_path, "unit").load()
     assert left is not None
 
-    assert [member.name for member in left.members()] == ["sleep"]
+    wait_until(lambda: [one.name for one in left.members()] == ["sleep"], 15, "it to be executed")
     assert not left.is_led()
     assert left._replace(started=left.started + 10**9).members() == []
 

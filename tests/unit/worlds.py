@@ -228,6 +228,7 @@ class Worker:
         self.beats = 0
         self.said: Record | None = None
         self.strays = NO_STRAYS
+        self.is_over = True
 
     def start(self, number: int, seq: int, args: Any) -> None:
         """Be started in a state."""

@@ -187,7 +187,9 @@ class Daemon:
         self._loop.set_exception_handler(self._loop_failed)
         early(self._signalled)
         self.session.publisher_link.start()
-        await self._take_names(replace=replace)
+        if not await self._take_names(replace=replace):
+            return 0
+        self._living.begin()
         await self._desk.open()
         self._launcher.open()
         for unit in self._living.units:
@@ -203,12 +205,15 @@ class Daemon:
         await self._close(code)
         return code
 
-    async def _take_names(self, *, replace: bool) -> None:
-        """Take the name of each unit; of a folder, one that can't have its own stays out alone."""
+    async def _take_names(self, *, replace: bool) -> bool:
+        """Take the name of each unit; of a folder, one that can't have its own stays out alone.
+
+        False: we were asked to end meanwhile, and nothing was started or said.
+        """
         units = self._living.units
-        taking = (life.take_name(unit, replace=replace) for unit in units)
-        found = await asyncio.gather(*taking, return_exceptions=True)
-        held = {unit: error for unit, error in zip(units, found, strict=True) if error is not None}
+        held = await self._living.unless_signalled(partial(life.take_name, replace=replace))
+        if held is None:
+            return await self._leave_unbegun(units)
         may_lack = self._desk.is_worth_it(len(units) - len(held))
         try:
             for error in held.values():
@@ -217,12 +222,17 @@ class Daemon:
             if self._http is not None:  # only now: an older daemon may have had the port
                 await self._http.start()
         except Unavailable:  # leave before anything was started or said
-            await self.session.publisher_link.close()
-            for unit in units:
-                await unit.store.close()
+            await self._leave_unbegun(units)
             raise
         for unit, error in held.items():
             await self._stay_out(unit, error)
+        return True
+
+    async def _leave_unbegun(self, units: Sequence[Unit]) -> bool:
+        await self.session.publisher_link.close()
+        for unit in units:
+            await unit.store.close()
+        return False
 
     async def _stay_out(self, unit: Unit, error: BaseException) -> None:
         """Go on without a unit that could not begin, and that has said nothing."""
@@ -352,7 +362,7 @@ class Daemon:
         if self._living.asked_to_end() > 2:
             self._get_out(name)
         self._launcher.close()
-        self._living.each(lambda unit: unit.happened(ev.Signalled(name, sender)))
+        self._living.signalled(ev.Signalled(name, sender))
         if not self._living.units:
             self._leave(self._living.code)
 
@@ -385,6 +395,5 @@ class Daemon:
         self.session.complaints.report(event, event, key=self._plan.names.commands, reason=reason)
 
     def _complain_of_stuck(self, parts: list[str]) -> None:
-        what = f"stuck {' '.join(parts)}"
-        then = "the watchdog is not fed"
+        what, then = f"stuck {' '.join(parts)}", "the watchdog is not fed"
         self.session.complaints.report(what, "loop.stuck", parts=parts, then=then)

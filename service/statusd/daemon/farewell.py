@@ -9,8 +9,6 @@ from statusd.daemon.session import Session
 from statusd.unit import life
 from statusd.unit.unit import Unit
 
-GONE_S = 2.0
-"""So long a killed worker may take to be gone."""
 FLUSH_S = 1.0
 """Redis' share of a stop: so long a broker may say nothing while it is told the last words."""
 
@@ -44,7 +42,7 @@ class Farewell:
 
     async def retire(self, unit: Unit) -> None:
         """End one unit's life while others go on; whatever lives of its worker goes first."""
-        await unit.supervisor.end(GONE_S)  # else nobody would bury it: the daemon goes on
+        unit.supervisor.kill()
         self.stop_hearing([unit])
         await self.say_last_words([unit])
         await self.close([unit])

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
+from statusd.core import events as ev
 from statusd.unit.unit import EXIT_BUG, Unit
 
 EXIT_LEASE_LOST = 78
@@ -28,6 +30,9 @@ class Living:
         self.are_many = stays or len(self._units) > 1
         """There are others to tell each of them from, or were, or will be."""
         self._asked_to_end = 0
+        self._early: list[ev.Signalled] | None = []
+        """What came before they have begun; None if they have."""
+        self._is_asked_early = asyncio.Event()
 
     @property
     def units(self) -> list[Unit]:
@@ -57,6 +62,40 @@ class Living:
         for unit, error in zip(units, done, strict=True):
             if isinstance(error, Exception):
                 unit.fail(error)
+
+    async def unless_signalled(
+        self, step: Callable[[Unit], Awaitable[None]]
+    ) -> dict[Unit, BaseException] | None:
+        """Take a step with all of them, at the same time, before they begin.
+
+        Returns:
+            Those with which it has failed, and why; None if we were signalled meanwhile.
+        """
+        units = self.units
+        taking = asyncio.gather(*map(step, units), return_exceptions=True)
+        asked = asyncio.ensure_future(self._is_asked_early.wait())
+        await asyncio.wait((taking, asked), return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not taking.done():
+            taking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await taking
+            return None
+        return {u: e for u, e in zip(units, taking.result(), strict=True) if e is not None}
+
+    def begin(self) -> None:
+        """Take what came while they could say nothing, for they had no names yet."""
+        early, self._early = self._early or (), None
+        for signalled in early:
+            self.signalled(signalled)
+
+    def signalled(self, signalled: ev.Signalled) -> None:
+        """Let each of them hear of a signal; before they begin, whoever waits for that."""
+        if self._early is None:
+            self.each(lambda unit: unit.happened(signalled))
+        else:
+            self._early.append(signalled)
+            self._is_asked_early.set()
 
     def ended(self, unit: Unit, code: int) -> bool:
         """Take note of the code that a unit leaves with; tell whether it has just ended."""

@@ -3,7 +3,7 @@
 Everything that it does comes back as an input. Rules of this file: spawned from the main thread;
 waited for by its own pid, never by ``waitpid(-1)``; each run has a channel of its own.
 
-Length: one run, from its start until nothing of it lives; each step leads to the next.
+Length: the life of one process is read here, from its start until nothing of it is left.
 """
 
 from __future__ import annotations
@@ -290,11 +290,14 @@ class Process:
 
     @property
     def is_over(self) -> bool:
-        """Tell whether its own process has ended, and was waited for."""
-        return self._popen is None or self._popen.returncode is not None
+        """Tell whether it was buried, and nothing is left of it that could be signalled."""
+        popen = self._popen
+        return popen is None or (popen.returncode is not None and not self._guard.watches(self.pid))
 
     def close(self) -> None:
         """Give back everything that was made for this run."""
+        if self._popen is not None and self._popen.returncode is None:
+            reaper.ours.discard(self.pid)  # nobody waits for it any more: an orphan like others
         if self._pidfd != -1:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)

@@ -50,6 +50,16 @@ class Orphans:
             self._look(AT_ONCE if lately_s else sys.maxsize)
         return self._of.get(file, [])
 
+    def is_still(self, pid: int, file: str) -> bool:
+        """Tell whether an orphan is that unit's still: it may have become a program without."""
+        token = _token(pid)
+        if token is None:
+            return False
+        whose = reaper.whose[pid] = token.rpartition(":")[0]
+        if whose == _NOBODYS:
+            self._unknown.append(pid)
+        return whose == file
+
     def unknown(self) -> list[int]:
         """Return those whose unit can't be told, each once."""
         found, self._unknown = self._unknown, []
@@ -106,7 +116,8 @@ class Strays:
         if not self._file:
             return False
         orphans = _orphans.of(self._file, lately_s=lately_s)
-        found = [one for pid in orphans if (one := self._outside(pid)) is not None]
+        outside = [one for pid in orphans if (one := self._outside(pid)) is not None]
+        found = [one for one in outside if _orphans.is_still(one.pid, self._file)]
         for one in found:
             self._groups.add(one.group)
             self._guard.watch(one.group)

@@ -194,24 +194,24 @@ class Supervisor:
         if self.process is not None:
             self.process.stop(ev.Force.KILL)
 
-    async def end(self, timeout_s: float) -> None:
-        """Let nothing of it live on, and wait so long until its process is waited for."""
-        self.kill()
-        until = self._loop.time() + timeout_s
-        while self.process is not None and not self.process.is_over and self._loop.time() < until:
-            await asyncio.sleep(LOOK_S)
-
     async def close(self, *, lives: bool, timeout_s: float) -> None:
         """Give everything back, and forget who it was unless something of it lives.
 
         Args:
-            timeout_s: so long the disk may take.
+            timeout_s: so long the disk may take, and before it a worker that is killed by this.
         """
         if self.process is not None:
             self.process.stop(ev.Force.KILL)
+            await self._wait_for_end(self.process, timeout_s)
             self.process.close()
         if self._means.worker_file is not None and not lives:
             await self._means.worker_file.forget(timeout_s)
+
+    async def _wait_for_end(self, process: Process, timeout_s: float) -> None:
+        """Let it be buried: others, whose daemon this is too, go on."""
+        until = self._loop.time() + timeout_s
+        while not process.is_over and self._loop.time() < until:
+            await asyncio.sleep(LOOK_S)
 
 
 def _words(error: Exception) -> str:
