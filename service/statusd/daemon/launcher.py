@@ -22,11 +22,12 @@ from statusd.core.messages import Command, to_json
 from statusd.daemon.channels import Channels
 from statusd.daemon.farewell import Farewell
 from statusd.daemon.living import Living
-from statusd.daemon.plan import Plan
+from statusd.daemon.plan import Plan, all_parts
 from statusd.daemon.resting import Resting, ended_before
 from statusd.daemon.router import Router
 from statusd.daemon.session import Session
 from statusd.daemon.stream_reader import StreamReader
+from statusd.supervision import descriptors
 from statusd.unit import life
 from statusd.unit.local_socket import Client
 from statusd.unit.parts import Parts
@@ -114,6 +115,7 @@ class Launcher:
         """Let those rest that a command had ended before this daemon began."""
         if self._plan.folder is None:
             return
+        descriptors.allow_for(len(all_parts(self._plan)))
         for name, parts in self._plan.folder.ended.items():
             document = ended_before(parts, self._plan.names.name)
             self._rest(parts, parts.kept.place, document, asks=True)

@@ -19,7 +19,7 @@ from statusd.core.errors import StatusdError
 from statusd.core.messages import Scalar
 from statusd.environment_file import environment_of
 from statusd.scheduler import Scheduler
-from statusd.supervision import oom, reach, reaper
+from statusd.supervision import descriptors, oom, reach, reaper
 from statusd.supervision.exits import describe_exit, last_words
 from statusd.supervision.function_channel import FunctionChannel
 from statusd.supervision.guard import Guard
@@ -152,7 +152,8 @@ class Process:
     def _mine(self) -> dict[str, str]:
         """Return what tells it who it is; our part of its process takes the file away."""
         run, file = self.run, self._spec.worker_file
-        return {wrapper.FILE: f"{run} {file}", TOKEN: f"{file}:{run}"} if file else {}
+        known = {wrapper.FILE: f"{run} {file}", TOKEN: f"{file}:{run}"} if file else {}
+        return {**known, **descriptors.theirs()}
 
     # ---- what it is told, and says -----------------------------------------------------------
 

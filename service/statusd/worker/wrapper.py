@@ -55,6 +55,19 @@ FILE = "STATUSD_WORKER_FILE"
 """The variable that says where to write who we are: the number of the run, a blank, the path."""
 
 
+DESCRIPTORS = "STATUSD_DESCRIPTORS"
+"""The variable that says how many may be open here, if the daemon may have more."""
+
+
+def limit_descriptors() -> None:
+    """Have the limit that the daemon was started with (`supervision.descriptors`)."""
+    soft = os.environ.pop(DESCRIPTORS, "")
+    if soft:
+        from resource import RLIMIT_NOFILE, getrlimit, setrlimit
+
+        setrlimit(RLIMIT_NOFILE, (int(soft), getrlimit(RLIMIT_NOFILE)[1]))
+
+
 def keep_identity() -> None:
     """Write down who we are, for a daemon that comes after ours (`supervision.worker_file`).
 
@@ -113,6 +126,7 @@ def main(argv: list[str]) -> None:
     parent, report, locale, *command = argv
     die_with(int(parent))
     keep_identity()
+    limit_descriptors()
     os.set_inheritable(int(report), False)
     if locale == "none":  # the interpreter has set it for itself (PEP 538)
         os.environ.pop("LC_CTYPE", None)
