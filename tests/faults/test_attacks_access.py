@@ -371,7 +371,7 @@ def _mentions(unit: Program, text: str) -> bool:
 
 # ---- a stranger's settings ---------------------------------------------------------------------
 
-SECRET = "xyzzy-Marker-4711"
+SECRET = "xyzzy-Marker-Quux"
 STRANGER = 12345
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="it takes root to give a file away")
 

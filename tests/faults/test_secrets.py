@@ -23,7 +23,7 @@ from tests.tools.processes import descendants
 from tests.tools.program import environment
 from tests.tools.toml import to_toml
 
-SECRET = "xyzzy-Marker-4711"
+SECRET = "xyzzy-Marker-Quux"
 WAYS = ("a file", "a setting", "a variable", "the url")
 
 
@@ -86,7 +86,7 @@ def test_a_wrong_secret_is_not_shown_either(way: str, tmp_path: Path) -> None:
 
 # ---- urls that are wrong -------------------------------------------------------------------------
 
-TAIL = "plugh-Tail-0815"
+TAIL = "plugh-Tail-Thud"
 URLS = {
     "a hash": f"redis://:{SECRET}#{TAIL}@127.0.0.1/0",
     "a slash": f"redis://:{SECRET}/{TAIL}@127.0.0.1/0",

@@ -246,6 +246,7 @@ def test_the_worker_pays_for_its_own_side_only(broker: Broker, run: Run) -> None
     assert {name for name in modules if name.startswith("statusd")} == {
         "statusd",
         "statusd.worker",
+        "statusd.worker.function",
         "statusd.worker.api",
         "statusd.worker.board",
         "statusd.worker.callee",

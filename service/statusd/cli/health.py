@@ -171,8 +171,17 @@ def _named(name: str, namespace: str, given: str, kind: str) -> tuple[str, str, 
 
 def _of_folder(folder: Path) -> dict[str, Any]:
     """Return what the units of a folder share; there need be nothing."""
+    if not any(name.endswith(".toml") for name in _listed(folder)):
+        raise ConfigError(f"{folder}: no unit in it: each is a *.toml with [worker]")
     file = shared_file(folder)
     return _table(file) if file.exists() else {}
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError as error:
+        raise ConfigError(f"{folder}: {error.strerror}") from None
 
 
 def daemon_socket(folder: Path, given: str = "") -> tuple[str, Path]:

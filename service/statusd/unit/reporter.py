@@ -199,7 +199,7 @@ class Reporter:
                 "drops", "outbox.dropped", lines=outbox.dropped, kept=outbox.lost
             )
             self._dropped = outbox.dropped
-        if outbox.waiting >= outbox.limit // 2:
+        if outbox.dropped == self.told_drops or outbox.waiting >= outbox.limit // 2:
             return None
         dropped, lost = outbox.dropped - self.told_drops, outbox.lost - self._told_losses
         self.told_drops, self._told_losses = outbox.dropped, outbox.lost

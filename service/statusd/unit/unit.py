@@ -383,6 +383,7 @@ class Unit:
         self.document.beat(now)
         self.reporter.lost_lines(self.supervisor.lost_lines())
         self.store.mind_disk()
+        self._report_drops()
         self.tidy()
 
     def look(self) -> None:

@@ -44,8 +44,11 @@ def make_huge(path: Path) -> None:
 
 NO_FILES = [make_pipe, make_endless, make_directory, make_huge]
 
-REFUSED = ("it is a ", "Is a directory", "is no regular file", "longer than", "Too many levels")
-"""How it is said of each: links of our own files are not followed."""
+REFUSED = (
+    *("it is a ", "Is a directory", "is no regular file", "longer than", "Too many levels"),
+    "no unit in it",
+)
+"""How it is said of each: links of our own files are not followed; a folder has units."""
 
 
 def names_it(output: str, path: Path) -> bool:
