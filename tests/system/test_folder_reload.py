@@ -74,10 +74,14 @@ def test_new_files_begin_gone_ones_end_and_changed_ones_change(
     wait_states(broker, live="PAUSED")
 
     assert "0 of 5 units" in reload(program)[1]
+    client = broker.client()
+    client.xadd("statusd:commands", {"command": "resume"})
+    wait_states(broker, live="RUNNING")
     write(program, "scan", unit(name="scan", instances=1))
     write(program, "gone", unit(name="gone"))
     assert reload(program)[0] == 0
     wait_states(broker, gone="RUNNING", **{"scan-1": "READY", "scan-2": "END"})
+    assert not program.logged("link.lost")
     program.signal(signal.SIGTERM)
     assert program.wait_exit() == 0
 

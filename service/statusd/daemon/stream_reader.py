@@ -89,9 +89,10 @@ class StreamReader:
         """Read for another one, too, or for the same one in its next life."""
         was_idle = not self._cursors
         self._cursors[cursor.key] = cursor
-        if cursor.asks and not self._is_behind:
+        if cursor.asks:
+            self._reading = ()  # what comes of it is nothing to one that has no place yet
             self._ask(cursor.question())
-        elif was_idle and not self._is_behind:
+        elif was_idle or not cursor.place.id:
             self._look()
 
     def forget(self, cursor: Cursor) -> None:
