@@ -77,10 +77,15 @@ def test_new_files_begin_gone_ones_end_and_changed_ones_change(
     client = broker.client()
     client.xadd("statusd:commands", {"command": "resume"})
     wait_states(broker, live="RUNNING")
+    before = lives(broker)
     write(program, "scan", unit(name="scan", instances=1))
     write(program, "gone", unit(name="gone"))
-    assert reload(program)[0] == 0
+    assert "hall: 2 of 6 units, 4 stay" in reload(program)[1]
     wait_states(broker, gone="RUNNING", **{"scan-1": "READY", "scan-2": "END"})
+    write(program, "scan", unit(name="scan", instances=3))
+    assert "hall: 2 of 7 units, 5 stay" in reload(program)[1]
+    wait_states(broker, **{"scan-1": "READY", "scan-2": "READY", "scan-3": "READY"})
+    assert lives(broker)["scan-1"] == before["scan-1"]
     assert not program.logged("link.lost")
     program.signal(signal.SIGTERM)
     assert program.wait_exit() == 0
