@@ -3,6 +3,8 @@
 Rules of this file: one at a time begins of each name; nothing of an ended unit is opened before
 somebody wants it, and then no disk is waited for on the loop; a launch that fails is refused, with
 its reason, and the unit rests on.
+
+Length: whoever goes may come again before he has gone; both ways are read together.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from statusd.core.messages import Command, to_json
 from statusd.daemon.channels import Channels
 from statusd.daemon.farewell import Farewell
 from statusd.daemon.living import Living
+from statusd.daemon.outputs import Outputs
 from statusd.daemon.plan import Plan, all_parts
 from statusd.daemon.resting import Resting, ended_before
 from statusd.daemon.router import Router
@@ -40,7 +43,10 @@ KEEP_S = 600.0
 """So often the documents of those that rest are written, if they have run out."""
 HEARS_S = 5.0
 """So long a unit waits at most until the broker has taken its channels."""
+OUTPUT_S = 5.0
+"""So long a disk may take what was printed last into a file that nobody prints to any more."""
 IS_ENDING = "its daemon is ending"
+WAS_ENDED = "it was ended before it had begun"
 
 
 class Hearing(NamedTuple):
@@ -77,7 +83,7 @@ class Launcher:
         session: where they are answered.
         units, living: of the daemon.
         farewell: how they leave; hearing: what lets them hear; make_unit: how they come.
-        log: where it is told.
+        outputs: where workers print to; log: where it is told.
     """
 
     def __init__(
@@ -89,21 +95,26 @@ class Launcher:
         farewell: Farewell,
         hearing: Hearing,
         make_unit: Callable[[Parts], Unit],
+        outputs: Outputs,
         log: Any,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._plan, self._session = plan, session
         self._units, self._living = units, living
         self._farewell, self._hearing, self._make_unit = farewell, hearing, make_unit
-        self._log = log
+        self._outputs, self._log = outputs, log
         self._parts = {parts.names.name: parts for parts in plan.units}
         self._rests: dict[str, Resting] = {}
+        self._coming: set[Resting] = set()
+        """Those in whose place a unit lives that hasn't begun yet."""
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Client] = {}
         self._dismissed: dict[str, Then] = {}
         """Those that are to end by themselves, and what is to be then."""
         self.tasks: set[asyncio.Task[None]] = set()
         """Those in which units come and go."""
+        self._closing: set[asyncio.Task[None]] = set()
+        """Those in which files are closed that nobody prints to any more."""
         self.is_open = plan.folder is not None
 
     @property
@@ -155,8 +166,26 @@ class Launcher:
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = self._loop.create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not self.tasks and self.is_open:
+            self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        """Nobody comes or goes just now: keep nothing of those that are gone."""
+        self._leaving.clear()
+        self._waiting.clear()
+        living = self._living.by_name
+        for name in [name for name in self._parts if name not in {*living, *self._rests}]:
+            del self._parts[name]
+            self._units.pop(name, None)
+        used = {sink for name in living for sink in self._parts[name].means.sinks or ()}
+        task = self._loop.create_task(self._outputs.keep(used, OUTPUT_S))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _rest(
         self, parts: Parts, place: StreamPosition, document: Mapping[str, Any], *, asks: bool
@@ -168,7 +197,7 @@ class Launcher:
     def close(self) -> None:
         """Nobody begins any more."""
         self.is_open = False
-        for resting in self._rests.values():
+        for resting in (*self._rests.values(), *self._coming):
             resting.refuse(IS_ENDING)
 
     # ---- they come ----------------------------------------------------------------------------
@@ -250,14 +279,19 @@ class Launcher:
         self._living.add(unit)
         self._hearing.let(unit, parts.channels)
         self._hearing.channels.refresh()
+        waiting = {resting} if resting is not None else set()
+        self._coming |= waiting  # whoever closes us refuses those who wait for it
         await self._hearing.channels.heard(HEARS_S)
-        if self._living.by_name.get(unit.name) is unit:  # nobody has ended it meanwhile
+        self._coming -= waiting
+        if self.is_open and self._living.by_name.get(unit.name) is unit:
             await self._take_up(unit, resting.commands if resting is not None else [])
+        elif resting is not None:
+            resting.refuse(WAS_ENDED)
 
     async def _take_up(self, unit: Unit, commands: list[Command]) -> None:
         """Start it; the first command is done when its worker is ready, others find it alive."""
         for command in commands:
-            if (client := self._waiting.pop(command.id, None)) is not None:
+            if (client := self._waiting.get(command.id)) is not None:  # it may wait for others, too
                 unit.socket.expect(command.id, client)
         for command in commands[:1]:
             unit.submit(ev.Launched(command))
