@@ -340,6 +340,7 @@ class Daemon:
     def link_changed(self) -> None:
         """A link is up, or lost."""
         self._reloader.maybe_done()
+        self._launcher.say_unsaid()
         self._living.each(Unit.link_changed)
         self._health.report()
 

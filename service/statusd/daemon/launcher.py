@@ -21,6 +21,7 @@ from statusd.core import events as ev
 from statusd.core.answers import Verdict
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.messages import Command, to_json
+from statusd.daemon import unsaid
 from statusd.daemon.channels import Channels
 from statusd.daemon.farewell import Farewell
 from statusd.daemon.living import Living
@@ -38,6 +39,7 @@ from statusd.unit.publisher import LEFT_TTL_S, verdict_lines
 from statusd.unit.stream_position import StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.link import LinkState
+from statusd.wire.outbox import RedisCommand
 
 KEEP_S = 600.0
 """So often the documents of those that rest are written, if they have run out."""
@@ -105,6 +107,8 @@ class Launcher:
         self._outputs, self._log = outputs, log
         self._parts = {parts.names.name: parts for parts in plan.units}
         self._rests: dict[str, Resting] = {}
+        self._unsaid: set[str] = set()
+        """Those that have left something to say in their state files."""
         self._coming: set[Resting] = set()
         """Those in whose place a unit lives that hasn't begun yet."""
         self._leaving: dict[str, asyncio.Task[None]] = {}
@@ -133,6 +137,8 @@ class Launcher:
             by = parts.kept.ended.by if parts.kept.ended is not None else ""
             then = f"statusd launch {name}"
             self._log.info("unit.rests", unit=name, **({"by": by} if by else {}), then=then)
+            if unsaid.is_left(parts):
+                self._unsaid.add(name)
         self._keep()
 
     # ---- they go -------------------------------------------------------------------------------
@@ -144,7 +150,7 @@ class Launcher:
     def retire(self, unit: Unit) -> None:
         """End the life of a unit while others go on; it rests, if it may be launched again."""
         self._hearing.forget(unit)
-        task = self._start(self._farewell.retire(unit))
+        task = self._start(self._retire(unit))
         what = self._dismissed.pop(unit.name, Then.REST)
         if not self.is_open or what is Then.GO:
             return
@@ -153,6 +159,38 @@ class Launcher:
         self._rest(self._parts[unit.name], place, unit.document.fields(), asks=asks)
         if what is Then.BEGIN_ANEW:
             self._start(self._begin(self._rests[unit.name]))
+
+    async def _retire(self, unit: Unit) -> None:
+        await self._farewell.retire(unit)
+        if unit.publisher.outbox.unsent(1):
+            self._unsaid.add(unit.name)
+            self.say_unsaid()
+
+    def say_unsaid(self) -> None:
+        """Say what those that rest had left to say, if the broker is there."""
+        if self.is_open and self._session.publisher_link.state is LinkState.LISTENING:
+            for name in [name for name in self._unsaid if name in self._rests]:
+                self._unsaid.remove(name)
+                self._leaving[name] = self._start(self._say_for(name, self._leaving.get(name)))
+
+    async def _say_for(self, name: str, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        resting = self._rests.get(name)
+        if resting is None or resting.commands:  # its next life says it
+            return
+        try:
+            parts = await self._made(name)
+        except (StatusdError, OSError) as error:
+            self._log.warning("unit.not_told", unit=name, reason=str(error))
+            return
+        left = resting.left(parts.kept.memory.open)
+        lines = [line for one in left for line in verdict_lines(resting.names.verdicts, one)]
+        if await unsaid.say(parts, lines, self._session, self._log):
+            self._keep_document(resting)  # nor has the broker the last one of its life
+            self._session.flush()
+        else:
+            self._unsaid.add(name)
 
     def dismiss(self, name: str, reason: str, then: Then) -> None:
         """Let a unit end, if it lives; one that rests goes at once, if it is to go."""
@@ -326,8 +364,11 @@ class Launcher:
     def _keep(self) -> None:
         """See that the documents of those that rest are there."""
         self._loop.call_later(KEEP_S, self._keep)
-        for name, resting in self._rests.items():
-            key, text = resting.names.status, to_json(resting.document)
-            line = ("SET", key, text, "NX", "EX", LEFT_TTL_S)  # what its last daemon said is more
-            self._session.outbox.put_latest(f"rests {name}", line)
+        for resting in self._rests.values():
+            self._keep_document(resting, "NX")  # what its last daemon said is more
         self._session.flush()
+
+    def _keep_document(self, resting: Resting, *how: str) -> None:
+        key, text = resting.names.status, to_json(resting.document)
+        line: RedisCommand = ("SET", key, text, *how, "EX", LEFT_TTL_S)
+        self._session.outbox.put_latest(f"rests {resting.name}", line)
