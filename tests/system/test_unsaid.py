@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import pytest
 
 from tests.conftest import BROKERS
 from tests.faults.nemesis import DURABLE_FROM
-from tests.faults.outages import history
+from tests.faults.outages import history, wait_for
 from tests.system.test_folder import named, sent, wait_states
 from tests.system.test_launch import finals, launch
-from tests.tools import Broker, Journal, Program, wait_until
+from tests.tools import Broker, Journal, Program, Proxy, wait_until
+from tests.tools.toml import to_toml
+from tests.tools.variants import some
 
 ENDED = {"a": "END", "b": "READY"}
 
@@ -100,3 +103,33 @@ def test_a_command_that_was_open_when_the_daemon_was_killed_has_failed(
         (said,) = wait_until(lambda: finals(journal, "anew"), 10, "the final verdict")
         assert said["verdict"] == "done"
         assert len(finals(journal, "left")) == 1
+
+
+@pytest.mark.fault("K23")
+@pytest.mark.parametrize("after_s", some((0.15, 0.35, 0.1, 0.2, 0.25, 0.3, 0.4), 2))
+def test_who_launches_is_answered_though_the_daemon_ends(
+    after_s: float, lasting: Broker, tmp_path: Path
+) -> None:
+    """SIGTERM before the name is taken, while its channels are not heard yet, and later."""
+    with Proxy(lasting.port) as proxy, Journal(lasting.client()) as journal:
+        shared = {
+            "redis": {"url": f"redis://127.0.0.1:{proxy.port}/0"},
+            "daemon": {"name": "hall"},
+        }
+        units = named("a", "b")
+        with Program(shared, directory=tmp_path, units=units) as program:
+            wait_states(lasting, a="READY", b="READY")
+            assert sent(lasting, "end", "--name", "a") == {"a": "done"}
+            new = named("a", control={"channels": ["fresh"]})["a"]
+            (tmp_path / "units" / "a.toml").write_text(to_toml(new))
+            program.signal(signal.SIGHUP)  # its next life has to wait for a channel
+            program.wait_logged("reload.done")
+            proxy.delay(0.05)
+            launch(lasting, "a", id="one")
+            wait_for(time.monotonic() + after_s)
+            program.signal(signal.SIGTERM)
+            assert program.wait_exit() == 0
+        (said,) = wait_until(lambda: finals(journal, "one"), 10, "the final verdict")
+        assert said["verdict"] in ("done", "refused", "failed")
+        assert not lasting.client().keys("statusd:owner:*")
+        assert not program.logged("bug.caught")
