@@ -110,21 +110,38 @@ def test_units_of_one_daemon_lose_nothing_either(rounds: int, tmp_path: Path) ->
 
 
 def _gaps(victims: Sequence[Victim], broker: Broker) -> Iterator[str]:
-    """Yield what is wrong with the gaps of units that were deaf together: each has each, once."""
-    told = {
-        one.name: [
-            (stamp(e["gap"]["start"]), stamp(e["gap"]["end"]))
-            for e in history(broker.client(), one.name)
-            if "gap" in e
-        ]
-        for one in victims
-    }
-    for name, gaps in told.items():
-        for earlier, later in pairwise(gaps):
-            if later[0] < earlier[1] - SLACK_S:
-                yield f"{name}: the gaps {earlier} and {later} are one outage"
-    if len({len(gaps) for gaps in told.values()}) > 1:
-        yield f"not each outage is a gap of each: {told}"
+    """Yield what is wrong with the gaps of units that were deaf together: each has each, once.
+
+    What one has told before its daemon was killed, another one tells together with that; and what
+    was told right before it, but not noted yet that it was, the next daemon tells again, longer.
+    """
+    told = {one.name: sorted(_deaf(one, broker)) for one in victims}
+    for one in victims:
+        for earlier, later in pairwise(told[one.name]):
+            died = any(s - SLACK_S <= later[1] <= e + SLACK_S for s, e in one.dead)
+            if later[0] < earlier[1] - SLACK_S and not died:
+                yield f"{one.name}: the gaps {earlier} and {later} are one outage"
+        known = _joined([*told[one.name], *one.dead])
+        for name, gaps in told.items():
+            for start, end in gaps:
+                if not any(s - SLACK_S <= start and end <= e + SLACK_S for s, e in known):
+                    yield f"{one.name} doesn't tell of the gap {start:.3f} to {end:.3f} of {name}"
+
+
+def _deaf(one: Victim, broker: Broker) -> list[tuple[float, float]]:
+    events = history(broker.client(), one.name)
+    return [(stamp(e["gap"]["start"]), stamp(e["gap"]["end"])) for e in events if "gap" in e]
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the same without those that touch."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1] + SLACK_S:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
 
 
 def new(settings: dict[str, Any], folder: Path) -> Program:

@@ -14,7 +14,8 @@ import pytest
 from tests.conftest import BROKERS
 from tests.faults.nemesis import DURABLE_FROM
 from tests.faults.outages import history, wait_for
-from tests.system.test_folder import named, sent, wait_states
+from tests.system.test_folder import documents, named, sent, wait_states
+from tests.system.test_folder_reload import reload, write
 from tests.system.test_launch import finals, launch
 from tests.tools import Broker, Journal, Program, Proxy, wait_until
 from tests.tools.toml import to_toml
@@ -133,3 +134,35 @@ def test_who_launches_is_answered_though_the_daemon_ends(
         assert said["verdict"] in ("done", "refused", "failed")
         assert not lasting.client().keys("statusd:owner:*")
         assert not program.logged("bug.caught")
+
+
+@pytest.mark.fault("K24")
+def test_a_launch_and_a_reload_at_once_leave_the_unit_as_its_file_is(
+    lasting: Broker, tmp_path: Path
+) -> None:
+    """Whichever comes first: its channels are those of the file, and the next reload finds none."""
+    with Proxy(lasting.port) as proxy:
+        shared = {
+            "redis": {"url": f"redis://127.0.0.1:{proxy.port}/0"},
+            "daemon": {"name": "hall"},
+        }
+        with Program(shared, directory=tmp_path, units=named("a", "b")) as program:
+            wait_states(lasting, a="READY", b="READY")
+            for number, after_s in enumerate((0.1, 0.2)):
+                assert sent(lasting, "end", "--name", "a") == {"a": "done"}
+                new = named("a", control={"channels": [f"fresh{number}"]})["a"]
+                proxy.delay(0.05)
+                launch(lasting, "a")
+                wait_for(time.monotonic() + after_s)
+                write(program, "a", new)
+                assert reload(program)[0] == 0
+                proxy.pass_()
+                wait_states(lasting, a="READY")
+                wait_until(
+                    lambda n=number: documents(lasting)["a"]["channels"] == [f"fresh{n}"],  # type: ignore[misc]  # mypy doesn't know defaults of lambdas
+                    10,
+                    "the channels of its file",
+                )
+                assert "0 of 2 units" in reload(program)[1]
+            program.signal(signal.SIGTERM)
+            assert program.wait_exit() == 0

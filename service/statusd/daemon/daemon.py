@@ -98,14 +98,14 @@ class Daemon:
             self._outputs,
             log,
         )
-        tick_s, minded = self._health.tick_s, self._outputs.complain
-        self._ticks = Ticks(self._living, self._loop, tick_s, minded)
+        self._ticks = Ticks(self._living, self._loop, self._health.tick_s, self._outputs.complain)
         self._reloader = Reloader(
             plan.reload,
             lambda: self._living.by_name,
             self.session,
             self.router,
             channels,
+            self._launcher.comings,
             manager,
             log,
         )

@@ -23,6 +23,7 @@ from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.messages import Command, to_json
 from statusd.daemon import unsaid
 from statusd.daemon.channels import Channels
+from statusd.daemon.comings import Comings
 from statusd.daemon.farewell import Farewell
 from statusd.daemon.living import Living
 from statusd.daemon.outputs import Outputs
@@ -100,7 +101,6 @@ class Launcher:
         outputs: Outputs,
         log: Any,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self._plan, self._session = plan, session
         self._units, self._living = units, living
         self._farewell, self._hearing, self._make_unit = farewell, hearing, make_unit
@@ -115,6 +115,7 @@ class Launcher:
         self._waiting: dict[str, Client] = {}
         self._dismissed: dict[str, Then] = {}
         """Those that are to end by themselves, and what is to be then."""
+        self.comings = Comings()
         self.tasks: set[asyncio.Task[None]] = set()
         """Those in which units come and go."""
         self._closing: set[asyncio.Task[None]] = set()
@@ -202,7 +203,7 @@ class Launcher:
             self._hearing.forget(resting)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self._done)
         return task
@@ -221,7 +222,7 @@ class Launcher:
             del self._parts[name]
             self._units.pop(name, None)
         used = {sink for name in living for sink in self._parts[name].means.sinks or ()}
-        task = self._loop.create_task(self._outputs.keep(used, OUTPUT_S))
+        task = asyncio.get_running_loop().create_task(self._outputs.keep(used, OUTPUT_S))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
@@ -253,10 +254,11 @@ class Launcher:
 
     async def _add(self, name: str) -> None:
         try:
-            parts = await self._made(name)
-            if parts.kept.ended is None:
-                await self._join(parts, None)
-            else:
+            async with self.comings.one():
+                parts = await self._made(name)
+                if parts.kept.ended is None:
+                    await self._join(parts, None)
+                    return
                 parts.state_file.give_up()
                 document = ended_before(parts, self._plan.names.name)
                 self._rest(parts, parts.kept.place, document, asks=True)
@@ -273,7 +275,7 @@ class Launcher:
             StatusdError, OSError: it can't be had.
         """
         assert self._plan.folder is not None
-        again = partial(self._plan.folder.again, name, self._loop)
+        again = partial(self._plan.folder.again, name, asyncio.get_running_loop())
         return await threads.apart(again, f"launch {name}")
 
     async def _begin(self, resting: Resting) -> None:
@@ -281,9 +283,10 @@ class Launcher:
         if name in self._leaving:
             await asyncio.wait([self._leaving.pop(name)])
         try:
-            parts = await self._made(name)
-            kept = parts.kept._replace(place=resting.cursor.place, ended=None)
-            await self._join(replace(parts, kept=kept, fresh=True), resting)
+            async with self.comings.one():
+                parts = await self._made(name)
+                kept = parts.kept._replace(place=resting.cursor.place, ended=None)
+                await self._join(replace(parts, kept=kept, fresh=True), resting)
         except (StatusdError, OSError) as error:
             self._log.error("unit.not_launched", unit=name, reason=str(error))
             resting.refuse(str(error))
@@ -363,7 +366,7 @@ class Launcher:
 
     def _keep(self) -> None:
         """See that the documents of those that rest are there."""
-        self._loop.call_later(KEEP_S, self._keep)
+        asyncio.get_running_loop().call_later(KEEP_S, self._keep)
         for resting in self._rests.values():
             self._keep_document(resting, "NX")  # what its last daemon said is more
         self._session.flush()
