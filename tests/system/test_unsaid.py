@@ -80,6 +80,15 @@ def test_an_end_that_the_broker_has_missed_is_told_later(
     assert (kept["unsent"], kept["ended"] is not None) == ([], True)
 
 
+def leave_open(directory: Path, command_id: str) -> Path:
+    """Have the state file of an ended unit as one that was killed leaves it; return its path."""
+    file = directory / "state" / "a.json"
+    kept = json.loads(file.read_bytes())
+    command = {"word": "pause", "source": "redis:mychannel", "received": 0.0, "id": command_id}
+    file.write_text(json.dumps({**kept, "open": [command]}))
+    return file
+
+
 @pytest.mark.fault("K22")
 def test_a_command_that_was_open_when_the_daemon_was_killed_has_failed(
     lasting: Broker, tmp_path: Path
@@ -90,10 +99,7 @@ def test_a_command_that_was_open_when_the_daemon_was_killed_has_failed(
         assert sent(lasting, "end", "--name", "a") == {"a": "done"}
         first.signal(signal.SIGTERM)
         assert first.wait_exit() == 0
-    file = tmp_path / "state" / "a.json"
-    kept = json.loads(file.read_bytes())
-    command = {"word": "pause", "source": "redis:mychannel", "received": 0.0, "id": "left"}
-    file.write_text(json.dumps({**kept, "open": [command]}))
+    file = leave_open(tmp_path, "left")
 
     with Journal(lasting.client()) as journal, start(lasting, tmp_path) as second:
         second.wait_logged("unit.told", unit="a")
@@ -166,3 +172,26 @@ def test_a_launch_and_a_reload_at_once_leave_the_unit_as_its_file_is(
                 assert "0 of 2 units" in reload(program)[1]
             program.signal(signal.SIGTERM)
             assert program.wait_exit() == 0
+
+
+@pytest.mark.fault("K22")
+def test_a_file_that_comes_back_for_an_ended_unit_says_what_it_had_left(
+    lasting: Broker, tmp_path: Path
+) -> None:
+    """By a reload: it rests, as it was ended, and owes nothing."""
+    with start(lasting, tmp_path) as program:
+        wait_states(lasting, a="READY", b="READY")
+        assert sent(lasting, "end", "--name", "a") == {"a": "done"}
+        wait_until(lambda: program.logged("state.changed", unit="a", new="END"), 10, "its end")
+        file = tmp_path / "units" / "a.toml"
+        text = file.read_text()
+        file.unlink()
+        assert reload(program)[0] == 0
+        state = leave_open(tmp_path, "left")
+        file.write_text(text)
+        assert reload(program)[0] == 0
+        program.wait_logged("unit.told", unit="a")
+        assert json.loads(state.read_bytes())["open"] == []
+        wait_states(lasting, **ENDED)
+        program.signal(signal.SIGTERM)
+        assert program.wait_exit() == 0

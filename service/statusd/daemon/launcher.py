@@ -263,6 +263,9 @@ class Launcher:
                 document = ended_before(parts, self._plan.names.name)
                 self._rest(parts, parts.kept.place, document, asks=True)
                 self._hearing.channels.refresh()
+                if unsaid.is_left(parts):
+                    self._unsaid.add(name)
+                    self.say_unsaid()
         except (StatusdError, OSError) as error:
             self._log.error("unit.not_started", unit=name, reason=str(error))
         except Exception as error:  # the safety net: the others go on
