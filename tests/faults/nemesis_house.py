@@ -85,6 +85,8 @@ class House:
         elif way == "socket":
             self._ask(json.dumps(message).encode())
         wait_until(lambda: self._spare().get("boot", 0) > boot, LATEST_S, f"a launch by {way}")
+        # A daemon that is killed before the disk has it knows nothing of a bare launch.
+        wait_until(lambda: not self._is_ended(), LATEST_S, f"a launch by {way} to be kept")
 
     def reload(self, _: Victim) -> None:
         """Raise or lower the instances of a unit, change another, and have the folder read."""
@@ -118,6 +120,10 @@ class House:
             found: Any = self._broker.client().get(f"statusd:status:{{{SPARE}}}")
             return dict(json.loads(found)) if found else {}
         return {}
+
+    def _is_ended(self) -> bool:
+        file = self._directory / "state" / f"{SPARE}.json"
+        return json.loads(file.read_bytes())["ended"] is not None
 
     def _ask(self, line: bytes) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
