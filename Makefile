@@ -27,7 +27,7 @@ help:
 	@echo "make demo    three units on one screen, with keys to command them"
 	@echo "make check   format, lint, types, sizes and unit tests, in seconds; make lint: without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
-	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES)"
+	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES); as long, units that come and go"
 	@echo "make reliability  the tests of all faults, and of the night, written down in docs/reliability.md"
 	@echo "make ops-check  a real systemd is booted, a real image built and run; as root, minutes"
 	@echo "make bench   the benchmarks; ARGS='--only latency --rounds 9 --json FILE --plot FILE.svg'"
@@ -81,7 +81,7 @@ faults: $(VENV)/.ready
 	$(BIN)/python -m pytest tests/faults --rounds $(ROUNDS) -s
 
 soak: $(VENV)/.ready
-	$(BIN)/python -m pytest tests/faults/test_soak.py --minutes $(MINUTES) -s
+	$(BIN)/python -m pytest tests/faults/test_soak.py tests/faults/test_folder_soak.py --minutes $(MINUTES) -s
 
 reliability: $(VENV)/.ready
 	$(BIN)/python -m pytest -m "fault or nightly" --rounds $(NIGHTLY_ROUNDS) --reliability

@@ -13,7 +13,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +39,7 @@ def words(chance: random.Random) -> Iterator[str]:
 
 @dataclass
 class Victim:
-    """One unit behind a network of its own.
+    """One unit behind a network of its own, or one of several units of a daemon behind one.
 
     Args:
         dead: when its daemon was not there, on the wall clock: up to its first hearing, and from
@@ -53,6 +53,16 @@ class Victim:
     dead: list[tuple[float, float]] = field(default_factory=list)
     inherited: list[dict[str, Any]] = field(default_factory=list)
     """The verdicts that its dead daemons left to their successors to tell."""
+    mates: list[Victim] = field(default_factory=list)
+    """All units of its daemon, if there are others."""
+
+    def housemates(self) -> list[Victim]:
+        """Return all whose daemon dies with its own."""
+        return self.mates or [self]
+
+    def own(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return those of the lines of a log that aren't another unit's."""
+        return [line for line in lines if line.get("unit", self.name) == self.name]
 
     def close(self) -> None:
         """End its program and its network."""
@@ -60,14 +70,25 @@ class Victim:
         self.proxy.close()
 
     def journal(self) -> list[dict[str, Any]]:
-        """Return every line that any of its daemons has logged, in order."""
+        """Return every line of it that any of its daemons has logged, in order."""
         files = sorted(self.directory.glob("stderr-*.log"), key=lambda file: file.stat().st_mtime)
         found = []
         for file in files:
             for row in file.read_text().splitlines():
                 with suppress(ValueError):  # cut by SIGKILL in the middle of a line
                     found.append(json.loads(row))
-        return found
+        return self.own(found)
+
+    def state_left(self) -> dict[str, Any]:
+        """Return what its dead daemon has kept for the next one."""
+        file = self.directory / "state" / f"{self.name}.json"
+        kept = json.loads(file.read_bytes()) if file.exists() else {}
+        return {"open": [], "unsent": []} | kept
+
+    def kill_worker(self) -> None:
+        """SIGKILL to its worker, if there is one."""
+        with suppress(AssertionError, OSError):
+            os.kill(self.program.worker_pid(self.name if self.mates else ""), signal.SIGKILL)
 
     def hears(self) -> bool:
         """Tell whether its present daemon has both links up, by what it said last of them."""
@@ -93,6 +114,7 @@ class Nemesis:
         broker: of all; victims: whom else it may harm.
         start: starts a victim's program anew, in its folder.
         spare_daemon: no daemon is killed.
+        more: what else it does, each as often as a fault.
     """
 
     def __init__(
@@ -103,6 +125,7 @@ class Nemesis:
         start: Callable[[Victim], Program],
         *,
         spare_daemon: bool = False,
+        more: Sequence[Callable[[Victim], None]] = (),
     ) -> None:
         self._chance = chance
         self._broker = broker
@@ -113,6 +136,7 @@ class Nemesis:
             *(self.cut, self.swallow, self.half, self.delay, self.client_kill, self.freeze),
             *(self.restart, self.kill_worker),
             *(() if spare_daemon else (self.kill_daemon,)),
+            *more,
         ]
         self.done: dict[str, int] = {}
         """Fault -> how often."""
@@ -121,8 +145,7 @@ class Nemesis:
         """Do one fault, for as long as chance has it."""
         fault = self._chance.choice(self._faults)
         self.done[fault.__name__] = self.done.get(fault.__name__, 0) + 1
-        victim = self._chance.choice(self._victims)
-        fault(victim)
+        fault(self._chance.choice(self._victims))
 
     def cut(self, victim: Victim) -> None:
         """Reset every connection of the unit."""
@@ -167,19 +190,23 @@ class Nemesis:
 
     def kill_worker(self, victim: Victim) -> None:
         """SIGKILL to the worker, if there is one."""
-        with suppress(AssertionError, OSError):
-            os.kill(victim.program.worker_pid(), signal.SIGKILL)
+        victim.kill_worker()
 
     def kill_daemon(self, victim: Victim) -> None:
         """SIGKILL to the daemon; it is started again at once, as a service manager would."""
         began = victim.maybe_deaf_since()
         victim.program.signal(signal.SIGKILL)
         victim.program.wait_exit(15)
-        victim.inherited += verdicts(state_left(victim.program))
+        mates = victim.housemates()
+        for one in mates:
+            one.inherited += verdicts(one.state_left())
         victim.program.close()
-        victim.program = self._start(victim)
+        program = self._start(victim)
+        for one in mates:
+            one.program = program
         self._until_it_hears(victim)
-        victim.dead.append((began, time.time()))
+        for one in mates:
+            one.dead.append((began, time.time()))
 
     def rest(self) -> None:
         """Wait until nothing is left of any fault."""
@@ -195,11 +222,6 @@ class Nemesis:
         """Let a fault last for about ``mean_s`` seconds."""
         over = time.monotonic() + mean_s * 2 * self._chance.random()
         wait_until(lambda: time.monotonic() >= over, 20, "the fault's time")
-
-
-def state_left(program: Program) -> dict[str, Any]:
-    """Return what a unit's dead daemon has kept for the next one."""
-    return {"open": [], "unsent": []} | program.kept()
 
 
 def verdicts(state: dict[str, Any]) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ import pytest
 from statusd.core.lifecycle import BUILT_IN
 from tests.conftest import BROKERS
 from tests.faults.nemesis import DURABLE_FROM, Nemesis, Victim, toml, victim, words
+from tests.faults.nemesis_house import House
 from tests.faults.outages import history
 from tests.tools import Broker, Journal, Program, Publisher, Sent, wait_until
 
@@ -71,6 +72,78 @@ def test_nothing_durable_is_lost_and_nothing_is_obeyed_twice(rounds: int, tmp_pa
     assert wrong == []
 
 
+@pytest.mark.fault("K21")
+def test_units_of_one_daemon_lose_nothing_either(rounds: int, tmp_path: Path) -> None:
+    """Beside units that end, are launched, are more, fewer and others; each told every outage."""
+    seed = random.randrange(2**32)
+    print(f"\nnemesis of a folder with seed {seed}, {rounds} rounds")
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        broker = stack.enter_context(Broker(BROKERS["valkey"], conf=DURABLE_FROM))
+        house = House(broker, tmp_path, ("a", "b", "c"), chance)
+        stack.callback(house.close)
+        journal = stack.enter_context(Journal(broker.client()))
+        more = [house.launch, house.reload]
+        nemesis = Nemesis(chance, broker, house.victims, house.start, more=more)
+        nemesis.rest()
+        durable = Publisher(broker.client(), "statusd:commands", "d", durable=True)
+        live = Publisher(broker.client(), "statusd:control", "l")
+        durable.start(words(random.Random(seed + 1)), rate_hz=5)
+        live.start(words(random.Random(seed + 2)), rate_hz=10)
+        for fault in (house.launch, house.reload):  # once at least, in few rounds as well
+            fault(house.victims[0])
+        for _ in range(rounds):
+            nemesis.strike()
+        sent = durable.stop(30), live.stop(30)
+        nemesis.rest()
+        wait_until(
+            lambda: all(has_read(one, broker, journal) for one in house.victims), 60, "all to read"
+        )
+        wrong = [text for one in house.victims for text in judge(one, broker, journal, *sent)]
+        wrong += _gaps(house.victims, broker)
+        house.launch(house.victims[0])  # who was ended last can still be launched
+        gone = [line for line in house.victims[0].program.log() if line["event"] == "bug.caught"]
+
+    print(f"faults: {dict(sorted(nemesis.done.items()))}; {len(sent[1])} bare words")
+    assert wrong == []
+    assert gone == []
+
+
+def _gaps(victims: Sequence[Victim], broker: Broker) -> Iterator[str]:
+    """Yield what is wrong with the gaps of units that were deaf together: each has each, once.
+
+    What one has told before its daemon was killed, another one tells together with that; and what
+    was told right before it, but not noted yet that it was, the next daemon tells again, longer.
+    """
+    told = {one.name: sorted(_deaf(one, broker)) for one in victims}
+    for one in victims:
+        for earlier, later in pairwise(told[one.name]):
+            died = any(s - SLACK_S <= later[1] <= e + SLACK_S for s, e in one.dead)
+            if later[0] < earlier[1] - SLACK_S and not died:
+                yield f"{one.name}: the gaps {earlier} and {later} are one outage"
+        known = _joined([*told[one.name], *one.dead])
+        for name, gaps in told.items():
+            for start, end in gaps:
+                if not any(s - SLACK_S <= start and end <= e + SLACK_S for s, e in known):
+                    yield f"{one.name} doesn't tell of the gap {start:.3f} to {end:.3f} of {name}"
+
+
+def _deaf(one: Victim, broker: Broker) -> list[tuple[float, float]]:
+    events = history(broker.client(), one.name)
+    return [(stamp(e["gap"]["start"]), stamp(e["gap"]["end"])) for e in events if "gap" in e]
+
+
+def _joined(spans: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the same without those that touch."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1] + SLACK_S:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
 def new(settings: dict[str, Any], folder: Path) -> Program:
     """Start a unit."""
     return Program(settings, directory=folder)
@@ -85,9 +158,10 @@ def again(one: Victim) -> Program:
 
 
 def entries_of(broker: Broker) -> list[str]:
-    """Return the ids of all durable commands that the broker has kept, in order."""
+    """Return the ids of all durable commands to everybody that the broker has kept, in order."""
     found: Any = broker.client().xrange("statusd:commands")
-    return [entry_id.decode() for entry_id, _ in found]
+    to_all = [one for one, fields in found if b'"target"' not in fields[b"command"]]
+    return [entry_id.decode() for entry_id in to_all]
 
 
 def answers(one: Victim, journal: Journal) -> dict[str, list[Line]]:
@@ -114,7 +188,8 @@ def answers(one: Victim, journal: Journal) -> dict[str, list[Line]]:
 def has_read(one: Victim, broker: Broker, journal: Journal) -> bool:
     """Tell whether the unit has answered the last durable command, and told all its events."""
     last = entries_of(broker)[-1]
-    told = [line["seq"] for line in one.program.log() if line["event"] in EVENTS]
+    lines = one.own(one.program.log())
+    told = [line["seq"] for line in lines if line["event"] in EVENTS]
     known = history(broker.client(), one.name)[-1]["seq"]
     return (not told or known == told[-1]) and any(
         line["source"] == f"stream:{last}"

@@ -116,15 +116,15 @@ class Sample:
     objects: dict[str, int]
 
     @classmethod
-    def of(cls, one: Victim) -> Sample:
-        """Look at the daemon of ``one``."""
+    def of(cls, one: Program) -> Sample:
+        """Look at a daemon."""
         blocks, heap_kib, objects = json.loads((one.directory / "living").read_text("ascii"))
         counted = {kind: n for kind, n in objects.items() if kind not in NOT_COUNTED}
-        return cls(Usage.of(one.program.pid), blocks, heap_kib, counted)
+        return cls(Usage.of(one.pid), blocks, heap_kib, counted)
 
     @classmethod
-    def new(cls, one: Victim) -> Sample:
-        """Wait until the daemon of ``one`` tells what lives in it now, and look at it."""
+    def new(cls, one: Program) -> Sample:
+        """Wait until a daemon tells what lives in it now, and look at it."""
         living = one.directory / "living"
         living.unlink()
         wait_until(living.exists, 15, "the daemon to tell what lives in it now")
@@ -162,15 +162,15 @@ def test_nothing_grows(request: pytest.FixtureRequest, tmp_path: Path) -> None:
             due = time.monotonic() + every_s
             nemesis.strike()
             nemesis.rest()
-            samples.append(Sample.of(one) if samples else Sample.new(one))
+            samples.append(Sample.of(one.program) if samples else Sample.new(one.program))
             wait_for(due)
         live.stop(30)
         durable.stop(30)
-        leaves_nothing(one, samples)
+        leaves_nothing(one.program, samples)
     report(seed, samples, nemesis.done, is_long=is_long)
 
 
-def leaves_nothing(one: Victim, samples: list[Sample]) -> None:
+def leaves_nothing(one: Program, samples: list[Sample]) -> None:
     """Wait until descriptors and objects of ``one`` are what they were: some go a little later.
 
     Raises:
@@ -189,13 +189,17 @@ def leaves_nothing(one: Victim, samples: list[Sample]) -> None:
 
 def observed(toml: dict[str, Any], folder: Path) -> Program:
     """Start a unit that tells what lives in it."""
+    program = Program(toml, directory=folder, env=observing(folder))
+    wait_until((folder / "living").exists, 15, "the daemon to tell what lives in it")
+    return program
+
+
+def observing(folder: Path) -> dict[str, str]:
+    """Return the environment of a daemon in ``folder`` that tells what lives in it."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(INSIDE, encoding="utf-8")
-    living = folder / "living"
     paths = os.pathsep.join([str(folder), environment(folder)["PYTHONPATH"]])
-    program = Program(toml, directory=folder, env={"PYTHONPATH": paths, "LIVING": str(living)})
-    wait_until(living.exists, 15, "the daemon to tell what lives in it")
-    return program
+    return {"PYTHONPATH": paths, "LIVING": str(folder / "living")}
 
 
 def fill(one: Victim, broker: Broker, some: Iterator[str]) -> None:

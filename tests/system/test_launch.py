@@ -92,7 +92,13 @@ def test_the_socket_of_the_daemon_launches(start: Start, broker: Broker) -> None
             assert "error" in json.loads(answers.readline())
         connection.sendall(json.dumps({"control": "launch"}).encode() + b"\n")
         verdicts = [json.loads(answers.readline())["verdict"] for _ in range(2)]
-    assert verdicts == ["accepted", "done"]
+        assert verdicts == ["accepted", "done"]
+        wait_states(broker, a="READY", b="READY")
+        sent(broker, "end")
+        connection.sendall(json.dumps({"control": "launch"}).encode() + b"\n")
+        told = [json.loads(answers.readline()) for _ in range(4)]
+        done = sorted(one["name"] for one in told if one["verdict"] == "done")
+    assert done == ["a", "b"]  # each of those that one command has launched
     wait_states(broker, a="READY", b="READY")
 
 

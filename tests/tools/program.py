@@ -151,13 +151,13 @@ class Program:
         """Return its exit code (minus a signal's number if that killed it); None while it runs."""
         return self._process.poll()
 
-    def worker_pid(self) -> int:
-        """Return the pid in the newest ``worker.started`` line.
+    def worker_pid(self, unit: str = "") -> int:
+        """Return the pid in the newest ``worker.started`` line, of that unit if there are several.
 
         Raises:
             AssertionError: there is none yet.
         """
-        line = self._newest("worker.started")
+        line = self._newest("worker.started", **({"unit": unit} if unit else {}))
         if line is None:
             raise AssertionError(f"no worker was started yet{self._tail()}")
         return int(line["pid"])
@@ -223,8 +223,10 @@ class Program:
         if process and (process.parent == self.pid or process.is_marked(self.marker)):
             self._workers[pid] = process
 
-    def _newest(self, event: str) -> Line | None:
-        return next((line for line in reversed(self.log()) if line["event"] == event), None)
+    def _newest(self, event: str, **fields: Any) -> Line | None:
+        wanted = {"event": event} | fields
+        found = (line for line in reversed(self.log()) if wanted.items() <= line.items())
+        return next(found, None)
 
     def _left(self) -> list[Process]:
         self.log()

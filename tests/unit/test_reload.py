@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from statusd.daemon.reload import LIVE, changes, merged
+from statusd.core.errors import Unavailable
+from statusd.daemon.reload import LIVE, FolderSettings, changes, merged
+from statusd.settings.folder import load_folder
 from statusd.settings.models import Settings
 
 OLD = Settings(name="a", worker={"function": "job:main"})  # type: ignore[arg-type]  # as from TOML
@@ -52,3 +55,19 @@ def test_every_live_key_is_a_setting(key: str) -> None:
     value: Any = OLD
     for part in key.split("."):
         value = getattr(value, part)
+
+
+def test_who_is_launched_when_its_settings_are_gone_is_refused(tmp_path: Path) -> None:
+    """No bug of ours: a reload came before the launch that had waited for it."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.toml").write_text(f'name = "{name}"\n[worker]\ncommand = ["true"]\n')
+    known = FolderSettings(load_folder(tmp_path), lambda: load_folder(tmp_path))
+    assert known.begin("a").settings.name == "a"
+    (tmp_path / "a.toml").unlink()
+    folder, new = known.look()
+    assert new.folder is not None
+    known.accept(folder)
+    known.remove(new.folder.removed)
+    with pytest.raises(Unavailable, match="a has no settings"):
+        known.begin("a")
+    assert known.begin("b").settings.name == "b"

@@ -77,8 +77,7 @@ class Daemon:
         begin_with = self._channels(*(parts.channels for parts in all_parts(plan)))
         self.session = Session(plan.make_link, begin_with, canary, self, wall, log)
         self._guard = Guard()
-        sinks = (sink for parts in plan.units for sink in parts.means.sinks or ())
-        self._outputs = Outputs(sinks, self.session.complaints, log)
+        self._outputs = Outputs(plan.outlets, self.session.complaints, log)
         self.units = {parts.names.name: self._make_unit(parts) for parts in plan.units}
         self._living = Living(self.units.values(), stays=stays(plan.folder))
         self._farewell = Farewell(self.session, self._living)
@@ -96,16 +95,17 @@ class Daemon:
             self._farewell,
             Hearing(self.router, self._reader, channels),
             self._make_unit,
+            self._outputs,
             log,
         )
-        tick_s, minded = self._health.tick_s, self._outputs.complain
-        self._ticks = Ticks(self._living, self._loop, tick_s, minded)
+        self._ticks = Ticks(self._living, self._loop, self._health.tick_s, self._outputs.complain)
         self._reloader = Reloader(
             plan.reload,
             lambda: self._living.by_name,
             self.session,
             self.router,
             channels,
+            self._launcher.comings,
             manager,
             log,
         )
@@ -192,8 +192,7 @@ class Daemon:
         self._living.begin()
         await self._desk.open()
         self._launcher.open()
-        for unit in self._living.units:
-            await self._living.step(life.start, [unit])
+        await self._living.in_turn(life.start)
         gc.freeze()  # what stands now stays: the collector need not look at it again and again
         self.session.subscriber_link.start()
         self._ticks.look()
@@ -313,7 +312,8 @@ class Daemon:
     def _flush(self, names: Sequence[str]) -> None:
         """Let units say what they have left to say to all that had arrived together."""
         for name in names:
-            unit = self.units[name]
+            if (unit := self.units.get(name)) is None:  # it has gone meanwhile
+                continue
             unit.intake.is_quiet = True
             try:
                 unit.flush()
@@ -340,6 +340,7 @@ class Daemon:
     def link_changed(self) -> None:
         """A link is up, or lost."""
         self._reloader.maybe_done()
+        self._launcher.say_unsaid()
         self._living.each(Unit.link_changed)
         self._health.report()
 
@@ -375,7 +376,7 @@ class Daemon:
 
     def _ended(self, unit: Unit, code: int) -> None:
         """A unit has come to its end; the last one takes the daemon with it."""
-        if self.units[unit.name] is unit and self._living.ended(unit, code):
+        if self.units.get(unit.name) is unit and self._living.ended(unit, code):
             self._launcher.retire(unit)
         elif self._living.are_over:
             self._leave(self._living.code)

@@ -3,6 +3,8 @@
 Rules of this file: one at a time begins of each name; nothing of an ended unit is opened before
 somebody wants it, and then no disk is waited for on the loop; a launch that fails is refused, with
 its reason, and the unit rests on.
+
+Length: whoever goes may come again before he has gone; both ways are read together.
 """
 
 from __future__ import annotations
@@ -19,9 +21,12 @@ from statusd.core import events as ev
 from statusd.core.answers import Verdict
 from statusd.core.errors import StatusdError, Unavailable
 from statusd.core.messages import Command, to_json
+from statusd.daemon import unsaid
 from statusd.daemon.channels import Channels
+from statusd.daemon.comings import Comings
 from statusd.daemon.farewell import Farewell
 from statusd.daemon.living import Living
+from statusd.daemon.outputs import Outputs
 from statusd.daemon.plan import Plan, all_parts
 from statusd.daemon.resting import Resting, ended_before
 from statusd.daemon.router import Router
@@ -35,12 +40,16 @@ from statusd.unit.publisher import LEFT_TTL_S, verdict_lines
 from statusd.unit.stream_position import StreamPosition
 from statusd.unit.unit import Unit
 from statusd.wire.link import LinkState
+from statusd.wire.outbox import RedisCommand
 
 KEEP_S = 600.0
 """So often the documents of those that rest are written, if they have run out."""
 HEARS_S = 5.0
 """So long a unit waits at most until the broker has taken its channels."""
+OUTPUT_S = 5.0
+"""So long a disk may take what was printed last into a file that nobody prints to any more."""
 IS_ENDING = "its daemon is ending"
+WAS_ENDED = "it was ended before it had begun"
 
 
 class Hearing(NamedTuple):
@@ -77,7 +86,7 @@ class Launcher:
         session: where they are answered.
         units, living: of the daemon.
         farewell: how they leave; hearing: what lets them hear; make_unit: how they come.
-        log: where it is told.
+        outputs: where workers print to; log: where it is told.
     """
 
     def __init__(
@@ -89,21 +98,28 @@ class Launcher:
         farewell: Farewell,
         hearing: Hearing,
         make_unit: Callable[[Parts], Unit],
+        outputs: Outputs,
         log: Any,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
         self._plan, self._session = plan, session
         self._units, self._living = units, living
         self._farewell, self._hearing, self._make_unit = farewell, hearing, make_unit
-        self._log = log
+        self._outputs, self._log = outputs, log
         self._parts = {parts.names.name: parts for parts in plan.units}
         self._rests: dict[str, Resting] = {}
+        self._unsaid: set[str] = set()
+        """Those that have left something to say in their state files."""
+        self._coming: set[Resting] = set()
+        """Those in whose place a unit lives that hasn't begun yet."""
         self._leaving: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, Client] = {}
         self._dismissed: dict[str, Then] = {}
         """Those that are to end by themselves, and what is to be then."""
+        self.comings = Comings()
         self.tasks: set[asyncio.Task[None]] = set()
         """Those in which units come and go."""
+        self._closing: set[asyncio.Task[None]] = set()
+        """Those in which files are closed that nobody prints to any more."""
         self.is_open = plan.folder is not None
 
     @property
@@ -122,6 +138,8 @@ class Launcher:
             by = parts.kept.ended.by if parts.kept.ended is not None else ""
             then = f"statusd launch {name}"
             self._log.info("unit.rests", unit=name, **({"by": by} if by else {}), then=then)
+            if unsaid.is_left(parts):
+                self._unsaid.add(name)
         self._keep()
 
     # ---- they go -------------------------------------------------------------------------------
@@ -133,7 +151,7 @@ class Launcher:
     def retire(self, unit: Unit) -> None:
         """End the life of a unit while others go on; it rests, if it may be launched again."""
         self._hearing.forget(unit)
-        task = self._start(self._farewell.retire(unit))
+        task = self._start(self._retire(unit))
         what = self._dismissed.pop(unit.name, Then.REST)
         if not self.is_open or what is Then.GO:
             return
@@ -142,6 +160,38 @@ class Launcher:
         self._rest(self._parts[unit.name], place, unit.document.fields(), asks=asks)
         if what is Then.BEGIN_ANEW:
             self._start(self._begin(self._rests[unit.name]))
+
+    async def _retire(self, unit: Unit) -> None:
+        await self._farewell.retire(unit)
+        if unit.publisher.outbox.unsent(1):
+            self._unsaid.add(unit.name)
+            self.say_unsaid()
+
+    def say_unsaid(self) -> None:
+        """Say what those that rest had left to say, if the broker is there."""
+        if self.is_open and self._session.publisher_link.state is LinkState.LISTENING:
+            for name in [name for name in self._unsaid if name in self._rests]:
+                self._unsaid.remove(name)
+                self._leaving[name] = self._start(self._say_for(name, self._leaving.get(name)))
+
+    async def _say_for(self, name: str, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        resting = self._rests.get(name)
+        if resting is None or resting.commands:  # its next life says it
+            return
+        try:
+            parts = await self._made(name)
+        except (StatusdError, OSError) as error:
+            self._log.warning("unit.not_told", unit=name, reason=str(error))
+            return
+        left = resting.left(parts.kept.memory.open)
+        lines = [line for one in left for line in verdict_lines(resting.names.verdicts, one)]
+        if await unsaid.say(parts, lines, self._session, self._log):
+            self._keep_document(resting)  # nor has the broker the last one of its life
+            self._session.flush()
+        else:
+            self._unsaid.add(name)
 
     def dismiss(self, name: str, reason: str, then: Then) -> None:
         """Let a unit end, if it lives; one that rests goes at once, if it is to go."""
@@ -153,10 +203,28 @@ class Launcher:
             self._hearing.forget(resting)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._loop.create_task(work)
+        task = asyncio.get_running_loop().create_task(work)
         self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(self._done)
         return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self.tasks.discard(task)
+        if not self.tasks and self.is_open:
+            self._forget_gone()
+
+    def _forget_gone(self) -> None:
+        """Nobody comes or goes just now: keep nothing of those that are gone."""
+        self._leaving.clear()
+        self._waiting.clear()
+        living = self._living.by_name
+        for name in [name for name in self._parts if name not in {*living, *self._rests}]:
+            del self._parts[name]
+            self._units.pop(name, None)
+        used = {sink for name in living for sink in self._parts[name].means.sinks or ()}
+        task = asyncio.get_running_loop().create_task(self._outputs.keep(used, OUTPUT_S))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
 
     def _rest(
         self, parts: Parts, place: StreamPosition, document: Mapping[str, Any], *, asks: bool
@@ -168,7 +236,7 @@ class Launcher:
     def close(self) -> None:
         """Nobody begins any more."""
         self.is_open = False
-        for resting in self._rests.values():
+        for resting in (*self._rests.values(), *self._coming):
             resting.refuse(IS_ENDING)
 
     # ---- they come ----------------------------------------------------------------------------
@@ -186,14 +254,18 @@ class Launcher:
 
     async def _add(self, name: str) -> None:
         try:
-            parts = await self._made(name)
-            if parts.kept.ended is None:
-                await self._join(parts, None)
-            else:
+            async with self.comings.one():
+                parts = await self._made(name)
+                if parts.kept.ended is None:
+                    await self._join(parts, None)
+                    return
                 parts.state_file.give_up()
                 document = ended_before(parts, self._plan.names.name)
                 self._rest(parts, parts.kept.place, document, asks=True)
                 self._hearing.channels.refresh()
+                if unsaid.is_left(parts):
+                    self._unsaid.add(name)
+                    self.say_unsaid()
         except (StatusdError, OSError) as error:
             self._log.error("unit.not_started", unit=name, reason=str(error))
         except Exception as error:  # the safety net: the others go on
@@ -206,7 +278,7 @@ class Launcher:
             StatusdError, OSError: it can't be had.
         """
         assert self._plan.folder is not None
-        again = partial(self._plan.folder.again, name, self._loop)
+        again = partial(self._plan.folder.again, name, asyncio.get_running_loop())
         return await threads.apart(again, f"launch {name}")
 
     async def _begin(self, resting: Resting) -> None:
@@ -214,9 +286,10 @@ class Launcher:
         if name in self._leaving:
             await asyncio.wait([self._leaving.pop(name)])
         try:
-            parts = await self._made(name)
-            kept = parts.kept._replace(place=resting.cursor.place, ended=None)
-            await self._join(replace(parts, kept=kept, fresh=True), resting)
+            async with self.comings.one():
+                parts = await self._made(name)
+                kept = parts.kept._replace(place=resting.cursor.place, ended=None)
+                await self._join(replace(parts, kept=kept, fresh=True), resting)
         except (StatusdError, OSError) as error:
             self._log.error("unit.not_launched", unit=name, reason=str(error))
             resting.refuse(str(error))
@@ -250,14 +323,19 @@ class Launcher:
         self._living.add(unit)
         self._hearing.let(unit, parts.channels)
         self._hearing.channels.refresh()
+        waiting = {resting} if resting is not None else set()
+        self._coming |= waiting  # whoever closes us refuses those who wait for it
         await self._hearing.channels.heard(HEARS_S)
-        if self._living.by_name.get(unit.name) is unit:  # nobody has ended it meanwhile
+        self._coming -= waiting
+        if self.is_open and self._living.by_name.get(unit.name) is unit:
             await self._take_up(unit, resting.commands if resting is not None else [])
+        elif resting is not None:
+            resting.refuse(WAS_ENDED)
 
     async def _take_up(self, unit: Unit, commands: list[Command]) -> None:
         """Start it; the first command is done when its worker is ready, others find it alive."""
         for command in commands:
-            if (client := self._waiting.pop(command.id, None)) is not None:
+            if (client := self._waiting.get(command.id)) is not None:  # it may wait for others, too
                 unit.socket.expect(command.id, client)
         for command in commands[:1]:
             unit.submit(ev.Launched(command))
@@ -291,9 +369,12 @@ class Launcher:
 
     def _keep(self) -> None:
         """See that the documents of those that rest are there."""
-        self._loop.call_later(KEEP_S, self._keep)
-        for name, resting in self._rests.items():
-            key, text = resting.names.status, to_json(resting.document)
-            line = ("SET", key, text, "NX", "EX", LEFT_TTL_S)  # what its last daemon said is more
-            self._session.outbox.put_latest(f"rests {name}", line)
+        asyncio.get_running_loop().call_later(KEEP_S, self._keep)
+        for resting in self._rests.values():
+            self._keep_document(resting, "NX")  # what its last daemon said is more
         self._session.flush()
+
+    def _keep_document(self, resting: Resting, *how: str) -> None:
+        key, text = resting.names.status, to_json(resting.document)
+        line: RedisCommand = ("SET", key, text, *how, "EX", LEFT_TTL_S)
+        self._session.outbox.put_latest(f"rests {resting.name}", line)

@@ -63,6 +63,11 @@ class Living:
             if isinstance(error, Exception):
                 unit.fail(error)
 
+    async def in_turn(self, step: Callable[[Unit], Awaitable[None]]) -> None:
+        """Take a step with all of them, one after the other."""
+        for unit in self.units:
+            await self.step(step, [unit])
+
     async def unless_signalled(
         self, step: Callable[[Unit], Awaitable[None]]
     ) -> dict[Unit, BaseException] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,27 @@ class Outlets:
 
     def __init__(self) -> None:
         self._sinks: dict[str, Sinks] = {}
+
+    @property
+    def all(self) -> frozenset[Sink]:
+        """All that are open, each once."""
+        return frozenset(sink for sinks in list(self._sinks.values()) for sink in sinks)
+
+    def keep(self, used: Container[Sink]) -> list[Sink]:
+        """Forget those of files that nobody prints to any more, and return them; close each.
+
+        Args:
+            used: those that somebody prints to. Nobody may ask for `sinks` meanwhile, or have them
+                and not be counted here yet.
+        """
+        idle = {
+            where: sinks[0]
+            for where, sinks in self._sinks.items()
+            if sinks[0].is_file and sinks[0] not in used
+        }
+        for where in idle:
+            del self._sinks[where]
+        return list(idle.values())
 
     def sinks(self, settings: Settings, file: Path | None) -> Sinks | None:
         """Return where the worker's standard output and error go; None if it inherits ours.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Container
 from functools import partial
 from typing import Any
 
 from statusd.complaints import Complaints
+from statusd.daemon.means import Outlets
 from statusd.supervision.output import Sink
 
 CURE = "let this user write there, and send SIGHUP again"
@@ -17,18 +18,18 @@ class Outputs:
     """All sinks of a daemon.
 
     Args:
-        sinks: of all units, each once.
+        outlets: has the sinks of all units.
         complaints: where it is told that one fails; log: what else there is to tell.
     """
 
-    def __init__(self, sinks: Iterable[Sink], complaints: Complaints, log: Any) -> None:
-        self._sinks = frozenset(sinks)
+    def __init__(self, outlets: Outlets, complaints: Complaints, log: Any) -> None:
+        self._outlets = outlets
         self._complaints = complaints
         self._log = log
 
     def reopen(self) -> None:
         """Have files opened again that logrotate may have moved; nothing is waited for."""
-        for sink in self._sinks:
+        for sink in self._outlets.all:
             sink.reopen(partial(self._reopened, sink.name))
 
     def _reopened(self, where: str, reason: str) -> None:
@@ -40,7 +41,7 @@ class Outputs:
 
     def complain(self) -> None:
         """Tell of those that can't be written."""
-        for sink in self._sinks:
+        for sink in self._outlets.all:
             if sink.trouble:
                 self._complaints.report(
                     sink.name, "output.failed", where=sink.name, reason=sink.trouble
@@ -48,4 +49,8 @@ class Outputs:
 
     async def finish(self, timeout_s: float) -> None:
         """Wait at most so long until all is written."""
-        await asyncio.gather(*(sink.finish(timeout_s) for sink in self._sinks))
+        await asyncio.gather(*(sink.finish(timeout_s) for sink in self._outlets.all))
+
+    async def keep(self, used: Container[Sink], timeout_s: float) -> None:
+        """Close those of files that nobody prints to any more; see `Outlets.keep`."""
+        await asyncio.gather(*(sink.finish(timeout_s) for sink in self._outlets.keep(used)))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from statusd.daemon.means import Outlets
 from statusd.daemon.reload import FolderSettings
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
@@ -51,6 +52,7 @@ class Plan:
         make_link: makes a link to the broker.
         reload: returns new settings, or raises StatusdError.
         service_manager: who is told how far we are.
+        outlets: where its workers print to.
         listen: where HTTP is answered; None for nowhere.
         folder: what it has besides, if it is that of a folder.
     """
@@ -61,6 +63,7 @@ class Plan:
     make_link: MakeLink
     reload: Callable[[], NewSettings]
     service_manager: ServiceManager
+    outlets: Outlets
     listen: Listen | None = None
     folder: FolderPlan | None = None
 

@@ -44,8 +44,13 @@ class Reconciler:
     async def reconcile(self, *, dry_run: bool) -> dict[str, Any]:
         """Return what is done, unit by unit, or would be; it goes on after this.
 
-        With a mistake in any file nothing is, and the answer has ``mistakes``.
+        With a mistake in any file nothing is, and the answer has ``mistakes``. Who is about to come
+        has come before, so that it is as it says; who is launched meanwhile comes after.
         """
+        async with self._launcher.comings.none():
+            return await self._reconcile(dry_run=dry_run)
+
+    async def _reconcile(self, *, dry_run: bool) -> dict[str, Any]:
         try:
             folder, new = await threads.apart(self._settings.look, "reload")
         except (StatusdError, OSError) as error:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from statusd.core.errors import Unavailable
 from statusd.daemon.reloader import FolderChanges, NewSettings, UnitSettings
 from statusd.settings.folder import COMMON, Folder, FolderUnit
 from statusd.settings.models import Settings
@@ -112,8 +113,14 @@ class FolderSettings:
             del self._latest[name], self._lived_by[name]
 
     def begin(self, name: str) -> FolderUnit:
-        """Return the settings by which a unit lives that begins again: the latest."""
-        unit = self._latest[name]
+        """Return the settings by which a unit lives that begins again: the latest.
+
+        Raises:
+            Unavailable: it has none any more.
+        """
+        unit = self._latest.get(name)
+        if unit is None:  # a reload came before
+            raise Unavailable(f"{name} has no settings in the folder any more")
         self._lived_by[name] = unit.settings
         return unit
 

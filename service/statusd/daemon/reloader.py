@@ -10,6 +10,7 @@ from statusd import logs, threads
 from statusd.core.errors import StatusdError
 from statusd.core.policy import Policy
 from statusd.daemon.channels import Channels
+from statusd.daemon.comings import Comings
 from statusd.daemon.router import Router
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import Session
@@ -55,6 +56,7 @@ class Reloader:
         load: returns them, or raises StatusdError.
         living: returns the units that live, by name; session, router: what they share.
         channels: has the link hear all that is to be heard.
+        comings: of units that begin while others live.
         manager: told that it goes on, and that it is over.
         log: where it is told.
     """
@@ -66,6 +68,7 @@ class Reloader:
         session: Session,
         router: Router,
         channels: Channels,
+        comings: Comings,
         manager: ServiceManager,
         log: Any,
     ) -> None:
@@ -74,6 +77,7 @@ class Reloader:
         self._session = session
         self._router = router
         self._channels = channels
+        self._comings = comings
         self._manager = manager
         self._log = log
         self._reading: asyncio.Task[None] | None = None
@@ -95,13 +99,14 @@ class Reloader:
             self._reading.add_done_callback(self._has_read)
 
     async def _read(self) -> None:
-        try:
-            change = await threads.apart(self._load, "reload")
-        except (StatusdError, OSError) as error:
-            self._log.error("reload.refused", reason=str(error))
-            self._manager.reloaded()
-        else:
-            self.take_over(change)
+        async with self._comings.none():  # else one comes by the old settings, and nobody knows
+            try:
+                change = await threads.apart(self._load, "reload")
+            except (StatusdError, OSError) as error:
+                self._log.error("reload.refused", reason=str(error))
+                self._manager.reloaded()
+            else:
+                self.take_over(change)
 
     def _has_read(self, reading: asyncio.Task[None]) -> None:
         self._reading = None

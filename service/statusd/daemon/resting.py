@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -113,6 +113,12 @@ class Resting:
             self.commands.append(command)
             self._launch(self)
         return True
+
+    def left(self, commands: Sequence[Command]) -> list[Verdict]:
+        """Return the verdicts to commands that a daemon which was killed has left without one."""
+        self._moment.reach(self._loop.time())
+        make = self._answers.make
+        return [make(command, Answer.FAILED, "the daemon was restarted") for command in commands]
 
     def refuse(self, reason: str) -> None:
         """It can't begin: say so to whoever wanted it."""

@@ -56,8 +56,10 @@ def build(
         ConfigError: a home directory is needed, and there is none.
         Unavailable: the state directory can't be used, or the name is taken.
     """
-    unit = unit_parts(settings, origin(settings, file), Outlets(), fresh=fresh)
-    return Daemon(adapt(_plan(settings, unit.names, (unit,), reload.of_file(settings, load_again))))
+    outlets = Outlets()
+    unit = unit_parts(settings, origin(settings, file), outlets, fresh=fresh)
+    load = reload.of_file(settings, load_again)
+    return Daemon(adapt(_plan(settings, unit.names, (unit,), load, outlets)))
 
 
 def build_folder(
@@ -106,7 +108,7 @@ def build_folder(
     def again(name: str, loop: asyncio.AbstractEventLoop) -> Parts:
         return _one_of_many(known.begin(name), outlets, fresh=False, loop=loop)
 
-    plan = _plan(shared, names, units, known.reload)
+    plan = _plan(shared, names, units, known.reload, outlets)
     socket = daemon_socket_file(names.namespace, names.name)
     more = FolderPlan(lock, socket, failed, ended, again, known, until_ended=until_ended)
     return Daemon(adapt(replace(plan, folder=more)))
@@ -130,7 +132,11 @@ def _daemon_lock(directory: Path, name: str) -> NameLock:
 
 
 def _plan(
-    settings: Settings, names: Names, units: Sequence[Parts], load: Callable[[], NewSettings]
+    settings: Settings,
+    names: Names,
+    units: Sequence[Parts],
+    load: Callable[[], NewSettings],
+    outlets: Outlets,
 ) -> Plan:
     """Return what a daemon is made of.
 
@@ -144,6 +150,7 @@ def _plan(
         make_link=partial(_link, settings.address(), names.name),
         reload=load,
         service_manager=ServiceManager.from_environment(),
+        outlets=outlets,
         listen=settings.http.where(),
     )
 

@@ -74,6 +74,11 @@ class Sink:
         """
         return cls(_opened(path), str(path), path)
 
+    @property
+    def is_file(self) -> bool:
+        """Tell whether it has opened a file for this."""
+        return self._path is not None
+
     def label(self, run: int, stream: str, unit: str = "") -> Label:
         """Return what makes lines known as those of a run's stream, in the way of this output.
 

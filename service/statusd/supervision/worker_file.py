@@ -88,6 +88,11 @@ class WorkerFile:
         if run != self._looked_for:
             self._looked_for = run
             self._looking = asyncio.get_running_loop().create_task(self._look_for(run))
+            self._looking.add_done_callback(self._looked)
+
+    def _looked(self, looking: asyncio.Task[None]) -> None:
+        if self._looking is looking:
+            self._looking = None
 
     async def _look_for(self, run: int) -> None:
         try:

@@ -19,7 +19,7 @@ from statusd.wire.outbox import Outbox, RedisCommand
 MOST_HELD = 1000
 """So many events wait for a broker that refuses them; then the oldest is lost, and counted."""
 
-_TOO_LOW = ("equal or smaller", "exhausted")
+TOO_LOW = ("equal or smaller", "exhausted")
 """What the broker says of an id when there is one as high as that, or as can be."""
 
 
@@ -91,11 +91,11 @@ class History:
 
     def _is_resend(self, line: RedisCommand, reason: str) -> bool:
         """Tell whether the broker has had ``line`` before, and the reply was lost."""
-        return any(words in reason for words in _TOO_LOW) and self._outbox.is_resent(line)
+        return any(words in reason for words in TOO_LOW) and self._outbox.is_resent(line)
 
     def _refuse(self, line: RedisCommand, reason: str, *, at: int) -> None:
         self.trouble = shown(reason) + self._cure
-        self._is_in_the_way = reason.startswith("WRONGTYPE") or any(w in reason for w in _TOO_LOW)
+        self._is_in_the_way = reason.startswith("WRONGTYPE") or any(w in reason for w in TOO_LOW)
         self._refused += 1
         self._hold(at, line)
         self._complain("history.refused", self.trouble)

@@ -198,7 +198,8 @@ class StateFile:
         self.give_up()
 
     def give_up(self) -> None:
-        """Leave the file as it is, and give up the lock."""
+        """Leave the file as it is, and give up the lock; nobody is told any more."""
+        self.written = lambda _: None  # whoever was, would live as long as what knows this file
         self._writer.close()
         self._lock.give_up()
 
