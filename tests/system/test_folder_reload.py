@@ -74,10 +74,15 @@ def test_new_files_begin_gone_ones_end_and_changed_ones_change(
     wait_states(broker, live="PAUSED")
 
     assert "0 of 5 units" in reload(program)[1]
+    before = lives(broker)
     write(program, "scan", unit(name="scan", instances=1))
     write(program, "gone", unit(name="gone"))
-    assert reload(program)[0] == 0
+    assert "hall: 2 of 6 units, 4 stay" in reload(program)[1]
     wait_states(broker, gone="RUNNING", **{"scan-1": "READY", "scan-2": "END"})
+    write(program, "scan", unit(name="scan", instances=3))
+    assert "hall: 2 of 7 units, 5 stay" in reload(program)[1]
+    wait_states(broker, **{"scan-1": "READY", "scan-2": "READY", "scan-3": "READY"})
+    assert lives(broker)["scan-1"] == before["scan-1"]
     program.signal(signal.SIGTERM)
     assert program.wait_exit() == 0
 

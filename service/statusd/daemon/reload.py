@@ -40,6 +40,8 @@ LIVE = (
     "log.level",
 )
 """What a running unit takes over."""
+OF_NO_UNIT = ("instances",)
+"""How many units a file makes is no affair of any one of them."""
 
 
 def of_file(settings: Settings, load_again: Callable[[], Settings]) -> Callable[[], NewSettings]:
@@ -134,7 +136,7 @@ def _is_units(key: str) -> bool:
 
 def changes(old: Settings, new: Settings) -> tuple[list[str], list[str]]:
     """Return the keys that differ: those that are taken over, and those that need a restart."""
-    differ = list(_differences(old, new))
+    differ = [key for key in _differences(old, new) if key not in OF_NO_UNIT]
     if old.states() != new.states():
         differ += [key for key in ("lifecycle",) if not any(d.startswith(key) for d in differ)]
     return [key for key in differ if key in LIVE], [key for key in differ if key not in LIVE]
