@@ -72,6 +72,25 @@ def test_ready_is_said_without_a_broker_with_the_trouble(
             wait_until(lambda: manager.status() == "READY; link LISTENING", 15, "the good news")
 
 
+@pytest.mark.fault("G12")
+def test_a_unit_that_fails_again_and_again_holds_up_no_other(
+    manager: NotifySocket, broker: Broker, tmp_path: Path
+) -> None:
+    """Of many in one daemon: READY comes when it has failed once, not when it is given up."""
+    failing = {"command": ["false"], "backoff_s": [60, 60], "budget": 100}
+    units = {
+        "a": {"name": "a", "worker": {"function": "tests.workers:obedient"}},
+        "b": {"name": "b", "worker": failing},
+    }
+    toml = {"redis": {"url": broker.url}, "daemon": {"name": "hall"}}
+    env = {"NOTIFY_SOCKET": manager.address}
+    with Program(toml, directory=tmp_path / "unit", units=units, env=env):
+        wait_until(lambda: manager.has_heard("READY=1"), 15, "READY")
+
+        said = [note.fields.get("STATUS", "") for note in manager.notes()]
+        assert any("b: BACKOFF" in status for status in said)
+
+
 @pytest.mark.fault("G11")
 def test_an_outage_restarts_nothing(
     manager: NotifySocket, broker: Broker, tmp_path: Path, rounds: int

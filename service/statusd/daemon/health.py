@@ -1,7 +1,7 @@
 """What the service manager is told of the unit, and whether its watchdog is fed.
 
-Ready is a unit whose worker runs and that has tried to reach its broker; alive is a loop whose
-links, inbox and supervisor all turn. A broker that is away is told, and changes neither.
+Ready is a unit whose worker runs and that has tried to reach its broker, and a daemon whose units
+have each run or failed; alive is a loop whose links, inbox and supervisor all turn. A broker that is away is told, and changes neither.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ class Health:
         self._subscribed = session.subscriber_link
         self._complain = complain
         self._watchdog = Watchdog()
+        self._failed_once: set[str] = set()
+        """Those of many units that have failed at least once before the daemon was ready."""
         self._stuck: list[str] = []
         self._missed = 0
         self._ticked_at = 0.0
@@ -122,8 +124,7 @@ class Health:
         if not manager.listens:
             return
         manager.status("; ".join(self._lines()))
-        is_up = all(s.state not in s.lifecycle.postponing for s in self._statuses())
-        if is_up and (link.trouble or link.state is LinkState.LISTENING):
+        if not self._is_starting() and (link.trouble or link.state is LinkState.LISTENING):
             manager.ready()
         is_over = all(s.state in (s.lifecycle.ending, s.lifecycle.end) for s in self._statuses())
         if is_over and not self._living.stays and not manager.is_stopping:
@@ -131,6 +132,18 @@ class Health:
 
     def _statuses(self) -> Iterator[Status]:
         return (unit.status for unit in self._living.units)
+
+    def _is_starting(self) -> bool:
+        """Tell whether there is a unit whose worker doesn't run yet, or is tried again.
+
+        Of many units one that is tried again holds up no other: whoever waits for the daemon, waits
+        until each of them has run, or has failed once.
+        """
+        starting = [s for s in self._statuses() if s.state in s.lifecycle.postponing]
+        if self._living.are_many and not self._manager.is_ready:
+            failing = (s.identity.name for s in starting if s.state is s.lifecycle.backoff)
+            self._failed_once.update(failing)
+        return any(s.identity.name not in self._failed_once for s in starting)
 
     def _lines(self) -> Iterator[str]:
         units = self._living.units
@@ -161,9 +174,7 @@ class Health:
     def _ask_for_time(self) -> None:
         """Let nobody lose patience as long as we turn and there is still something to wait for."""
         manager = self._manager
-        is_starting = not manager.is_ready and any(
-            s.state in s.lifecycle.postponing for s in self._statuses()
-        )
+        is_starting = not manager.is_ready and self._is_starting()
         is_waiting = manager.is_stopping and any(
             stop is not None and bool(stop.next)
             for stop in (status.supervision.stopping.stop for status in self._statuses())
