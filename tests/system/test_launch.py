@@ -77,6 +77,23 @@ def test_a_launch_is_durable(start: Start, broker: Broker, journal: Journal) -> 
     assert len(finals(journal, "one")) == 1
 
 
+def test_who_ends_a_unit_by_its_socket_is_told_that_it_has(start: Start, broker: Broker) -> None:
+    """The last verdict to an END that takes its time waits for the disk; so does the socket."""
+    step = {"command": ["sh", "-c", "trap 'sleep 0.4; exit 0' TERM; while :; do sleep 0.05; done"]}
+    program = start({"a": {"name": "a", "worker": step}, **named("b")})
+    wait_states(broker, a="RUNNING", b="READY")
+    (path,) = program.directory.rglob("*:a.sock")
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(b'{"command": "end", "id": "last"}\n')
+        with connection.makefile("rb") as answers:
+            said = [json.loads(line)["verdict"] for line in answers]
+
+    assert said == ["accepted", "done"]
+
+
 def test_the_socket_of_the_daemon_launches(start: Start, broker: Broker) -> None:
     """Whoever is on the host is answered on his own connection, to the final verdict."""
     program = start(named("a", "b"))
