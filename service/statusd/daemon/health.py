@@ -1,7 +1,8 @@
 """What the service manager is told of the unit, and whether its watchdog is fed.
 
 Ready is a unit whose worker runs and that has tried to reach its broker, and a daemon whose units
-have each run or failed; alive is a loop whose links, inbox and supervisor all turn. A broker that is away is told, and changes neither.
+have each run or failed; alive is a loop whose links, inbox and supervisor all turn. A broker that
+is away is told, and changes neither.
 """
 
 from __future__ import annotations
