@@ -237,3 +237,13 @@ def test_compose_keeps_what_has_ended() -> None:
     assert "restart: on-failure" in text
     assert "depends_on: [valkey]" in text
     assert float(text.partition("stop_grace_period: ")[2].partition("s")[0]) > longest_stop_s()
+
+
+def test_compose_has_an_example_of_three_units() -> None:
+    """It takes the place of the one unit, in the same container, by the image's own program."""
+    text = Path("config/compose/many.yaml").read_text(encoding="utf-8")
+    units = {file.stem for file in Path("config/compose/many/units").glob("*.toml")} - {"statusd"}
+
+    assert "command: [run, /etc/statusd/units]" in text
+    assert "./config/compose/many:/etc/statusd:ro" in text
+    assert len(units) == 3
