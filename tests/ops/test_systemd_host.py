@@ -175,7 +175,7 @@ def test_what_a_command_has_ended_stays_ended_over_a_death_and_a_hang(host: Host
         machine.type(f"systemctl reset-failed {UNIT}; kill -{signal} {host.pid}")
         report(f"SIG{signal} -> as before", host.wait_for(left, anew=True))
         assert host.told()["ended"] == ["pump"]
-    machine.type(f"{STATUSD} launch pump")
+    machine.type(f"{STATUSD} launch pump --socket")
     machine.type(f"rm /run/systemd/system/{UNIT}.d/short.conf; systemctl daemon-reload")
     host.wait_for(AS_RELOADED)
 
