@@ -26,7 +26,7 @@ def freeze(part: str, daemons: list[Any]) -> None:
             unit._busy = True
             unit.submit(ev.Passed(ev.Timer.STATE))
         case "supervisor":
-            daemon._look = lambda: None
+            daemon._ticks.look = lambda: None
         case "loop":
             while True:  # in a callback of the loop
                 time.sleep(0.01)
