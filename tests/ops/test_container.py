@@ -139,6 +139,44 @@ def test_wrong_settings_are_78(engine: Engine, image: str) -> None:
     assert "did you mean STATUSD_NAME?" in done.stderr
 
 
+FAILING = 'name = "bad"\n[worker]\ncommand = ["false"]\nrestart = "never"\n'
+
+
+def test_a_folder_of_units_runs_in_one_container(
+    engine: Engine, image: str, broker: Container, tmp_path: Path
+) -> None:
+    """One that fails, or has ended, makes it no ill one; a new file is a reload away."""
+    folder = tmp_path / "units"
+    shutil.copytree(ROOT / "config" / "compose" / "many" / "units", folder)
+    (folder / "bad.toml").write_text(FAILING)
+    options = ("--volume", f"{folder}:/etc/statusd/units:ro", *TIGHT)
+    network = ("--network", f"container:{broker.name}")
+    run = ("--", "run", "/etc/statusd/units")
+    units = engine.run("ops-units", image, *options, *network, *run)
+
+    def states() -> dict[str, str]:
+        told = json.loads(units.execute("statusd", "health", "/etc/statusd/units", "--json"))
+        return {unit["name"]: unit["state"] for unit in told["daemons"][0]["units"]}
+
+    is_well(units)
+    working = dict.fromkeys(("camera", "laser", "pump"), "RUNNING")
+    wait_until(lambda: states() == {**working, "bad": "FAILED"}, 30, f"them; {units.log()}")
+    assert units.is_healthy()
+
+    text = (folder / "laser.toml").read_text(encoding="utf-8").replace("laser", "lamp")
+    (folder / "lamp.toml").write_text(text, encoding="utf-8")
+    (folder / "bad.toml").unlink()
+    said = units.execute("statusd", "reload", "/etc/statusd/units")
+    assert re.search(r"^bad +ends\b.*^lamp +begins", said, re.M | re.S)
+    wait_until(lambda: states() == {**working, "lamp": "RUNNING"}, 30, "the new one")
+
+    units.execute("statusd", "send", "end", "--socket", "--yes", "--wait")
+    wait_until(lambda: not states(), 15, "all to have ended")
+    assert units.is_healthy()
+    units.stop()
+    assert units.state("ExitCode") == "0"
+
+
 def snippets() -> list[str]:
     """Return the Dockerfiles that docs/containers.md shows."""
     page = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
@@ -178,10 +216,14 @@ services:
 class Compose:
     """The project's compose.yaml, run by podman-compose in a network namespace of its own."""
 
-    def __init__(self, engine: Engine, tool: str, directory: Path) -> None:
+    def __init__(self, engine: Engine, directory: Path, *more: str) -> None:
+        beside = Path(sys.executable).parent
+        tool = shutil.which("podman-compose", path=f"{beside}:{os.environ['PATH']}")
+        if tool is None:
+            pytest.skip("podman-compose isn't installed: pip install podman-compose")
         self._engine = engine
         self._directory = directory
-        files = ("-f", "compose.yaml", "-f", "host.yaml")
+        files = [word for file in ("compose.yaml", *more, "host.yaml") for word in ("-f", file)]
         self._words = [tool, "--in-pod=false", "-p", "ops", *files]
         shutil.copy(ROOT / "compose.yaml", directory)
         shutil.copytree(ROOT / "config" / "compose", directory / "config" / "compose")
@@ -220,11 +262,7 @@ def apart(engine: Engine) -> Iterator[None]:
 @pytest.mark.usefixtures("apart")
 def test_the_compose_file_runs_a_job_to_its_end(engine: Engine, image: str, tmp_path: Path) -> None:
     """The file as it is, but for its network: the broker is well, the job works and ends."""
-    beside = Path(sys.executable).parent
-    tool = shutil.which("podman-compose", path=f"{beside}:{os.environ['PATH']}")
-    if tool is None:
-        pytest.skip("podman-compose isn't installed: pip install podman-compose")
-    compose = Compose(engine, tool, tmp_path)
+    compose = Compose(engine, tmp_path)
     compose("up", "--detach", "--no-build")
     try:
         valkey, unit = Container(engine, "ops_valkey_1"), Container(engine, "ops_unit_1")
@@ -239,6 +277,24 @@ def test_the_compose_file_runs_a_job_to_its_end(engine: Engine, image: str, tmp_
         # The end of the container may cut off whoever has asked for it in there.
         engine.podman("exec", unit.name, "statusd", "send", "end", "--socket", is_fine=None)
         wait_until(lambda: unit.state("Status") == "exited", 15, "END")
+        assert unit.state("ExitCode") == "0"
+    finally:
+        compose("down", "--volumes")
+
+
+@pytest.mark.usefixtures("apart", "image")
+def test_the_compose_file_runs_three_units_of_one_daemon(engine: Engine, tmp_path: Path) -> None:
+    """From a folder, in place of the one unit; END of all leaves the container to be reloaded."""
+    compose = Compose(engine, tmp_path, "config/compose/many.yaml")
+    compose("up", "--detach", "--no-build")
+    try:
+        unit = Container(engine, "ops_unit_1")
+        is_well(unit)
+        wait_until(lambda: "link.up" in unit.log(), 30, f"the link; {unit.log()}")
+        said = unit.execute("statusd", "send", "pause", "--socket")
+        paused = re.findall(r"^(\w+) +done +RUNNING -> PAUSED", said, re.M)
+        assert sorted(paused) == ["camera", "laser", "pump"]
+        unit.stop()
         assert unit.state("ExitCode") == "0"
     finally:
         compose("down", "--volumes")

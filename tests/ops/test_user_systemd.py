@@ -32,6 +32,7 @@ def main(worker):
         time.sleep(0.1)
         worker.progress(step + 1, 10**6)
 """
+SLEEPS = '[worker]\ncommand = ["sleep", "1000"]\n'
 BY_HAND = "[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%i\n"
 """What pam_systemd says where there is one; a minimal system has none."""
 
@@ -134,3 +135,25 @@ def _outlives_the_login(machine: Machine, user: User) -> None:
     pid = user.show("MainPID")
     machine.type(f"systemctl restart user@{user.uid}.service")
     machine.wait(lambda: user.works(but=pid), "it to work after a boot")
+
+
+def test_a_user_runs_many_units_in_one_daemon(machine: Machine, user: User) -> None:
+    """From a folder of his own, by its own service; a new file is a reload away."""
+    folder, host = f"/home/{USER}/.config/statusd/units", "statusd-host.service"
+    user.type(block(PAGE, "python3 -m venv ~/.local/share/statusd"))
+    assert user.type(f"systemd-analyze verify --user --man=no {host}") == ""
+    for name in ("a", "b"):
+        machine.write(f"{folder}/{name}.toml", f'name = "{name}"\n{SLEEPS}')
+    machine.type(f"chown -R {USER}: /home/{USER}/.config")
+
+    def status() -> str:
+        return user.type(f"systemctl --user show -P StatusText {host}").strip()
+
+    user.type(f"systemctl --user enable --now {host}")
+    machine.wait(lambda: "a: RUNNING" in status() and "b: RUNNING" in status(), "both")
+    machine.write(f"{folder}/c.toml", f'name = "c"\n{SLEEPS}')
+    user.type(f"systemctl --user reload {host}")
+    machine.wait(lambda: "c: RUNNING" in status(), "the new one")
+    user.type(f"systemctl --user stop {host}")
+
+    assert user.type(f"systemctl --user show -P Result {host}").strip() == "success"

@@ -77,6 +77,23 @@ def test_a_launch_is_durable(start: Start, broker: Broker, journal: Journal) -> 
     assert len(finals(journal, "one")) == 1
 
 
+def test_who_ends_a_unit_by_its_socket_is_told_that_it_has(start: Start, broker: Broker) -> None:
+    """The last verdict to an END that takes its time waits for the disk; so does the socket."""
+    step = {"command": ["sh", "-c", "trap 'sleep 0.4; exit 0' TERM; while :; do sleep 0.05; done"]}
+    program = start({"a": {"name": "a", "worker": step}, **named("b")})
+    wait_states(broker, a="RUNNING", b="READY")
+    (path,) = program.directory.rglob("*:a.sock")
+
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(b'{"command": "end", "id": "last"}\n')
+        with connection.makefile("rb") as answers:
+            said = [json.loads(line)["verdict"] for line in answers]
+
+    assert said == ["accepted", "done"]
+
+
 def test_the_socket_of_the_daemon_launches(start: Start, broker: Broker) -> None:
     """Whoever is on the host is answered on his own connection, to the final verdict."""
     program = start(named("a", "b"))
@@ -100,6 +117,44 @@ def test_the_socket_of_the_daemon_launches(start: Start, broker: Broker) -> None
         done = sorted(one["name"] for one in told if one["verdict"] == "done")
     assert done == ["a", "b"]  # each of those that one command has launched
     wait_states(broker, a="READY", b="READY")
+
+
+def test_several_are_launched_past_the_broker(start: Start, broker: Broker) -> None:
+    """By the sockets of their daemon; one that lives says so; a daemon without any listens, too."""
+    program = start(named("a-1", "a-2", "b"))
+    ready = {"a-1": "READY", "a-2": "READY", "b": "READY"}
+    wait_states(broker, **ready)
+    env = {"XDG_RUNTIME_DIR": str(program.directory)}
+    assert sent(broker, "end") == dict.fromkeys(ready, "done")
+
+    done = statusd("launch", "a-*", "--socket", "--json", env=env)
+    assert done.returncode == 0
+    found = {one["name"]: one["verdict"] for one in json.loads(done.stdout)["units"]}
+    assert found == {"a-1": "done", "a-2": "done"}
+    done = statusd("launch", "a-1", "b", "--socket", "--json", env=env)
+    found = {one["name"]: one["verdict"] for one in json.loads(done.stdout)["units"]}
+    assert found == {"a-1": "noop", "b": "done"}
+    wait_states(broker, **ready)
+
+    assert statusd("launch", "c", "--socket", env=env).returncode == 5
+    assert statusd("launch", "--tag", "x", "--socket", env=env).returncode == 64
+    assert statusd("launch", "a", "--socket", "/nowhere", env=env).returncode == 69
+
+
+def test_one_launch_for_several_is_answered_for_each(start: Start, broker: Broker) -> None:
+    """On the connection by which it came, to the final verdicts."""
+    program = start(named("a", "b", "c"))
+    wait_states(broker, a="READY", b="READY", c="READY")
+    sent(broker, "end")
+    path = program.directory / "statusd" / "statusd:hall.daemon"
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(b'{"control": "launch", "id": "all"}\n')
+        with connection.makefile() as answers:
+            told = [json.loads(answers.readline()) for _ in range(6)]
+    final = {one["name"] for one in told if one["verdict"] == "done"}
+    assert final == {"a", "b", "c"}
 
 
 def test_what_can_not_begin_is_refused_and_rests_on(

@@ -98,6 +98,9 @@ def test_systemd_is_asked_where_it_runs(tmp_path: Path, monkeypatch: pytest.Monk
     (nobody,) = service_manager(Path("job.toml"))
     assert nobody.level is Level.WARNING
     assert "knows none of statusd.service, statusd@job.service" in nobody.what
+    (of_folder,) = service_manager(tmp_path)
+    services = f"statusd-host.service, statusd@{tmp_path.name}.service"
+    assert f"knows none of {services}" in of_folder.what
     systemctl.write_text("#!/bin/sh\nexit 1\n")
     assert [one.level for one in service_manager(None)] == [Level.UNKNOWN]
 

@@ -18,6 +18,7 @@ from statusd.daemon.living import EXIT_LEASE_LOST
 from statusd.daemon.session import DRAIN_S
 from statusd.daemon.watchdog import FEEDS
 from statusd.settings.models import WorkerSettings
+from statusd.supervision.descriptors import A_UNIT, BESIDE
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
 from statusd.wire.connection import CONNECT_S, REPLY_S
 
@@ -26,7 +27,9 @@ DOCKER_STOP_S = 10
 
 
 OF_USER = "user/statusd@.service"
-UNITS = ("statusd.service", "statusd@.service", OF_USER)
+OF_FOLDER = "statusd-host.service"
+OF_USERS_FOLDER = "user/statusd-host.service"
+UNITS = ("statusd.service", "statusd@.service", OF_USER, OF_FOLDER, OF_USERS_FOLDER)
 
 
 def unit_file(name: str = "statusd.service") -> dict[str, str]:
@@ -113,25 +116,60 @@ def test_the_two_units_differ_in_the_file_alone() -> None:
     }
 
 
-def test_a_users_unit_differs_in_places_and_has_no_sandbox() -> None:
-    """How it is started, watched and ended is the same; the user needs no root for any of it."""
-    of_machine, of_user = unit_file("statusd@.service"), unit_file(OF_USER)
-    there = ("ExecStart", "WantedBy")
+def test_the_unit_of_a_folder_differs_in_what_it_runs_and_may_have() -> None:
+    """Reload begins and ends units; descriptors and tasks are for many. All else is the same."""
+    one, many = unit_file(), unit_file(OF_FOLDER)
+    differ = {key for key in one | many if one.get(key) != many.get(key)}
 
-    assert of_user.items() - {(key, of_user[key]) for key in there} <= of_machine.items()
-    assert of_user["ExecStart"] == "%h/.local/bin/statusd run %E/statusd/%i.toml"
-    assert of_user["WantedBy"] == "default.target"
-    assert not {"User", "StateDirectory", "RuntimeDirectory", "ProtectHome"} & of_user.keys()
+    assert differ == {
+        *("Description", "ExecStart", "ExecReload", "StateDirectory", "RuntimeDirectory"),
+        *("LimitNOFILE", "TasksMax"),
+    }
+    assert many["ExecStart"] == "/opt/statusd/bin/statusd run /etc/statusd/units"
+    assert many["ExecReload"] == "/opt/statusd/bin/statusd reload /etc/statusd/units"
+
+
+def test_a_thousand_units_have_their_descriptors_and_tasks() -> None:
+    """The soft limit is for select(2) in workers, and raised by the daemon as far as the hard."""
+    soft, hard = map(int, unit_file(OF_FOLDER)["LimitNOFILE"].split(":"))
+
+    assert soft == 1024
+    assert hard > 1000 * A_UNIT + BESIDE
+    assert int(unit_file(OF_FOLDER)["TasksMax"]) > 10 * 1000
+
+
+@pytest.mark.parametrize(
+    ("of_machine", "of_user", "runs"),
+    [
+        ("statusd@.service", OF_USER, "%E/statusd/%i.toml"),
+        (OF_FOLDER, OF_USERS_FOLDER, "%E/statusd/units"),
+    ],
+)
+def test_a_users_unit_differs_in_places_and_has_no_sandbox(
+    of_machine: str, of_user: str, runs: str
+) -> None:
+    """How it is started, watched and ended is the same; the user needs no root for any of it."""
+    here, users = unit_file(of_machine), unit_file(of_user)
+    there = ("ExecStart", "ExecReload", "WantedBy")
+
+    assert users.items() - {(key, users[key]) for key in there} <= here.items()
+    assert users["ExecStart"] == f"%h/.local/bin/statusd run {runs}"
+    reloads = {f"%h/.local/bin/statusd reload {runs}", "/bin/kill -HUP $MAINPID"}
+    assert users["ExecReload"] in reloads
+    assert (users["ExecReload"] == here["ExecReload"]) is (of_user == OF_USER)
+    assert users["WantedBy"] == "default.target"
+    assert not {"User", "StateDirectory", "RuntimeDirectory", "ProtectHome"} & users.keys()
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze here")
-def test_a_users_unit_is_sound(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [OF_USER, OF_USERS_FOLDER])
+def test_a_users_unit_is_sound(name: str, tmp_path: Path) -> None:
     """By systemd's own judgement, where the program is installed as docs/running.md says."""
     program = tmp_path / ".local/bin/statusd"
     program.parent.mkdir(parents=True)
     program.symlink_to("/bin/true")
-    unit = tmp_path / "statusd@scan.service"
-    shutil.copy(Path("systemd", OF_USER), unit)
+    unit = tmp_path / Path(name).name.replace("@", "@scan")
+    shutil.copy(Path("systemd", name), unit)
 
     done = subprocess.run(
         ["systemd-analyze", "verify", "--user", "--man=no", str(unit)],
@@ -199,3 +237,13 @@ def test_compose_keeps_what_has_ended() -> None:
     assert "restart: on-failure" in text
     assert "depends_on: [valkey]" in text
     assert float(text.partition("stop_grace_period: ")[2].partition("s")[0]) > longest_stop_s()
+
+
+def test_compose_has_an_example_of_three_units() -> None:
+    """It takes the place of the one unit, in the same container, by the image's own program."""
+    text = Path("config/compose/many.yaml").read_text(encoding="utf-8")
+    units = {file.stem for file in Path("config/compose/many/units").glob("*.toml")} - {"statusd"}
+
+    assert "command: [run, /etc/statusd/units]" in text
+    assert "./config/compose/many:/etc/statusd:ro" in text
+    assert len(units) == 3

@@ -33,6 +33,15 @@ NOT_TYPED = {
     ("README.md", "pip install '.[embedded]'"): "would install a checkout into our environment",
     ("docs/containers.md", "docker build -t statusd ."): ENGINE,
     ("docs/containers.md", "openssl rand -hex 16 >config/compose/redis-password"): ENGINE,
+    (
+        "docs/containers.md",
+        "docker run -d --name units -v ./units:/etc/statusd/units:ro "
+        "-e STATUSD_REDIS__URL=redis://broker:6379/0 statusd run /etc/statusd/units",
+    ): ENGINE,
+    (
+        "docs/containers.md",
+        "docker compose -f compose.yaml -f config/compose/many.yaml up --build --detach",
+    ): ENGINE,
     ("docs/running.md", "loginctl enable-linger"): "asks polkit, which the machine of tests/ops "
     "hasn't: there root does it, in tests/ops/test_user_systemd.py",
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from statusd.cli import EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain
 from statusd.cli.report_view import Progress, print_report
 from statusd.core.errors import Unavailable
+from statusd.wire.names import NAMESPACE
 
 if TYPE_CHECKING:
     from statusd.fleet.fleet import Fleet
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
     add_targets(parser)
     parser.add_argument("--durable", action="store_true", help="keep it for a daemon that is away")
+    broker.add_socket(parser)
     parser.add_argument("--timeout", type=float, metavar="S", help="the longest wait; default: 35")
     parser.add_argument("--json", action="store_true", help="print JSON")
     broker.add_arguments(parser)
@@ -28,6 +30,7 @@ examples:
   statusd launch camera         it begins again, with its goal as its settings have it
   statusd launch 'scan-*'       several
   statusd launch --tag optics
+  statusd launch camera --socket   past the broker
 
 A unit begins again if its daemon goes on without it: that of `statusd run FOLDER`. The daemon of \
 a single file has left with its unit: start that.
@@ -49,6 +52,8 @@ def main(arguments: argparse.Namespace) -> int:
     if not (arguments.name or arguments.tag):
         complain("which units? statusd launch NAME, or --tag TAG")
         return EXIT_USAGE
+    if arguments.socket is not None:
+        return _launch_here(arguments)
     address, namespace, how = broker.find(arguments, commands=True)
     try:
         from statusd.fleet.fleet import Fleet
@@ -63,6 +68,29 @@ def main(arguments: argparse.Namespace) -> int:
     for unit in units:
         if not report.outcomes and is_meant(unit, arguments):
             complain(f"{unit.name} has ended, and its daemon with it: start that: statusd run FILE")
+    return report.exit_code
+
+
+def _launch_here(arguments: argparse.Namespace) -> int:
+    """Launch those of this host, over the sockets of their daemons."""
+    from statusd.fleet import host
+
+    if arguments.tag or arguments.durable:
+        complain("--tag and --durable need the broker, and --socket goes without it")
+        return EXIT_USAGE
+    try:
+        with Progress(WORD) as progress:
+            report = host.launch(
+                globs(arguments.name) or (),
+                namespace=arguments.namespace or NAMESPACE,
+                given=arguments.socket,
+                timeout_s=arguments.timeout,
+                heard=None if arguments.json else progress.outcome,
+            )
+    except Unavailable as error:
+        complain(str(error))
+        return EXIT_UNAVAILABLE
+    print_report(report, WORD, as_json=arguments.json)
     return report.exit_code
 
 

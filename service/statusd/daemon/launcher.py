@@ -112,7 +112,7 @@ class Launcher:
         self._coming: set[Resting] = set()
         """Those in whose place a unit lives that hasn't begun yet."""
         self._leaving: dict[str, asyncio.Task[None]] = {}
-        self._waiting: dict[str, Client] = {}
+        self._waiting: dict[tuple[str, str], Client] = {}
         self._dismissed: dict[str, Then] = {}
         """Those that are to end by themselves, and what is to be then."""
         self.comings = Comings()
@@ -335,7 +335,7 @@ class Launcher:
     async def _take_up(self, unit: Unit, commands: list[Command]) -> None:
         """Start it; the first command is done when its worker is ready, others find it alive."""
         for command in commands:
-            if (client := self._waiting.get(command.id)) is not None:  # it may wait for others, too
+            if (client := self._waiting.pop((command.id, unit.name), None)) is not None:
                 unit.socket.expect(command.id, client)
         for command in commands[:1]:
             unit.submit(ev.Launched(command))
@@ -350,17 +350,16 @@ class Launcher:
 
     def take_local(self, command: Command, client: Client) -> bool:
         """Take a command that came by the daemon's socket; tell whether it was for any of us."""
-        self._waiting[command.id] = client
-        rests = list(self._rests.values())
-        is_taken = any([one.take(command, expired=False) for one in rests])
-        if not is_taken:
-            del self._waiting[command.id]
-        return is_taken
+        meant = [one for one in self._rests.values() if one.is_meant(command)]
+        for one in meant:
+            self._waiting[command.id, one.name] = client
+            one.take(command, expired=False)
+        return bool(meant)
 
     def _say(self, resting: Resting, verdict: Verdict) -> None:
         for line in verdict_lines(resting.names.verdicts, verdict):
             self._session.outbox.put(line)
-        client = self._waiting.get(str(verdict.fields.get("id", "")))
+        client = self._waiting.pop((str(verdict.fields.get("id", "")), resting.name), None)
         if client is not None:
             client.send(verdict.fields)
         self._session.flush()

@@ -91,14 +91,16 @@ class Resting:
             if isinstance(message, ev.Commanded):
                 self.take(message.command, expired=message.expired)
 
-    def take(self, command: Command, *, expired: bool) -> bool:
-        """Take a command; tell whether it was for us to begin."""
+    def is_meant(self, command: Command) -> bool:
+        """Tell whether a command is for us to begin."""
         is_ours = command.is_control or LAUNCH not in self._own_words
-        tags = self._identity.tags
-        if not (is_ours and command.word.lower() == LAUNCH):
-            return False
-        if not command.target.is_for(self.name, tags, END):
-            return False
+        is_launch = is_ours and command.word.lower() == LAUNCH
+        return is_launch and command.target.is_for(self.name, self._identity.tags, END)
+
+    def take(self, command: Command, *, expired: bool) -> None:
+        """Take a command, if it is for us to begin."""
+        if not self.is_meant(command):
+            return
         self._moment.reach(self._loop.time())
         again = self._answers.again(command.key, command.reply_to) if command.id else None
         if again is not None:
@@ -112,7 +114,6 @@ class Resting:
         else:
             self.commands.append(command)
             self._launch(self)
-        return True
 
     def left(self, commands: Sequence[Command]) -> list[Verdict]:
         """Return the verdicts to commands that a daemon which was killed has left without one."""

@@ -157,7 +157,7 @@ def service_manager(runs: Path | None) -> Iterator[Finding]:
 
 def _units_of_systemd(runs: Path | None) -> Iterator[Finding]:
     """Judge what runs, of the machine's units and this user's own; or else what is installed."""
-    names = ["statusd.service", *([f"statusd@{_instance(runs)}.service"] if runs else [])]
+    names = _services(runs)
     try:
         loaded = [("systemctl", unit) for unit in _loaded("systemctl", names)]
     except (OSError, subprocess.SubprocessError) as failure:
@@ -174,9 +174,13 @@ def _units_of_systemd(runs: Path | None) -> Iterator[Finding]:
         yield warning("service", f"systemd knows none of {', '.join(names)}", cure)
 
 
-def _instance(runs: Path) -> str:
-    """Return what a service of settings, or of a folder of them, is called after."""
-    return runs.resolve().name if runs.is_dir() else runs.stem
+def _services(runs: Path | None) -> list[str]:
+    """Return which services may run settings, or a folder of them."""
+    if runs is None:
+        return ["statusd.service"]
+    if runs.is_dir():
+        return ["statusd-host.service", f"statusd@{runs.resolve().name}.service"]
+    return ["statusd.service", f"statusd@{runs.stem}.service"]
 
 
 def _loaded(manager: str, names: list[str]) -> list[dict[str, str]]:

@@ -42,7 +42,7 @@ def stop_hearing(unit: Unit) -> None:
     unit.timers.close()
     for verdict in unit.intake.last_answers():
         unit.answer(verdict)
-    unit.socket.close()
+    unit.socket.stop_hearing()
     unit.store.is_leaving = True
     unit.store.save()
 
@@ -50,6 +50,7 @@ def stop_hearing(unit: Unit) -> None:
 async def say_last_words(unit: Unit) -> None:
     """Say all that is left, and give the name up."""
     await unit.store.finish()
+    unit.socket.close()  # not before: the last verdict may have waited for the disk
     unit.note()
     unit.document.write(at_once=True)
     if unit.lease.holder is None:  # what was refused would be tried with the next beat

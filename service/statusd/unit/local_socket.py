@@ -111,6 +111,7 @@ class LocalSocket:
         self.waiting: dict[str, Client] = {}
         """Who waits for a verdict to which command."""
         self._door: Door | None = None
+        self._hears = True
 
     async def start(self) -> None:
         """Listen; what stands in the way is logged, and the unit lives without."""
@@ -164,8 +165,8 @@ class LocalSocket:
             idle.abort()
 
     def _hear(self, line: bytes, client: Client) -> None:
-        if client not in self._clients:
-            return  # it was hung up on
+        if client not in self._clients or not self._hears:
+            return  # it was hung up on, or comes too late
         self._clients[client] = self._clients.pop(client)
         self._hear_line(line, client)
 
@@ -186,10 +187,21 @@ class LocalSocket:
             if fields["verdict"] in FINAL:
                 del self.waiting[fields["id"]]
 
+    def stop_hearing(self) -> None:
+        """Take nobody in and hear nothing any more; who waits for a verdict stays until `close`."""
+        self._hears = False
+        busy = set(self.waiting.values())
+        for client in [one for one in self._clients if one not in busy]:
+            client.close()
+        self._shut()
+
     def close(self) -> None:
         """Hang up on everybody and take the file away."""
         for client in list(self._clients):
             client.close()
+        self._shut()
+
+    def _shut(self) -> None:
         if self._door is not None:
             self._door.close()
             self._door = None
