@@ -195,3 +195,29 @@ def test_a_file_that_comes_back_for_an_ended_unit_says_what_it_had_left(
         wait_states(lasting, **ENDED)
         program.signal(signal.SIGTERM)
         assert program.wait_exit() == 0
+
+
+@pytest.mark.fault("K24")
+def test_a_unit_that_a_command_is_ending_stays_ended_whatever_its_file_says(
+    lasting: Broker, tmp_path: Path
+) -> None:
+    """A reload that would begin it anew comes while it ends."""
+    slow = (
+        "trap 'while ! [ -e go ]; do sleep 0.02; done; exit 0' TERM; while :; do sleep 0.02; done"
+    )
+    worker = {"command": ["sh", "-c", slow], "directory": str(tmp_path), "stop_timeout_s": 30}
+    shared = {"redis": {"url": lasting.url}, "daemon": {"name": "hall"}}
+    a = {"name": "a", "worker": worker}
+    with Program(shared, directory=tmp_path, units={"a": a, **named("b")}) as program:
+        wait_states(lasting, a="RUNNING", b="READY")
+        lasting.client().publish("statusd:control", '{"command": "end", "target": {"name": "a"}}')
+        wait_states(lasting, a="ENDING")
+        write(program, "a", {"name": "a", "worker": {**worker, "environment": {"NEW": "1"}}})
+        assert reload(program)[0] == 0
+        (tmp_path / "go").touch()
+        program.wait_logged("state.changed", unit="a", new="END")
+        assert sent(lasting, "start", "--name", "b") == {"b": "done"}
+        wait_states(lasting, a="END", b="RUNNING")
+        program.signal(signal.SIGTERM)
+        assert program.wait_exit() == 0
+        assert not program.logged("unit.launched")

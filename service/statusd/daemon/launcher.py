@@ -158,7 +158,9 @@ class Launcher:
         self._leaving[unit.name] = task
         place, asks = unit.cursor.place, unit.cursor.asks
         self._rest(self._parts[unit.name], place, unit.document.fields(), asks=asks)
-        if what is Then.BEGIN_ANEW:
+        cause = unit.status.ended
+        is_by_command = cause is not None and cause.command is not None
+        if what is Then.BEGIN_ANEW and not is_by_command:  # whom somebody has ended stays so
             self._start(self._begin(self._rests[unit.name]))
 
     async def _retire(self, unit: Unit) -> None:
