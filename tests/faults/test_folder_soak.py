@@ -112,11 +112,11 @@ class House:
 
     def change(self) -> None:
         """Change what a unit can't change while it lives."""
-        self._anew("s0", **sleeper("s0", f"{1000 + next(self._numbers)}"))
+        self._anew("s0", **sleeper("s0", f"{100_000 + next(self._numbers)}"))
 
     def move(self) -> None:
         """Let a unit print into another file than before."""
-        settings = sleeper("s1", "1000")
+        settings = sleeper("s1", "100000")
         settings["worker"]["output"] = f"../out-{next(self._numbers)}.log"
         self._anew("s1", **settings)
 
@@ -134,12 +134,12 @@ def sleeper(name: str, seconds: str) -> dict[str, Any]:
 
 def parts(instances: int) -> dict[str, Any]:
     """Return the settings of several units in one file."""
-    return {"instances": instances, **sleeper("part", "1000")}
+    return {"instances": instances, **sleeper("part", "100000")}
 
 
 def units() -> dict[str, Any]:
     """Return the settings of forty units."""
-    found = {f"s{n}": sleeper(f"s{n}", "1000") for n in range(SLEEPERS)}
+    found = {f"s{n}": sleeper(f"s{n}", "100000") for n in range(SLEEPERS)}
     function = {"function": "tests.workers:obedient"}
     found |= {f"f{n}": {"name": f"f{n}", "worker": function} for n in range(FUNCTIONS)}
     return {**found, "part": parts(PARTS)}
