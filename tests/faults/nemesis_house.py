@@ -20,6 +20,7 @@ from statusd.wire.local import RELOAD
 from tests.faults.nemesis import AGAIN, Victim
 from tests.tools import Broker, Program, Proxy, wait_until
 from tests.tools.toml import to_toml
+from tests.tools.unix import connect
 
 SPARE = "spare"
 PART = "part"
@@ -97,10 +98,13 @@ class House:
         for name in (PART, SPARE):
             file = self._directory / "units" / f"{name}.toml"
             file.write_text(to_toml(self._units[name]), encoding="utf-8")
+        boot = self._spare().get("boot", 0)
         told = self._ask(RELOAD)
         what = {one["name"]: one["what"] for one in told["units"]}
         assert {what[one.name] for one in self.victims} == {"stays"}, what
         assert what[SPARE] in ("begins anew", "rests"), what
+        if what[SPARE] == "begins anew":  # until it has, it hears nothing but a launch
+            wait_until(lambda: self._spare().get("boot", 0) > boot, LATEST_S, "the next spare unit")
 
     # ---- how it is talked to ---------------------------------------------------------------------
 
@@ -128,7 +132,7 @@ class House:
     def _ask(self, line: bytes) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(LATEST_S)
-            connection.connect(str(self._directory / "statusd" / "statusd:hall.daemon"))
+            connect(connection, self._directory / "statusd" / "statusd:hall.daemon")
             connection.sendall(line + b"\n")
             told: dict[str, Any] = json.loads(connection.makefile().readline())
             return told

@@ -23,6 +23,7 @@ from tests.faults.outages import wait_for
 from tests.faults.test_soak import LONG, PLATEAU_KIB, WARM, Sample, halves, observing
 from tests.tools import Broker, Program, wait_until
 from tests.tools.toml import to_toml
+from tests.tools.unix import connect
 from tests.tools.usage import slope
 
 pytestmark = pytest.mark.timeout(36_000)  # of hours; each wait in it has its own limit
@@ -69,7 +70,7 @@ class House:
         """Have the folder read again; return what is done with each unit."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(30)
-            connection.connect(str(self.program.directory / "statusd" / "statusd:hall.daemon"))
+            connect(connection, self.program.directory / "statusd" / "statusd:hall.daemon")
             connection.sendall(RELOAD + b"\n")
             told = json.loads(connection.makefile().readline())
         return {one["name"]: one["what"] for one in told["units"]}

@@ -12,7 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ def test_nothing_durable_is_lost_and_nothing_is_obeyed_twice(rounds: int, tmp_pa
         journal = stack.enter_context(Journal(broker.client()))
         nemesis = Nemesis(chance, broker, victims, again)
         nemesis.rest()
+        wait_until(partial(have_place, victims, broker), 10, "each to have kept its place")
         durable = Publisher(broker.client(), "statusd:commands", "d", durable=True)
         live = Publisher(broker.client(), "statusd:control", "l")
         began = time.monotonic()
@@ -86,6 +88,7 @@ def test_units_of_one_daemon_lose_nothing_either(rounds: int, tmp_path: Path) ->
         more = [house.launch, house.reload]
         nemesis = Nemesis(chance, broker, house.victims, house.start, more=more)
         nemesis.rest()
+        wait_until(partial(have_place, house.victims, broker), 10, "each to have kept its place")
         durable = Publisher(broker.client(), "statusd:commands", "d", durable=True)
         live = Publisher(broker.client(), "statusd:control", "l")
         durable.start(words(random.Random(seed + 1)), rate_hz=5)
@@ -185,16 +188,25 @@ def answers(one: Victim, journal: Journal) -> dict[str, list[Line]]:
     return found
 
 
+def have_place(victims: list[Victim], broker: Broker) -> bool:
+    """Tell whether each has kept where it reads the stream: before that nobody knows of it."""
+    return all(broker.client().exists(f"statusd:cursor:{{{one.name}}}") for one in victims)
+
+
 def has_read(one: Victim, broker: Broker, journal: Journal) -> bool:
-    """Tell whether the unit has answered the last durable command, and told all its events."""
+    """Tell whether the unit has answered the last durable command, all that it has begun with, and
+    told all its events.
+    """
     last = entries_of(broker)[-1]
     lines = one.own(one.program.log())
     told = [line["seq"] for line in lines if line["event"] in EVENTS]
     known = history(broker.client(), one.name)[-1]["seq"]
-    return (not told or known == told[-1]) and any(
-        line["source"] == f"stream:{last}"
-        for lines in answers(one, journal).values()
-        for line in lines
+    finals = answers(one, journal)
+    begun = {line["id"] for line in lines if line.get("verdict") in ("accepted", "postponed")}
+    return (
+        (not told or known == told[-1])
+        and begun <= finals.keys()
+        and any(line["source"] == f"stream:{last}" for line in chain(*finals.values()))
     )
 
 

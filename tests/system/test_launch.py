@@ -13,6 +13,7 @@ from tests.conftest import settings
 from tests.system.commands import statusd
 from tests.system.test_folder import Start, documents, named, sent, start, unit, wait_states
 from tests.tools import Broker, Journal, Program
+from tests.tools.unix import connect
 from tests.tools.waiting import wait_until
 
 __all__ = ["start"]
@@ -86,7 +87,7 @@ def test_who_ends_a_unit_by_its_socket_is_told_that_it_has(start: Start, broker:
 
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
-        connection.connect(str(path))
+        connect(connection, path)
         connection.sendall(b'{"command": "end", "id": "last"}\n')
         with connection.makefile("rb") as answers:
             said = [json.loads(line)["verdict"] for line in answers]
@@ -102,7 +103,7 @@ def test_the_socket_of_the_daemon_launches(start: Start, broker: Broker) -> None
     path = program.directory / "statusd" / "statusd:hall.daemon"
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
-        connection.connect(str(path))
+        connect(connection, path)
         answers = connection.makefile()
         for line in ("nonsense", json.dumps({"control": "launch", "target": {"name": "b"}})):
             connection.sendall(f"{line}\n".encode())
@@ -149,7 +150,7 @@ def test_one_launch_for_several_is_answered_for_each(start: Start, broker: Broke
     path = program.directory / "statusd" / "statusd:hall.daemon"
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
-        connection.connect(str(path))
+        connect(connection, path)
         connection.sendall(b'{"control": "launch", "id": "all"}\n')
         with connection.makefile() as answers:
             told = [json.loads(answers.readline()) for _ in range(6)]
