@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -212,7 +214,7 @@ class Supervised(Crowd):
     """
 
     def __init__(self, bench: Bench, count: int) -> None:
-        self._daemon = supervisord(bench)
+        self._daemon, self._is_started = supervisord(bench), False
         self._folder = tempfile.TemporaryDirectory(prefix="statusd-bench-", dir=IN_MEMORY)
         self.pages = _pages(self._folder.name, count)
         file = self._daemon.folder / "supervisord.conf"
@@ -227,6 +229,7 @@ class Supervised(Crowd):
     def start(self) -> None:
         """Start supervisord, which starts them all."""
         self._daemon.start()
+        self._is_started = True
 
     def wait(self) -> None:
         """Return when each program has said that it runs."""
@@ -241,8 +244,13 @@ class Supervised(Crowd):
         return self._daemon.log()
 
     def close(self) -> None:
-        """End it, and with it the programs."""
+        """End it, and with it the programs: it is killed while it still waits for them."""
+        programs = family(self._daemon.pid)[1:] if self._is_started else []
         self._daemon.close()
+        for pid in programs:
+            with suppress(OSError):
+                if CHILD[-1].encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
         self._folder.cleanup()
 
 
