@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ def test_a_folder_as_the_page_has_it(tmp_path: Path) -> None:
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     tool = bin_folder / "statusd"
-    tool.write_text(f'#!/bin/sh\nexec {sys.executable} -m statusd "$@"\n')
+    tool.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m statusd "$@"\n')
     tool.chmod(0o755)
     env = environment(tmp_path) | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
     del env["STATUSD_LOG__FORMAT"]
