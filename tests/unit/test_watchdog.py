@@ -43,3 +43,13 @@ def test_a_turn_counts_since_the_last_beat() -> None:
     assert watchdog.stuck({"a": Tick(1), "b": Tick(0)}) == ["b"]
 
     assert watchdog.stuck({"a": Tick(1), "b": Tick(1)}) == []
+
+
+@pytest.mark.fault("G09")
+def test_a_unit_that_begins_anew_is_judged_by_its_own_turns() -> None:
+    """Its parts count from the start, and may have come just as far as those of its last life."""
+    watchdog = Watchdog()
+    watchdog.stuck({"supervisor of a": Tick(3, boot=1)})
+
+    assert watchdog.stuck({"supervisor of a": Tick(3, boot=2)}) == []
+    assert watchdog.stuck({"supervisor of a": Tick(3, boot=2)}) == ["supervisor of a"]

@@ -91,8 +91,9 @@ class Health:
             yield name, Tick(link.ticks, may_wait=not link.is_overdue(now))
         for unit in self._living.units:
             whose = f" of {unit.name}" if self._living.are_many else ""
-            yield f"inbox{whose}", Tick(unit.handled, unit.is_waiting)
-            yield f"supervisor{whose}", Tick(unit.supervisor.looks)
+            boot = unit.status.identity.boot
+            yield f"inbox{whose}", Tick(unit.handled, unit.is_waiting, boot)
+            yield f"supervisor{whose}", Tick(unit.supervisor.looks, boot=boot)
 
     def health(self, unit: Unit) -> dict[str, Any]:
         """Return what `statusd health` is told; that it is told anything is most of it."""
