@@ -126,7 +126,7 @@ class Sample:
     def new(cls, one: Program) -> Sample:
         """Wait until a daemon tells what lives in it now, and look at it."""
         living = one.directory / "living"
-        living.unlink()
+        living.unlink(missing_ok=True)
         wait_until(living.exists, 15, "the daemon to tell what lives in it now")
         return cls.of(one)
 

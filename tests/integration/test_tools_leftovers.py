@@ -28,7 +28,7 @@ SOON_S = 15.0
 
 # A test that holds one of everything, tells what, and doesn't end; behind it one that only stays.
 STORY = """
-import json, os, time
+import json, os, subprocess, time
 from contextlib import ExitStack
 from pathlib import Path
 from tests.conftest import BROKERS, settings
@@ -47,6 +47,7 @@ def test_everything(tmp_path):
         unit.wait_state("RUNNING")
         if not SmallDisk.why_not():
             stack.enter_context(SmallDisk())
+        guests = []
         try:
             group = make("freezer")
         except CannotGroup:
@@ -54,8 +55,11 @@ def test_everything(tmp_path):
         else:
             (group / "tasks").write_text(str(unit.worker_pid()))
             (group / "freezer.state").write_text("FROZEN")
+            guest = subprocess.Popen(["sleep", "50"], cwd="/", env={}, start_new_session=True)
+            (group / "tasks").write_text(str(guest.pid))
+            guests = [guest.pid]
         pids = [unit.pid, unit.worker_pid(), broker.process.pid]
-        told = {"session": SESSION, "folder": os.environ["TMPDIR"], "pids": pids}
+        told = {"session": SESSION, "folder": os.environ["TMPDIR"], "pids": pids, "guests": guests}
         Path(os.environ["TOLD"]).write_text(json.dumps(told))
         time.sleep(50)
 
@@ -91,7 +95,8 @@ class Run:
         self.session: str = self._told["session"]
         pids = [self._owner_pid(), *self._told["pids"]]
         self.owner, self.daemon, self.worker, self.broker = map(process_of, pids)
-        self.processes = [self.owner, self.daemon, self.worker, self.broker]
+        guests = map(process_of, self._told["guests"])
+        self.processes = [self.owner, self.daemon, self.worker, self.broker, *guests]
 
     def _owner_pid(self) -> int:
         return int(self.session.split("-")[1], 16)

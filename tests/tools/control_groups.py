@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from tests.tools.processes import OWNER, SESSION
+from tests.tools.processes import OWNER, SESSION, Process, all_processes
 from tests.tools.waiting import wait_until
 
 MOUNT = Path("/sys/fs/cgroup")
@@ -68,6 +68,16 @@ def groups(session: str = "*") -> list[Path]:
         for controller in CONTROLLERS:
             found |= {*(MOUNT / controller).rglob(name)}
     return sorted(found)
+
+
+def members(session: str) -> list[Process]:
+    """Return what lives in the groups of a session, whoever has started it."""
+    inside: set[int] = set()
+    for group in groups(session):
+        for file in group.rglob("cgroup.procs"):
+            with contextlib.suppress(OSError):  # a group that goes, or one of threads (cgroups(7))
+                inside |= {int(pid) for pid in file.read_text().split()}
+    return [process for process in all_processes() if process.pid in inside] if inside else []
 
 
 def owner_of(group: Path) -> str:

@@ -63,13 +63,16 @@ def clear(session: str, *, keep_files: bool = False) -> None:
 
 
 def processes_of(session: str, where: Path) -> list[Process]:
-    """Return what lives of a session: by its marker, or its folder if it has wiped that off."""
-    return [
+    """Return what lives of a session: by its marker, its folder if it has wiped that off, or its
+    control groups, where a machine has processes that were never given one.
+    """
+    own = [
         process
         for process in all_processes()
-        if process.pid != os.getpid()
-        and (process.is_marked(session) or (process.works_in(str(where)) and process.is_wiped()))
+        if process.is_marked(session) or (process.works_in(str(where)) and process.is_wiped())
     ]
+    found = {*own, *control_groups.members(session)}
+    return [process for process in found if process.pid != os.getpid()]
 
 
 def _kill_all(session: str, where: Path) -> None:

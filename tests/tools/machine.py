@@ -6,6 +6,7 @@ tree of `ops`; where our own process 1 isn't systemd, it gets control groups of 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -107,9 +108,9 @@ class Machine:
         if self._nspawn.poll() is not None:
             raise CannotRun(f"systemd-nspawn: {self._console()}")
         for pid in descendants(self._nspawn.pid):
-            name = Path(f"/proc/{pid}/comm").read_text().strip()
-            if name == "systemd":
-                self._leader = pid
+            with contextlib.suppress(OSError):  # it has gone since it was listed
+                if Path(f"/proc/{pid}/comm").read_text().strip() == "systemd":
+                    self._leader = pid
         return bool(self._leader)
 
     def _is_up(self) -> bool:
