@@ -28,7 +28,7 @@ from statusd.daemon.http import HttpServer
 from statusd.daemon.launcher import Hearing, Launcher
 from statusd.daemon.living import Living
 from statusd.daemon.outputs import Outputs
-from statusd.daemon.plan import Plan, all_parts, launches, stays
+from statusd.daemon.plan import Plan, all_parts, launches, stays, without_units
 from statusd.daemon.reconciler import Reconciler
 from statusd.daemon.reloader import Reloader
 from statusd.daemon.router import Router
@@ -67,8 +67,7 @@ class Daemon:
 
     def __init__(self, plan: Plan, wall: Callable[[], float] = time.time) -> None:
         self._loop = asyncio.get_running_loop()
-        self._wall = wall
-        self._plan = plan
+        self._plan, self._wall = without_units(plan), wall
         self._untidy: dict[Unit, None] = {}
         self.left: asyncio.Future[int] = self._loop.create_future()
         canary = Canary(plan.names.canary, plan.boot)
@@ -78,7 +77,8 @@ class Daemon:
         self.session = Session(plan.make_link, begin_with, canary, self, wall, log)
         self._guard = Guard()
         self._outputs = Outputs(plan.outlets, self.session.complaints, log)
-        self.units = {parts.names.name: self._make_unit(parts) for parts in plan.units}
+        make_unit = partial(self._make_unit, remembered_by_each(len(all_parts(plan))))
+        self.units = {parts.names.name: make_unit(parts) for parts in plan.units}
         self._living = Living(self.units.values(), stays=stays(plan.folder))
         self._farewell = Farewell(self.session, self._living)
         canary.measured = self._measured
@@ -94,7 +94,7 @@ class Daemon:
             self._living,
             self._farewell,
             Hearing(self.router, self._reader, channels),
-            self._make_unit,
+            make_unit,
             self._outputs,
             log,
         )
@@ -128,7 +128,7 @@ class Daemon:
         living = (unit.document.channels for unit in self._living.units)
         return self._channels(*living, *(one.channels for one in self._launcher.rests.values()))
 
-    def _make_unit(self, parts: Parts) -> Unit:
+    def _make_unit(self, remembers: int, parts: Parts) -> Unit:
         """Return a unit that hears, and does nothing yet."""
 
         def failed(error: Exception) -> None:
@@ -150,7 +150,7 @@ class Daemon:
         )
         unit = Unit(parts, ports, self._guard)
         unit.publisher.outbox.failed = unit.fail
-        unit.status.remember(remembered_by_each(len(all_parts(self._plan))))
+        unit.status.remember(remembers)
         self.router.hears(unit, parts.channels)
         return unit
 
@@ -396,5 +396,5 @@ class Daemon:
         self.session.complaints.report(event, event, key=self._plan.names.commands, reason=reason)
 
     def _complain_of_stuck(self, parts: list[str]) -> None:
-        what, then = f"stuck {' '.join(parts)}", "the watchdog is not fed"
-        self.session.complaints.report(what, "loop.stuck", parts=parts, then=then)
+        then = "the watchdog is not fed"
+        self.session.complaints.report("stuck", "loop.stuck", parts=parts, then=then)

@@ -27,7 +27,7 @@ from statusd.daemon.comings import Comings
 from statusd.daemon.farewell import Farewell
 from statusd.daemon.living import Living
 from statusd.daemon.outputs import Outputs
-from statusd.daemon.plan import Plan, all_parts
+from statusd.daemon.plan import Plan, without_units
 from statusd.daemon.resting import Resting, ended_before
 from statusd.daemon.router import Router
 from statusd.daemon.session import Session
@@ -101,7 +101,7 @@ class Launcher:
         outputs: Outputs,
         log: Any,
     ) -> None:
-        self._plan, self._session = plan, session
+        self._plan, self._session = without_units(plan), session
         self._units, self._living = units, living
         self._farewell, self._hearing, self._make_unit = farewell, hearing, make_unit
         self._outputs, self._log = outputs, log
@@ -131,7 +131,7 @@ class Launcher:
         """Let those rest that a command had ended before this daemon began."""
         if self._plan.folder is None:
             return
-        descriptors.allow_for(len(all_parts(self._plan)))
+        descriptors.allow_for(len(self._parts) + len(self._plan.folder.ended))
         for name, parts in self._plan.folder.ended.items():
             document = ended_before(parts, self._plan.names.name)
             self._rest(parts, parts.kept.place, document, asks=True)

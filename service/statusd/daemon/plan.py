@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from statusd.daemon.means import Outlets
@@ -71,6 +71,11 @@ class Plan:
 def all_parts(plan: Plan) -> list[Parts]:
     """Return what all its units are made of, also those that rest when it begins."""
     return [*plan.units, *(plan.folder.ended.values() if plan.folder is not None else ())]
+
+
+def without_units(plan: Plan) -> Plan:
+    """Return what stays of a plan while its units come and go: who lives has its own parts."""
+    return replace(plan, units=())
 
 
 def stays(folder: FolderPlan | None) -> bool:
