@@ -49,7 +49,17 @@ class Kept:
 
     def has_said_more(self, said: int) -> bool:
         """Tell whether there are more verdicts than so many."""
+        self.pass_by()
         return len(self.world.verdicts()) > said
+
+    def has_said(self, what: str) -> bool:
+        """Tell whether that was the last verdict."""
+        self.pass_by()
+        return self.world.said()[-1] == what
+
+    def pass_by(self) -> None:
+        """Let so much time go by as a worker that was just told may take to answer."""
+        self.world.play("+0.001")
 
     def read(self, word: str, number: int) -> None:
         """Let an entry of the stream come."""
@@ -91,15 +101,15 @@ def test_a_final_verdict_is_said_when_its_command_is_not_open_in_the_file(tmp_pa
 
     async def story(kept: Kept) -> None:
         kept.read("pause", 1)
-        await until(lambda: kept.world.said()[-1] == "pause accepted", "the first verdict")
+        await until(partial(kept.has_said, "pause accepted"), "the first verdict")
         kept.world.play("[sees]")
         assert kept.world.said()[-1] == "pause accepted"
-        await until(lambda: kept.world.said()[-1] == "pause done", "the last verdict")
+        await until(partial(kept.has_said, "pause done"), "the last verdict")
 
         content = kept.content()
         assert content["open"] == []
         assert '"verdict":"done"' in str(content["unsent"])
-        kept.world.play("+0.01")
+        kept.world.play("+0.03")
         await until(lambda: kept.content()["unsent"] == [], "it to be sent")
 
     play(story, tmp_path)
@@ -112,14 +122,14 @@ def test_a_file_that_can_not_be_written_keeps_nobody_waiting(tmp_path: Path) -> 
         beside = kept.file.path.with_suffix(".new")
         beside.mkdir()  # what stands in the way of every write
         kept.read("pause", 1)
-        await until(lambda: kept.world.said()[-1] == "pause accepted", "the verdict")
+        await until(partial(kept.has_said, "pause accepted"), "the verdict")
         assert kept.world.verdicts()[-1]["kept"] is False
 
         beside.rmdir()
         kept.world.play("[sees]")
         await until(lambda: kept.file.kept and not kept.file.trouble, "the disk")
         kept.read("resume", 2)
-        await until(lambda: kept.world.said()[-1] == "resume accepted", "the next verdict")
+        await until(partial(kept.has_said, "resume accepted"), "the next verdict")
         assert "kept" not in kept.world.verdicts()[-1]
 
     play(story, tmp_path)

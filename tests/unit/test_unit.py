@@ -44,14 +44,29 @@ def test_a_verdict_is_said_at_once_and_the_document_a_little_later() -> None:
     world = World(WORKING)
     world.new()
 
-    world.play("pause")
-    assert kinds(world.new()) == ["history", "event", "verdict"]
-    world.play("[sees]")
-    assert kinds(world.new()) == ["verdict"]
-    world.play("+0.005")
+    world.play("pause [sees]")
+    assert kinds(world.new()) == ["history", "event", "verdict", "verdict"]
+    world.play("+0.02")
 
     assert kinds(world.new()) == ["document"]
     assert world.said()[-2:] == ["pause accepted", "pause done"]
+
+
+def test_what_a_worker_was_told_is_said_with_its_answer_or_soon() -> None:
+    """One that sees it at once is told of in one piece; one in a step keeps nobody waiting."""
+    world = World(WORKING)
+    before = len(world.broker.writes)
+
+    world.play("pause [sees]")
+    assert [*map(len, world.broker.writes[before:])] == [4]
+    world.play("+1 resume")
+    before = len(world.broker.writes)
+    world.play("+0.001")
+    assert [kinds(write) for write in world.broker.writes[before:]] == [
+        ["history", "event", "verdict"]
+    ]
+    world.play("+1 [sees]")
+    assert world.said()[-1] == "resume done"
 
 
 def test_what_comes_together_is_written_once() -> None:
@@ -59,7 +74,7 @@ def test_what_comes_together_is_written_once() -> None:
     world = World(WORKING)
     before, saves = len(world.documents()), len(world.disk.saves)
 
-    world.play("pause [sees] resume [sees] pause [sees] +0.005")
+    world.play("pause [sees] resume [sees] pause [sees] +0.02")
 
     (document,) = world.documents()[before:]
     assert (document["state"], document["observed"]) == ("PAUSED", True)
@@ -72,9 +87,9 @@ def test_a_document_waits_for_the_worker_to_be_seen_but_not_for_long() -> None:
     world = World(WORKING)
     before = len(world.documents())
 
-    world.play("pause +0.005 +0.005")
+    world.play("pause +0.02")
     assert world.documents()[before:] == []
-    world.play("[sees] +0.005")
+    world.play("[sees] +0.02")
     (seen,) = world.documents()[before:]
     assert (seen["state"], seen["observed"]) == ("PAUSED", True)
 
@@ -133,7 +148,7 @@ def test_the_cursor_says_what_the_disk_has_and_never_more() -> None:
 
     world.play("~pause#d")
     assert "cursor" not in kinds(world.new())
-    world.play("disk")
+    world.play("disk +0.001")
 
     lines = world.new()
     assert kinds(lines)[-1] == "cursor"
@@ -203,12 +218,12 @@ def test_a_unit_tells_which_of_its_channels_it_may_not_hear(channel: str, troubl
 
     world.broker.refused[channel] = "NOPERM"
     world.unit.link_changed()
-    world.play("+0.005")
+    world.play("+0.02")
     assert world.documents()[-1]["trouble"] == trouble
 
     world.broker.refused.clear()
     world.unit.link_changed()
-    world.play("+0.005")
+    world.play("+0.02")
     assert world.documents()[-1]["trouble"] == ""
 
 
@@ -222,7 +237,7 @@ def test_entries_for_others_only_move_the_place() -> None:
     world.unit.flush()
     (cursor,) = world.new()
     assert '"id":"1-0"' in str(cursor[2])
-    world.play("+0.005")
+    world.play("+0.02")
     assert world.disk.saves[-1][1] is False
     world.play("disk")
 
@@ -239,11 +254,11 @@ def test_what_was_left_unsent_goes_first_and_is_kept_until_it_was_sent() -> None
     world = World("", left=Kept(Memory(run=3), unsent=(line,)))
     world.broker.is_up = False
 
-    world.play("boot +0.005")
+    world.play("boot +0.02")
     assert list(world.disk.saves[-1][0].unsent) == [line]
     world.broker.is_up = True
     world.unit.flush()
-    world.play("+0.005")
+    world.play("+0.02")
 
     assert world.broker.sent[0] == line
     assert list(world.disk.saves[-1][0].unsent) == []
@@ -281,8 +296,8 @@ def test_an_end_of_the_last_time_is_over() -> None:
 
 def test_the_first_event_of_a_boot_names_its_predecessor() -> None:
     """History goes on across a restart, with a higher boot; the first of all has none."""
-    first = World("boot [ready]")
-    again = World("boot [ready] start", left=Kept(Memory(last_event="6-9")))
+    first = World("boot [ready] +0.001")
+    again = World("boot [ready] start +0.001", left=Kept(Memory(last_event="6-9")))
 
     assert "previous" not in first.events()[0]
     assert [event.get("previous") for event in again.events()] == ["6-9", None]
@@ -362,13 +377,13 @@ def test_a_gap_is_untold_until_the_history_has_it() -> None:
     world = World("boot link [ready] +1 disk")
     world.broker.is_up = False
 
-    world.play("cut +1 link +0.005")
+    world.play("cut +1 link +0.02")
     deaf = world.disk.saves[-1][0].deaf
     assert deaf is not None
     assert deaf.reason == "closed"
     world.broker.is_up = True
     world.unit.flush()
-    world.play("+0.005")
+    world.play("+0.02")
 
     assert world.disk.saves[-1][0].deaf is None
     assert [line for line in world.broker.sent if '"trigger":"gap"' in str(line[-1])]
@@ -458,7 +473,7 @@ def test_units_on_one_link_take_nothing_of_each_other() -> None:
 
     for world in worlds:
         world.unit.beat()
-        world.play("~start#x disk +0.03")
+        world.play("~start#x disk +0.05")
     broker.is_up = True
     broker.flush()
 

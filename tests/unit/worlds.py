@@ -33,6 +33,7 @@ from statusd.core.messages import Command
 from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity
+from statusd.daemon.sending import Sending
 from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_channel import Pulse, Spec
 from statusd.unit import life
@@ -135,13 +136,14 @@ class Broker:
         self.canary_s: float | None = None
         self.refused: dict[str, str] = {}
         self._loop = loop
+        sending = Sending(loop, self._send)
+        self.flush, self.flush_soon = sending.flush, sending.flush_soon
 
     def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox."""
         return self.link.open(refused)
 
-    def flush(self) -> None:
-        """Send what waits, and reply."""
+    def _send(self) -> None:
         while self.is_up and (lines := self.link.take(1000)):
             self.sent += lines
             self.writes.append(lines)
@@ -354,7 +356,7 @@ class World:
     def _later(self) -> None:
         if not self._is_untidy:
             self._is_untidy = True
-            self.loop.call_later(0.005, self._tidy)
+            self.loop.call_later(0.02, self._tidy)
 
     def _tidy(self) -> None:
         self._is_untidy = False

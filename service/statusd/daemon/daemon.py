@@ -51,7 +51,7 @@ OUTPUT_S = 0.5
 """So long what the workers have printed last may take to be read."""
 TOGETHER = 16
 """The answers of so many units go out in one piece: more would keep the first ones waiting."""
-LATER_S = 0.005
+LATER_S = 0.02
 """So soon after it is new what nobody waits for is written."""
 
 log = logs.get()
@@ -304,7 +304,7 @@ class Daemon:
         if len(touched) == 1:
             self._flush(touched)
         for at in range(0, len(touched) if len(touched) > 1 else 0, TOGETHER):
-            with self.session.together():
+            with self.session.sending.together():
                 self._flush(touched[at : at + TOGETHER])
         if self.session.drained is not None:
             self.session.check_drained()

@@ -8,13 +8,13 @@ knows none of its units.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from statusd.complaints import Complaints
 from statusd.core.text import shown
 from statusd.daemon.canary import DEAF_S, LATE_S, PROBE_S, Canary
+from statusd.daemon.sending import Sending
 from statusd.wire.cures import cure
 from statusd.wire.greeting import NEEDS
 from statusd.wire.link import Link, LinkState
@@ -66,10 +66,6 @@ class Sharers(Protocol):
         """Another attempt to make a link has failed."""
 
 
-def _later() -> None:
-    """Send nothing now."""
-
-
 class Session:
     """Keeps the links.
 
@@ -102,7 +98,8 @@ class Session:
         self.refused = self.subscriber_link.subscriptions.refused
         self.publisher_link = make_link(self, ())
         self.publisher_link.proved = self._sends
-        self.flush: Callable[[], None] = self.publisher_link.flush
+        sending = self.sending = Sending(self._loop, self.publisher_link.flush)
+        self.flush, self.flush_soon = sending.flush, sending.flush_soon
         self.heard_at = self.subscriber_link.heard_at
         self.complaints = Complaints(self._loop.time, log)
         self.outbox = self.open_outbox(self._refused)
@@ -121,16 +118,6 @@ class Session:
     def close_outbox(self, outbox: Outbox) -> None:
         """Send nothing of it any more."""
         self.publisher_link.outbox.close(outbox)
-
-    @contextlib.contextmanager
-    def together(self) -> Iterator[None]:
-        """Send what is said meanwhile afterwards, in one piece: for many units to say it in."""
-        flush, self.flush = self.flush, _later
-        try:
-            yield
-        finally:
-            self.flush = flush
-            flush()
 
     def time(self) -> float:
         """Return the broker's wall clock in seconds; ours, before it has told us."""

@@ -78,6 +78,8 @@ class Supervisor:
         self.flush: Callable[[], ev.Input | None] = lambda: None
         """All that came together has been shown; returns what it has led to already, if anything.
         """
+        self.has_told = False
+        """It was told a state since whoever tells it has looked."""
         self.looks = 0
         """How often the worker was looked at."""
         self._means = means

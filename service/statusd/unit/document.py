@@ -22,7 +22,7 @@ from statusd.unit.ports import Ports
 from statusd.unit.publisher import BEAT_S, TOUCH_S
 from statusd.wire.outbox import RedisCommand
 
-UNSEEN_S = 0.02
+UNSEEN_S = 0.01
 """So long the document waits for the worker to be seen in a new state."""
 
 _HOST = socket.gethostname()

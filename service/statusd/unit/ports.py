@@ -38,6 +38,10 @@ class Broker(Protocol):
         """Send what waits in the outboxes, if the link is up."""
 
     @property
+    def flush_soon(self) -> Callable[[], None]:
+        """The same, but with what comes next, if that comes within a millisecond."""
+
+    @property
     def heard_at(self) -> Callable[[], float]:
         """Return when it said something last (loop's time)."""
 
@@ -54,7 +58,7 @@ class Ports:
         wall: the wall clock in seconds; only a label, never a measure.
         broker: what is shared with other units.
         heard: called when a message has come: `Unit.flush` is wanted after all that came with it.
-        later: asks for `Unit.tidy` in a few milliseconds, once for all that comes until then;
+        later: asks for `Unit.tidy` in some milliseconds, once for all that comes until then;
             what that has to say is sent after it.
         changed: called when state or link may be others, for whoever is told of them.
         ended: called with the exit code that the unit leaves with; again, if a bug comes after it.

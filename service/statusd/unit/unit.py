@@ -2,8 +2,7 @@
 
 `Unit.submit` is the one way in, effects are the one way out. Rules of this file: the status is
 touched by `submit` alone; nothing here waits for anything slow; what is urgent is said at once
-(`flush`), the rest a few milliseconds later and together (`tidy`). Nothing here knows how many
-units there are.
+(`flush`), the rest a little later and together (`tidy`); nothing knows how many units there are.
 
 Length: the way of what happens through a unit is read here, and nowhere else.
 """
@@ -41,8 +40,8 @@ from statusd.wire.outbox import OnReply, RedisCommand
 
 EXIT_BUG = 70
 """An error in statusd itself (EX_SOFTWARE of sysexits.h)."""
-MORE: Mapping[str, Any] = {}
-"""What a verdict says besides, as a rule."""
+More = Mapping[str, Any] | None
+"""What a verdict says besides."""
 
 
 class Unit:
@@ -223,6 +222,7 @@ class Unit:
 
     def _show(self, show: ev.Show) -> None:
         self.supervisor.show(show)  # it is another one for each process
+        self.supervisor.has_told = True
 
     def _save(self, _: ev.Save) -> None:
         self.store.is_dirty = True
@@ -249,31 +249,30 @@ class Unit:
     def answer(self, verdict: Verdict, *, document: bool = False) -> None:
         """Give a verdict; a final one only when no successor could give another."""
         if not self.store.holds_back(verdict):
-            more = {}
             if document:
                 self.note()
-                more["status"] = self.document.fields()
-            self.release(verdict, None, more)
+            self.release(verdict, None, {"status": self.document.fields()} if document else None)
 
     def release(
-        self, verdict: Verdict, on_reply: OnReply | None = None, more: Mapping[str, Any] = MORE
+        self, verdict: Verdict, on_reply: OnReply | None = None, more: More = None
     ) -> tuple[RedisCommand, ...]:
-        """Publish a verdict that needn't wait for the disk (any more); return its lines."""
+        """Publish a verdict that needn't wait for the disk; return its lines."""
         if self.store.is_unsure and not verdict.is_repeat:
-            more = {**more, "kept": False}  # if we are killed now, nobody knows of it
+            more = {**(more or {}), "kept": False}  # if we are killed now, nobody knows of it
         return self._publish(verdict, more, on_reply)
 
     def _publish(
-        self, verdict: Verdict, more: Mapping[str, Any] = MORE, on_reply: OnReply | None = None
+        self, verdict: Verdict, more: More = None, on_reply: OnReply | None = None
     ) -> tuple[RedisCommand, ...]:
         lines = self.publisher.publish_verdict(verdict, more, on_reply)
         if self.socket.waiting:
-            self.socket.answer({**verdict.fields, **more})
+            self.socket.answer({**verdict.fields, **(more or {})})
         self.reporter.unnoted.append((verdict, "", 0.0))
         return lines
 
     def flush(self) -> None:
         """Say what the inputs that came together have left to say, at once."""
+        told, self.supervisor.has_told = self.supervisor.has_told, False
         if (seen := self.supervisor.flush()) is not None:
             self.submit(seen)
         for verdict in self.intake.answers():
@@ -282,7 +281,8 @@ class Unit:
         if self.document.is_urgent:
             self.note()
             self.document.write(at_once=True)
-        self.ports.broker.flush()
+        broker = self.ports.broker  # a worker that was told just now mostly answers in a moment
+        (broker.flush_soon if told and self.status.is_unseen else broker.flush)()
         if outbox.dropped != self.reporter.told_drops:
             self._report_drops()
         if store.is_dirty and (store.held or store.is_leaving):
