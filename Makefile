@@ -17,7 +17,6 @@ MESSAGES = 5000000
 RESTARTS = 1000
 TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach many thousand
 TESTS = -m "not nightly"
-QUIET =
 
 help:
 	@echo "make run     a broker, a daemon and a worker that counts: type the lines that it prints"
@@ -111,13 +110,13 @@ bench-profile: $(VENV)/.ready
 bench-soak: $(VENV)/.ready
 	$(BIN)/python -m benchmarks.soak --messages $(MESSAGES) --restarts $(RESTARTS) $(ARGS)
 
-# In pieces: QUIET is put before each of them, for a machine that must be asked to be quiet.
+# In pieces. If one was disturbed, nothing is written, and it is said which to measure again.
 performance: $(VENV)/.ready
 	mkdir -p .bench
 	for topic in $(TOPICS); do \
-		$(QUIET) $(BIN)/python -m benchmarks --only $$topic --json .bench/$$topic.json || exit 1; done
+		$(BIN)/python -m benchmarks --only $$topic --json .bench/$$topic.json || exit 1; done
 	for topic in life idle replies; do \
-		$(QUIET) $(BIN)/python -m benchmarks.peers --only $$topic --json .bench/peers-$$topic.json \
+		$(BIN)/python -m benchmarks.peers --only $$topic --json .bench/peers-$$topic.json \
 		|| exit 1; done
 	-$(BIN)/python -m benchmarks.soak --messages $(MESSAGES) --restarts $(RESTARTS) --json .bench/soak.json
 	$(BIN)/python -m benchmarks.performance .bench

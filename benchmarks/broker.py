@@ -68,6 +68,11 @@ class Wire:
         self.send(pack(*words))
         return self.take()
 
+    def count(self, name: str) -> int:
+        """Return what the broker has counted so far under a name in ``INFO stats``."""
+        lines = self.call("INFO", "stats").decode().splitlines()
+        return int(next(line for line in lines if line.startswith(f"{name}:")).partition(":")[2])
+
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
@@ -90,7 +95,9 @@ class Broker:
     def __init__(self, guard: Guard, folder: Path) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.unix_url = f"unix://{folder / 'broker.sock'}"
         options = {"port": str(self.port), "bind": "127.0.0.1", "dir": str(folder)}
+        options["unixsocket"] = str(folder / "broker.sock")
         options |= {"save": "", "appendonly": "no", "logfile": str(folder / "broker.log")}
         # The hand-written listener may fall behind; being cut off for that is not measured here.
         options["client-output-buffer-limit"] = "pubsub 0 0 0"

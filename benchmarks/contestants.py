@@ -167,6 +167,7 @@ class Unit(Contestant):
         name: of the unit.
         channels: that it listens to, beside the one that all benchmarks command by.
         settings: more lines of ``[worker]``.
+        is_near: it reaches the broker by its Unix socket.
         python: of the environment that statusd is to be run from.
     """
 
@@ -182,13 +183,15 @@ class Unit(Contestant):
         name: str = NAME,
         channels: Sequence[str] = (),
         settings: str = "",
+        is_near: bool = False,
         python: str = sys.executable,
     ) -> None:
         super().__init__(guard, broker)
         self._goal, self._name, self._python = goal, name, python
         self._is_answered = isinstance(worker, str)
         self._toml = self.folder / "statusd.toml"
-        fields = {"name": name, "goal": goal, "folder": self.folder, "url": broker.url}
+        url = broker.unix_url if is_near else broker.url
+        fields = {"name": name, "goal": goal, "folder": self.folder, "url": url}
         fields |= {"worker": _worker(worker, output), "level": level, "settings": settings}
         fields["channels"] = json.dumps([CHANNEL, *channels])
         self._toml.write_text(_TOML.format(**fields), encoding="utf-8")

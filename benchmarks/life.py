@@ -31,7 +31,7 @@ def measure(bench: Bench) -> list[Row]:
             starts["statusd"]["ms"],
             starts["S"]["ms"],
             "S: start -> subscribed",
-            Goal(2.0),
+            Goal(1.5),
         ),
         Row(
             "SIGTERM -> daemon, guard and worker gone",

@@ -15,6 +15,7 @@ from benchmarks.broker import Broker
 from benchmarks.processes import ROOT
 
 MOST_OTHERS = 0.05
+NORMAL = "normal, nice 0"
 DISTURBED = ": DISTURBED, not to be quoted"
 _PACKAGES = ("statusd", "hiredis", "transitions", "structlog", "redis")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,7 +10,7 @@ from subprocess import CalledProcessError
 
 from benchmarks.broker import Wire
 from benchmarks.crowds import Apart, Bare, Crowd, Folder, Supervised
-from benchmarks.idle import BEAT_S
+from benchmarks.idle import BEAT_S, COMMANDS
 from benchmarks.processes import cpu_s, pss_mib
 from benchmarks.rounds import Bench, Figures, Samples, say
 from benchmarks.table import Goal, Of, Row
@@ -110,19 +109,12 @@ def _memory(crowd: Crowd) -> Figures:
 def _idle(bench: Bench, crowd: Crowd) -> Figures:
     """Return what the daemons use in a window, as if for a minute."""
     with Wire(bench.broker.port) as wire:
-        commands, used_s = _commands(wire), _used_s(crowd)
+        commands, used_s = wire.count(COMMANDS), _used_s(crowd)
         time.sleep(BEAT_S if bench.quick else WINDOW_S)
         window_s = BEAT_S if bench.quick else WINDOW_S
-        used_s, commands = _used_s(crowd) - used_s, _commands(wire) - commands - 1
+        used_s, commands = _used_s(crowd) - used_s, wire.count(COMMANDS) - commands - 1
     return {"cpu": used_s * 60 / window_s, "commands": commands * 60 / window_s}
 
 
 def _used_s(crowd: Crowd) -> float:
     return sum(map(cpu_s, crowd.daemons()))
-
-
-def _commands(wire: Wire) -> int:
-    """Return how many commands the broker has carried out."""
-    found = re.search(rb"total_commands_processed:(\d+)", wire.call("INFO", "stats"))
-    assert found is not None
-    return int(found[1])

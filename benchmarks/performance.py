@@ -2,7 +2,8 @@
 
 FOLDER has the JSON files that ``make performance`` leaves there. What stands between a pair of
 markers, ``<!-- goals -->`` and ``<!-- /goals -->``, is written; all else is left as it is. A part
-without a file keeps what it has.
+without a file keeps what it has. Nothing is written of runs of which one was disturbed, or went
+before all other processes: those are to be done again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import plot
+from benchmarks.machine import DISTURBED, NORMAL
 from benchmarks.peers import page
 from benchmarks.processes import ROOT
 from benchmarks.results import Results, described, merged
@@ -36,6 +38,8 @@ def main() -> int:
     files = sorted(arguments.folder.glob("*.json"))
     if not files:
         parser.error(f"no results in {arguments.folder}: run make performance")
+    if unfit := [f"{file.name}: {why}" for file in files if (why := objection(file))]:
+        parser.error("\n".join(("not to be quoted, measure again:", *unfit)))
     text = arguments.document.read_text("utf-8")
     for name, part in parts(files):
         text = written(text, name, part)
@@ -44,6 +48,17 @@ def main() -> int:
     if curves and curves.distributions:
         arguments.picture.write_text(plot.svg(curves.distributions), encoding="utf-8")
     return 0
+
+
+def objection(file: Path) -> str:
+    """Return why the figures of a run are not to be quoted; empty if they are."""
+    found = json.loads(file.read_text("utf-8"))
+    for header in found.get("headers") or [found["header"]]:
+        if not header.get("scheduling", NORMAL).startswith(NORMAL):
+            return str(header["scheduling"])
+        if header.get("other processes", "").endswith(DISTURBED):
+            return str(header["other processes"])
+    return ""
 
 
 def parts(files: Sequence[Path]) -> Iterator[tuple[str, str]]:

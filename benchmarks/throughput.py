@@ -92,8 +92,8 @@ def _flood(
 def _transitions(bench: Bench) -> list[Row]:
     rows = []
     for burst, total, how, goal in (
-        (BURST, TRANSITIONS, f"in bursts of {BURST}", Goal(1.0)),
-        (1, SINGLE, "one at a time", None),
+        (BURST, TRANSITIONS, f"in bursts of {BURST}", Goal(1.5)),
+        (1, SINGLE, "one at a time", Goal(2.5)),
     ):
         sizes = (burst, bench.size(total))
         samples = bench.interleave(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -14,10 +15,10 @@ import pytest
 
 from benchmarks.compare import interval, ratios_of
 from benchmarks.judgement import Sample, judge
-from benchmarks.machine import DISTURBED, Others
+from benchmarks.machine import DISTURBED, NORMAL, Others
 from benchmarks.peers.environments import REQUIREMENTS, pinned
 from benchmarks.peers.page import ahead
-from benchmarks.performance import written
+from benchmarks.performance import objection, written
 from benchmarks.plot import svg
 from benchmarks.profile import shares
 from benchmarks.results import Results, joined, merged
@@ -229,3 +230,21 @@ def test_the_best_peer_is_what_counts() -> None:
 def test_every_peer_is_pinned() -> None:
     """So that everybody measures the same."""
     assert all(pinned(requirement) for requirement in REQUIREMENTS.values())
+
+
+@pytest.mark.parametrize(
+    ("headers", "why"),
+    [
+        ([{"scheduling": NORMAL, "other processes": "2% of the processors"}], ""),
+        ([{"scheduling": NORMAL, "other processes": f"9%{DISTURBED}"}], f"9%{DISTURBED}"),
+        ([{"scheduling": NORMAL}, {"scheduling": "SCHED_RR 5"}], "SCHED_RR 5"),
+    ],
+)
+def test_a_run_that_is_not_to_be_quoted_is_not_written_down(
+    tmp_path: Path, headers: list[dict[str, str]], why: str
+) -> None:
+    """One of statusd or of its peers: disturbed by others, or before them all."""
+    for content in ({"headers": headers}, {"header": headers[-1]}):
+        file = tmp_path / "run.json"
+        file.write_text(json.dumps(content))
+        assert objection(file) == why
