@@ -72,7 +72,7 @@ def _run(inherited: Inherited, told: dict[str, Any]) -> int:
     file = Path(told["config"]) if told["config"] else None
     load_again = partial(load, file, attached=True)
     settings = load_again()
-    if "level" not in settings.log.model_fields_set:
+    if not settings.says("log", "level"):
         os.environ["STATUSD_LOG__LEVEL"] = "warning"  # the terminal is the program's
         settings = load_again()
     form = settings.log.format
