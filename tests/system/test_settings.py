@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from statusd.settings.models import Settings, WorkerSettings
+from statusd.settings.models import Settings
+from statusd.settings.tables import WorkerSettings
 from statusd.settings.variables import variable
 from tests.system.commands import statusd
+from tests.tools.settings import made, written
 from tests.tools.variants import nightly
 
 GOOD = '[worker]\nfunction = "job:main"\n'
@@ -159,7 +161,7 @@ def test_the_reference_file_has_every_setting_with_its_default() -> None:
     """config/statusd.toml is the list that people read; of folders it has remarks."""
     text = Path("config/statusd.toml").read_text()
     content = tomllib.loads(text)
-    defaults = Settings().model_dump(mode="json")
+    defaults = written(Settings())
     for key, remark in (("instances", "# instances = "), ("daemon", "# [daemon]")):
         assert f"\n{remark}" in text
         del defaults[key]
@@ -170,7 +172,7 @@ def test_the_reference_file_has_every_setting_with_its_default() -> None:
     worker = WorkerSettings()  # what two of them are by default depends on others
     assert content["worker"].pop("stop_timeout_s") == worker.longest_stop_s()
     assert content["worker"].pop("signal_stop_timeout_s") == worker.longest_signal_stop_s()
-    assert Settings(**content).model_dump(mode="json") == Settings().model_dump(mode="json")
+    assert written(made(content)) == written(Settings())
 
 
 @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ def test_how_long_an_end_may_take_depends_on_the_worker(
     said: dict[str, Any], stop_s: float, signal_s: float
 ) -> None:
     """A function has time for its step; whoever has said one time, means it for both."""
-    worker = WorkerSettings(**said)
+    worker = made({"worker": said}).worker
 
     assert (worker.longest_stop_s(), worker.longest_signal_stop_s()) == (stop_s, signal_s)
 

@@ -27,7 +27,6 @@ EXCEPTIONS: dict[str, str] = {}
 
 _RECORDS = {
     *("NamedTuple", "TypedDict", "Protocol", "Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"),
-    *("BaseModel", "BaseSettings"),
 }
 """Classes of these are lists of fields: as many as what they describe has."""
 

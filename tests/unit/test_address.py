@@ -11,10 +11,14 @@ import hypothesis
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.lifecycles.load import Source
+from statusd.settings.judge import judge
+from statusd.settings.mistakes import describe
 from statusd.settings.models import Settings
+from statusd.settings.tables import Content
+from statusd.settings.variables import said_in
 from statusd.wire.address import Address, Tls, is_text, with_credentials
 from statusd.wire.url import parse_url
 
@@ -218,10 +222,11 @@ def test_no_setting_shows_it_either(secret: str, place: str) -> None:
         {"redis": {"password": url}},
     ]
     for content in given:
-        try:
-            said = repr(Settings(**content))
-        except ValidationError as error:
-            said = str(error)
+        verdict = judge(content)
+        if isinstance(verdict, Content):
+            said = f"{verdict!r} {Settings.of(verdict, said_in(content))!r}"
+        else:
+            said = f"{verdict!r} {[describe(mistake, Source(None), {}) for mistake in verdict]}"
         assert shows(said) == [], content
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from statusd.doctor.findings import Level
 from statusd.doctor.local import folder, judge, lives_here, runtime, secrets, service_manager, units
-from statusd.settings.models import Settings
 from statusd.unit.lease_holder import LeaseHolder
+from tests.tools.settings import made
 
 SHOWN = """\
 Type=notify-reload
@@ -47,9 +47,9 @@ def test_a_secret_that_everybody_may_read_is_told(tmp_path: Path) -> None:
     file, secret = tmp_path / "a.toml", tmp_path / "secret"
     file.touch(0o644)
     secret.touch(0o600)
-    plain = Settings.model_validate({"redis": {"password_file": str(secret)}})
-    inside = Settings.model_validate({"redis": {"url": "redis://me:hunter2@host"}})
-    gone = Settings.model_validate({"redis": {"password_file": str(tmp_path / "gone")}})
+    plain = made({"redis": {"password_file": str(secret)}})
+    inside = made({"redis": {"url": "redis://me:hunter2@host"}})
+    gone = made({"redis": {"password_file": str(tmp_path / "gone")}})
 
     assert [found.level for found in secrets(plain, file)] == [Level.OK]
     told = list(secrets(inside, file))

@@ -9,7 +9,8 @@ from statusd import logs
 from statusd.complaints import Complaints
 from statusd.daemon.means import Outlets
 from statusd.daemon.outputs import Outputs
-from statusd.settings.models import Settings, WorkerSettings
+from statusd.settings.models import Settings
+from statusd.settings.tables import WorkerSettings
 from statusd.supervision.output import Sink
 
 

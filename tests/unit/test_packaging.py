@@ -17,7 +17,7 @@ from statusd.daemon.health import MORE_S, TICK_S
 from statusd.daemon.living import EXIT_LEASE_LOST
 from statusd.daemon.session import DRAIN_S
 from statusd.daemon.watchdog import FEEDS
-from statusd.settings.models import WorkerSettings
+from statusd.settings.tables import WorkerSettings
 from statusd.supervision.descriptors import A_UNIT, BESIDE
 from statusd.unit.publisher import BEAT_S, DOCUMENT_TTL_S
 from statusd.wire.connection import CONNECT_S, REPLY_S

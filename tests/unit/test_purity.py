@@ -69,8 +69,7 @@ ARROWS = {
 """Room -> the rooms it may import. ``statusd`` is the package itself: nothing but lazy names."""
 
 LIBRARIES = {
-    "pydantic_settings": {"settings"},
-    "pydantic": {"settings", "daemon"},
+    "pydantic": {"settings"},
     "structlog": {"logs"},
     "transitions": {"core"},
     "dotenv": {"environment_file"},
@@ -257,6 +256,9 @@ def test_the_worker_may_name_the_package_for_types_alone() -> None:
 HEAVY = {"hiredis", "pydantic", "structlog", "asyncio", "transitions", "redis"}
 LEAN = HEAVY | {"typing", "json", "ctypes", "multiprocessing"}
 SEND = HEAVY - {"hiredis"}
+JUDGED = {"pydantic", "pydantic_core", "typing_extensions", "annotated_types", "structlog"}
+"""What a daemon has no use for: its settings are judged elsewhere, its log is its own."""
+JUDGED |= {"email", "zipfile", "shutil", "secrets", "platform"}
 
 _PROGRAM = """\
 import sys
@@ -297,7 +299,14 @@ def loaded_by(module: str) -> set[str]:
         ("statusd.cli.watch", SEND),
         ("statusd.wire.client", {"rich", "pydantic", "structlog", "transitions"}),
         ("statusd.fleet.fleet", {"rich", "pydantic", "structlog"}),
-        ("statusd.daemon.daemon", {"redis"}),
+        ("statusd.daemon.judging", HEAVY | {"rich", "tomllib", "pathlib"}),
+        ("statusd.daemon.daemon", JUDGED | {"redis"}),
+        ("statusd.daemon.wiring", JUDGED | {"redis", "rich"}),
+        ("statusd.cli.run", JUDGED | {"redis", "rich"}),
+        ("statusd.daemon.attached", JUDGED | {"redis", "rich"}),
+        ("statusd.settings.judge", HEAVY - {"pydantic"}),
+        ("statusd.settings.load", JUDGED),
+        ("statusd.settings.folder", JUDGED),
         ("statusd.daemon.embedded", {"redis"}),
         ("statusd.cli.health", SEND | {"ssl", "tomllib", "rich", "subprocess", "hiredis"}),
     ],

@@ -11,16 +11,18 @@ from statusd.core.errors import Unavailable
 from statusd.daemon.reload import LIVE, FolderSettings, changes, merged
 from statusd.settings.folder import load_folder
 from statusd.settings.models import Settings
+from tests.tools.settings import made
 
-OLD = Settings(name="a", worker={"function": "job:main"})  # type: ignore[arg-type]  # as from TOML
+WRITTEN = {"name": "a", "worker": {"function": "job:main"}}
+OLD = made(WRITTEN)
 
 
 def changed(**tables: Any) -> Settings:
     """Return the old settings with other values."""
-    content = OLD.model_dump()
+    content: dict[str, Any] = dict(WRITTEN)
     for key, value in tables.items():
-        content[key] = {**content[key], **value} if isinstance(value, dict) else value
-    return Settings(**content)
+        content[key] = {**content.get(key, {}), **value} if isinstance(value, dict) else value
+    return made(content)
 
 
 def test_nothing_changes_by_nothing() -> None:

@@ -10,10 +10,12 @@ from pathlib import Path
 from statusd.cli import VERBS, parser
 from statusd.core.answers import Answer
 from statusd.core.lifecycle import BUILT_IN, Who
-from statusd.settings.models import Settings, WorkerSettings
+from statusd.settings.models import Settings
+from statusd.settings.tables import WorkerSettings
 from statusd.wire.names import Names
 from statusd.worker.api import Worker
 from tests.tools.pages import text
+from tests.tools.settings import written
 
 SIGNALS = {129, 130, 141, 143}
 """128 and the numbers of SIGHUP, SIGINT, SIGPIPE and SIGTERM: shells say it like that."""
@@ -57,7 +59,7 @@ def test_every_setting_is_there_with_its_default() -> None:
         for name, value in zip(names, values * len(names) if len(values) == 1 else values):  # noqa: B905 - one default for all
             assert name not in told
             told[name] = tomllib.loads(f"x = {value}")["x"]
-    expected = settings(Settings().model_dump(mode="json"))
+    expected = settings(written(Settings()))
     expected["worker.umask"] = ""  # -1 inside: ours
     expected["instances"] = 0  # as many as if there were no such key
     worker = WorkerSettings()  # what two of them are depends on others

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from statusd.worker.unexecutable import objection, why
+from statusd.worker.unexecutable import found, objection, why
 from tests.tools import SmallDisk
 
 BOM = b"\xef\xbb\xbf"
@@ -115,3 +115,18 @@ def test_a_file_system_without_execution_is_named(tmp_path: Path) -> None:
         subprocess.run([mount, "-o", "remount,noexec", disk.path], check=True)
 
         assert objection(file).startswith("its file system is mounted noexec: mount it with exec")
+
+
+@pytest.mark.parametrize("path", [None, "", "/usr/bin:/bin", ":/bin", "/nowhere:/bin", "::"])
+@pytest.mark.parametrize(
+    "program", ["sh", "nothing-of-this-name", "/bin/sh", "./ours", "ours", "/etc/passwd", "/tmp"]
+)
+def test_a_program_is_found_where_the_library_finds_it(
+    program: str, path: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that are there, may be executed, and are no folder."""
+    (tmp_path / "ours").write_text("#!/bin/sh\n")
+    (tmp_path / "ours").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+
+    assert found(program, path) == shutil.which(program, path=path)

@@ -88,11 +88,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
-    if words[:1] == ["run"]:
-        from statusd.daemon.signals import catch_early, open_missing
+    if words[:1] != ["run"]:
+        return _begin(words)
+    from statusd.daemon.signals import catch_early, open_missing
 
-        open_missing()
-        catch_early()  # before the heavy imports: a signal must not find us deaf
+    open_missing()
+    catch_early()  # before the heavy imports: a signal must not find us deaf
+    from statusd.daemon.judging import Judging
+
+    with Judging() as judging:  # it has imports of its own, which it does meanwhile
+        return _begin(words, judging=judging)
+
+
+def _begin(words: list[str], **more: Any) -> int:
+    """Read the words and obey them, with ``more`` than they say."""
     if words[:1] == ["help"]:
         words = [*words[1:2], "--help"]
     verb = next((word for word in words if not word.startswith("-")), "")
@@ -112,6 +121,7 @@ def _run(words: list[str]) -> int:
     if garbled:
         complain(f"{garbled[0]!a} is not UTF-8; try: statusd {verb} --help")
         return EXIT_USAGE
+    vars(arguments).update(more)
     return _obey(arguments)
 
 

@@ -117,7 +117,7 @@ def _with_broker(
         if arguments.file is None:  # what was found is meant for another broker
             settings = without_credentials(settings)
         return with_url(settings, arguments.url), "--url"
-    if "url" in settings.redis.model_fields_set:
+    if settings.says("redis", "url"):
         return settings, ""
     url, how = own_broker.find(file, is_named=arguments.file is not None, is_quiet=True)
     return (with_running_broker(settings, url), how) if url else (settings, "the default")

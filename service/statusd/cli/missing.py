@@ -43,7 +43,7 @@ def warnings(settings: Settings, source: Source) -> Iterator[str]:
     if longest_s < DOCKER_STOP_S:
         return
     keys = ("signal_stop_timeout_s", "stop_timeout_s", "kill_timeout_s")
-    key = next((key for key in keys if key in worker.model_fields_set), keys[0])
+    key = next((key for key in keys if settings.says("worker", key)), keys[0])
     yield (
         f"warning: {source.place(('worker', key))}: a stop by a signal may take {longest_s:g} s, "
         f"and docker kills after {DOCKER_STOP_S:g} s (docker stop --timeout, stop_grace_period), "

@@ -20,9 +20,11 @@ from statusd.cli.settings import find_settings
 from statusd.cli.waiting import Waiting, words_on
 from statusd.core.errors import ConfigError
 from statusd.core.words import compile_table
+from statusd.daemon.judging import Judging, elsewhere
 from statusd.settings.broker import with_own_broker
 from statusd.settings.load import load
 from statusd.settings.models import Settings
+from statusd.settings.verdict import Judge
 
 if TYPE_CHECKING:
     from statusd.daemon.daemon import Daemon
@@ -52,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave when the last unit of the folder has ended, as for a file",
     )
+    parser.set_defaults(judging=None)  # `statusd run` has begun one before it imports this
     parser.epilog = """\
 examples:
   statusd run                  ./statusd.toml
@@ -89,7 +92,10 @@ class Subject(NamedTuple):
 def main(arguments: argparse.Namespace) -> NoReturn:
     """Run the daemon until its end and leave with its exit code."""
     is_folder = arguments.file is not None and arguments.file.is_dir()
-    subject = (_of_folder if is_folder else _of_file)(arguments)
+    from statusd.daemon import wiring  # noqa: F401  # all of a daemon, while the judge imports its own
+
+    with arguments.judging or Judging() as judge:
+        subject = (_of_folder if is_folder else _of_file)(arguments, judge)
     from statusd import logs
 
     settings, change = subject.settings, _unchanged
@@ -114,26 +120,28 @@ def _unchanged(settings: Settings) -> Settings:
     return settings
 
 
-def _of_file(arguments: argparse.Namespace) -> Subject:
+def _of_file(arguments: argparse.Namespace, judge: Judge) -> Subject:
     """Return the only unit of a file.
 
     Raises:
         ConfigError: with every mistake.
     """
-    file, settings = find_settings(arguments.file, "run")
+    file, settings = find_settings(arguments.file, "run", judge)
     if missing := [*work.mistakes(settings, file)]:
         raise ConfigError(*missing)
 
     def build(change: Change, adapt: Callable[[Plan], Plan]) -> Daemon:
         from statusd.daemon import wiring
 
-        again, fresh = (lambda: change(load(file))), arguments.fresh
-        return wiring.build(change(settings), file, again, fresh=fresh, adapt=adapt)
+        def again() -> Settings:
+            return change(elsewhere(lambda judge: load(file, judge=judge)))
+
+        return wiring.build(change(settings), file, again, fresh=arguments.fresh, adapt=adapt)
 
     return Subject(settings, file, (settings,), build)
 
 
-def _of_folder(arguments: argparse.Namespace) -> Subject:
+def _of_folder(arguments: argparse.Namespace, judge: Judge) -> Subject:
     """Return the units of a folder.
 
     Raises:
@@ -142,7 +150,7 @@ def _of_folder(arguments: argparse.Namespace) -> Subject:
     from statusd.settings.folder import SHARED, load_folder
 
     path = arguments.file
-    folder = load_folder(path)
+    folder = load_folder(path, judge=judge)
     if missing := [*work.mistakes_of(folder)]:
         raise ConfigError(*missing)
 
@@ -151,7 +159,7 @@ def _of_folder(arguments: argparse.Namespace) -> Subject:
 
         return wiring.build_folder(
             folder.having(change),
-            lambda: load_folder(path).having(change),
+            lambda: elsewhere(lambda judge: load_folder(path, judge=judge)).having(change),
             fresh=arguments.fresh,
             until_ended=arguments.until_ended,
             adapt=adapt,

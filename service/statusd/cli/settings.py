@@ -10,8 +10,10 @@ from statusd.cli.files import default_files, existing, find_file
 from statusd.core.errors import ConfigError
 from statusd.lifecycles.load import Source
 from statusd.settings.folder import SHARED, Folder, is_settings, load_folder
-from statusd.settings.load import load
-from statusd.settings.models import PREFIX, Settings
+from statusd.settings.load import here, load
+from statusd.settings.models import Settings
+from statusd.settings.tables import PREFIX
+from statusd.settings.verdict import Judge
 
 
 def find_folder(given: Path | None) -> Folder | None:
@@ -57,19 +59,22 @@ def find_settings_if_any(given: Path | None, verb: str) -> tuple[Path | None, Se
     return find_settings(file, verb)
 
 
-def find_settings(given: Path | None, verb: str) -> tuple[Path | None, Settings]:
+def find_settings(
+    given: Path | None, verb: str, judge: Judge = here
+) -> tuple[Path | None, Settings]:
     """Return the settings and the file that they came from.
 
     Args:
         given: the file, if somebody has named one.
         verb: who asks, for the message.
+        judge: is asked of what they say.
 
     Raises:
         ConfigError: there are none, they have mistakes, or may be a stranger's.
     """
     file = existing(given) if given is not None else find_file(f"statusd {verb}")
     try:
-        return file, load(file)
+        return file, load(file, judge=judge)
     except ConfigError as error:
         if file is None:
             places = ", ".join(map(str, default_files()))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from importlib.machinery import PathFinder, SourceFileLoader
@@ -20,7 +19,7 @@ from statusd.lifecycles.load import Source, module_places
 from statusd.settings.folder import Folder, FolderUnit, of_instances
 from statusd.settings.models import Settings
 from statusd.worker.callee import Callee
-from statusd.worker.unexecutable import objection
+from statusd.worker.unexecutable import found, objection
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
@@ -65,13 +64,13 @@ def _of_program(settings: Settings, source: Source) -> Iterator[str]:
     path = worker.environment.get("PATH", os.environ.get("PATH"))
     base = source.resolve("") if worker.python else directory
     chosen = str(base / program) if "/" in program else program
-    found = shutil.which(chosen, path=path)
+    executable = found(chosen, path)
     key = "command" if worker.command else "python"
-    there = found or (chosen if "/" in program and os.path.isfile(chosen) else "")
+    there = executable or (chosen if "/" in program and os.path.isfile(chosen) else "")
     fault = objection(there, shown=program if "/" in program else there, path=path)
     if there and fault:
         yield f"{source.place(('worker', key))}: {program}: {fault}"
-    elif found is None:
+    elif executable is None:
         where = f" in {base}" if "/" in program and not os.path.isabs(program) else ""
         text = f"{program}: no such program{where or ' in PATH'}"
         yield f"{source.place(('worker', key))}: {text}"

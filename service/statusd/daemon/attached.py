@@ -7,7 +7,6 @@ a name for whoever looks at the list of processes. Settings come through memory,
 from __future__ import annotations
 
 import ast
-import asyncio
 import os
 import sys
 from dataclasses import replace
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from statusd.daemon.judging import Judging
     from statusd.daemon.plan import Plan
     from statusd.settings.models import Settings
     from statusd.supervision.parent import Inherited
@@ -35,6 +35,9 @@ def main(argv: list[str]) -> None:
 
     signals.open_missing()
     signals.catch_early()
+    from statusd.daemon.judging import Judging
+
+    judging = Judging()  # it has imports of its own, which it does meanwhile
     from statusd.core.errors import StatusdError, Unavailable
     from statusd.supervision.parent import Inherited
     from statusd.worker import child
@@ -46,7 +49,7 @@ def main(argv: list[str]) -> None:
     try:
         if not inherited.is_sound:
             raise Unavailable("the program's page isn't sealed: is it another version of statusd?")
-        code = _run(inherited, ast.literal_eval(_content(told)))
+        code = _run(inherited, judging, ast.literal_eval(_content(told)))
     except StatusdError as error:
         inherited.send(child.ERROR, *map(_as_argument, str(error).splitlines()))
         code = EXIT_CONFIG
@@ -59,10 +62,13 @@ def _content(fd: int) -> str:
         return file.read().decode()
 
 
-def _run(inherited: Inherited, told: dict[str, Any]) -> int:
+def _run(inherited: Inherited, judging: Judging, told: dict[str, Any]) -> int:
+    import asyncio
     import json
 
     from statusd import logs
+    from statusd.daemon import wiring  # noqa: F401  # all of a daemon, while the judge imports its own
+    from statusd.daemon.judging import elsewhere
     from statusd.settings.load import load
     from statusd.worker import child
 
@@ -70,11 +76,11 @@ def _run(inherited: Inherited, told: dict[str, Any]) -> int:
     for key, value in told["settings"].items():
         os.environ[f"STATUSD_{key}"] = value if isinstance(value, str) else json.dumps(value)
     file = Path(told["config"]) if told["config"] else None
-    load_again = partial(load, file, attached=True)
-    settings = load_again()
-    if "level" not in settings.log.model_fields_set:
-        os.environ["STATUSD_LOG__LEVEL"] = "warning"  # the terminal is the program's
-        settings = load_again()
+    with judging:
+        settings = load(file, attached=True, judge=judging)
+        if not settings.says("log", "level"):
+            os.environ["STATUSD_LOG__LEVEL"] = "warning"  # the terminal is the program's
+            settings = load(file, attached=True, judge=judging)
     form = settings.log.format
     if form == "auto" and told["first"].get("is_notebook"):  # no terminal, and yet it is a human
         form = "console"
@@ -84,6 +90,10 @@ def _run(inherited: Inherited, told: dict[str, Any]) -> int:
     parts = "".join(lifecycle.parts[state].value for state in members)
     names = ",".join(state.name for state in members)
     inherited.send(child.HELLO, lifecycle.worker_states, parts, names, settings.name)
+
+    def load_again() -> Settings:
+        return elsewhere(lambda judge: load(file, attached=True, judge=judge))
+
     return asyncio.run(_live(inherited, settings, file, load_again, told["first"]))
 
 
@@ -94,6 +104,8 @@ async def _live(
     load_again: Callable[[], Settings],
     first: dict[str, Any],
 ) -> int:
+    import asyncio
+
     from statusd.daemon import signals, wiring
     from statusd.daemon.announcer import Announcer
     from statusd.supervision.parent import Parent

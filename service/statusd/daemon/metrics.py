@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from statusd.core.answers import Answer
@@ -109,6 +108,15 @@ METRICS = (
 )
 
 
+@cache
+def _versions() -> Labels:
+    """Return those of statusd and Python; what finds them is two MiB, which few daemons need."""
+    import platform
+    from importlib.metadata import version
+
+    return version("statusd"), platform.python_version()
+
+
 def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
     """Return the samples of every metric by its name; those of which nothing is known are empty.
 
@@ -124,7 +132,7 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
         ("sends",): session.publisher_link.state.name,
     }
     return {
-        "statusd_build": {(version("statusd"), platform.python_version()): 1},
+        "statusd_build": {_versions(): 1},
         "statusd_unit": {(identity.namespace,): 1},
         "statusd_start_time_seconds": {(): identity.boot / 1000},
         "statusd_state": {(): status.state.name},

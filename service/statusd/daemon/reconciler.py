@@ -14,6 +14,7 @@ from statusd.core.errors import StatusdError
 from statusd.daemon.launcher import Launcher, Then
 from statusd.daemon.plan import FolderPlan
 from statusd.daemon.reloader import NewSettings, Reloader
+from statusd.supervision import reaper
 
 GONE = "its settings are gone: statusd reload"
 OTHERS = "its settings are others: statusd reload"
@@ -57,6 +58,8 @@ class Reconciler:
             mistakes = list(getattr(error, "problems", None) or [str(error)])
             self._log.error("reload.refused", reason="; ".join(mistakes))
             return {"mistakes": mistakes}
+        finally:
+            reaper.reap_orphans()  # who fell to us meanwhile may stand behind the judge that died
         assert new.folder is not None
         units = list(self._units(new))
         if not dry_run:

@@ -7,14 +7,14 @@ needs a restart, and is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
-
-from pydantic import BaseModel
 
 from statusd.core.errors import Unavailable
 from statusd.daemon.reloader import FolderChanges, NewSettings, UnitSettings
 from statusd.settings.folder import COMMON, Folder, FolderUnit
 from statusd.settings.models import Settings
+from statusd.settings.tables import Content
 
 LIVE = (
     "tags",
@@ -156,16 +156,17 @@ def merged(old: Settings, new: Settings) -> Settings:
         table, _, name = key.rpartition(".")
         if table:
             inner = update.get(table, getattr(old, table))
-            update[table] = inner.model_copy(update={name: getattr(getattr(new, table), name)})
+            update[table] = replace(inner, **{name: getattr(getattr(new, table), name)})
         else:
             update[name] = getattr(new, name)
-    return old.model_copy(update=update)
+    return replace(old, **update)
 
 
-def _differences(old: BaseModel, new: BaseModel, above: str = "") -> Iterator[str]:
-    for name in type(old).model_fields:
-        before, after = getattr(old, name), getattr(new, name)
-        if isinstance(before, BaseModel):
-            yield from _differences(before, after, f"{above}{name}.")
+def _differences(old: Any, new: Any, kind: type = Content, above: str = "") -> Iterator[str]:
+    """Yield the keys of what differs in two tables."""
+    for field in fields(kind):
+        before, after = getattr(old, field.name), getattr(new, field.name)
+        if is_dataclass(before):
+            yield from _differences(before, after, type(before), f"{above}{field.name}.")
         elif before != after:
-            yield above + name
+            yield above + field.name

@@ -14,6 +14,7 @@ from statusd.daemon.comings import Comings
 from statusd.daemon.router import Router
 from statusd.daemon.service_manager import ServiceManager
 from statusd.daemon.session import Session
+from statusd.supervision import reaper
 from statusd.unit.unit import Unit
 from statusd.wire.address import Address
 from statusd.wire.link import LinkState
@@ -89,8 +90,9 @@ class Reloader:
     def reload(self) -> None:
         """Take over new settings, all that can be or none.
 
-        They are read in a thread: it takes five milliseconds a file, more than that where the disk
-        is slow. Asked for again meanwhile, they are read once more, however often that was.
+        They are read in a thread, and judged in another process: it takes a quarter of a second
+        and a millisecond a file, more than that where the disk is slow. Asked for again meanwhile,
+        they are read once more, however often that was.
         """
         self._manager.reloading()
         self._is_asked_again = self._reading is not None
@@ -107,6 +109,7 @@ class Reloader:
                 self._manager.reloaded()
             else:
                 self.take_over(change)
+            reaper.reap_orphans()  # who fell to us meanwhile may stand behind the judge that died
 
     def _has_read(self, reading: asyncio.Task[None]) -> None:
         self._reading = None

@@ -5,12 +5,16 @@ A handler only takes note: no logging, no lock, nothing raised (faults.md, group
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
+from typing import TYPE_CHECKING
 
-from statusd.daemon.senders import Senders, Told
 from statusd.supervision.reaper import has_orphans
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from statusd.daemon.senders import Told
 
 HEARD = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -51,6 +55,8 @@ def hand_over(loop: asyncio.AbstractEventLoop, signalled: Told) -> None:
     And with who has sent it, where that is known: of the first one that asks us to end, and of each
     SIGHUP that came before that.
     """
+    from statusd.daemon.senders import Senders
+
     for number in (*HEARD, signal.SIGCHLD) if has_orphans() else HEARD:
         loop.add_signal_handler(number, signalled, signal.Signals(number).name, "")
     Senders(loop, HEARD, signalled, lambda name: name != "SIGHUP" or is_hangup())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 
 from statusd.core.capabilities import cure
 from statusd.core.errors import ConfigError
@@ -13,7 +14,8 @@ from statusd.core.suggestions import nearest
 from statusd.environment_file import environment_of
 from statusd.lifecycles.load import Source
 from statusd.reading import Unfit, opened
-from statusd.settings.models import Redis, Settings, WorkerSettings
+from statusd.settings.models import Settings
+from statusd.settings.tables import Redis, WorkerSettings
 from statusd.settings.variables import variable
 
 _REDIS_FILES = ("password_file", "sentinel_password_file", "ca_file", "cert_file", "key_file")
@@ -43,7 +45,7 @@ def attached_mistakes(source: Source, environ: Mapping[str, str]) -> Iterator[st
     """Yield what is set for a worker that we would have to start, and be free to kill."""
     table = source.content.get("worker", {})
     given = table if isinstance(table, Mapping) else {}  # complained of already
-    for key in WorkerSettings.model_fields:
+    for key in [field.name for field in fields(WorkerSettings)]:
         if key in _ATTACHED:
             continue
         named = variable(("worker", key))
@@ -74,7 +76,7 @@ def contradictions(settings: Settings, source: Source) -> Iterator[str]:
 
 def _function_only(worker: WorkerSettings, source: Source, keys: tuple[str, ...]) -> Iterator[str]:
     for key in keys:
-        if getattr(worker, key) != WorkerSettings.model_fields[key].default:
+        if getattr(worker, key) != getattr(WorkerSettings(), key):
             kind = "function" if key == "python" else "command"
             yield f"{source.place(('worker', key))}: {key} is for a {kind}"
 

@@ -19,10 +19,13 @@ from typing import Any
 
 from statusd.core.errors import ConfigError
 from statusd.lifecycles.load import Source
-from statusd.settings.layers import Layered, WrittenSettings, has, merged
-from statusd.settings.load import judged
-from statusd.settings.models import MOST_INSTANCES, PREFIX, Settings
+from statusd.settings.layers import Layered, has, merged
+from statusd.settings.load import here, judged
+from statusd.settings.models import Settings
+from statusd.settings.plain import plain
+from statusd.settings.tables import MOST_INSTANCES, PREFIX, KeyPath
 from statusd.settings.variables import fields, unknown_variables, variable
+from statusd.settings.verdict import Judge
 from statusd.wire.names import default_name
 
 SHARED = "statusd.toml"
@@ -35,6 +38,8 @@ INSTANCE = "{instance}"
 INSTANCE_VARIABLE = f"{PREFIX}INSTANCE"
 MOST_NAME = 64
 """So long is a name at most, in characters."""
+_Make = Callable[[Source, str], Settings]
+"""Makes the settings of what one unit's file says, and of the name that it has if it says none."""
 _CURES = {
     errno.ENOENT: "is it spelt right?",
     errno.EACCES: "let this user read it (chmod u+rx), or ask as the one whose it is",
@@ -80,22 +85,27 @@ class Folder:
         return replace(self, shared=change(self.shared), units=tuple(units))
 
 
-def load_folder(folder: Path, environ: Mapping[str, str] = os.environ) -> Folder:
+def load_folder(
+    folder: Path, environ: Mapping[str, str] = os.environ, judge: Judge = here
+) -> Folder:
     """Return the units of a folder.
 
     Args:
         folder: with a ``*.toml`` a unit; environ: overrides what is shared alone.
+        judge: is asked of each file.
 
     Raises:
         ConfigError: with every mistake in every file, one a line.
     """
-    found, problems = read_folder(folder, environ)
+    found, problems = read_folder(folder, environ, judge)
     if problems:
         raise ConfigError(*problems)
     return found
 
 
-def read_folder(folder: Path, environ: Mapping[str, str] = os.environ) -> tuple[Folder, list[str]]:
+def read_folder(
+    folder: Path, environ: Mapping[str, str] = os.environ, judge: Judge = here
+) -> tuple[Folder, list[str]]:
     """Return those units of a folder that are right, and every mistake in the others.
 
     Raises:
@@ -106,20 +116,23 @@ def read_folder(folder: Path, environ: Mapping[str, str] = os.environ) -> tuple[
     shared = sources.pop(SHARED, None) or Source(None)
     problems += _stray_variables(environ)
     problems += _shared_mistakes(shared)
-    common = _common(shared, environ, problems)
+    common = _common(shared, environ, judge, problems)
     for name in {file for source in (shared, *sources.values()) for file in _lifecycle(source)}:
         if name in sources and not _is_unit(sources[name]):
             del sources[name]
     units: list[FolderUnit] = []
     faults: dict[str, list[str]] = {}
+    below = {} if common is None else {key: plain(getattr(common, key)) for key in COMMON}
+    said = frozenset() if common is None else common.said
+    make = partial(_judged_with, below, said, judge)
     for name, source in sources.items():
         faults[name] = []
-        units += _units(source, shared, common, faults[name])
+        units += _units(source, shared, make, faults[name])
     problems += _for_whom(faults, shared)
     problems += _between(units)
     if not units and not problems:
         problems.append(f"{folder}: no unit in it: each is a *.toml with [worker], beside {SHARED}")
-    common = common or WrittenSettings()
+    common = common or Settings()
     name = common.daemon.name or default_name(folder / SHARED)
     return Folder(
         folder, name, common, tuple(sorted(units, key=lambda u: u.settings.name))
@@ -151,15 +164,10 @@ def is_settings(name: str) -> bool:
 def _stray_variables(environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a complaint of each variable that is none, or would be for every unit at once."""
     yield from unknown_variables(environ)
-    for name in _variables(of_units=True):
+    paths = [path[:length] for path in fields() if path[0] not in COMMON for length in (1, 2)]
+    for name in dict.fromkeys(map(variable, paths)):
         if name in environ:
             yield f"environment: {name}: it would be for each unit: write it in {SHARED}"
-
-
-def _variables(*, of_units: bool) -> dict[str, None]:
-    """Return the variables of all settings that are a unit's, or the daemon's."""
-    paths = [path for path in fields() if (path[0] not in COMMON) is of_units]
-    return dict.fromkeys(variable(path[:length]) for path in paths for length in (1, 2))
 
 
 def _shared_mistakes(shared: Source) -> Iterator[str]:
@@ -168,13 +176,16 @@ def _shared_mistakes(shared: Source) -> Iterator[str]:
             yield f"{shared.place(path)}: it makes a unit this one: write it in the unit's file"
 
 
-def _common(shared: Source, environ: Mapping[str, str], problems: list[str]) -> Settings | None:
+def _common(
+    shared: Source, environ: Mapping[str, str], judge: Judge, problems: list[str]
+) -> Settings | None:
     """Return what is the daemon's own, with what the environment says of it."""
     content = {key: shared.content[key] for key in COMMON if key in shared.content}
     layered = Layered(shared, shared, content)
-    chosen = {name: environ[name] for name in _variables(of_units=False) if name in environ}
+    begins = tuple(map(variable, ((key,) for key in COMMON)))
+    chosen = {name: value for name, value in environ.items() if name.upper().startswith(begins)}
     try:
-        return judged(layered, "", chosen, attached=True)
+        return judged(layered, "", chosen, judge, attached=True)
     except ConfigError as error:
         problems += error.problems
         return None
@@ -190,9 +201,7 @@ def _lifecycle(source: Source) -> Iterator[str]:
             yield file.name
 
 
-def _units(
-    source: Source, shared: Source, common: Settings | None, problems: list[str]
-) -> list[FolderUnit]:
+def _units(source: Source, shared: Source, make: _Make, problems: list[str]) -> list[FolderUnit]:
     """Return the unit of a file, or its instances; what is wrong goes to ``problems``."""
     if not _is_unit(source):
         problems.append(f"{source.file}: no [worker]: a unit has one; what else is it here for?")
@@ -208,7 +217,7 @@ def _units(
     faults: list[Iterable[str]] = []
     for number in _numbers(content):
         try:
-            found.append(_unit(source, shared, common, content, number))
+            found.append(_unit(source, shared, make, content, number))
         except ConfigError as error:
             faults.append(error.problems)
     problems += of_instances(faults)
@@ -269,16 +278,22 @@ def _numbers(content: Mapping[str, Any]) -> range:
 
 
 def _unit(
-    source: Source, shared: Source, common: Settings | None, content: dict[str, Any], number: int
+    source: Source, shared: Source, make: _Make, content: dict[str, Any], number: int
 ) -> FolderUnit:
     assert source.file is not None
     name = default_name(source.file)
     if number:
         name, content = _numbered_name(name, number, MOST_NAME), _of_instance(content, number)
-    daemons = {} if common is None else {key: getattr(common, key) for key in COMMON}
-    make = partial(WrittenSettings, **daemons)
     layered = Layered(source, shared, content)
-    return FolderUnit(source.file, number, judged(layered, name, {}, make=make), layered)
+    return FolderUnit(source.file, number, make(layered, name), layered)
+
+
+def _judged_with(
+    below: Mapping[str, Any], said: frozenset[KeyPath], judge: Judge, source: Source, name: str
+) -> Settings:
+    """Return the settings of a unit over those of its daemon, ``below``, of which ``said`` is."""
+    settings = judged(source, name, {}, judge, below=below)
+    return replace(settings, said=settings.said | {path for path in said if path[0] in COMMON})
 
 
 def _of_instance(content: Mapping[str, Any], number: int) -> dict[str, Any]:

@@ -4,39 +4,54 @@ from __future__ import annotations
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle
 from statusd.lifecycles import load as lifecycles
 from statusd.lifecycles.load import Source
 from statusd.settings.contradictions import attached_mistakes, contradictions, worker_mistakes
-from statusd.settings.mistakes import describe, no_json, path_of
+from statusd.settings.environment import NoJson, written
+from statusd.settings.layers import merged
+from statusd.settings.mistakes import describe, no_json
 from statusd.settings.models import Settings
-from statusd.settings.variables import unknown_variables, variable
+from statusd.settings.tables import Content, LifecycleTable
+from statusd.settings.variables import said_in, unknown_variables, variable
+from statusd.settings.verdict import Judge, Mistake, Verdict
 from statusd.wire.names import default_name
 
 
+def here(content: Mapping[str, Any]) -> Verdict:
+    """Judge in this process, which imports for it what else it needn't; see `Judge`."""
+    from statusd.settings.judge import judge
+
+    return judge(content)
+
+
 def load(
-    file: Path | None, environ: Mapping[str, str] = os.environ, *, attached: bool = False
+    file: Path | None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    attached: bool = False,
+    judge: Judge = here,
 ) -> Settings:
     """Return the settings of ``file`` and of the environment, with their lifecycle.
 
     Args:
         file: the TOML file; None if there is none.
-        environ: looked through for misspelt names.
+        environ: what it says counts more; looked through for misspelt names.
         attached: nothing is to be started: the worker is the program that we are a child of.
+        judge: is asked of what both say.
 
     Raises:
         ConfigError: with every mistake that was found, one a line.
     """
     source, problems = Source(file), list(unknown_variables(environ))
     try:
-        settings = judged(source, default_name(file), environ, attached=attached)
+        settings = judged(source, default_name(file), environ, judge, attached=attached)
         problems += _of_folders(settings, source)
     except ConfigError as error:
         problems += error.problems
@@ -48,7 +63,7 @@ def load(
 def _of_folders(settings: Settings, source: Source) -> Iterator[str]:
     """Yield a complaint of each setting that only a folder of units has."""
     for key in ("instances", "daemon"):
-        if key in settings.model_fields_set:
+        if settings.says(key):
             folder = source.file.parent if source.file is not None else "FOLDER"
             yield f"{source.place((key,))}: it is for a folder of units: statusd run {folder}"
 
@@ -57,9 +72,10 @@ def judged(
     source: Source,
     name: str,
     environ: Mapping[str, str],
+    judge: Judge,
     *,
     attached: bool = False,
-    make: Callable[..., Settings] = Settings,
+    below: Mapping[str, Any] | None = None,
 ) -> Settings:
     """Return the settings that ``source`` says, with their lifecycle.
 
@@ -67,8 +83,9 @@ def judged(
         source: what somebody wrote.
         name: of the unit, if none is set.
         environ: the environment, as far as it counts.
+        judge: is asked of what both say.
         attached: as for `load`.
-        make: makes them of the content.
+        below: what holds where they say nothing.
 
     Raises:
         ConfigError: with every mistake that was found, one a line.
@@ -76,17 +93,19 @@ def judged(
     problems: list[str] = []
     settings = lifecycle = None
     try:
-        settings = make(**source.content)
-    except ValidationError as error:
-        unknown = "extra_forbidden"  # such a variable has been complained of already
-        problems += (
-            describe(item, source, environ)
-            for item in error.errors()
-            if not (item["type"] == unknown and variable(path_of(item)) in environ)
-        )
-        settings = _salvage(source, error, make)
-    except ValueError as error:  # pydantic-settings: a variable that is no JSON where it must be
-        problems.append(no_json(error))
+        found = _asked(judge, source.content, environ, below)
+        if isinstance(found, Settings):
+            settings = found
+        else:
+            problems += (
+                describe(mistake, source, environ)
+                for mistake in found  # such a variable has been complained of already
+                if not (mistake.is_unknown_key and variable(mistake.path) in environ)
+            )
+            rest = _asked(judge, _without(source.content, found), environ, below)
+            settings = rest if isinstance(rest, Settings) else None
+    except NoJson as error:
+        problems.append(no_json(error.key))
     problems += (attached_mistakes if attached else worker_mistakes)(source, environ)
     try:
         lifecycle = _load_lifecycle(source, settings)
@@ -100,22 +119,45 @@ def judged(
     return settings
 
 
-def _salvage(
-    source: Source, error: ValidationError, make: Callable[..., Settings]
-) -> Settings | None:
-    """Return the settings without those that are wrong, to ask the rest what else is wrong."""
-    content = copy.deepcopy(source.content)
-    for item in error.errors():
-        *above, last = path_of(item) or ("",)
-        table: Any = content
+def _asked(
+    judge: Judge,
+    content: Mapping[str, Any],
+    environ: Mapping[str, str],
+    below: Mapping[str, Any] | None,
+) -> Settings | tuple[Mistake, ...]:
+    """Return what the judge makes of it all, or the mistakes.
+
+    Raises:
+        NoJson: a variable is none.
+    """
+    whole = merged(_spelt({**(below or {}), **content}), written(environ))
+    verdict = judge(whole)
+    return Settings.of(verdict, said_in(whole)) if isinstance(verdict, Content) else verdict
+
+
+def _spelt(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the same with each key at the top as it is spelt here, for upper case counts as lower.
+
+    Of two that differ in that alone, the first one counts.
+    """
+    names = {field.name for field in fields(Content)}
+    found: dict[str, Any] = {}
+    for key, value in content.items():
+        found.setdefault(key.lower() if key.lower() in names else key, value)
+    return found
+
+
+def _without(content: Mapping[str, Any], mistakes: tuple[Mistake, ...]) -> dict[str, Any]:
+    """Return what somebody wrote without what is wrong, to ask the rest what else is wrong."""
+    rest = copy.deepcopy(dict(content))
+    for mistake in mistakes:
+        *above, last = mistake.path or ("",)
+        table: Any = rest
         for key in above:
             table = table.get(key) if isinstance(table, dict) else None
         if isinstance(table, dict):
             table.pop(last, None)
-    try:
-        return make(**content)
-    except ValueError:
-        return None
+    return rest
 
 
 def load_lifecycle(file: Path | None) -> Lifecycle:
@@ -129,7 +171,9 @@ def load_lifecycle(file: Path | None) -> Lifecycle:
 
 def _load_lifecycle(source: Source, settings: Settings | None) -> Lifecycle:
     table = source.content.get("lifecycle", {})
-    if settings is not None and settings.lifecycle.model_fields_set:
-        chosen = settings.lifecycle.model_dump(exclude_unset=True)
-        table = {**table, **chosen}
+    if settings is not None and isinstance(table, Mapping):
+        keys = [
+            field.name for field in fields(LifecycleTable) if settings.says("lifecycle", field.name)
+        ]
+        table = {**table, **{key: getattr(settings.lifecycle, key) for key in keys}}
     return lifecycles.load(source, table)

@@ -1,4 +1,7 @@
-"""What one setting may be: a judge for each kind of value, and what it says to another one."""
+"""What one setting may be: each kind of value, and what is said to another one.
+
+The kinds are notes for `judge`; whoever reads settings that were judged elsewhere needs no library.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,116 @@ import json
 import re
 import shlex
 import signal
-from typing import Annotated
-
-from pydantic import AfterValidator, BeforeValidator, Field
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 from statusd.core.errors import ConfigError
 from statusd.core.suggestions import nearest
 from statusd.wire.listen import parse_listen
 from statusd.wire.url import parse_url
 
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
 _MOST_CHANNEL = 256
 """As of ``reply_to``."""
+
+
+# ---- notes, which pydantic asks for its own words ------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A value that ``judge`` returns, be it another one, or refuses with ValueError.
+
+    Args:
+        judge: gets it when it has its type.
+    """
+
+    judge: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        from pydantic_core.core_schema import no_info_after_validator_function
+
+        return no_info_after_validator_function(self.judge, handler(source))
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A value that is what ``read`` makes of what is written.
+
+    Args:
+        read: gets whatever it is, before its type is looked at; may raise ValueError.
+    """
+
+    read: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        from pydantic_core.core_schema import no_info_before_validator_function
+
+        return no_info_before_validator_function(self.read, handler(source))
+
+
+class _Narrowed:
+    """A note that says more of the type itself."""
+
+    __slots__ = ()
+
+    def narrows(self) -> dict[str, Any]:
+        """Return what pydantic's core is told of it."""
+        raise NotImplementedError
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema: Any = handler(source)
+        return schema | self.narrows()  # type: ignore[no-any-return]  # a dict of theirs, by its "type"
+
+
+@dataclass(frozen=True, slots=True)
+class Within(_Narrowed):
+    """A number that is no less, and no more."""
+
+    least: float
+    most: float
+
+    def narrows(self) -> dict[str, Any]:
+        return {"ge": self.least, "le": self.most}
+
+
+@dataclass(frozen=True, slots=True)
+class Finite(_Narrowed):
+    """A number that is one, and not beyond all of them."""
+
+    def narrows(self) -> dict[str, Any]:
+        return {"allow_inf_nan": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Whole(_Narrowed):
+    """A number that is written as one: no text of digits, no 1.0."""
+
+    def narrows(self) -> dict[str, Any]:
+        return {"strict": True}
+
+
+@dataclass(frozen=True, slots=True)
+class Matching(_Narrowed):
+    """A text of that pattern."""
+
+    pattern: str
+
+    def narrows(self) -> dict[str, Any]:
+        return {"pattern": self.pattern}
+
+
+# ---- what they say -------------------------------------------------------------------------------
 
 
 def _url(value: str) -> str:
@@ -94,16 +196,18 @@ def _variable_name(value: str) -> str:
     return value
 
 
-Seconds = Annotated[float, Field(ge=0, le=86400 * 365, allow_inf_nan=False)]
-Url = Annotated[str, AfterValidator(_url)]
-Listening = Annotated[str, AfterValidator(_listen), BeforeValidator(_port)]
-Channel = Annotated[str, AfterValidator(_channel)]
-Function = Annotated[str, AfterValidator(_function)]
-Arguments = Annotated[tuple[str, ...], BeforeValidator(_command)]
-Signal = Annotated[str, AfterValidator(_signal)]
-Umask = Annotated[int, BeforeValidator(_umask)]
-Output = Annotated[str, AfterValidator(_output)]
-VariableName = Annotated[str, AfterValidator(_variable_name)]
-Namespace = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{0,64}$")]
-Tag = Annotated[str, Field(pattern=r"^[A-Za-z0-9._@-]{1,64}$")]
+# ---- the kinds -----------------------------------------------------------------------------------
+
+Seconds = Annotated[float, Within(0, 86400 * 365), Finite()]
+Url = Annotated[str, Judged(_url)]
+Listening = Annotated[str, Judged(_listen), Read(_port)]
+Channel = Annotated[str, Judged(_channel)]
+Function = Annotated[str, Judged(_function)]
+Arguments = Annotated[tuple[str, ...], Read(_command)]
+Signal = Annotated[str, Judged(_signal)]
+Umask = Annotated[int, Read(_umask)]
+Output = Annotated[str, Judged(_output)]
+VariableName = Annotated[str, Judged(_variable_name)]
+Namespace = Annotated[str, Matching(r"^[A-Za-z0-9._-]{1,64}$")]
+Name = Annotated[str, Matching(r"^[A-Za-z0-9._@-]{0,64}$")]
+Tag = Annotated[str, Matching(r"^[A-Za-z0-9._@-]{1,64}$")]

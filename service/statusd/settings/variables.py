@@ -3,30 +3,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-
-from pydantic import BaseModel
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
+from typing import Any
 
 from statusd.core.suggestions import nearest
-from statusd.settings.models import PREFIX, Settings
+from statusd.settings.tables import PREFIX, Content, KeyPath
 
 _INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG|RUN$|INSTANCE$)")
 """Kubernetes injects these for a Service that is called statusd, and we ourselves in a worker."""
 
 
-def fields(
-    model: type[BaseModel] = Settings, above: tuple[str, ...] = ()
-) -> Iterator[tuple[str, ...]]:
+def fields(table: Any = None, above: KeyPath = ()) -> Iterator[KeyPath]:
     """Yield the path of every setting."""
-    for name, field in model.model_fields.items():
-        inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
-            yield from fields(inner, (*above, name))
+    table = Content() if table is None else table
+    for field in fields_of(table):
+        inner = getattr(table, field.name)
+        if is_dataclass(inner):
+            yield from fields(inner, (*above, field.name))
         else:
-            yield (*above, name)
+            yield (*above, field.name)
 
 
-def variable(path: tuple[str, ...]) -> str:
+def said_in(content: Mapping[str, Any]) -> frozenset[KeyPath]:
+    """Return the paths of the tables and settings that something is said of."""
+    found = set()
+    for key, value in content.items():
+        inner: Iterable[str] = value if isinstance(value, Mapping) else ()
+        found |= {(key,), *((key, name) for name in inner)}
+    return frozenset(found)
+
+
+def variable(path: KeyPath) -> str:
     """Return the environment variable of a setting."""
     return PREFIX + "__".join(path).upper()
 

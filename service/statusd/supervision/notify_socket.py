@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -63,7 +62,7 @@ class NotifySocket:
         Raises:
             OSError: the system refused.
         """
-        name = f"statusd/{os.getpid()}/{self._run}/{secrets.token_hex(8)}"
+        name = f"statusd/{os.getpid()}/{self._run}/{os.urandom(8).hex()}"
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         self._socket.bind(f"\0{name}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 import stat
 
 MOST_BYTES = 4096
@@ -28,6 +27,22 @@ def why(program: str, error: OSError) -> str:
     found = program if "/" in program else _in_path(program)
     said = objection(found, shown=program, is_refused=error.errno == errno.ENOEXEC)
     return f"{program}: {said or error.strerror}"
+
+
+def found(program: str, path: str | None = None) -> str | None:
+    """Return where a program is that may be executed; None for nowhere.
+
+    As `shutil.which` does, with which half a MiB of archives would come into a daemon.
+
+    Args:
+        program: as execvp(3) is given it; path: where it is looked for, if not in our own ``PATH``.
+    """
+    path = os.environ.get("PATH", os.defpath) if path is None else path
+    folders = [""] if "/" in program else path.split(os.pathsep) if path else []
+    for file in (os.path.join(folder, program) for folder in folders):
+        if os.path.isfile(file) and os.access(file, os.X_OK):
+            return file
+    return None
 
 
 def _in_path(program: str) -> str:
@@ -102,7 +117,7 @@ def _of_script(head: bytes, shown: str, path: str | None) -> str:
         what = f"{interpreter!a} is not there"
     elif not os.access(interpreter, os.X_OK):
         what = f"{interpreter!a} is not executable"
-    elif sought and shutil.which(sought, path=path) is None:
+    elif sought and found(sought, path) is None:
         what = f"{sought!a} is not in PATH"
     else:
         return ""

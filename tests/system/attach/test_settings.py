@@ -143,3 +143,12 @@ def test_in_a_notebook_the_daemon_speaks_to_a_human(
     assert done.returncode == 0, done.stderr
     assert "state.changed" in done.stderr
     assert ('{"' in done.stderr) is (where != "a notebook")
+
+
+def test_its_daemon_has_its_settings_judged_elsewhere(start: Start) -> None:
+    """Also one that is the child of somebody's program."""
+    parent = start("looping")
+    parent.wait_said("attached")
+    (daemon,) = parent.daemons()
+
+    assert "_pydantic_core" not in Path(f"/proc/{daemon.pid}/maps").read_text()
