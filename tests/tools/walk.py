@@ -43,7 +43,7 @@ COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
 """No calls since Python 3.12."""
 REST_S = 0.15
 """A daemon that has done nothing for so long has nothing left to do of what was before."""
-LATER_S = 0.02
+LATER_S = 0.03
 """What a call puts off is done within this time: what it leaves to the loop, and to a timer."""
 ENTRY = "buffer_updated"
 """What `asyncio.BufferedProtocol` calls the method that takes what has arrived."""

@@ -68,8 +68,8 @@ class Fleet:
     def status(self) -> list[UnitInfo]:
         """Return every unit that there is or was, by name: two round trips, however many.
 
-        A unit's document follows what it tells of by 20 ms, and 20 more if the worker has yet to see
-        its state: of a command that was just sent, its `Outcome` knows the state.
+        A unit's document follows what it tells of by 20 ms, or 40 if the worker has yet to see its
+        state: of a command that was just sent, its `Outcome` knows the state.
 
         Raises:
             Unavailable: the broker can't be reached, or refuses.
