@@ -1,4 +1,4 @@
-"""Where the broker is, for the verbs that only talk: found without pydantic, and told by ``-v``."""
+"""Where the broker is, for the verbs that only talk: found without settings, and told by ``-v``."""
 
 from __future__ import annotations
 

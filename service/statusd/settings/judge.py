@@ -1,7 +1,7 @@
 """The judge of what is written: each value by its kind, each table by its keys, all at once.
 
-The one place that imports pydantic, a tenth of a second and a dozen MiB of a process. So whoever
-lives long has it asked in another one (`daemon.judging`), and imports it only where that fails.
+With `schema` the one place that imports pydantic's core, some MiB of a process. So whoever lives
+long has it asked in another one (`daemon.judging`), and imports it only where that fails.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic_core import SchemaValidator, ValidationError
 
+from statusd.settings.schema import of_table
 from statusd.settings.tables import Content
 from statusd.settings.verdict import Mistake, Verdict
 
@@ -19,14 +20,15 @@ from statusd.settings.verdict import Mistake, Verdict
 def judge(content: Mapping[str, Any]) -> Verdict:
     """Return what ``content``, a table as TOML has them, comes to; or every mistake in it."""
     try:
-        return _adapter().validate_python(dict(content))
+        found: Content = _validator().validate_python(dict(content))
     except ValidationError as error:
         return tuple(_mistakes(error))
+    return found
 
 
 @cache
-def _adapter() -> TypeAdapter[Content]:
-    return TypeAdapter(Content)
+def _validator() -> SchemaValidator:
+    return SchemaValidator(of_table(Content))
 
 
 def _mistakes(error: ValidationError) -> Iterator[Mistake]:

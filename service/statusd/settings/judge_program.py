@@ -20,7 +20,6 @@ def main() -> NoReturn:
     gc.disable()  # nothing of what is imported goes away
     lines = sys.stdin.buffer
     sys.path[:] = json.loads(lines.readline())
-    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"  # else all that is installed is looked at
     from statusd.settings.judge import judge
     from statusd.settings.plain import line, read, told
 

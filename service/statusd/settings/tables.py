@@ -7,7 +7,7 @@ shows a secret. What others have written is for `judge`, who needs no more than 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from statusd.settings.values import (
     Arguments,
@@ -23,8 +23,7 @@ from statusd.settings.values import (
     Umask,
     Url,
     VariableName,
-    Whole,
-    Within,
+    within,
 )
 from statusd.wire.listen import Listen, parse_listen
 from statusd.wire.names import is_pattern
@@ -32,8 +31,6 @@ from statusd.wire.names import is_pattern
 PREFIX = "STATUSD_"
 KeyPath = tuple[str, ...]
 """A setting by its keys, as in ``("worker", "nice")``."""
-_STRICT = {"extra": "forbid"}
-"""For the judge: a key that no field has is a mistake."""
 MOST_INSTANCES = 1000
 """So many units one file makes."""
 FUNCTION_STOP_S, PROGRAM_STOP_S, SIGNAL_STOP_S = 60.0, 5.0, 5.0
@@ -44,7 +41,7 @@ FUNCTION_STOP_S, PROGRAM_STOP_S, SIGNAL_STOP_S = 60.0, 5.0, 5.0
 class Redis:
     """``[redis]``: the broker."""
 
-    __pydantic_config__ = _STRICT
+    OTHERS: ClassVar = "forbid"
     url: Url = field(default="redis://127.0.0.1:6379/0", repr=False)
     username: str = ""
     password: str = field(default="", repr=False)
@@ -62,7 +59,7 @@ class Redis:
 class Control:
     """``[control]``: where commands come in."""
 
-    __pydantic_config__ = _STRICT
+    OTHERS: ClassVar = "forbid"
     channels: tuple[Channel, ...] = ()
     durable_s: Seconds = 3600
 
@@ -71,7 +68,7 @@ class Control:
 class WorkerSettings:
     """``[worker]``: what does the work, and how patient we are with it."""
 
-    __pydantic_config__ = _STRICT
+    OTHERS: ClassVar = "forbid"
     function: Function = ""
     python: str = ""
     command: Arguments = ()
@@ -82,14 +79,14 @@ class WorkerSettings:
     environment: dict[VariableName, str] = field(default_factory=dict)
     environment_file: str = ""
     umask: Umask = -1
-    nice: Annotated[int, Within(-20, 19)] = 0
+    nice: Annotated[int, within(-20, 19)] = 0
     ready: Literal["started", "notified"] = "started"
     ready_timeout_s: Seconds = 30
     ack_timeout_s: Seconds = 600
     restart: Literal["never", "on-failure", "always"] = "on-failure"
-    restart_never_on: tuple[Annotated[int, Within(1, 255)], ...] = (64, 78)
+    restart_never_on: tuple[Annotated[int, within(1, 255)], ...] = (64, 78)
     backoff_s: tuple[Seconds, Seconds] = (1, 30)
-    budget: Annotated[int, Within(0, 1_000_000)] = 5
+    budget: Annotated[int, within(0, 1_000_000)] = 5
     window_s: Seconds = 60
     on_failed: Literal["stay", "exit"] = "stay"
     hang_timeout_s: Seconds = 0
@@ -121,7 +118,7 @@ class WorkerSettings:
 class LifecycleTable:
     """``[lifecycle]``: the user's own states; what stands in it is judged by `lifecycles`."""
 
-    __pydantic_config__ = {"extra": "ignore"}  # noqa: RUF012  # read once, by the judge
+    OTHERS: ClassVar = "ignore"
     file: str = ""
     states: Any = ()
     transitions: Any = ()
@@ -131,7 +128,7 @@ class LifecycleTable:
 class Http:
     """``[http]``: health and metrics for whoever asks by HTTP; off unless it is asked for."""
 
-    __pydantic_config__ = _STRICT
+    OTHERS: ClassVar = "forbid"
     listen: Listening = ""
 
     def where(self) -> Listen | None:
@@ -143,7 +140,7 @@ class Http:
 class Log:
     """``[log]``: what is told, and how it looks."""
 
-    __pydantic_config__ = _STRICT
+    OTHERS: ClassVar = "forbid"
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "console", "logfmt", "json"] = "auto"
 
@@ -152,7 +149,7 @@ class Log:
 class DaemonTable:
     """``[daemon]``: the process that runs the units of a folder."""
 
-    __pydantic_config__ = _STRICT
+    OTHERS: ClassVar = "forbid"
     name: Name = ""
 
 
@@ -160,12 +157,12 @@ class DaemonTable:
 class Content:
     """All that may be written, of one unit and of its daemon."""
 
-    __pydantic_config__ = _STRICT
+    OTHERS: ClassVar = "forbid"
     name: Name = ""
     tags: tuple[Tag, ...] = ()
     goal: str = ""
     state_directory: str = ""
-    instances: Annotated[int, Within(0, MOST_INSTANCES), Whole()] | None = None
+    instances: Annotated[int, within(0, MOST_INSTANCES, strict=True)] | None = None
     daemon: DaemonTable = DaemonTable()
     redis: Redis = Redis()
     control: Control = Control()

@@ -10,112 +10,43 @@ import re
 import shlex
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from statusd.core.errors import ConfigError
 from statusd.core.suggestions import nearest
 from statusd.wire.listen import parse_listen
 from statusd.wire.url import parse_url
 
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
-    from pydantic_core import CoreSchema
-
 _MOST_CHANNEL = 256
 """As of ``reply_to``."""
 
 
-# ---- notes, which pydantic asks for its own words ------------------------------------------------
+# ---- notes, for `schema` -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A value that ``judge`` returns, be it another one, or refuses with ValueError.
-
-    Args:
-        judge: gets it when it has its type.
-    """
-
-    judge: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        from pydantic_core.core_schema import no_info_after_validator_function
-
-        return no_info_after_validator_function(self.judge, handler(source))
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """A value that is what ``read`` makes of what is written.
+class Note(NamedTuple):
+    """What a kind of value says besides its type; one of these.
 
     Args:
-        read: gets whatever it is, before its type is looked at; may raise ValueError.
+        read: gets whatever is written, before its type is looked at, and returns what is meant.
+        judge: gets it when it has its type, and returns it, or another one in its place.
+            Both may raise ValueError, whose text is told.
+        narrows: what pydantic's core is told of the type itself.
     """
 
-    read: Callable[[Any], Any]
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        from pydantic_core.core_schema import no_info_before_validator_function
-
-        return no_info_before_validator_function(self.read, handler(source))
+    read: Callable[[Any], Any] | None = None
+    judge: Callable[[Any], Any] | None = None
+    narrows: tuple[tuple[str, Any], ...] = ()
 
 
-class _Narrowed:
-    """A note that says more of the type itself."""
-
-    __slots__ = ()
-
-    def narrows(self) -> dict[str, Any]:
-        """Return what pydantic's core is told of it."""
-        raise NotImplementedError
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        schema: Any = handler(source)
-        return schema | self.narrows()  # type: ignore[no-any-return]  # a dict of theirs, by its "type"
+def within(least: float, most: float, **more: bool) -> Note:
+    """Return that a number is no less and no more; ``strict``: that it is written as one."""
+    return Note(narrows=(("ge", least), ("le", most), *more.items()))
 
 
-@dataclass(frozen=True, slots=True)
-class Within(_Narrowed):
-    """A number that is no less, and no more."""
-
-    least: float
-    most: float
-
-    def narrows(self) -> dict[str, Any]:
-        return {"ge": self.least, "le": self.most}
-
-
-@dataclass(frozen=True, slots=True)
-class Finite(_Narrowed):
-    """A number that is one, and not beyond all of them."""
-
-    def narrows(self) -> dict[str, Any]:
-        return {"allow_inf_nan": False}
-
-
-@dataclass(frozen=True, slots=True)
-class Whole(_Narrowed):
-    """A number that is written as one: no text of digits, no 1.0."""
-
-    def narrows(self) -> dict[str, Any]:
-        return {"strict": True}
-
-
-@dataclass(frozen=True, slots=True)
-class Matching(_Narrowed):
-    """A text of that pattern."""
-
-    pattern: str
-
-    def narrows(self) -> dict[str, Any]:
-        return {"pattern": self.pattern}
+def matching(pattern: str) -> Note:
+    """Return that a text is of that pattern."""
+    return Note(narrows=(("pattern", pattern),))
 
 
 # ---- what they say -------------------------------------------------------------------------------
@@ -198,16 +129,16 @@ def _variable_name(value: str) -> str:
 
 # ---- the kinds -----------------------------------------------------------------------------------
 
-Seconds = Annotated[float, Within(0, 86400 * 365), Finite()]
-Url = Annotated[str, Judged(_url)]
-Listening = Annotated[str, Judged(_listen), Read(_port)]
-Channel = Annotated[str, Judged(_channel)]
-Function = Annotated[str, Judged(_function)]
-Arguments = Annotated[tuple[str, ...], Read(_command)]
-Signal = Annotated[str, Judged(_signal)]
-Umask = Annotated[int, Read(_umask)]
-Output = Annotated[str, Judged(_output)]
-VariableName = Annotated[str, Judged(_variable_name)]
-Namespace = Annotated[str, Matching(r"^[A-Za-z0-9._-]{1,64}$")]
-Name = Annotated[str, Matching(r"^[A-Za-z0-9._@-]{0,64}$")]
-Tag = Annotated[str, Matching(r"^[A-Za-z0-9._@-]{1,64}$")]
+Seconds = Annotated[float, within(0, 86400 * 365, allow_inf_nan=False)]
+Url = Annotated[str, Note(judge=_url)]
+Listening = Annotated[str, Note(judge=_listen), Note(read=_port)]
+Channel = Annotated[str, Note(judge=_channel)]
+Function = Annotated[str, Note(judge=_function)]
+Arguments = Annotated[tuple[str, ...], Note(read=_command)]
+Signal = Annotated[str, Note(judge=_signal)]
+Umask = Annotated[int, Note(read=_umask)]
+Output = Annotated[str, Note(judge=_output)]
+VariableName = Annotated[str, Note(judge=_variable_name)]
+Namespace = Annotated[str, matching(r"^[A-Za-z0-9._-]{1,64}$")]
+Name = Annotated[str, matching(r"^[A-Za-z0-9._@-]{0,64}$")]
+Tag = Annotated[str, matching(r"^[A-Za-z0-9._@-]{1,64}$")]

@@ -14,9 +14,9 @@ class Mistake(NamedTuple):
     """One mistake as the judge found it.
 
     Args:
-        kind: pydantic's name of what is wrong.
+        kind: the name that pydantic's core has for what is wrong.
         place: keys, and the numbers of entries of lists.
-        text: what pydantic says of it.
+        text: what that says of it.
         entry: the value, if it is an entry of a list, and a text or a number.
     """
 
