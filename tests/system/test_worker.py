@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import time
@@ -26,7 +27,8 @@ def test_a_worker_that_ignores_end_gets_sigterm(broker: Broker, journal: Journal
     broker.client().publish("mychannel", '{"command": "end", "id": "e"}')
 
     assert unit.wait_exit(15) == 0
-    assert unit.wait_state("END")["reason"] == "SIGTERM after 0.3 s in the middle of a step"
+    reason = unit.wait_state("END")["reason"]
+    assert re.fullmatch(r"SIGTERM after [0-9.]+ s in the middle of a step", reason)
     wait_until(lambda: len(journal.verdicts()) == 2, 15, "two verdicts")
     accepted, done = journal.verdicts()
     assert (accepted["verdict"], accepted["state"]) == ("accepted", "ENDING")
@@ -294,7 +296,8 @@ def test_a_worker_that_never_reads_its_pipe_blocks_nobody(
     unit.signal(signal.SIGTERM)
 
     assert unit.wait_exit(15) == 0
-    assert unit.wait_state("END")["reason"] == "SIGTERM after 0.3 s in the middle of a step"
+    reason = unit.wait_state("END")["reason"]
+    assert re.fullmatch(r"SIGTERM after [0-9.]+ s in the middle of a step", reason)
 
 
 def test_a_blocked_worker_costs_no_cpu(broker: Broker, run: Run) -> None:
