@@ -13,14 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from statusd.cli import out
 from statusd.cli.out import Cell, Row, cell
-from statusd.cli.status_view import ago, how_it_ended, progress_bar, state_text, style_of
+from statusd.cli.status_view import (
+    ago,
+    cpu_text,
+    how_it_ended,
+    memory_text,
+    progress_bar,
+    state_text,
+    style_of,
+)
 
 if TYPE_CHECKING:
     from statusd.fleet.response_collector import UnitInfo
 
 _HEADS = (
     *("NAME", "STATE", "SINCE", "GOAL", "PROGRESS", "TEXT"),
-    *("PID", "RESTARTS", "LAST", "LINK", "SEEN"),
+    *("CPU", "MEMORY", "PID", "RESTARTS", "LAST", "LINK", "SEEN"),
 )
 _EASY = {"TEXT": 12, "LAST": 12, "NAME": 32}
 """How far a column is shortened before another one is left out, in columns of the terminal."""
@@ -28,9 +36,14 @@ _REASON = 20
 """How much of a text there is at least if it tells of trouble."""
 _LEAST = {"TEXT": 12, "LAST": 12, "NAME": 12}
 """How far it is shortened before one is left out that tells of trouble."""
-_DISPENSABLE = ("SEEN", "PID", "RESTARTS", "LINK", "GOAL", "LAST", "SINCE", "TEXT", "PROGRESS")
+_DISPENSABLE = (
+    *("CPU", "MEMORY", "SEEN", "PID", "RESTARTS", "LINK"),
+    *("GOAL", "LAST", "SINCE", "TEXT", "PROGRESS"),
+)
 """What is left out of a table that is too wide, in this order; what tells of trouble last."""
-NUMBERS = ("PID", "RESTARTS")
+_USES = ("CPU", "MEMORY")
+"""What isn't there for anybody takes no room from others."""
+NUMBERS = ("CPU", "MEMORY", "PID", "RESTARTS")
 _DOWN = ("LOST", "FAILED", "BACKOFF", "UNREADABLE")
 
 
@@ -62,6 +75,7 @@ def fitting(rows: Sequence[Row], width: int, kept: Collection[str] = ()) -> dict
     wanted = {
         head: max(len(head), *(out.width(row[at].text) for row in rows), 0)
         for at, head in enumerate(_HEADS)
+        if head not in _USES or any(row[at].text for row in rows)
     }
     sizes = _shortened(wanted, _EASY | ({"TEXT": _REASON} if "TEXT" in kept else {}))
     _drop((head for head in _DISPENSABLE if head not in kept), sizes, width)
@@ -80,7 +94,7 @@ def _drop(heads: Iterable[str], sizes: dict[str, int], width: int) -> None:
     for head in heads:
         if _total(sizes) <= width:
             break
-        del sizes[head]
+        sizes.pop(head, None)
 
 
 def _total(sizes: dict[str, int]) -> int:
@@ -121,6 +135,7 @@ def telling(units: Iterable[UnitInfo]) -> set[str]:
 def _row(unit: UnitInfo) -> list[Cell]:
     document, now = unit.document, time.time()
     worker = document.get("worker") or {}
+    resources = worker.get("resources") or {} if unit.is_alive else {}
     since = document.get("since") if document else unit.seen
     return [
         cell(unit.name),
@@ -129,6 +144,8 @@ def _row(unit: UnitInfo) -> list[Cell]:
         cell(document.get("goal", "") if unit.is_alive else ""),
         cell(_progress(unit)),
         cell(document.get("trouble") or document.get("text") or unit.unreadable),
+        cell(cpu_text(resources)),
+        cell(memory_text(resources)),
         cell(worker.get("pid") or ""),
         cell(worker.get("restarts", "")),
         cell("gone without a word" if unit.is_lost else _led_here(document)),
