@@ -12,7 +12,7 @@ from statusd.core.lifecycle import Part
 from statusd.core.pace import Estimate, Pace
 from statusd.core.status import Status
 from statusd.supervision.process import Process
-from statusd.worker.board import Record
+from statusd.supervision.worker_channel import Record
 
 
 class Work:
