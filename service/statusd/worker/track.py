@@ -153,8 +153,8 @@ class Track(Generic[ItemT]):
         if mine is None:
             return
         _forget(self._open_ones, mine)
-        around = [one._text() for one in self._alive()]
-        text = next(filter(None, reversed(around)), "")
+        around = [one for known in tuple(self._open_ones) if (one := known()) is not None]
+        text = next((one._text() for one in reversed(around) if one._text()), "")
         if text and self._text():
             self._worker.text(text)
 
@@ -186,14 +186,10 @@ class Track(Generic[ItemT]):
             self._mine = ref(self, lambda dead: _forget(open_ones, dead))
             open_ones.append(self._mine)
             text = self._text() or text
-        if next(self._alive(), None) is self:
+        if self._open_ones[:1] == [self._mine]:  # whoever dies is taken out at once
             self._worker.progress(self.n, self.total, text, self.unit)
         elif text is not None:
             self._worker.text(text)
-
-    def _alive(self) -> Iterator[Track[Any]]:
-        """Yield those that are open, the first one first; other threads may open and close some."""
-        return (one for known in tuple(self._open_ones) if (one := known()) is not None)
 
     def _text(self) -> str:
         told = "" if self.desc is None else text_of(self.desc)
