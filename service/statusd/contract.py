@@ -49,10 +49,20 @@ class Command(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far the work is, and of how much, if anybody knows."""
+    """How far the work is, and of how much, if anybody knows.
+
+    ``unit`` is what the steps are ("images"); empty if the worker doesn't say. ``rate`` is in
+    steps a second, of the time in which there was work to do: a pause doesn't count. It is 0 for
+    work that stands still, null as long as too little was seen. ``left_s`` is how many seconds of
+    work are left; null if nobody knows, as without a total. Both are null for work that is ending
+    or over.
+    """
 
     step: float | None
     total: float | None
+    unit: str
+    rate: float | None
+    left_s: float | None
 
 
 class Death(TypedDict):

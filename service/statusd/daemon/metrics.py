@@ -105,6 +105,11 @@ METRICS = (
     ),
     MetricSpec("statusd_progress_steps", "gauge", "The step that the worker says it is at."),
     MetricSpec("statusd_progress_expected_steps", "gauge", "How many steps it says there are."),
+    MetricSpec(
+        *("statusd_progress_steps_per_second", "gauge"),
+        "How fast it goes, of the time with work to do; 0 when it stands still.",
+    ),
+    MetricSpec("statusd_progress_left_seconds", "gauge", "How much time of work is left."),
 )
 
 
@@ -126,7 +131,8 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
     unit.note()
     status, counts, process = unit.status, unit.reporter.counts, unit.supervisor.process
     identity, outbox, intake = status.identity, unit.publisher.outbox, unit.intake
-    record = process.record() if process is not None else None
+    record = unit.document.work.look()
+    rate, left_s = unit.document.work.estimate(record)
     links = {
         ("hears",): session.subscriber_link.state.name,
         ("sends",): session.publisher_link.state.name,
@@ -156,6 +162,8 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
         "statusd_worker_turns": {} if process is None else {(): process.pulse().beats},
         "statusd_progress_steps": _said(record and record.step),
         "statusd_progress_expected_steps": _said(record and record.total),
+        "statusd_progress_steps_per_second": _said(rate),
+        "statusd_progress_left_seconds": _said(left_s),
     }
 
 

@@ -137,7 +137,15 @@ _DOCUMENT: Mapping[str, Fits] = {
     **dict.fromkeys(("args", "last", "ended"), _or_null(_scalars)),
     "observed": _flag,
     "unseen_since": _or_null(_text),
-    "progress": _or_null(_object(step=_or_null(_number), total=_or_null(_number))),
+    "progress": _or_null(
+        _object(
+            step=_or_null(_number),
+            total=_or_null(_number),
+            unit=_text,
+            rate=_or_null(_number),
+            left_s=_or_null(_number),
+        )
+    ),
     "worker": _or_null(
         _object(
             pid=_or_null(_count),
