@@ -24,6 +24,7 @@ VERBS = {
     "status": "show the fleet, or one unit",
     "watch": "follow the events of the fleet",
     "history": "list the events of a unit",
+    "logs": "show what workers print, from anywhere",
     "check": "look for mistakes in settings and lifecycle",
     "graph": "draw the lifecycle",
     "doctor": "look for trouble with the broker and this machine, and say what to do",

@@ -199,6 +199,26 @@ _VERDICT: Mapping[str, Fits] = {
 }
 
 
+_LOG_LINE: Mapping[str, Fits] = {
+    **dict.fromkeys(("at", "stream", "line"), _text),
+    **dict.fromkeys(("run", "cut"), _count),
+}
+_LOGS: Mapping[str, Fits] = {
+    **dict.fromkeys(("logs", "refused", "ended"), _text),
+    **dict.fromkeys(("boot", "seq", "left_out"), _count),
+    **dict.fromkeys(("answer", "more"), _flag),
+    "next": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_count, value)),
+    "standing": _or_null(_object(**_LOG_LINE)),
+    "lines": lambda value: (
+        isinstance(value, list) and all(isinstance(one, dict) and _is_line(one) for one in value)
+    ),
+}
+
+
+def _is_line(record: Mapping[str, Any]) -> bool:
+    return record.keys() >= {"at", "run", "stream", "line"} and not _misfit(record, _LOG_LINE)
+
+
 def _misfit(record: Mapping[str, Any], fields: Mapping[str, Fits]) -> str:
     """Return the first key whose value isn't what it has to be; empty if there is none."""
     return next(
@@ -276,3 +296,12 @@ def daemon_health(text: object) -> dict[str, Any]:
         Unreadable: it is nothing of the kind.
     """
     return _read(text, _DAEMON, "daemon", "link", "stuck", "units", "ended", "not_started")
+
+
+def logs(text: object) -> dict[str, Any]:
+    """Return what a unit tells of its worker's output.
+
+    Raises:
+        Unreadable: it is nothing of the kind.
+    """
+    return _read(text, _LOGS, "logs", "boot", "seq", "lines")

@@ -46,6 +46,11 @@ class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
         return f"{self.namespace}:canary:{{{self.name}}}"
 
     @property
+    def logs(self) -> str:
+        """The channel on which the unit is asked for what its worker prints."""
+        return f"{self.namespace}:logs:{{{self.name}}}"
+
+    @property
     def commands(self) -> str:
         """The stream of durable commands to the whole namespace."""
         return f"{self.namespace}:commands"
