@@ -2,6 +2,8 @@
 
 Anybody who may write there may have written it. Numbers have a range and nesting a depth, found
 before anything is converted; one record that can't be read harms no other.
+
+Length: the kinds of records are a table, and one that is read elsewhere would be judged otherwise.
 """
 
 from __future__ import annotations
