@@ -129,13 +129,16 @@ def counter(broker: Broker, run: Run, tmp_path: Path) -> dict[str, str]:
 
 def test_a_fleet_is_asked_as_the_pages_say(counter: dict[str, str], broker: Broker) -> None:
     """Each line, `watch` as long as it takes to see an event; then from Python; then durably."""
-    send, status, watch, history = shell_lines(block("README.md", "statusd send pause --wait"))
+    send, status, watch, history, logs = shell_lines(
+        block("README.md", "statusd send pause --wait")
+    )
     with (
         subprocess.Popen(watch.split(), env=counter, stdout=subprocess.PIPE, text=True) as it,
         killing(it),
     ):
         wait_until(lambda: "statusd-watch" in str(broker.client().client_list()), 10, "a watcher")
         sent, shown, listed = (typed(line, counter) for line in (send, status, history))
+        typed(logs.removesuffix(" -f"), counter)
         assert it.stdout is not None
         seen = it.stdout.readline()
 
@@ -170,7 +173,7 @@ def _ask_durably(counter: dict[str, str], broker: Broker) -> None:
 
 def test_messages_are_real() -> None:
     """The command is one, and the verdict has the fields that verdicts have."""
-    command, verdict = blocks(text("docs/messages.md"), "json")
+    command, verdict, progress = blocks(text("docs/messages.md"), "json")
 
     parsed = parse(command.strip().encode(), "page")
 
@@ -178,6 +181,7 @@ def test_messages_are_real() -> None:
     assert parsed.args == {"run": 1234}
     assert parse(verdict.strip().encode(), "page") is None  # an answer is not a command
     assert json.loads(verdict)["allowed"] == ["start", "end"]
+    assert json.loads(progress)["progress"].keys() == {"step", "total", "unit", "rate", "left_s"}
 
 
 @pytest.fixture
@@ -340,7 +344,18 @@ def test_what_is_said_of_attach_runs(source: str, broker: Broker, tmp_path: Path
     assert "behind the block" in log.read_text()
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
+def test_the_log_of_a_job_is_its_text(broker: Broker, tmp_path: Path) -> None:
+    """By the handler of the guide; a job that returns has ended well."""
+    (tmp_path / "job.py").write_text(blocks(text("docs/supervision.md"), "python")[2])
+    toml = {"name": "job", "goal": "RUNNING", "redis": {"url": broker.url}}
+    with Program({**toml, "worker": {"function": "job:main"}}, directory=tmp_path) as unit:
+        assert unit.wait_exit(15) == 0
+    with Fleet(broker.url) as fleet:
+        (left,) = fleet.status()
+        assert (left.state, left.document["text"]) == ("END", "cooling down to 170 K")
+
+
+@pytest.mark.parametrize("which", [0, 1, 3, 4])
 def test_the_guide_to_supervision_runs(which: int, broker: Broker, tmp_path: Path) -> None:
     """A step that takes longer than the others is no hang; tasks, and processes, follow."""
     python = blocks(text("docs/supervision.md"), "python")[which]
@@ -348,11 +363,12 @@ def test_the_guide_to_supervision_runs(which: int, broker: Broker, tmp_path: Pat
         "calibrate": "time.sleep(2)",
         "take_frame": "time.sleep(0.01)",
         "compute": "time.sleep(0.01)",
+        "expose": "time.sleep(0.01)",
     }
     folder = tmp_path / "job"
     folder.mkdir()
     defined = "\n".join(f"def {name}(*_): {body}" for name, body in steps.items())
-    (folder / "job.py").write_text(f"{python}\n\nimport time\n{defined}\n")
+    (folder / "job.py").write_text(f"{python}\n\nimport time\nimages = range(10_000)\n{defined}\n")
     toml = {
         **{"name": "job", "goal": "RUNNING", "redis": {"url": broker.url}},
         "worker": {"function": "job:main", "hang_timeout_s": 1 if which == 0 else 0},
