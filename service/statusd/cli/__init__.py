@@ -252,6 +252,20 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": _Help, **more})
         self.meant: argparse.ArgumentParser = self
 
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the words; with a verb that runs a program, those behind ``--`` are the program's.
+
+        They aren't read at all: what `argparse` makes of them depends on its version.
+        """
+        words, program = [*(sys.argv[1:] if args is None else args)], None
+        if self.meant.get_default("program") is not None and "--" in words:
+            at = words.index("--")
+            words, program = words[:at], words[at + 1 :]
+        found = super().parse_args(words, namespace)
+        if program is not None:
+            found.program = program
+        return found
+
     def error(self, message: str) -> NoReturn:
         """Complain, and leave."""
         unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
