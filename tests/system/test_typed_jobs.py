@@ -148,6 +148,23 @@ def test_settings_that_are_there_are_not_read(broker: Broker, folder: Path, tmp_
     assert started.returncode == 0
 
 
+def test_a_first_look_with_a_broker_of_its_own(folder: Path) -> None:
+    """As the README says; verbs in that folder find it, and nothing is left."""
+    lines = shell_lines(block("README.md", "statusd run --embedded job:main"))
+    for line, name, goal in zip(lines, ("job", "acquire"), ("READY", "RUNNING"), strict=True):
+        here = {"XDG_RUNTIME_DIR": str(folder)}
+        with Program("", directory=folder, typed=words_of(line), env=here) as unit:
+            unit.wait_logged("link.up", link="hears")
+            unit.wait_state(goal)
+            status = statusd("status", cwd=folder, env=here)
+            ended = statusd("send", "end", "--wait", cwd=folder, env=here)
+
+            assert unit.wait_exit(15) == 0
+            assert unit.leftovers() == []
+        assert f"{name}@{HOST}"[:64] in status.stdout
+        assert (ended.returncode, ended.stderr) == (0, "")
+
+
 MISTAKES = {
     ("job:mian",): "command line: worker.function: {0}/job.py has no mian, did you mean main?",
     ("jib:main", "--goal", "RUNING"): "command line: goal: RUNING: ",

@@ -16,6 +16,7 @@ from statusd.cli import out
 from statusd.core.text import shown
 
 VERBS = {
+    "init": "write a job and its settings to begin with",
     "run": "run a daemon in the foreground",
     "send": "send a command to units, and wait for what becomes of it",
     "launch": "let units begin again that have ended",
@@ -54,7 +55,8 @@ _DESCRIPTION = "A status for any long-running job, commanded from anywhere over 
 _EPILOG = """\
 examples:
   statusd demo                     a tour: keys instead of typing
-  statusd run --embedded job.toml  a daemon with a broker of its own
+  statusd init                     a job and its settings, to begin with
+  statusd run --embedded           a daemon for them, with a broker of its own
   statusd status                   every unit, and how it is
   statusd send pause --wait        to every unit of the namespace
   statusd send end --name 'gpu-*'  to some of them
