@@ -103,7 +103,7 @@ def _sends(bench: Bench) -> Figures:
 
         count = 2 * bench.size(ALONE)
         busy, idle = reads(TRIGGERS * (count // 2)), reads(("",) * count)
-        return {"sends": (busy - count - idle) / count}
+        return {"sends": round((busy - count - idle) / count, 1)}
 
 
 def answer_to(subscriber: Wire, wanted: str) -> dict[str, Any]:

@@ -27,6 +27,14 @@ async def obedient(worker: AsyncWorker) -> None:
     ticking.cancel()
 
 
+async def tracking(worker: AsyncWorker) -> None:
+    """Have a thousand images: half by ``async for``, half by ``for``."""
+    async for _ in worker.track(range(20), "by async for", unit="images"):
+        await asyncio.sleep(STEP_S)
+    for _ in worker.track(range(1000), "by for", unit="images"):
+        await asyncio.sleep(STEP_S * 4)
+
+
 async def blocked_in_a_step(worker: AsyncWorker) -> None:
     """Make one step, and then never give the loop back."""
     async for step in worker.while_running():

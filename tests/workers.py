@@ -26,6 +26,19 @@ def obedient(worker: Worker) -> None:
         worker.progress(step + 1, 1000, "working")
 
 
+def tracking(worker: Worker) -> None:
+    """Have a thousand images, as tqdm would have them, and log what is done."""
+    import logging
+
+    from statusd import LogText  # not above: it loads what other workers don't
+
+    log = logging.getLogger("images")
+    log.addHandler(LogText(worker))
+    for number in worker.track(range(1000), "images", unit="images", leave=False):
+        log.warning("image %d", number)
+        time.sleep(STEP_S * 4)
+
+
 def blocked(worker: Worker) -> None:
     """Do nothing but wait for the next state."""
     while worker.wait() != "ENDING":

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from statusd.worker.async_worker import AsyncWorker as AsyncWorker
     from statusd.worker.attach import AttachError as AttachError
     from statusd.worker.attach import attach as attach
+    from statusd.worker.log_text import LogText as LogText
 
 __all__ = [
     "AsyncFleet",
@@ -25,6 +26,7 @@ __all__ = [
     "AttachError",
     "ConfigError",
     "Fleet",
+    "LogText",
     "Request",
     "State",
     "Unavailable",
@@ -39,6 +41,7 @@ _HOMES = {
     "AttachError": "statusd.worker.attach",
     "ConfigError": "statusd.core.errors",
     "Fleet": "statusd.fleet.fleet",
+    "LogText": "statusd.worker.log_text",
     "Request": "statusd.core.lifecycle",
     "State": "statusd.core.lifecycle",
     "Unavailable": "statusd.core.errors",

@@ -3,6 +3,8 @@
 For whoever speaks to units from another language there is the same as JSON Schema in
 docs/contract, made from these types by ``make contract``; the tests hold it to the messages of a
 real run. Times are RFC 3339 in UTC; a boot is in milliseconds since 1970.
+
+Length: all that is on the wire stands beside each other, as its readers need it.
 """
 
 from __future__ import annotations
@@ -49,10 +51,20 @@ class Command(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far the work is, and of how much, if anybody knows."""
+    """How far the work is, and of how much, if anybody knows.
+
+    ``unit`` is what the steps are ("images"); empty if the worker doesn't say. ``rate`` is in
+    steps a second, of the time in which there was work to do: a pause doesn't count. It is 0 for
+    work that stands still, null as long as too little was seen. ``left_s`` is how many seconds of
+    work are left; null if nobody knows, as without a total. Both are null for work that is ending
+    or over.
+    """
 
     step: float | None
     total: float | None
+    unit: str
+    rate: float | None
+    left_s: float | None
 
 
 class Death(TypedDict):
@@ -203,6 +215,68 @@ class Verdict(TypedDict):
     count: NotRequired[int]
     status: NotRequired[Document]
     ms: float
+
+
+class LogQuestion(TypedDict):
+    """What is asked of a unit's output, on its channel ``statusd:logs:{name}`` or on its socket.
+
+    The last ``lines`` (2,000 at most), with ``since`` (RFC 3339) only later ones, of one ``stream``
+    only if that is said. With ``follow_s`` (60 at most) what comes is sent as well, for so many
+    seconds; who goes on reading asks again before that, with ``boot`` and ``after`` of what he has
+    had last (``next``), so that he is told what he has missed, and nothing twice. ``reply_to``
+    begins with ``statusd:reply:logs:``; on a socket there is none.
+    """
+
+    ask: Literal["logs"]
+    reply_to: NotRequired[str]
+    lines: NotRequired[int]
+    follow_s: NotRequired[float]
+    since: NotRequired[str]
+    stream: NotRequired[Literal["stdout", "stderr"]]
+    boot: NotRequired[int]
+    after: NotRequired[list[int]]
+
+
+class LogLine(TypedDict):
+    """A line of a worker's, as it printed it: it may hold anything; ``cut`` bytes more it had."""
+
+    at: str
+    run: int
+    stream: Literal["stdout", "stderr"]
+    line: str
+    cut: NotRequired[int]
+
+
+class Standing(TypedDict):
+    """What the worker has printed without an end so far, a progress bar say."""
+
+    run: int
+    stream: Literal["stdout", "stderr"]
+    line: str
+
+
+class Logs(TypedDict):
+    """What a unit (``logs`` is its name) tells who asks for its worker's output.
+
+    The answer to a question (``answer``) is one message, or several, of which all but the last have
+    ``more``. Those of what comes have the numbers ``seq`` that follow on it. ``left_out``: so many
+    lines are missing before these. ``next``: so many lines of standard output and error are behind
+    whoever has read it.
+    ``standing`` is in place of what it was before, null for nothing. After ``refused`` (why) and
+    ``ended`` nothing more comes.
+    """
+
+    logs: str
+    boot: int
+    seq: int
+    lines: list[LogLine]
+    left_out: NotRequired[int]
+    next: NotRequired[list[int]]
+    answer: NotRequired[bool]
+    more: NotRequired[bool]
+    standing: NotRequired[Standing | None]
+    refused: NotRequired[str]
+    ended: NotRequired[str]
 
 
 class Gap(TypedDict):

@@ -157,7 +157,7 @@ def test_a_broker_that_never_confirms_is_not_believed(broker: Broker, run: Run) 
         unit = run("tests.workers:blocked", f"redis://127.0.0.1:{proxy.port}/0")
 
         line = unit.wait_logged("link.failed", link="hears")
-        assert "0 of 3 channels confirmed" in line["reason"]
+        assert "0 of 4 channels confirmed" in line["reason"]
         assert unit.logged("link.up") is None
         proxy.pass_()
         unit.wait_logged("link.up", link="hears")

@@ -32,6 +32,12 @@ LEADS_TO = {
         "statusd send clear": "IDLE",
         "statusd send end": "ENDING END",
     },
+    "image-pipeline": {
+        "statusd status pipeline": "",
+        "statusd send pause": "PAUSED",
+        "statusd send resume": "RUNNING",
+        "statusd send end": "ENDING END",
+    },
     "shell-script": {
         "statusd send start": "RUNNING",
         "statusd send pause": "PAUSED",
@@ -211,6 +217,27 @@ def test_the_training_goes_on_where_it_was(tmp_path: Path) -> None:
 
         assert f"training from epoch {epoch}\n" in again.output()
         assert epoch > 0
+
+
+def test_the_pipeline_goes_on_where_it_was(tmp_path: Path) -> None:
+    """END leaves the loops after an image; the next run makes the others, and finishes."""
+    with running("image-pipeline", tmp_path) as example:
+        raw = example.folder / "raw"
+        wait_until(lambda: len(list(raw.glob("*.pgm"))) > 2, 15, "some images")
+        example.type("statusd send end")
+        assert example.process.wait(10) == 0
+        exposed = {image.name: image.stat().st_mtime_ns for image in raw.iterdir()}
+    assert "0 of 300 images are smooth" in example.output()
+    settings = example.folder / "statusd.toml"
+    quick = 'environment = { IMAGES = "40", EXPOSURE_S = "0.001" }'
+    settings.write_text(f"{settings.read_text()}{quick}\n", encoding="utf-8")
+
+    with running("image-pipeline", tmp_path, "END") as again:
+        assert again.process.wait(10) == 0
+
+    assert "40 of 40 images are smooth" in again.output()
+    now = {image.name: image.stat().st_mtime_ns for image in raw.iterdir()}
+    assert exposed.items() <= now.items()
 
 
 def test_the_unix_program_stands_still(tmp_path: Path) -> None:

@@ -246,7 +246,7 @@ def test_the_doctor_looks_at_what_is_common_once_and_at_each_unit(
 ) -> None:
     """The rights of all, the names of each; many that are well are one line."""
     client = broker.client()
-    said = ("control", "verdicts", "events", "reply:*", "canary:{hall-3}")
+    said = ("control", "verdicts", "events", "reply:*", "canary:{hall-3}", "logs:{*}")
     may = ("all", *(f"scan.{number}" for number in range(1, 8)))
     channels = [f"&{channel}" for channel in (*(f"hall:{one}" for one in said), *may)]
     rules = ["+@all", "~*", "resetchannels", *channels]

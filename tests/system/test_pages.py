@@ -42,13 +42,10 @@ def test_the_readme_job_runs(broker: Broker, run: Run, tmp_path: Path) -> None:
     (folder / "job.py").write_text(JOB)
     toml = SETTINGS
     (folder / "statusd.toml").write_text(toml)
-    assert shell_lines(block("README.md", "statusd check")) == ["statusd check", "statusd run"]
 
     checked = statusd("check", cwd=folder)
     with Program(toml, directory=folder, env={"STATUSD_REDIS__URL": broker.url}) as unit:
         unit.wait_logged("link.up", link="hears")
-        unit.wait_state("READY")
-        broker.client().publish("lab.7", "start")
         unit.wait_state("RUNNING")
         broker.client().publish("mychannel", "END")
 
@@ -129,13 +126,16 @@ def counter(broker: Broker, run: Run, tmp_path: Path) -> dict[str, str]:
 
 def test_a_fleet_is_asked_as_the_pages_say(counter: dict[str, str], broker: Broker) -> None:
     """Each line, `watch` as long as it takes to see an event; then from Python; then durably."""
-    send, status, watch, history = shell_lines(block("README.md", "statusd send pause --wait"))
+    send, status, watch, history, logs = shell_lines(
+        block("README.md", "statusd send pause --wait")
+    )
     with (
         subprocess.Popen(watch.split(), env=counter, stdout=subprocess.PIPE, text=True) as it,
         killing(it),
     ):
         wait_until(lambda: "statusd-watch" in str(broker.client().client_list()), 10, "a watcher")
         sent, shown, listed = (typed(line, counter) for line in (send, status, history))
+        typed(logs.removesuffix(" -f"), counter)
         assert it.stdout is not None
         seen = it.stdout.readline()
 
@@ -170,7 +170,7 @@ def _ask_durably(counter: dict[str, str], broker: Broker) -> None:
 
 def test_messages_are_real() -> None:
     """The command is one, and the verdict has the fields that verdicts have."""
-    command, verdict = blocks(text("docs/messages.md"), "json")
+    command, verdict, progress = blocks(text("docs/messages.md"), "json")
 
     parsed = parse(command.strip().encode(), "page")
 
@@ -178,6 +178,7 @@ def test_messages_are_real() -> None:
     assert parsed.args == {"run": 1234}
     assert parse(verdict.strip().encode(), "page") is None  # an answer is not a command
     assert json.loads(verdict)["allowed"] == ["start", "end"]
+    assert json.loads(progress)["progress"].keys() == {"step", "total", "unit", "rate", "left_s"}
 
 
 @pytest.fixture
@@ -218,7 +219,7 @@ def test_it_runs_in_tmux(project: dict[str, str], tmp_path: Path) -> None:
     try:
         typed(start, project, tmp_path)
         _wait_healthy(project, tmp_path)
-        wait_until(lambda: "new=READY" in typed(look, project), 10, "its log in the pane")
+        wait_until(lambda: "new=RUNNING" in typed(look, project), 10, "its log in the pane")
         assert "1 done" in typed(end, project, tmp_path)
         wait_until(lambda: not _has_session(project), 10, "the session to be over")
     finally:
@@ -231,10 +232,10 @@ def _has_session(env: dict[str, str]) -> bool:
 
 
 def _wait_healthy(env: dict[str, str], folder: Path) -> None:
-    """Wait until a daemon's loop turns, its links are up, and its worker waits for a word."""
+    """Wait until a daemon's loop turns, its links are up, and its worker works."""
     look = ("status", "--socket", "--json")
     wait_until(
-        lambda: '"READY"' in statusd(*look, cwd=folder, env=env).stdout, 15, "a daemon in READY"
+        lambda: '"RUNNING"' in statusd(*look, cwd=folder, env=env).stdout, 15, "a worker at work"
     )
 
 
@@ -248,8 +249,8 @@ def test_it_runs_without_a_terminal(project: dict[str, str], tmp_path: Path) -> 
 
     status, health = (typed(line, project, tmp_path) for line in looks)
 
-    assert "READY" in status
-    assert "camera: READY, the loop turns (" in health
+    assert "RUNNING" in status
+    assert "camera: RUNNING, the loop turns (" in health
     log = tmp_path / "statusd.log"
     typed("statusd send end --socket", project, tmp_path)
     wait_until(lambda: changes(log)[-1:] == ["END"], 10, "its end")
@@ -340,7 +341,18 @@ def test_what_is_said_of_attach_runs(source: str, broker: Broker, tmp_path: Path
     assert "behind the block" in log.read_text()
 
 
-@pytest.mark.parametrize("which", [0, 1, 2])
+def test_the_log_of_a_job_is_its_text(broker: Broker, tmp_path: Path) -> None:
+    """By the handler of the guide; a job that returns has ended well."""
+    (tmp_path / "job.py").write_text(blocks(text("docs/supervision.md"), "python")[2])
+    toml = {"name": "job", "goal": "RUNNING", "redis": {"url": broker.url}}
+    with Program({**toml, "worker": {"function": "job:main"}}, directory=tmp_path) as unit:
+        assert unit.wait_exit(15) == 0
+    with Fleet(broker.url) as fleet:
+        (left,) = fleet.status()
+        assert (left.state, left.document["text"]) == ("END", "cooling down to 170 K")
+
+
+@pytest.mark.parametrize("which", [0, 1, 3, 4])
 def test_the_guide_to_supervision_runs(which: int, broker: Broker, tmp_path: Path) -> None:
     """A step that takes longer than the others is no hang; tasks, and processes, follow."""
     python = blocks(text("docs/supervision.md"), "python")[which]
@@ -348,11 +360,12 @@ def test_the_guide_to_supervision_runs(which: int, broker: Broker, tmp_path: Pat
         "calibrate": "time.sleep(2)",
         "take_frame": "time.sleep(0.01)",
         "compute": "time.sleep(0.01)",
+        "expose": "time.sleep(0.01)",
     }
     folder = tmp_path / "job"
     folder.mkdir()
     defined = "\n".join(f"def {name}(*_): {body}" for name, body in steps.items())
-    (folder / "job.py").write_text(f"{python}\n\nimport time\n{defined}\n")
+    (folder / "job.py").write_text(f"{python}\n\nimport time\nimages = range(10_000)\n{defined}\n")
     toml = {
         **{"name": "job", "goal": "RUNNING", "redis": {"url": broker.url}},
         "worker": {"function": "job:main", "hang_timeout_s": 1 if which == 0 else 0},

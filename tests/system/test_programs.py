@@ -285,7 +285,7 @@ def test_what_it_says_stands_in_the_document(
     """STATUS, progress, watchdog; junk between them hurts nobody."""
     unit = program(
         notifier(
-            "STATUS=cooling down\nX_STATUSD_PROGRESS=3/10",
+            "STATUS=cooling down\nX_STATUSD_PROGRESS=3/10\nX_STATUSD_UNIT=images",
             "WATCHDOG=1",
             "WATCHDOG=1",
             "\n==\nREADY\nX_STATUSD_PROGRESS=many\nX_STATUSD_TRIGGER=dance",
@@ -296,7 +296,8 @@ def test_what_it_says_stands_in_the_document(
     unit.wait_logged("worker.stopping")
     wait_until(lambda: document(broker).get("worker", {}).get("beats") == 2, 12, "two beats")
     told = document(broker)
-    assert told["progress"] == {"step": 3, "total": 10}
+    known = {"step": 3, "total": 10, "unit": "images", "rate": None, "left_s": None}
+    assert told["progress"] == known
     assert told["text"] == "cooling down"
     assert unit.logged("worker.trigger_refused", trigger="dance") is not None
 

@@ -16,6 +16,8 @@ KINDS: dict[str, Any] = {
     "verdict": contract.Verdict,
     "event": contract.Event,
     "document": contract.Document,
+    "log-question": contract.LogQuestion,
+    "logs": contract.Logs,
 }
 
 

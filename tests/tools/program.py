@@ -51,6 +51,7 @@ class Program:
         below: a command that becomes it, e.g. ``("setpriv", "--bounding-set", "-kill")``.
         units: file name without ending -> content: it runs a folder of these, which ``toml`` is
             shared by.
+        typed: what is typed in the place of a file, behind ``args``; none is written then.
     """
 
     def __init__(
@@ -62,14 +63,17 @@ class Program:
         env: Mapping[str, str] | None = None,
         below: Sequence[str] = (),
         units: Mapping[str, str | Mapping[str, Any]] | None = None,
+        typed: Sequence[str] = (),
     ) -> None:
         self.directory = directory
         folder = directory if units is None else directory / "units"
         folder.mkdir(parents=True, exist_ok=True)
-        for name, content in {**(units or {}), "statusd": toml}.items():
+        written = {} if typed else {**(units or {}), "statusd": toml}
+        for name, content in written.items():
             text = content if isinstance(content, str) else to_toml(content)
             (folder / f"{name}.toml").write_text(text, encoding="utf-8")
         file = folder / "statusd.toml" if units is None else folder
+        what = [*args, *typed] if typed else [str(file), *args]
         variables = environment(directory) | dict(env or {})
         self.marker = variables[MARKER]
         self._log: list[Line] = []
@@ -77,7 +81,7 @@ class Program:
         self._stdout, self._stderr = Output(directory, "stdout"), Output(directory, "stderr")
         with self._stdout.path.open("wb") as stdout, self._stderr.path.open("wb") as stderr:
             self._process = subprocess.Popen(
-                dying_with_us([*below, sys.executable, "-m", "statusd", "run", str(file), *args]),
+                dying_with_us([*below, sys.executable, "-m", "statusd", "run", *what]),
                 cwd=directory,
                 env=variables,
                 stdin=subprocess.DEVNULL,

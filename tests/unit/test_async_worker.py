@@ -207,7 +207,7 @@ def test_it_says_what_any_worker_says(daemon: Daemon) -> None:
         assert worker.states is daemon.worker.states
         assert worker.ack() == "RUNNING"
         assert worker.fds == daemon.worker.fds
-        worker.progress(1, 2, "exposing")
+        worker.progress(1, 2, "exposing", "images")
         worker.text("reading out")
         worker.ready()
         worker.expect(60)
@@ -216,7 +216,7 @@ def test_it_says_what_any_worker_says(daemon: Daemon) -> None:
     run(daemon, work)
     record = daemon.board.read_record()
     assert record is not None
-    assert tuple(record) == (1, 2, "reading out")
+    assert tuple(record) == (1, 2, "reading out", "images")
     assert daemon.board.words[page.PATIENCE] > 0
     said = b"\n".join(daemon.notes())
     assert notes.READY.strip() in said

@@ -57,6 +57,7 @@ def test_the_layout_is_the_documented_one(fd: int, board: Board) -> None:
     board.words[page.SEEN] = 7
     board.words[page.BEATS] = 9
     board.write_record(1.5, None, "text")
+    board.write_unit("images")
 
     raw = os.pread(fd, page.SIZE, 0)
 
@@ -65,6 +66,7 @@ def test_the_layout_is_the_documented_one(fd: int, board: Board) -> None:
     assert raw[page.STATE_BYTE] == 3
     assert struct.unpack_from("=d", raw, 40)[0] == 1.5
     assert raw[60:64] == b"text"
+    assert struct.unpack_from("=I6s", raw, 1036) == (6, b"images")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +81,7 @@ def test_a_record_is_read_as_it_was_written(
 
     board.write_record(step, total, text)
 
-    assert other.read_record() == (step, total, text)
+    assert other.read_record() == page.Record(step, total, text)
     other.close()
 
 

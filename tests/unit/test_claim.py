@@ -11,6 +11,7 @@ import pytest
 
 from statusd.core.errors import Unavailable
 from statusd.core.unit import Memory
+from statusd.unit import claim
 from statusd.unit.claim import CHOSEN, Origin
 from statusd.unit.kept import NOTHING, Kept
 from statusd.unit.name_lock import NameLock
@@ -182,3 +183,71 @@ def test_a_name_that_was_derived_so_before_keeps_its_state(tmp_path: Path) -> No
     assert started(state, derived(settings, name), name, LEFT)[0].memory == LEFT.memory
     with pytest.raises(Unavailable, match="both are"):
         started(state, derived(tmp_path / "b/laser.toml", name), name)
+
+
+# ---- jobs that were typed ------------------------------------------------------------------------
+
+LINE = "statusd run job:main"
+
+
+def typed(folder: Path, line: str = LINE) -> Origin:
+    """Return the origin of a unit whose job was typed in a folder, which is there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return Origin(claim.typed(folder, line), is_derived=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "line"), [("b", LINE), ("a", "statusd run job:other"), ("a", "statusd run -- job")]
+)
+def test_another_line_or_folder_is_another_owner(folder: str, line: str, tmp_path: Path) -> None:
+    """Both are named as they were typed, with the cure; nothing is changed."""
+    state, first = tmp_path / "state", typed(tmp_path / "a")
+    started(state, first, keep=LEFT)
+    before = content(state)
+
+    with pytest.raises(Unavailable) as caught:
+        started(state, typed(tmp_path / folder, line), keep=NOTHING)
+
+    told = str(caught.value)
+    assert f"is of `{LINE}` in {tmp_path}/a, and `{line}` in {tmp_path}/{folder} has no" in told
+    assert told.endswith("both are 'scan@host'; type STATUSD_NAME=... before it")
+    assert content(state) == before
+    assert started(state, typed(tmp_path / "a"))[0].memory == LEFT.memory
+
+
+def test_a_line_whose_folder_is_gone_leaves_its_state_to_whoever_takes_the_name(
+    tmp_path: Path,
+) -> None:
+    """As a settings file does that was moved."""
+    state = tmp_path / "state"
+    started(state, Origin(claim.typed(tmp_path / "gone", LINE), is_derived=True), keep=LEFT)
+
+    with pytest.raises(Unavailable, match="go on with its state, type STATUSD_NAME=scan@host bef"):
+        started(state, typed(tmp_path / "a"))
+    assert started(state, Origin(typed(tmp_path / "a").settings))[0].memory == LEFT.memory
+
+
+def test_a_file_and_a_line_are_two_owners(tmp_path: Path) -> None:
+    """Whoever comes second is told what he can do."""
+    file, line = derived(tmp_path / "a/job.toml"), typed(tmp_path / "a")
+    started(tmp_path / "first", line, keep=LEFT)
+    started(tmp_path / "second", file, keep=LEFT)
+
+    with pytest.raises(Unavailable, match=r'both are .*; write name = "\.\.\."$'):
+        started(tmp_path / "first", file)
+    with pytest.raises(Unavailable, match=r"both are .*; type STATUSD_NAME=\.\.\. before it$"):
+        started(tmp_path / "second", line)
+
+
+def test_only_a_path_is_a_settings_file(tmp_path: Path) -> None:
+    """What a worker's files are beside; of a line it is the present folder."""
+    assert derived(tmp_path / "a/job.toml").file == tmp_path / "a/job.toml"
+    assert (typed(tmp_path).file, CHOSEN.file) == (None, None)
+
+
+def test_a_line_has_an_end(tmp_path: Path) -> None:
+    """What is kept can be read again, however deep the folder is."""
+    deep = Origin(claim.typed(Path("/" + "x" * 5000), LINE), is_derived=True)
+    started(tmp_path, deep, keep=LEFT)
+
+    assert started(tmp_path, deep)[0].memory == LEFT.memory

@@ -23,7 +23,8 @@ def shown(view: View, width: int, height: int) -> list[str]:
 
 def view(chosen: int = 0) -> View:
     """Return a view of three units with many events."""
-    document = {"state": "RUNNING", "link": "LISTENING", "progress": {"step": 5, "total": 10}}
+    progress = {"step": 5, "total": 10, "unit": "", "rate": 0.1, "left_s": 50.0}
+    document = {"state": "RUNNING", "link": "LISTENING", "progress": progress}
     units = {name: UnitInfo(name, 1, False, "", document) for name in NAMES}
     made = View(NAMES, "a broker", chosen, "redis-cli PUBLISH laser pause", units)
     made.answers["laser"] = "pause: done, 0.4 ms"
@@ -42,6 +43,21 @@ def test_the_screen_fits_into_the_terminal(width: int, height: int) -> None:
     assert all(f"{key} {what}" in text for key, what in HELP)
     assert all(name in text for name in NAMES)
     assert "event 49" in text
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (60, ["#####-----  50%"]),
+        (80, ["#####-----  50%, 50 s left", "pause: done, 0.4 ms"]),
+        (100, ["#####-----  50%, 50 s left, 6/min", "pause: done, 0.4 ms", "LISTENING"]),
+    ],
+)
+def test_the_time_that_is_left_is_shown_where_there_is_room(width: int, told: list[str]) -> None:
+    """Before the link, which is always the same here; the answer is never cut for it."""
+    row = next(row for row in shown(view(), width, 24) if "laser" in row[:12])
+
+    assert [part for part in told if part in row] == told
 
 
 def test_a_terminal_without_room_has_no_events() -> None:

@@ -182,6 +182,50 @@ def test_whoever_watches_sees_each_step_within_three_seconds() -> None:
     assert steps == [0, 1, 2]
 
 
+def test_how_fast_the_work_goes_is_told_with_its_steps() -> None:
+    """In steps a second of the time with work to do, and in seconds of it that are left."""
+    world = World(WORKING)
+    for step in range(0, 60, 6):
+        world.workers[-1].said = Record(step, 100, "exposing", "images")
+        beaten(world, 1)
+    told = world.documents()[-1]["progress"]
+    world.play("pause [sees] +600")
+    paused = beaten(world, 2)[-1]["progress"]
+    world.play("end#a +1")
+    ending = world.documents()[-1]["progress"]
+
+    known = {"step": 54, "total": 100, "unit": "images"}
+    assert told == {**known, "rate": 2.0, "left_s": 23.0}
+    assert paused == told
+    assert ending == {**known, "rate": None, "left_s": None}
+
+
+def test_how_fast_it_goes_is_no_news() -> None:
+    """Of a worker that makes no step nothing is written but what grows old."""
+    world = World(WORKING)
+    world.workers[-1].said = Record(5, 10, "exposing")
+    beaten(world, 2)
+
+    assert len(beaten(world, 6)) == 3
+
+
+def test_another_run_is_estimated_anew() -> None:
+    """It goes on from where the last one was, or begins anew: nobody knows how fast."""
+    world = World(WORKING)
+    for step in range(0, 60, 6):
+        world.workers[-1].said = Record(step, 100, "")
+        beaten(world, 1)
+    world.play("[exits 1] [gone] (backoff) [ready] [sees] +1")
+    world.workers[-1].said = Record(60, 100, "")
+    first = beaten(world, 1)[-1]["progress"]
+    for step in range(63, 90, 3):
+        world.workers[-1].said = Record(step, 100, "")
+        beaten(world, 1)
+
+    assert (first["step"], first["rate"], first["left_s"]) == (60, None, None)
+    assert world.documents()[-1]["progress"]["rate"] == 1.0
+
+
 def test_the_time_that_is_left_is_told_with_each_beat() -> None:
     """It passes, whatever else does."""
     world = World(f"{WORKING} end#a +0.1")

@@ -36,8 +36,9 @@ def heard(*notifications: str) -> tuple[list[ev.Input], Record | None, Pulse]:
 def test_a_notification_says_many_things_at_once() -> None:
     """A line each; what we don't know is left."""
     said = "READY=1\nSTATUS=first of two\nX_STATUSD_PROGRESS=1/2\nMAINPID=7\nWATCHDOG=1"
+    said += "\nX_STATUSD_UNIT=Å"
 
-    assert heard(said) == ([ev.WorkerReady(1)], Record(1.0, 2.0, "first of two"), Pulse(1))
+    assert heard(said) == ([ev.WorkerReady(1)], Record(1.0, 2.0, "first of two", "Å"), Pulse(1))
 
 
 def test_a_trigger_comes_with_its_reason() -> None:

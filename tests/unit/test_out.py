@@ -29,6 +29,7 @@ ALLOWED = {
     ("cli/graph.py", "write_bytes"): "a file, not a terminal",
     ("examples/counter.py", "print"): "a job of the user's",
     ("worker/attached.py", "print"): "in the user's program, our own words",
+    ("worker/track.py", "print"): "in the user's program, where tqdm.write would print",
     ("worker/function.py", "print"): "there is no function to run, told where it would be",
 }
 """Where something is written past `statusd.cli.out`, and why that is right."""

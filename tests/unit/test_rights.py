@@ -69,14 +69,14 @@ MAY_READ = {
     "viewer": {"roster", "status:{*}", "history:{*}"},
 }
 MAY_HEAR = {
-    "daemon": {"control", "canary:{*}", "jobs:*"},
-    "operator": {"verdicts", "events", "reply:*"},
-    "viewer": {"verdicts", "events"},
+    "daemon": {"control", "canary:{*}", "logs:{*}", "jobs:*"},
+    "operator": {"verdicts", "events", "reply:*", "reply:logs:*"},
+    "viewer": {"verdicts", "events", "reply:logs:*"},
 }
 MAY_SPEAK = {
     "daemon": {"control", "canary:{*}", "verdicts", "events", "reply:*"},
-    "operator": {"control", "jobs:*"},
-    "viewer": set(),
+    "operator": {"control", "logs:{*}", "jobs:*"},
+    "viewer": {"logs:{*}"},
 }
 
 

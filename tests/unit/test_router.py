@@ -18,6 +18,7 @@ class Unit:
         self.heard: list[tuple[bytes, bytes]] = []
         self.errors: list[Exception] = []
         self.bug: Exception | None = None
+        self.logs: Unit | None = None
 
     def hear(self, channel: bytes, payload: bytes) -> None:
         """Hear a message."""
@@ -159,3 +160,15 @@ def test_channels_without_number_are_not_remembered_without_end() -> None:
 
     assert len(router._routes) <= MOST_ROUTES
     assert got(units) == {"one": MOST_ROUTES + 10}
+
+
+def test_a_question_about_output_is_for_one_unit_alone() -> None:
+    """Whatever patterns others have; a unit that rests, or that isn't there, is asked in vain."""
+    router, units, _ = routed(one=("mychannel",), all=("*",), rests=("mychannel",))
+    asked = units["one"].logs = Unit("one's output")
+
+    for name in (b"one", b"all", b"rests", b"nobody", b"*"):
+        router.hear(b"statusd:logs:{%s}" % name, b"{}")
+
+    assert asked.heard == [(b"statusd:logs:{one}", b"{}")]
+    assert got(units) == {"one": 0, "all": 0, "rests": 0}

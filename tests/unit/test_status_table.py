@@ -122,8 +122,27 @@ def test_an_end_tells_how_it_came_and_how_far_it_was() -> None:
     row = drawn(200, unit(state="END", left=True, ended=ended, goal="END"))[0]
 
     assert row["LAST"] == "END by me"
-    assert row["PROGRESS"] == "####------  40%"
+    assert row["PROGRESS"] == "####------  40%, 4/10"
     assert (row["GOAL"], row["LINK"]) == ("", "")
+
+
+WORK = {"step": 1240, "total": 5000, "unit": "images", "rate": 12.3, "left_s": 305.7}
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (50, "##--------  25%"),
+        (80, "##--------  25%, 5 min left"),
+        (140, "##--------  25%, 5 min left, 12.3 images/s"),
+        (170, "##--------  25%, 5 min left, 12.3 images/s, 1,240/5,000"),
+    ],
+)
+def test_of_a_progress_as_much_is_shown_as_there_is_room_for(width: int, shown: str) -> None:
+    """Never half of a number, and the time that is left before columns that tell nothing new."""
+    row, _ = drawn(width, unit(progress=WORK, text="exposing"), unit("other"))
+
+    assert row["PROGRESS"] == shown
 
 
 def test_who_is_lost_says_so() -> None:

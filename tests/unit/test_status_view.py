@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from statusd.cli import out
-from statusd.cli.status_view import ago, facts, how_it_ended, progress_bar, style_of
+from statusd.cli.status_view import (
+    ago,
+    duration,
+    facts,
+    how_it_ended,
+    progress_bar,
+    progress_text,
+    style_of,
+)
 from statusd.fleet.response_collector import UnitInfo
 
 NOW = 1_795_436_000.0
@@ -40,6 +48,8 @@ def test_an_age_is_told_in_the_largest_unit_that_fits(at: Any, text: str) -> Non
         ({"step": -1, "total": 10}, "----------   0%"),
         ({"step": 7, "total": None}, "7"),
         ({"step": 7, "total": 0}, "7"),
+        ({"step": 1234567, "total": None}, "1,234,567"),
+        ({"step": 1.5, "total": None}, "1.5"),
         ({"step": None, "total": 5}, ""),
         (None, ""),
     ],
@@ -47,6 +57,52 @@ def test_an_age_is_told_in_the_largest_unit_that_fits(at: Any, text: str) -> Non
 def test_progress_is_a_bar_if_the_end_is_known(progress: Any, text: str) -> None:
     """A bar if the end is known, else the number."""
     assert progress_bar(progress) == text
+
+
+WORK = {"step": 1240, "total": 5000, "unit": "images", "rate": 12.3, "left_s": 305.7}
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({}, "##--------  25%, 5 min left, 12.3 images/s, 1,240/5,000"),
+        ({"unit": ""}, "##--------  25%, 5 min left, 12.3/s, 1,240/5,000"),
+        ({"rate": 1234.5, "left_s": 3.4}, "##--------  25%, 3 s left, 1,234 images/s, 1,240/5,000"),
+        ({"rate": 0.05}, "##--------  25%, 5 min left, 3 images/min, 1,240/5,000"),
+        ({"rate": 0.001}, "##--------  25%, 5 min left, 3.6 images/h, 1,240/5,000"),
+        ({"rate": 1e-5}, "##--------  25%, 5 min left, 0.864 images/d, 1,240/5,000"),
+        ({"rate": 0, "left_s": None}, "##--------  25%, stands still, 1,240/5,000"),
+        ({"rate": None, "left_s": None}, "##--------  25%, 1,240/5,000"),
+        ({"total": None, "left_s": None}, "1,240, 12.3 images/s"),
+        ({"step": None}, ""),
+    ],
+    ids=["all", "no unit", "fast", "min", "h", "d", "still", "unknown", "no total", "no step"],
+)
+def test_progress_tells_what_is_known(more: dict[str, Any], text: str) -> None:
+    """Time left, rate in what it is counted in, how much of how much; in this order."""
+    assert progress_text({**WORK, **more}) == text
+
+
+@pytest.mark.parametrize("room", range(1, 60))
+def test_progress_leaves_out_what_has_no_room(room: int) -> None:
+    """Part by part; the bar is always there."""
+    text = progress_text(WORK, room)
+
+    assert len(text) <= max(room, 15)
+    assert progress_text(WORK).startswith(text)
+    assert text.endswith(("25%", "left", "images/s", "5,000"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        *((0, "0 s"), (59.4, "59 s"), (61, "1 min"), (3570, "1 h 0 min"), (4800, "1 h 20 min")),
+        *((86400 * 2.5, "2 d 12 h"), (1e9, "11,574 d 1 h")),
+    ],
+)
+def test_a_time_has_one_unit_or_two(seconds: float, text: str) -> None:
+    """As much as somebody wants to know who waits."""
+    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize(
@@ -143,7 +199,7 @@ def test_what_a_dead_run_had_reached_is_marked_as_such() -> None:
     words = "####------  40%, exposing (the last that was heard of run 2, which is over)"
     assert dead["reached"] == later["reached"] == words
     assert "progress" not in dead
-    assert later["progress"] == "####------  40%"
+    assert later["progress"] == "####------  40%, 4/10"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from statusd.worker.api import Worker
 from statusd.worker.async_worker import AsyncWorker
 
 JOB = """
+import logging
+from collections.abc import AsyncIterator
 from enum import Enum
 from typing import Any, assert_type
 
@@ -44,6 +46,25 @@ async def steps(worker: AsyncWorker) -> None:
     worker.state == "PAUSED"
     worker.state == "PUASED"  # wrong
     await worker.wait() == "PUASED"  # wrong
+
+
+def items(worker: Worker, names: list[str]) -> None:
+    for name in worker.track(names, "exposing", unit="images", leave=False):
+        assert_type(name, str)
+    with worker.track(total=5) as bar:
+        bar.update()
+    with worker.track(names) as looped:
+        assert_type(next(iter(looped)), str)
+    logging.getLogger().addHandler(statusd.LogText(worker, "INFO"))
+
+
+async def async_items(worker: AsyncWorker, names: list[str], rows: AsyncIterator[int]) -> None:
+    async for name in worker.track(names):
+        assert_type(name, str)
+    async for row in worker.track(rows, total=5):
+        assert_type(row, int)
+    for name in worker.track(names, steer=False):
+        assert_type(name, str)
 
 
 def scan(worker: Worker[Scan], any_names: Worker[str], nothing_known: Worker[Any]) -> None:

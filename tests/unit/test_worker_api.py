@@ -156,8 +156,8 @@ def test_what_it_says_arrives(daemon: Daemon) -> None:
     assert told
     assert ready == notes.READY.strip()
     assert json.loads(trigger) == {"note": "trigger", "trigger": "pause", "reason": "out of film"}
-    assert first == (3.0, 10.0, "exposing")
-    assert daemon.board.read_record() == (4.0, None, "almost")
+    assert first == page.Record(3.0, 10.0, "exposing")
+    assert daemon.board.read_record() == page.Record(4.0, None, "almost")
 
 
 def test_a_daemon_that_does_not_read_blocks_nobody(daemon: Daemon) -> None:
@@ -202,8 +202,8 @@ def test_a_number_is_one_in_range_or_unknown(
     first = daemon.board.read_record()
     daemon.worker.progress(3, said)
 
-    assert first == (known, 10.0, "")
-    assert daemon.board.read_record() == (3.0, known, "")
+    assert first == page.Record(known, 10.0, "")
+    assert daemon.board.read_record() == page.Record(3.0, known, "")
 
 
 @pytest.mark.parametrize("bits", [math.inf, -math.inf, math.nan, -5.0, 1e308])
@@ -235,7 +235,8 @@ def test_anything_can_be_told_as_text(daemon: Daemon, said: Any, kept: str) -> N
 
     assert record is not None
     assert record.text == kept
-    assert daemon.board.read_record() in ((1.0, 2.0, kept), (None, None, kept))
+    said_last = page.Record(1.0, 2.0, kept), page.Record(None, None, kept)
+    assert daemon.board.read_record() in said_last
     assert daemon.worker.trigger(said, said)
     (note,) = daemon.notes()
     assert json.loads(note)["reason"][:400] == kept[:400]

@@ -34,7 +34,9 @@ from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity
 from statusd.daemon.sending import Sending
+from statusd.supervision.relay import Outlet
 from statusd.supervision.resources import Usage
+from statusd.supervision.ring import Ring
 from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_channel import Pulse, Spec
 from statusd.unit import life
@@ -143,6 +145,10 @@ class Broker:
     def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox."""
         return self.link.open(refused)
+
+    def close_outbox(self, outbox: Outbox) -> None:
+        """Send nothing of it any more."""
+        self.link.close(outbox)
 
     def _send(self) -> None:
         while self.is_up and (lines := self.link.take(1000)):
@@ -307,6 +313,7 @@ class World:
         history: what happens first.
         name: of the unit; broker, loop: shared with other units, if they are given.
         left: what the last daemon has left.
+        ring: what the worker has printed; None if that doesn't come by the daemon.
         policy: fields of `Policy`.
     """
 
@@ -318,6 +325,7 @@ class World:
         loop: Loop | None = None,
         broker: Broker | None = None,
         left: Kept = NOTHING,
+        ring: Ring | None = None,
         **policy: Any,
     ) -> None:
         self.loop = loop or Loop()
@@ -334,6 +342,8 @@ class World:
         self._at = 0
         self._entries = itertools.count(1)
         names = Names("statusd", name)
+        nowhere: Any = None
+        outlet = Outlet(nowhere, nowhere, ring) if ring is not None else None
         identity = Identity(name, boot=7)
         parts = Parts(
             identity=identity,
@@ -344,7 +354,7 @@ class World:
                 objection=objection,
             ),
             names=names,
-            means=Means(SPEC, make_process=self._make_worker),
+            means=Means(SPEC, outlet, make_process=self._make_worker),
             state_file=cast(Any, self.disk),
             kept=left,
             last_boot=0,

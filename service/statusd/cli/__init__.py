@@ -16,6 +16,7 @@ from statusd.cli import out
 from statusd.core.text import shown
 
 VERBS = {
+    "init": "write a job and its settings to begin with",
     "run": "run a daemon in the foreground",
     "send": "send a command to units, and wait for what becomes of it",
     "launch": "let units begin again that have ended",
@@ -24,6 +25,7 @@ VERBS = {
     "status": "show the fleet, or one unit",
     "watch": "follow the events of the fleet",
     "history": "list the events of a unit",
+    "logs": "show what workers print, from anywhere",
     "check": "look for mistakes in settings and lifecycle",
     "graph": "draw the lifecycle",
     "doctor": "look for trouble with the broker and this machine, and say what to do",
@@ -53,7 +55,8 @@ _DESCRIPTION = "A status for any long-running job, commanded from anywhere over 
 _EPILOG = """\
 examples:
   statusd demo                     a tour: keys instead of typing
-  statusd run --embedded job.toml  a daemon with a broker of its own
+  statusd init                     a job and its settings, to begin with
+  statusd run --embedded           a daemon for them, with a broker of its own
   statusd status                   every unit, and how it is
   statusd send pause --wait        to every unit of the namespace
   statusd send end --name 'gpu-*'  to some of them
@@ -250,6 +253,20 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **more: Any) -> None:
         super().__init__(**{"formatter_class": _Help, **more})
         self.meant: argparse.ArgumentParser = self
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Read the words; with a verb that runs a program, those behind ``--`` are the program's.
+
+        They aren't read at all: what `argparse` makes of them depends on its version.
+        """
+        words, program = [*(sys.argv[1:] if args is None else args)], None
+        if self.meant.get_default("program") is not None and "--" in words:
+            at = words.index("--")
+            words, program = words[:at], words[at + 1 :]
+        found = super().parse_args(words, namespace)
+        if program is not None:
+            found.program = program
+        return found
 
     def error(self, message: str) -> NoReturn:
         """Complain, and leave."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli import out
-from statusd.cli.status_view import progress_bar, style_of
+from statusd.cli.status_view import progress_text, style_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -25,8 +25,11 @@ HELP = (
     ("c", "crash the worker"),
     ("q", "quit"),
 )
-COLUMNS = {"": 2, "UNIT": 6, "STATE": 17, "PROGRESS": 16, "LINK": 9, "ANSWER": 12}
+COLUMNS = {"": 2, "UNIT": 6, "STATE": 17, "PROGRESS": 16, "ANSWER": 12, "LINK": 9}
 """What is shown of a unit, and the room that it needs; the last ones go first."""
+WIDER = {"ANSWER": 8, "PROGRESS": 11}
+"""How much more room they are given before there is any for the link: an answer in full, and the
+time that is left."""
 
 
 @dataclass
@@ -93,15 +96,25 @@ def _keys(width: int) -> Text:
 
 def _table(view: View, width: int) -> Table:
     shown = list(COLUMNS)
-    while sum(COLUMNS[head] + 2 for head in shown) > width + 2:
+    if _taken(shown) + sum(WIDER.values()) > width:
+        shown.remove("LINK")
+    while _taken(shown) > width:
         shown.pop()
-    room = width - sum(COLUMNS.values()) + 2
-    rows = [_row(view, place, room)[: len(shown)] for place in range(len(view.names))]
+    spare = max(0, width - _taken(shown))
+    answer = min(WIDER["ANSWER"], spare) if "ANSWER" in shown else 0
+    progress = min(24, spare - answer)
+    rooms = COLUMNS["PROGRESS"] + progress, COLUMNS["ANSWER"] + spare - progress
+    rows = [_row(view, place, *rooms)[: len(shown)] for place in range(len(view.names))]
     return out.table(rows, shown)
 
 
-def _row(view: View, place: int, room: int) -> list[out.Cell]:
-    """Return what is known of one unit, its last answer in so many columns."""
+def _taken(shown: list[str]) -> int:
+    """Return how wide a table of these columns is at least, two blanks between them."""
+    return sum(COLUMNS[head] + 2 for head in shown) - 2
+
+
+def _row(view: View, place: int, progress_room: int, answer_room: int) -> list[out.Cell]:
+    """Return what is known of one unit, progress and last answer in so many columns."""
     name = view.names[place]
     unit = view.units.get(name)
     document: Mapping[str, Any] = unit.document if unit and unit.is_alive else {}
@@ -110,9 +123,9 @@ def _row(view: View, place: int, room: int) -> list[out.Cell]:
         out.cell(f"{'>' if is_chosen else ' '}{place + 1}", "bold cyan" if is_chosen else ""),
         out.cell(name, "bold" if is_chosen else ""),
         out.cell(_state(unit), style_of(unit)) if unit else out.cell("...", "dim"),
-        out.cell(progress_bar(document.get("progress"))),
+        out.cell(progress_text(document.get("progress"), progress_room)),
+        out.cell(_cut(view.answers.get(name, ""), answer_room)),
         out.cell(document.get("link", "")),
-        out.cell(_cut(view.answers.get(name, ""), room)),
     ]
 
 

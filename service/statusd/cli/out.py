@@ -65,6 +65,30 @@ def say(*lines: str, to: TextIO | None = None, flush: bool = False) -> None:
             stream.flush()
 
 
+def say_pieces(*pieces: Cell, flush: bool = False) -> None:
+    """Write one line of pieces, each in its colour (ECMA-48) where a terminal shows some."""
+    if not has_colours():
+        say("".join(piece.text for piece in pieces), flush=flush)
+        return
+    line = "".join(
+        f"\x1b[{text.style}m{shown(text.text, None)}\x1b[0m"
+        if text.style
+        else shown(text.text, None)
+        for text in pieces
+    )
+    with taking():
+        sys.stdout.write(f"{line}\n")
+        if flush:
+            sys.stdout.flush()
+
+
+def has_colours() -> bool:
+    """Tell whether standard output is a terminal that shows colours, and nobody has said no."""
+    if sys.stdout is None or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return sys.stdout.isatty() or bool(os.environ.get("FORCE_COLOR"))
+
+
 def say_json(value: Any, indent: int | None = None, *, flush: bool = False) -> None:
     """Write ``value`` as JSON: exactly what it is, in printable ASCII alone."""
     # JSON lets DEL stand as it is; in a text it may be written like any other sign.

@@ -1,4 +1,7 @@
-"""``statusd run``: the daemon in the foreground, of one unit or of a folder of them."""
+"""``statusd run``: the daemon in the foreground, of one unit or of a folder of them.
+
+The unit's settings stand in a file, or its job was typed and there are none.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
-from statusd.cli import out, work
-from statusd.cli.files import found_by_itself, settings_file
+from statusd.cli import complain, out, typed, work
+from statusd.cli.files import default_files, found_by_itself, settings_file
 from statusd.cli.settings import find_settings
-from statusd.cli.waiting import Waiting, words_on
-from statusd.core.errors import ConfigError
-from statusd.core.words import compile_table
+from statusd.cli.to_type import after_run
+from statusd.cli.waiting import Waiting
+from statusd.core.errors import ConfigError, Unavailable
 from statusd.daemon.judging import Judging, elsewhere
 from statusd.settings.broker import with_own_broker
 from statusd.settings.load import load
 from statusd.settings.models import Settings
+from statusd.settings.typed import Typed, load_typed
 from statusd.settings.verdict import Judge
 
 if TYPE_CHECKING:
@@ -39,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "file",
         nargs="?",
         type=settings_file,
-        metavar="FILE|FOLDER",
-        help="the settings (TOML); or a folder with one a unit, for one daemon of them all",
+        metavar="FILE|FOLDER|FUNCTION",
+        help="the settings (TOML); or a folder with one a unit, for one daemon of them all; or a "
+        "job without settings: a function, module:name, or a program: -- PROGRAM [ARGUMENT]...",
     )
     parser.add_argument(
         "--embedded", action="store_true", help="start a private broker beside the daemon"
@@ -54,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave when the last unit of the folder has ended, as for a file",
     )
+    typed.add_arguments(parser)
     parser.set_defaults(judging=None)  # `statusd run` has begun one before it imports this
     parser.epilog = """\
 examples:
@@ -62,9 +68,15 @@ examples:
   statusd run units/           each *.toml there is a unit; statusd.toml is what they share
   statusd run --embedded       no Redis? with one of its own
   statusd run --fresh          as if it had never run before
+  statusd run job:main         without settings: main(worker) of job.py
+  statusd run --embedded --goal RUNNING job:main
+                               the same, at once, and with a broker of its own
+  statusd run -- ./acquire --fast
+                               any program, with all that stands behind it
 
 Without FILE: ./statusd.toml, ~/.config/statusd/statusd.toml, /etc/statusd/statusd.toml;
-one that somebody else may have written is refused.
+one that somebody else may have written is refused. A job that is typed needs no settings, and
+none are read: it is called as its module or program is, here.
 
 The daemon of a FILE leaves with its unit. That of a FOLDER stays until it is signalled, and a unit
 that a command has ended stays so, also when the daemon is started again.
@@ -81,21 +93,27 @@ class Subject(NamedTuple):
         file: where they are, or would be; None for nowhere.
         units: the settings of each unit.
         build: makes a daemon, with a change made to all settings, also when they are loaded again.
+        is_typed: nobody has written settings.
     """
 
     settings: Settings
     file: Path | None
     units: Sequence[Settings]
     build: Callable[[Change, Callable[[Plan], Plan]], Daemon]
+    is_typed: bool = False
 
 
 def main(arguments: argparse.Namespace) -> NoReturn:
     """Run the daemon until its end and leave with its exit code."""
-    is_folder = arguments.file is not None and arguments.file.is_dir()
+    job = typed.typed(arguments)
+    is_folder = job is None and arguments.file is not None and arguments.file.is_dir()
     from statusd.daemon import wiring  # noqa: F401  # all of a daemon, while the judge imports its own
 
     with arguments.judging or Judging() as judge:
-        subject = (_of_folder if is_folder else _of_file)(arguments, judge)
+        if job is not None:
+            subject = _of_typed(arguments, job, judge)
+        else:
+            subject = (_of_folder if is_folder else _of_file)(arguments, judge)
     from statusd import logs
 
     settings, change = subject.settings, _unchanged
@@ -106,7 +124,9 @@ def main(arguments: argparse.Namespace) -> NoReturn:
 
             broker = stack.enter_context(Embedded(subject.file))
             change = partial(with_own_broker, url=broker.url, password_file=broker.password_file)
-            out.say(*_what_to_type(change(subject.units[0]), broker.port), flush=True)
+            unit = change(subject.units[0])
+            naming = _naming(subject, unit) if subject.is_typed else ""
+            out.say(*after_run(unit, broker.port, naming), flush=True)
         # Not asyncio.run: that waits for threads, and one may hang on the disk or a name server.
         code = asyncio.Runner().run(_live(subject, change, replace=arguments.replace))
     logs.flush()
@@ -141,6 +161,32 @@ def _of_file(arguments: argparse.Namespace, judge: Judge) -> Subject:
     return Subject(settings, file, (settings,), build)
 
 
+def _of_typed(arguments: argparse.Namespace, job: Typed, judge: Judge) -> Subject:
+    """Return the unit of a job that was typed.
+
+    Raises:
+        ConfigError: with every mistake.
+    """
+    settings = load_typed(job, judge=judge)
+    if missing := [*work.mistakes_in(settings, job)]:
+        raise ConfigError(*missing)
+    here = default_files()[0]
+    if here.is_file():
+        complain(f"{here} isn't read, for a job was typed; by itself `statusd run` reads it")
+
+    def build(change: Change, adapt: Callable[[Plan], Plan]) -> Daemon:
+        from statusd.daemon import wiring
+
+        return wiring.build(
+            change(settings), None, again, fresh=arguments.fresh, typed=job.line, adapt=adapt
+        )
+
+    def again() -> NoReturn:
+        raise Unavailable(f"there is nothing to read again: no settings, but `{job.line}`")
+
+    return Subject(settings, None, (settings,), build, is_typed=True)
+
+
 def _of_folder(arguments: argparse.Namespace, judge: Judge) -> Subject:
     """Return the units of a folder.
 
@@ -173,7 +219,7 @@ async def _live(subject: Subject, change: Change, *, replace: bool) -> int:
     from statusd.supervision import reaper
 
     reaper.become_nearest()
-    daemon = subject.build(change, partial(_shown, subject))
+    daemon = subject.build(change, partial(_shown, subject, change))
     _warn_of_unverified_tls(change(subject.settings))
     loop = asyncio.get_running_loop()
     code = await daemon.live(lambda signalled: signals.hand_over(loop, signalled), replace=replace)
@@ -181,20 +227,36 @@ async def _live(subject: Subject, change: Change, *, replace: bool) -> int:
     return code
 
 
-def _shown(subject: Subject, plan: Plan) -> Plan:
+def _shown(subject: Subject, change: Change, plan: Plan) -> Plan:
     """Return the plan with each unit shown to whoever sits at the terminal."""
     from statusd import logs
 
     if sys.stderr is None or not sys.stderr.isatty():
         return plan
-    file = subject.file
-    named = file if file is not None and file.exists() and not found_by_itself(file) else None
+    naming = _naming(subject, change(subject.settings))
     settings = {unit.name: unit for unit in subject.units}
     units = []
     for unit in plan.units:
-        look = Waiting(settings[unit.names.name], named, logs.of(unit.means.spec.unit).info).look
+        look = Waiting(settings[unit.names.name], naming, logs.of(unit.means.spec.unit).info).look
         units.append(replace(unit, look=look))
     return replace(plan, units=units)
+
+
+def _naming(subject: Subject, settings: Settings) -> str:
+    """Return what a verb is to be told to find the broker of ``settings``, with a blank before it.
+
+    Nothing if it finds it by itself. A job that was typed has no file that could be named, and one
+    that is found here may say another broker; what of a url may be a password isn't repeated.
+    """
+    file = subject.file
+    if file is not None:
+        is_named = file.exists() and not found_by_itself(file)
+        return f" --file {shlex.quote(str(file))}" if is_named else ""
+    is_found = any(place.is_file() for place in default_files())
+    if not subject.is_typed or not (is_found or settings.says("redis", "url")):
+        return ""
+    url = settings.redis.url
+    return " --url URL" if "@" in url or "?" in url else f" --url {shlex.quote(url)}"
 
 
 def _warn_of_unverified_tls(settings: Settings) -> None:
@@ -203,32 +265,3 @@ def _warn_of_unverified_tls(settings: Settings) -> None:
     address = settings.address()
     if address.tls is not None and not address.tls.verify:
         logs.warn("tls.unverified", broker=str(address))
-
-
-def _what_to_type(settings: Settings, port: int) -> list[str]:
-    option = "" if port == 6379 else f" -p {port}"
-    channel = next(iter(settings.control.channels), f"{settings.redis.namespace}:control")
-    namespace = settings.redis.namespace
-    statusd = Path(sys.argv[0]).name if Path(sys.argv[0]).name == "statusd" else "statusd"
-    beside = Path(sys.executable).with_name("statusd")
-    if beside.is_file():
-        with contextlib.suppress(ValueError):
-            statusd = str(beside.relative_to(Path.cwd()))
-    where = "" if port == 6379 else " (6379 is taken)"
-    to_type = [
-        f"export REDISCLI_AUTH=$(cat {shlex.quote(settings.redis.password_file)})",
-        f"redis-cli{option} SUBSCRIBE {namespace}:verdicts {namespace}:events",
-        *(f"redis-cli{option} PUBLISH {channel} {word}" for word in _words_to_try(settings)),
-        f"cd {shlex.quote(str(Path.cwd()))}",
-        f"{statusd} status",
-        f"{statusd} send END --wait",
-    ]
-    told = f"A broker listens on 127.0.0.1:{port}{where}. In another terminal, type:"
-    return [told, "", *(f"    {line}" for line in to_type), ""]
-
-
-def _words_to_try(settings: Settings) -> list[str]:
-    """Return a few words that lead on, one after the other: triggers and names of states."""
-    lifecycle = settings.states()
-    table = compile_table(lifecycle, settings.capabilities())
-    return words_on(lifecycle, table, lifecycle.states[settings.first_goal()], 3)

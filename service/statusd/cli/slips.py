@@ -9,7 +9,8 @@ from statusd.core.suggestions import meant, nearest
 from statusd.core.vocabulary import BUILT_IN_WORDS, EVERYBODYS
 
 ELSEWHERE = {
-    **dict.fromkeys(("logs", "log", "events", "tail"), "`statusd watch` or `statusd history NAME`"),
+    **dict.fromkeys(("log", "tail", "output"), "`statusd logs NAME`"),
+    "events": "`statusd watch` or `statusd history NAME`",
     **dict.fromkeys(("list", "ls", "ps"), "`statusd status`"),
     "top": "`statusd status --watch`",
     "validate": "`statusd check`",

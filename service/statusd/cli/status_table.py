@@ -19,6 +19,7 @@ from statusd.cli.status_view import (
     how_it_ended,
     memory_text,
     progress_bar,
+    progress_text,
     state_text,
     style_of,
 )
@@ -32,6 +33,13 @@ _HEADS = (
 )
 _EASY = {"TEXT": 12, "LAST": 12, "NAME": 32}
 """How far a column is shortened before another one is left out, in columns of the terminal."""
+_WIDER = (
+    *(("LAST", 24), ("PROGRESS", 30), ("TEXT", 40), ("PROGRESS", 1000)),
+    *(("TEXT", 1000), ("LAST", 1000), ("NAME", 1000)),
+)
+"""Who gets the room that is left, and up to which width, in this order."""
+_BAR = 15
+"""How wide the bar of a progress is, with its per cent."""
 _REASON = 20
 """How much of a text there is at least if it tells of trouble."""
 _LEAST = {"TEXT": 12, "LAST": 12, "NAME": 12}
@@ -54,13 +62,30 @@ def table_of(units: Iterable[UnitInfo], width: int = 0) -> tuple[list[str], list
     if not width:
         return list(_HEADS), rows
     sizes = fitting(rows, width, telling(units))
-    places = [(_HEADS.index(head), size) for head, size in sizes.items()]
-    cut: list[Row] = [[_cut(row[place], size) for place, size in places] for row in rows]
+    places = [(head, _HEADS.index(head), size) for head, size in sizes.items()]
+    cut: list[Row] = [
+        [_cut(row[place], size, head) for head, place, size in places] for row in rows
+    ]
     return list(sizes), cut
 
 
-def _cut(cell: Cell, size: int) -> Cell:
-    return Cell(out.cut(cell.text, size), cell.style)
+def _cut(cell: Cell, size: int, head: str) -> Cell:
+    text = _in_parts(cell.text, size) if head == "PROGRESS" else cell.text
+    return Cell(out.cut(text, size), cell.style)
+
+
+def _bar_and_time(row: Row) -> int:
+    """Return how wide the bar of a row is with the time that is left; more is for more room."""
+    bar, *more = row[_HEADS.index("PROGRESS")].text.split(", ")
+    time_left = more[0] if more and more[0].endswith(" left") else ""
+    return max(len("PROGRESS"), out.width(f"{bar}, {time_left}" if time_left else bar))
+
+
+def _in_parts(text: str, size: int) -> str:
+    """Return of a progress the parts that fit: half a rate is none."""
+    while out.width(text) > size and ", " in text:
+        text = text.rpartition(", ")[0]
+    return text
 
 
 def fitting(rows: Sequence[Row], width: int, kept: Collection[str] = ()) -> dict[str, int]:
@@ -77,11 +102,17 @@ def fitting(rows: Sequence[Row], width: int, kept: Collection[str] = ()) -> dict
         for at, head in enumerate(_HEADS)
         if head not in _USES or any(row[at].text for row in rows)
     }
-    sizes = _shortened(wanted, _EASY | ({"TEXT": _REASON} if "TEXT" in kept else {}))
+    easy = _EASY | {"PROGRESS": max(map(_bar_and_time, rows), default=0)}
+    sizes = _shortened(wanted, easy | ({"TEXT": _REASON} if "TEXT" in kept else {}))
     _drop((head for head in _DISPENSABLE if head not in kept), sizes, width)
     if _total(sizes) > width:
         sizes = _shortened(sizes, _LEAST)
         _drop((head for head in _DISPENSABLE if head in kept), sizes, width)
+    sizes = _widened(sizes, wanted, width - _total(sizes))
+    if "PROGRESS" in sizes:  # what half a part would take is for others
+        at, most = _HEADS.index("PROGRESS"), sizes["PROGRESS"]
+        fitted = (out.width(_in_parts(row[at].text, most)) for row in rows)
+        sizes["PROGRESS"] = wanted["PROGRESS"] = min(most, max(len("PROGRESS"), *fitted, 0))
     return _widened(sizes, wanted, width - _total(sizes))
 
 
@@ -92,6 +123,11 @@ def _shortened(sizes: dict[str, int], most: dict[str, int]) -> dict[str, int]:
 def _drop(heads: Iterable[str], sizes: dict[str, int], width: int) -> None:
     """Leave out of ``sizes`` one after the other, until the rest fits or all are gone."""
     for head in heads:
+        if _total(sizes) > width and head in (
+            "TEXT",
+            "PROGRESS",
+        ):  # the bar is worth more than time
+            sizes |= _shortened({"PROGRESS": sizes.get("PROGRESS", 0)}, {"PROGRESS": _BAR})
         if _total(sizes) <= width:
             break
         sizes.pop(head, None)
@@ -102,8 +138,8 @@ def _total(sizes: dict[str, int]) -> int:
 
 
 def _widened(sizes: dict[str, int], wanted: dict[str, int], room: int) -> dict[str, int]:
-    """Return ``sizes`` with what is shortened as wide as there is ``room``: names first."""
-    for head, most in (("LAST", 24), ("TEXT", 1000), ("LAST", 1000), ("NAME", 1000)):
+    """Return ``sizes`` with what is shortened as wide as there is ``room``."""
+    for head, most in _WIDER:
         if head in sizes and room > 0:
             more = max(0, min(room, min(wanted[head], most) - sizes[head]))
             sizes[head] += more
@@ -156,9 +192,9 @@ def _row(unit: UnitInfo) -> list[Cell]:
 
 def _progress(unit: UnitInfo) -> str:
     """Return how far the work is; of a unit that is down, how far it had come."""
-    bar = progress_bar(unit.document.get("progress"))
-    if bar or unit.state not in _DOWN:
-        return bar
+    told = progress_text(unit.document.get("progress"))
+    if told or unit.state not in _DOWN:
+        return told
     return progress_bar((unit.document.get("worker") or {}).get("reached"))
 
 

@@ -1,6 +1,8 @@
 """How a unit looks: its cells in tables, and all of it in full.
 
 What stands in a document is known to be of the right kind (`core.records`), and no more than that.
+
+Length: each line of one unit, in the order in which it is shown; a table would say it twice.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from statusd.cli import out
 from statusd.cli.out import Cell, Row, cell
 from statusd.cli.zones import InZone, local
 from statusd.core.sizes import size_text
@@ -77,10 +80,62 @@ def progress_bar(progress: Any) -> str:
         return ""
     step, total = progress["step"], progress.get("total")
     if not total:
-        return f"{step:g}"
+        return _number(step)
     share = max(0.0, min(1.0, step / total))
     full = round(share * 10)
     return f"{'#' * full}{'-' * (10 - full)} {share:4.0%}"
+
+
+def progress_text(progress: Any, room: int = 0) -> str:
+    """Return ``##--------  25%, 5 min left, 12.3 images/s, 1,240/5,000``, or as much as is known.
+
+    Args:
+        room: what doesn't fit into so many columns is left out, the last first; 0: all fits.
+    """
+    bar = progress_bar(progress)
+    if not bar:
+        return ""
+    total, rate, left_s = (progress.get(key) for key in ("total", "rate", "left_s"))
+    parts = [bar]
+    if left_s is not None:
+        parts.append(f"{duration(left_s)} left")
+    if rate is not None:
+        parts.append(_rate(rate, str(progress.get("unit") or "")))
+    if total:
+        parts.append(f"{_number(progress['step'])}/{_number(total)}")
+    while room and len(parts) > 1 and out.width(", ".join(parts)) > room:
+        parts.pop()
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its largest unit, with the next one from hours on: ``1 h 20 min``."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 24:
+        return f"{hours} h {minutes} min"
+    days, hours = divmod(hours, 24)
+    return f"{days:,} d {hours} h"
+
+
+def _rate(rate: float, unit: str) -> str:
+    """Return ``12.3 images/s``; of what takes longer, how many come in a minute, an hour, a day."""
+    if not rate:
+        return "stands still"
+    of = f" {unit}" if unit else ""
+    for seconds, per in ((1, "s"), (60, "min"), (3600, "h")):
+        if rate * seconds >= 1:
+            return f"{_number(rate * seconds)}{of}/{per}"
+    return f"{_number(rate * 86400)}{of}/d"
+
+
+def _number(value: float) -> str:
+    """Return ``12.3``, ``1,240``: whole numbers as they are, of others three digits at least."""
+    return f"{value:,.0f}" if value == int(value) or value >= 100 else f"{value:.3g}"
 
 
 _KILLED = ("killed by SIGKILL", "killed by the kernel")
@@ -170,7 +225,7 @@ def _of_the_work(unit: UnitInfo) -> Iterable[tuple[str, str]]:
     reached = (document.get("worker") or {}).get("reached") or {}
     is_over = unit.is_alive and reached.get("run") == document.get("run")
     if document.get("progress") and not is_over:
-        yield "progress", progress_bar(document["progress"])
+        yield "progress", progress_text(document["progress"])
     if reached and unit.state != "END":
         yield "reached", _reached(reached)
     for key in ("allowed", "tags", "channels"):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statusd.core.lifecycle import Lifecycle
@@ -35,16 +33,15 @@ class Waiting:
 
     Args:
         settings: of the unit.
-        named: the settings file, if verbs wouldn't find it by themselves.
+        naming: what names its broker, if verbs don't find it by themselves: `` --file job.toml``.
         say: says a line.
     """
 
-    def __init__(self, settings: Settings, named: Path | None, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, naming: str, say: Callable[[str], None]) -> None:
         lifecycle = settings.states()
         table = compile_table(lifecycle, settings.capabilities())
         words = words_on(lifecycle, table, lifecycle.home, 1)
-        file = f" --file {shlex.quote(str(named))}" if named is not None else ""
-        self._line = f"waits for `{words[0]}`: statusd send {words[0]}{file}" if words else ""
+        self._line = f"waits for `{words[0]}`: statusd send {words[0]}{naming}" if words else ""
         self._say = say
 
     def look(self, status: Status) -> None:

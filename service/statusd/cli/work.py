@@ -101,7 +101,7 @@ def _of_function(settings: Settings, source: Source) -> Iterator[str]:
     if names and first not in names:
         near = nearest(first, tuple(names))
         yield f"{place}: {where} has no {first}{f', did you mean {near}?' if near else ''}"
-    elif (defined := _definition(tree, name)) and (why := _callee(defined).objection()):
+    elif (defined := _definition(tree, name)) and (why := callee(defined).objection()):
         yield f"{where}:{defined.lineno}: {why}"
 
 
@@ -169,7 +169,7 @@ def _of_module(node: ast.AST) -> Iterator[ast.AST]:
             yield from _of_module(child)
 
 
-def _callee(node: Definition) -> Callee:
+def callee(node: Definition) -> Callee:
     """Return what its text tells of something that is to be called."""
     if isinstance(node, ast.ClassDef):
         return Callee(node.name, "a class")

@@ -73,7 +73,7 @@ class Daemon:
         canary = Canary(plan.names.canary, plan.boot)
         self.router = Router(plan.names, self._probed)
         self.hear = self.router.hear
-        begin_with = self._channels(*(parts.channels for parts in all_parts(plan)))
+        begin_with = self._channels(*(parts.heard for parts in all_parts(plan)))
         self.session = Session(plan.make_link, begin_with, canary, self, wall, log)
         self._guard = Guard()
         self._outputs = Outputs(plan.outlets, self.session.complaints, log)
@@ -125,7 +125,7 @@ class Daemon:
 
     def _heard(self) -> tuple[str, ...]:
         """Return all that units hear, also those that rest."""
-        living = (unit.document.channels for unit in self._living.units)
+        living = ((*u.document.channels, u.logs.channel) for u in self._living.units)
         return self._channels(*living, *(one.channels for one in self._launcher.rests.values()))
 
     def _make_unit(self, remembers: int, parts: Parts) -> Unit:

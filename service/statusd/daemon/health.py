@@ -92,7 +92,7 @@ class Health:
         for unit in self._living.units:
             whose = f" of {unit.name}" if self._living.are_many else ""
             boot = unit.status.identity.boot
-            yield f"inbox{whose}", Tick(unit.handled, unit.is_waiting, boot)
+            yield f"inbox{whose}", Tick(unit.reporter.counts.handled, unit.is_waiting, boot)
             yield f"supervisor{whose}", Tick(unit.supervisor.looks, boot=boot)
 
     def health(self, unit: Unit) -> dict[str, Any]:

@@ -223,7 +223,7 @@ class Launcher:
         for name in [name for name in self._parts if name not in {*living, *self._rests}]:
             del self._parts[name]
             self._units.pop(name, None)
-        used = {sink for name in living for sink in self._parts[name].means.sinks or ()}
+        used = {sink for name in living for sink in self._parts[name].means.sinks}
         task = asyncio.get_running_loop().create_task(self._outputs.keep(used, OUTPUT_S))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

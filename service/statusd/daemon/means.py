@@ -14,6 +14,8 @@ from statusd.lifecycles.load import module_places
 from statusd.private import room
 from statusd.settings.models import Settings
 from statusd.supervision.output import Sink
+from statusd.supervision.relay import Outlet
+from statusd.supervision.ring import Ring
 from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_channel import Spec
 from statusd.supervision.worker_file import WorkerFile
@@ -94,7 +96,8 @@ def means(
     """
     worker_file = WorkerFile(directory.absolute(), settings.name, whose)
     spec = replace(_spec(settings, file), worker_file=str(worker_file.path), unit=whose)
-    return Means(spec, outlets.sinks(settings, file), worker_file)
+    sinks = outlets.sinks(settings, file)
+    return Means(spec, Outlet(*sinks, Ring()) if sinks is not None else None, worker_file)
 
 
 def _spec(settings: Settings, file: Path | None) -> Spec:

@@ -2,6 +2,8 @@
 
 `METRICS` is the only list of them; docs/metrics.md and the tests are held to it. prometheus-client
 (extra "metrics") is imported when there is an endpoint to serve, never by a daemon without one.
+
+Length: one family of metrics after the other, as docs/metrics.md lists them.
 """
 
 from __future__ import annotations
@@ -119,6 +121,11 @@ METRICS = (
     MetricSpec("statusd_worker_descriptors", "gauge", "Their open files, sockets and the like."),
     MetricSpec("statusd_progress_steps", "gauge", "The step that the worker says it is at."),
     MetricSpec("statusd_progress_expected_steps", "gauge", "How many steps it says there are."),
+    MetricSpec(
+        *("statusd_progress_steps_per_second", "gauge"),
+        "How fast it goes, of the time with work to do; 0 when it stands still.",
+    ),
+    MetricSpec("statusd_progress_left_seconds", "gauge", "How much time of work is left."),
 )
 
 
@@ -140,7 +147,8 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
     unit.note()
     status, counts, process = unit.status, unit.reporter.counts, unit.supervisor.process
     identity, outbox, intake = status.identity, unit.publisher.outbox, unit.intake
-    record = process.record() if process is not None else None
+    record = unit.document.work.look()
+    rate, left_s = unit.document.work.estimate(record)
     links = {
         ("hears",): session.subscriber_link.state.name,
         ("sends",): session.publisher_link.state.name,
@@ -171,6 +179,8 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
         **_used(unit),
         "statusd_progress_steps": _said(record and record.step),
         "statusd_progress_expected_steps": _said(record and record.total),
+        "statusd_progress_steps_per_second": _said(rate),
+        "statusd_progress_left_seconds": _said(left_s),
     }
 
 

@@ -55,6 +55,8 @@ class Resting:
     ) -> None:
         self.names, self.name = parts.names, parts.names.name
         self.channels, self.document = parts.channels, document
+        self.logs = None
+        """Its worker prints nothing."""
         self._identity, self._own_words = parts.identity, parts.own_words
         self._broker, self._launch = broker, launch
         self._say = partial(say, self)

@@ -2,8 +2,9 @@
 
 A link tells a message once, however many of its subscriptions fit; here it goes to every unit that
 hears the channel by its name or by a pattern. Rule of this file: never answer an answer. Of the
-namespace's own channels only the control channel is for anybody; a daemon's canary is for that
-daemon alone, whatever its namespace; what the server says of itself is for whoever names it.
+namespace's own channels only the control channel is for anybody, and each on which a unit is asked
+for its output for that unit; a daemon's canary is for that daemon alone, whatever its namespace;
+what the server says of itself is for whoever names it.
 """
 
 from __future__ import annotations
@@ -24,10 +25,8 @@ _OF_SERVER = b"__"
 as well) and of itself to Sentinels (``__sentinel__:hello``, every two seconds)."""
 
 
-class Hearer(Protocol):
-    """A unit, or what hears in its place."""
-
-    name: str
+class Hears(Protocol):
+    """Who takes messages."""
 
     @property
     def hear(self) -> Callable[[bytes, bytes], None]:
@@ -35,6 +34,16 @@ class Hearer(Protocol):
 
     def fail(self, error: Exception) -> None:
         """A bug in it is nobody else's."""
+
+
+class Hearer(Hears, Protocol):
+    """A unit, or what hears in its place."""
+
+    name: str
+
+    @property
+    def logs(self) -> Hears | None:
+        """Who takes what is asked of its worker's output, on a channel for that; None: nobody."""
 
 
 class _Subscriptions(NamedTuple):
@@ -57,9 +66,10 @@ class Router:
     def __init__(self, names: Names, probed: Callable[[bytes], None]) -> None:
         self._prefix = f"{names.namespace}:".encode()
         self._control, self._canary = names.control.encode(), names.canary.encode()
+        self._logs = Names(names.namespace).logs.removesuffix("}").encode()
         self._probed = probed
         self._heard: dict[str, _Subscriptions] = {}
-        self._routes: dict[bytes, tuple[Hearer, ...]] = {}
+        self._routes: dict[bytes, tuple[Hears, ...]] = {}
         self.touched: list[str] = []
         """The names of those that have heard something of what is being read."""
 
@@ -96,14 +106,22 @@ class Router:
                     raise  # no bug: what a broker says that is none, and that costs the link
                 unit.fail(error)
 
-    def _find(self, channel: bytes) -> tuple[Hearer, ...]:
+    def _find(self, channel: bytes) -> tuple[Hears, ...]:
         units = (heard.unit for heard in self._heard.values() if self._is_for(heard, channel))
-        route = tuple(units)
+        route: tuple[Hears, ...] = tuple(units)
+        if channel.startswith(self._logs):
+            route = self._who_is_asked(channel)
         if channel != self._canary:  # that is looked at each time
             if len(self._routes) >= MOST_ROUTES:
                 self._routes.clear()
             self._routes[channel] = route
         return route
+
+    def _who_is_asked(self, channel: bytes) -> tuple[Hears, ...]:
+        """Return who takes what is asked of one unit's output."""
+        heard = self._heard.get(channel[len(self._logs) : -1].decode("ascii", "replace"))
+        logs = heard.unit.logs if heard is not None else None
+        return (logs,) if logs is not None else ()
 
     def _is_for(self, heard: _Subscriptions, channel: bytes) -> bool:
         if channel.startswith(self._prefix):

@@ -24,6 +24,7 @@ from statusd.daemon.service_manager import ServiceManager
 from statusd.home import nobodys, xdg
 from statusd.settings.folder import Folder, FolderUnit
 from statusd.settings.models import Settings
+from statusd.unit import claim
 from statusd.unit.claim import CHOSEN, Origin
 from statusd.unit.kept import NOTHING
 from statusd.unit.name_lock import NameLock
@@ -33,6 +34,7 @@ from statusd.wire.address import Address
 from statusd.wire.link import Link, Listener
 from statusd.wire.local import daemon_socket_file, socket_file
 from statusd.wire.names import Names, former_name, settings_path
+from statusd.wire.own_broker import present_folder
 
 
 def build(
@@ -41,6 +43,7 @@ def build(
     load_again: Callable[[], Settings],
     *,
     fresh: bool = False,
+    typed: str = "",
     adapt: Callable[[Plan], Plan] = lambda plan: plan,
 ) -> Daemon:
     """Return a daemon for ``settings``; it has taken its name on this machine, and no more.
@@ -50,6 +53,7 @@ def build(
         file: where they came from; its folder is a place to look for the worker's modules.
         load_again: returns the settings as they are now, for SIGHUP.
         fresh: forget the goal of the last time.
+        typed: the line that was typed in the place of a file; empty if none was.
         adapt: may put other parts in the place of the usual ones.
 
     Raises:
@@ -57,7 +61,7 @@ def build(
         Unavailable: the state directory can't be used, or the name is taken.
     """
     outlets = Outlets()
-    unit = unit_parts(settings, origin(settings, file), outlets, fresh=fresh)
+    unit = unit_parts(settings, origin(settings, file, typed=typed), outlets, fresh=fresh)
     load = reload.of_file(settings, load_again)
     return Daemon(adapt(_plan(settings, unit.names, (unit,), load, outlets)))
 
@@ -178,9 +182,8 @@ def unit_parts(
     """
     names = Names(settings.redis.namespace, settings.name)
     directory = state_directory(settings)
-    file = Path(origin.settings) if origin.settings else None
     whose = names.name if is_one_of_many else ""
-    worker = means(settings, file, directory, outlets, whose)
+    worker = means(settings, origin.file, directory, outlets, whose)
     state_file = StateFile(directory, names.name, names.namespace, origin, loop)
     try:
         kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
@@ -218,8 +221,14 @@ def unit_parts(
     )
 
 
-def origin(settings: Settings, file: Path | None, instance: int = 0) -> Origin:
-    """Return where the unit's name comes from; without a file it is as it always was."""
+def origin(settings: Settings, file: Path | None, instance: int = 0, *, typed: str = "") -> Origin:
+    """Return where the unit's name comes from; without a file it is as it always was.
+
+    Args:
+        typed: the line that was typed in the place of a file.
+    """
+    if typed:
+        return Origin(claim.typed(present_folder(), typed), is_derived=settings.is_name_derived)
     if file is None:
         return CHOSEN
     path = str(settings_path(file))

@@ -9,6 +9,7 @@ and leaves nothing behind.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Self
@@ -20,6 +21,7 @@ from statusd.core.messages import EVERYBODY, Scalar, Target
 from statusd.fleet import operations
 from statusd.fleet.follower import Follower
 from statusd.fleet.history import MOST_EVENTS, Event
+from statusd.fleet.log_follower import LogFollower, LogItem, wanted
 from statusd.fleet.places import address_of
 from statusd.fleet.response_collector import Outcome, Report, UnitInfo
 from statusd.fleet.targets import Globs
@@ -144,6 +146,39 @@ class AsyncFleet:
                     await client.run(follower.failed(error))
                 while (event := follower.next_ready()) is not None:
                     yield event
+        finally:
+            await client.aclose()
+
+    async def logs(
+        self,
+        name: Globs = None,
+        *,
+        lines: int = 100,
+        since: str = "",
+        stream: str = "",
+        follow: bool = False,
+        timeout_s: float = 3.0,
+    ) -> AsyncIterator[LogItem]:
+        """See `Fleet.logs`; it ends when the iterator is closed, or the task is cancelled.
+
+        Raises:
+            ConfigError, Unavailable: as `Fleet.logs` does, while it iterates.
+        """
+        follower = LogFollower(wanted(name, lines, since, stream, timeout_s, follow=follow))
+        client = AsyncClient(self._broker, "statusd-logs", BLOCK_S + 2)
+        try:
+            while True:
+                try:
+                    async with contextlib.aclosing(
+                        client.follow(follower.feed(self._namespace))
+                    ) as feed:
+                        async for item in feed:
+                            yield item
+                    return
+                except Unavailable as error:
+                    await client.run(follower.failed(error))
+                for item in follower.given():
+                    yield item
         finally:
             await client.aclose()
 

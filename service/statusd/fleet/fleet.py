@@ -10,16 +10,17 @@ anew by the next call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Self
 
 import redis
 
-from statusd.core.errors import ConfigError
+from statusd.core.errors import ConfigError, Unavailable
 from statusd.core.messages import EVERYBODY, Scalar, Target
 from statusd.fleet import operations
 from statusd.fleet.follower import Follower
 from statusd.fleet.history import MOST_EVENTS, Event
+from statusd.fleet.log_follower import LogFollower, LogItem, wanted
 from statusd.fleet.places import address_of
 from statusd.fleet.response_collector import Outcome, Report, UnitInfo
 from statusd.fleet.targets import Globs
@@ -110,6 +111,50 @@ class Fleet:
         """
         client = Client(self._broker, "statusd-watch", BLOCK_S + 2)
         return Watcher(client, Follower(self._namespace, name, since))
+
+    def logs(
+        self,
+        name: Globs = None,
+        *,
+        lines: int = 100,
+        since: str = "",
+        stream: str = "",
+        follow: bool = False,
+        timeout_s: float = 3.0,
+    ) -> Iterator[LogItem]:
+        """Return an iterator over what workers have printed, on a connection of its own.
+
+        It gives out ``{"name", "at", "run", "stream", "line"}`` for each line, as it was printed:
+        it may hold anything, a terminal's commands too. Beside the lines there is, with the name:
+        ``left_out``: so many lines are missing here; ``standing``: what has no end yet (a progress
+        bar), null for nothing any more; ``refused``, ``silent``, ``lost``, ``ended``, ``nobody``:
+        why there is nothing, in words. Close it when you have seen enough.
+
+        Args:
+            name: of whom, globs; lines: so many of the last of each unit, 2000 at most.
+            since: only from that time on, RFC 3339 with its zone.
+            stream: ``stdout`` or ``stderr`` alone.
+            follow: also what comes, at most 200 lines or 64 KiB a second of each unit; else the
+                iterator ends with the last line that there is, and when all units have ended.
+            timeout_s: so long an answer is waited for.
+
+        Raises:
+            ConfigError: an argument is none of these.
+            Unavailable: while it iterates: the broker can't be reached, or refuses; one that goes
+                away later is waited for by who follows.
+        """
+        follower = LogFollower(wanted(name, lines, since, stream, timeout_s, follow=follow))
+        return self._logs(follower)
+
+    def _logs(self, follower: LogFollower) -> Iterator[LogItem]:
+        with Client(self._broker, "statusd-logs", BLOCK_S + 2) as client:
+            while True:
+                try:
+                    yield from client.follow(follower.feed(self._namespace))
+                    return
+                except Unavailable as error:
+                    client.run(follower.failed(error))
+                yield from follower.given()
 
     # ---- commanding ----------------------------------------------------------------------------
 

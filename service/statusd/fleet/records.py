@@ -2,6 +2,8 @@
 
 Anybody who may write there may have written it. Numbers have a range and nesting a depth, found
 before anything is converted; one record that can't be read harms no other.
+
+Length: the kinds of records are a table, and one that is read elsewhere would be judged otherwise.
 """
 
 from __future__ import annotations
@@ -142,7 +144,15 @@ _DOCUMENT: Mapping[str, Fits] = {
     **dict.fromkeys(("args", "last", "ended"), _or_null(_scalars)),
     "observed": _flag,
     "unseen_since": _or_null(_text),
-    "progress": _or_null(_object(step=_or_null(_number), total=_or_null(_number))),
+    "progress": _or_null(
+        _object(
+            step=_or_null(_number),
+            total=_or_null(_number),
+            unit=_text,
+            rate=_or_null(_number),
+            left_s=_or_null(_number),
+        )
+    ),
     "worker": _or_null(
         _object(
             pid=_or_null(_count),
@@ -195,6 +205,26 @@ _VERDICT: Mapping[str, Fits] = {
     "ms": _number,
     "status": _object(**_DOCUMENT),
 }
+
+
+_LOG_LINE: Mapping[str, Fits] = {
+    **dict.fromkeys(("at", "stream", "line"), _text),
+    **dict.fromkeys(("run", "cut"), _count),
+}
+_LOGS: Mapping[str, Fits] = {
+    **dict.fromkeys(("logs", "refused", "ended"), _text),
+    **dict.fromkeys(("boot", "seq", "left_out"), _count),
+    **dict.fromkeys(("answer", "more"), _flag),
+    "next": lambda value: isinstance(value, list) and len(value) == 2 and all(map(_count, value)),
+    "standing": _or_null(_object(**_LOG_LINE)),
+    "lines": lambda value: (
+        isinstance(value, list) and all(isinstance(one, dict) and _is_line(one) for one in value)
+    ),
+}
+
+
+def _is_line(record: Mapping[str, Any]) -> bool:
+    return record.keys() >= {"at", "run", "stream", "line"} and not _misfit(record, _LOG_LINE)
 
 
 def _misfit(record: Mapping[str, Any], fields: Mapping[str, Fits]) -> str:
@@ -274,3 +304,12 @@ def daemon_health(text: object) -> dict[str, Any]:
         Unreadable: it is nothing of the kind.
     """
     return _read(text, _DAEMON, "daemon", "link", "stuck", "units", "ended", "not_started")
+
+
+def logs(text: object) -> dict[str, Any]:
+    """Return what a unit tells of its worker's output.
+
+    Raises:
+        Unreadable: it is nothing of the kind.
+    """
+    return _read(text, _LOGS, "logs", "boot", "seq", "lines")

@@ -36,6 +36,9 @@ class Source:
         ConfigError: it can't be read, or isn't TOML.
     """
 
+    wins = False
+    """Whether what it says counts more than the environment does."""
+
     def __init__(self, file: Path | None) -> None:
         self.file = file
         text = _read(file) if file is not None else ""

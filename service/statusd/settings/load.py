@@ -49,9 +49,28 @@ def load(
     Raises:
         ConfigError: with every mistake that was found, one a line.
     """
-    source, problems = Source(file), list(unknown_variables(environ))
+    return load_source(Source(file), default_name(file), environ, judge, attached=attached)
+
+
+def load_source(
+    source: Source,
+    name: str,
+    environ: Mapping[str, str],
+    judge: Judge,
+    *,
+    attached: bool = False,
+) -> Settings:
+    """Return the same of what somebody wrote, wherever that was.
+
+    Args:
+        name: of the unit, if none is set.
+
+    Raises:
+        ConfigError: with every mistake that was found, one a line.
+    """
+    problems = list(unknown_variables(environ))
     try:
-        settings = judged(source, default_name(file), environ, judge, attached=attached)
+        settings = judged(source, name, environ, judge, attached=attached)
         problems += _of_folders(settings, source)
     except ConfigError as error:
         problems += error.problems
@@ -93,7 +112,7 @@ def judged(
     problems: list[str] = []
     settings = lifecycle = None
     try:
-        found = _asked(judge, source.content, environ, below)
+        found = _asked(judge, source.content, environ, below, wins=source.wins)
         if isinstance(found, Settings):
             settings = found
         else:
@@ -102,7 +121,8 @@ def judged(
                 for mistake in found  # such a variable has been complained of already
                 if not (mistake.is_unknown_key and variable(mistake.path) in environ)
             )
-            rest = _asked(judge, _without(source.content, found), environ, below)
+            right = _without(source.content, found)
+            rest = _asked(judge, right, environ, below, wins=source.wins)
             settings = rest if isinstance(rest, Settings) else None
     except NoJson as error:
         problems.append(no_json(error.key))
@@ -124,13 +144,19 @@ def _asked(
     content: Mapping[str, Any],
     environ: Mapping[str, str],
     below: Mapping[str, Any] | None,
+    *,
+    wins: bool,
 ) -> Settings | tuple[Mistake, ...]:
     """Return what the judge makes of it all, or the mistakes.
+
+    Args:
+        wins: ``content`` counts more than the environment, and not less.
 
     Raises:
         NoJson: a variable is none.
     """
-    whole = merged(_spelt({**(below or {}), **content}), written(environ))
+    wrote, said = _spelt({**(below or {}), **content}), written(environ)
+    whole = merged(said, wrote) if wins else merged(wrote, said)
     verdict = judge(whole)
     return Settings.of(verdict, said_in(whole)) if isinstance(verdict, Content) else verdict
 

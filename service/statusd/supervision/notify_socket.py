@@ -16,7 +16,7 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.scheduler import Scheduler
 from statusd.supervision.worker_channel import Pulse, Submit
-from statusd.worker.board import MAX_TEXT, Record, in_range
+from statusd.worker.board import MAX_TEXT, MAX_UNIT, Record, in_range
 
 MAX_DATAGRAM = 4096
 """The longest notification, in bytes; what is longer is dropped."""
@@ -53,7 +53,7 @@ class NotifySocket:
         self._socket: socket.socket | None = None
         self._step: float | None = None
         self._total: float | None = None
-        self._text = ""
+        self._text = self._unit = ""
         self._beats = 0
 
     def open(self) -> str:
@@ -75,10 +75,10 @@ class NotifySocket:
         self._loop.add_reader(self._socket.fileno(), self._hear)
 
     def record(self) -> Record | None:
-        """Return what it said of its work by ``STATUS=`` and ``X_STATUSD_PROGRESS=``."""
+        """Return what it said of its work by ``STATUS=`` and ``X_STATUSD_...=``."""
         if self._step is None and not self._text:
             return None
-        return Record(self._step, self._total, self._text)
+        return Record(self._step, self._total, self._text, self._unit)
 
     def pulse(self) -> Pulse:
         """Return how many times it said ``WATCHDOG=1``."""
@@ -127,6 +127,8 @@ class NotifySocket:
             self._text = fields["STATUS"][:MAX_TEXT]
         if "X_STATUSD_PROGRESS" in fields:
             self._take_progress(fields["X_STATUSD_PROGRESS"])
+        if "X_STATUSD_UNIT" in fields:
+            self._unit = fields["X_STATUSD_UNIT"][:MAX_UNIT]
         if fields.get("WATCHDOG") == "1":
             self._beats += 1
         if fields.get("READY") == "1":

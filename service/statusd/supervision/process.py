@@ -24,10 +24,9 @@ from statusd.supervision.exits import describe_exit, last_words
 from statusd.supervision.function_channel import FunctionChannel
 from statusd.supervision.guard import Guard
 from statusd.supervision.held_signals import popen
-from statusd.supervision.output import Sink
 from statusd.supervision.proc import Member
 from statusd.supervision.program_channel import ProgramChannel
-from statusd.supervision.relay import Relay
+from statusd.supervision.relay import Outlet
 from statusd.supervision.resources import Sampler
 from statusd.supervision.strays import TOKEN, Strays
 from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
@@ -46,7 +45,7 @@ class Process:
         run: its generation.
         submit: gets every input that the worker causes; flush: called after a batch of them.
         guard: kills its group if we die.
-        sinks: where its output goes, through us; None to let it inherit ours.
+        outlet: where its output goes, through us; None to let it inherit ours.
         loop: whose time it is, and who waits for the process.
     """
 
@@ -57,7 +56,7 @@ class Process:
         submit: Submit,
         flush: Callable[[], None],
         guard: Guard,
-        sinks: tuple[Sink, Sink] | None,
+        outlet: Outlet | None,
         loop: Scheduler,
     ) -> None:
         self.run = run
@@ -75,7 +74,7 @@ class Process:
         self.flush: Callable[[], ev.Input | None] = self._channel.flush
         """To be called when all that came together has been shown; returns what it has led to
         already, if anything."""
-        self._relay = Relay(run, *sinks, loop, spec.unit) if sinks is not None else None
+        self._relay = outlet.relay(run, loop, spec.unit) if outlet is not None else None
         self._popen: subprocess.Popen[bytes] | None = None
         self._pidfd = -1
         self._killed = False

@@ -8,12 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import os
+from typing import NamedTuple
 
 from statusd.scheduler import Scheduler
 from statusd.supervision.labels import Label
 from statusd.supervision.lines import MOMENT_S, Lines
 from statusd.supervision.output import MAX_WAITING, STUCK_S, Sink
+from statusd.supervision.ring import STREAMS, Ring, RingStream
 from statusd.supervision.tail import Tail
+
+
+class Outlet(NamedTuple):
+    """Where what a unit's worker prints goes, run after run.
+
+    Args:
+        out, err: where its standard output and error are passed on to; ring: keeps the last of it.
+    """
+
+    out: Sink
+    err: Sink
+    ring: Ring
+
+    def relay(self, run: int, loop: Scheduler, unit: str) -> Relay:
+        """Return what passes on the output of one run."""
+        return Relay(run, self.out, self.err, loop, unit, self.ring)
 
 
 class Relay:
@@ -22,12 +40,22 @@ class Relay:
     Args:
         run: the generation; every line says it. unit: whose it is; empty if there is no other.
         out, err: where its standard output and error go.
+        ring: keeps the last of it, for whoever asks; None for nobody.
     """
 
-    def __init__(self, run: int, out: Sink, err: Sink, loop: Scheduler, unit: str = "") -> None:
+    def __init__(
+        self,
+        run: int,
+        out: Sink,
+        err: Sink,
+        loop: Scheduler,
+        unit: str = "",
+        ring: Ring | None = None,
+    ) -> None:
         self._tail = Tail()
-        self._out = _Stream(out.label(run, "stdout", unit), out, loop)
-        self._err = _Stream(err.label(run, "stderr", unit), err, loop, self._tail)
+        kept = [ring.stream(run, name) for name in STREAMS] if ring is not None else [None, None]
+        self._out = _Stream(out.label(run, "stdout", unit), out, loop, kept[0])
+        self._err = _Stream(err.label(run, "stderr", unit), err, loop, kept[1], self._tail)
         self._theirs: list[int] = []
 
     @property
@@ -76,12 +104,20 @@ class Relay:
 
 
 class _Stream:
-    def __init__(self, label: Label, sink: Sink, loop: Scheduler, tail: Tail | None = None) -> None:
+    def __init__(
+        self,
+        label: Label,
+        sink: Sink,
+        loop: Scheduler,
+        kept: RingStream | None,
+        tail: Tail | None = None,
+    ) -> None:
         self.dropped = 0
         self._label = label
         self._sink = sink
         self._loop = loop
         self._tail = tail
+        self._kept = kept
         self._fd = -1
         self._lines = Lines()
         self._moment: asyncio.TimerHandle | None = None
@@ -116,6 +152,8 @@ class _Stream:
     def _take(self, data: bytes) -> None:
         if self._tail is not None:
             self._tail.take(data)
+        if self._kept is not None:
+            self._kept.take(data)
         whole = self._lines.take(data, self._loop.time())
         if whole:
             self._pass_on(whole)
@@ -147,6 +185,8 @@ class _Stream:
     def _end_lines(self) -> None:
         """Pass on what has no newline, and never will."""
         self._forget_moment()
+        if self._kept is not None:
+            self._kept.end()
         whole = self._lines.end()
         if whole:
             self._pass_on(whole)

@@ -21,6 +21,8 @@ from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
 from statusd.supervision.process import LOOK_S, Process
+from statusd.supervision.relay import Outlet
+from statusd.supervision.ring import Ring
 from statusd.supervision.strays import LATELY_S, SOON_S
 from statusd.supervision.survivor import Survivor
 from statusd.supervision.worker_channel import Spec, Submit
@@ -35,15 +37,25 @@ class Means:
 
     Args:
         spec: what to run.
-        sinks: where its output goes, through us; None to let it inherit ours.
+        outlet: where its output goes, through us; None to let it inherit ours.
         worker_file: where its process writes who it is; None for nowhere.
         make_process: makes one run of it.
     """
 
     spec: Spec
-    sinks: tuple[Sink, Sink] | None = None
+    outlet: Outlet | None = None
     worker_file: WorkerFile | None = None
     make_process: Callable[..., Process] = Process
+
+    @property
+    def ring(self) -> Ring | None:
+        """What keeps the last of its output; None if that doesn't go through us."""
+        return self.outlet.ring if self.outlet is not None else None
+
+    @property
+    def sinks(self) -> tuple[Sink, ...]:
+        """Where its output goes, through us."""
+        return self.outlet[:2] if self.outlet is not None else ()
 
 
 class Reached(NamedTuple):
@@ -98,9 +110,9 @@ class Supervisor:
 
     def start(self, effect: ev.StartWorker) -> None:
         """Start another run; that it can't be started is an input."""
-        spec, sinks = self._means.spec, self._means.sinks
+        spec, outlet = self._means.spec, self._means.outlet
         process = self._means.make_process(
-            spec, effect.run, self._submit, self._flush, self._guard, sinks, self._loop
+            spec, effect.run, self._submit, self._flush, self._guard, outlet, self._loop
         )
         try:
             process.start(effect.number, effect.seq, effect.args)

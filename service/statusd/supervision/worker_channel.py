@@ -11,7 +11,10 @@ from typing import NamedTuple
 from statusd.core import events as ev
 from statusd.core.messages import Scalar
 from statusd.scheduler import Scheduler
-from statusd.worker.board import Record
+from statusd.worker import board
+
+Record = board.Record
+"""What a worker says of its work; a unit knows the worker's side by us."""
 
 Submit = Callable[[ev.Input], None]
 """Gets an input that the worker has caused."""

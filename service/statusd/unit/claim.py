@@ -1,8 +1,9 @@
 """Whose a state file is whose unit has a derived name: of the settings file that stands in it.
 
 A name that somebody has chosen is his own affair. One that was derived (`wire.names.default_name`)
-may be that of another project as well, whose goal and run would be taken over without a word. Rules
-of this file: of another settings file nothing is taken and nothing is changed; a file of an older
+may be that of another project as well, whose goal and run would be taken over without a word. Where
+there is no settings file, for the job was typed, that line and its folder stand there. Rules of
+this file: of another settings file nothing is taken and nothing is changed; a file of an older
 version, which names none, is the first comer's; a worker is known before its state is.
 """
 
@@ -22,13 +23,16 @@ log = logs.get()
 
 OLDER = None
 """Whose a state file is that names no settings file: an older version has written it."""
+_IN, _LINE = "in ", ": statusd run "
+"""Where a folder begins and ends that a job was typed in; a settings file begins with a slash."""
 
 
 class Origin(NamedTuple):
     """Where a unit's name comes from.
 
     Args:
-        settings: the path of its settings file, absolute; empty for none.
+        settings: the path of its settings file, absolute; where and how its job was typed, as
+            `typed` says it; empty for none.
         is_derived: nobody has chosen the name.
         former: the name that older versions would have derived.
     """
@@ -37,9 +41,24 @@ class Origin(NamedTuple):
     is_derived: bool = False
     former: str = ""
 
+    @property
+    def file(self) -> Path | None:
+        """Return its settings file; None if there is none."""
+        is_one = self.settings and not _is_typed(self.settings)
+        return Path(self.settings) if is_one else None
+
 
 CHOSEN = Origin()
 """A name that somebody has chosen."""
+
+
+def typed(folder: Path, line: str) -> str:
+    """Return what stands in the place of a settings file where a job was typed.
+
+    Args:
+        line: what was typed: ``statusd run job:main``.
+    """
+    return f"{_IN}{folder}: {line}"[: state_format.MOST_PATH]
 
 
 def another(directory: Path, name: str, origin: Origin) -> str:
@@ -48,10 +67,30 @@ def another(directory: Path, name: str, origin: Origin) -> str:
     owner = owner_of(path) if origin.is_derived else ""
     if owner in (OLDER, "", origin.settings):
         return ""
-    both = f"{path} is of {owner}, and {origin.settings} has no name either: both are {name!r}"
-    if not os.path.lexists(owner):
-        return f'{both}. The first one is gone: to go on with its state, write name = "{name}"'
-    return f'{both}; write name = "..." into one of them'
+    ours, is_typed = _told(origin.settings), _is_typed(origin.settings)
+    both = f"{path} is of {_told(owner)}, and {ours} has no name either: both are {name!r}"
+    if not os.path.lexists(_place(owner)):
+        cure = f"type STATUSD_NAME={name} before it" if is_typed else f'write name = "{name}"'
+        return f"{both}. The first one is gone: to go on with its state, {cure}"
+    if is_typed:
+        return f"{both}; type STATUSD_NAME=... before it"
+    return f'{both}; write name = "..."' + (" into one of them" if not _is_typed(owner) else "")
+
+
+def _is_typed(owner: str) -> bool:
+    return owner.startswith(_IN)
+
+
+def _place(owner: str) -> str:
+    """Return the settings file, or the folder in which a job was typed."""
+    return owner.removeprefix(_IN).rpartition(_LINE)[0] if _is_typed(owner) else owner
+
+
+def _told(owner: str) -> str:
+    """Return it in the middle of a sentence."""
+    place = _place(owner)
+    line = owner.removeprefix(f"{_IN}{place}: ")
+    return f"`{line}` in {place}" if _is_typed(owner) else owner
 
 
 def owner_of(path: Path) -> str | None:

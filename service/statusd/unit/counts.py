@@ -51,6 +51,8 @@ class Counts:
     """The numbers of one unit."""
 
     def __init__(self) -> None:
+        self.handled = 0
+        """How many inputs the status has decided on."""
         # no Counter: it stores by way of a call
         self.transitions: defaultdict[tuple[str, str, str], int] = defaultdict(int)
         """Of each (trigger, old state, new state)."""

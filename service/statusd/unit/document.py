@@ -20,6 +20,7 @@ from statusd.supervision.supervisor import Reached
 from statusd.unit.outages import Outages
 from statusd.unit.ports import Ports
 from statusd.unit.publisher import BEAT_S, TOUCH_S
+from statusd.unit.work import Work
 from statusd.wire.outbox import RedisCommand
 
 UNSEEN_S = 0.01
@@ -50,6 +51,7 @@ def document(
     since: float,
     now: float,
     reached: Reached | None = None,
+    progress: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the status document (design section 4).
 
@@ -61,6 +63,7 @@ def document(
         since: when the state changed last, by the wall clock in seconds.
         now: the time on the monotonic clock.
         reached: what a run that is over has said of its work last.
+        progress: how far the work is, and how it goes on (see `Work`).
     """
     identity, worker = status.identity, status.worker
     record = process.record() if process is not None else None
@@ -79,7 +82,7 @@ def document(
         "observed": status.is_observed,
         "unseen_since": rfc3339(since) if status.is_unseen else None,
         "text": _text(status, process, record.text if record else ""),
-        "progress": {"step": record.step, "total": record.total} if record else None,
+        "progress": progress,
         "args": status.args,
         "worker": _worker(status, process, reached),
         "stop": _stop(status, now),
@@ -206,6 +209,7 @@ class DocumentWriter:
         self._status = status
         self._ports = ports
         self._process = process
+        self.work = Work(status, process, ports.loop.time)
         self._reached = reached
         self._outages = outages
         self._others = troubles
@@ -220,6 +224,7 @@ class DocumentWriter:
         """The state has changed, ``at`` that time of the wall clock."""
         self.is_stale = True
         self.since = at
+        self.work.changed()
         self._show_at = self._ports.loop.time() + UNSEEN_S
 
     def write(self, *, at_once: bool = False) -> None:
@@ -254,8 +259,7 @@ class DocumentWriter:
 
     def _unannounced(self) -> tuple[object, ...]:
         """Return what may have changed without any input of the unit's having said so."""
-        process, status = self._process(), self._status
-        record = process.record() if process is not None else None
+        process, status, record = self._process(), self._status, self.work.look()
         text = _text(status, process, record.text if record else "")
         return record, text, status.is_observed, tuple(self._troubles())
 
@@ -287,6 +291,7 @@ class DocumentWriter:
             self.since,
             now,
             self._reached(),
+            self.work.fields(),
         )
         daemon = {"daemon": self._ports.daemon} if self._ports.daemon else {}
         at = rfc3339(self._ports.wall())

@@ -42,6 +42,7 @@ def stop_hearing(unit: Unit) -> None:
     unit.timers.close()
     for verdict in unit.intake.last_answers():
         unit.answer(verdict)
+    unit.logs.end()
     unit.socket.stop_hearing()
     unit.store.is_leaving = True
     unit.store.save()
@@ -71,5 +72,6 @@ def keep_unsent(unit: Unit) -> None:
 async def close(unit: Unit) -> None:
     """Give everything back."""
     unit.note()
+    unit.logs.close()
     await unit.supervisor.close(lives=unit.status.worker.alive, timeout_s=STATE_S)
     await unit.store.close()

@@ -78,10 +78,14 @@ class Client(asyncio.Protocol):
 
     def send(self, fields: Mapping[str, Any]) -> None:
         """Write a verdict."""
+        self.write(to_json(fields))
+
+    def write(self, text: str) -> None:
+        """Write a line; who leaves too much of them unread is hung up on."""
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        transport.write(to_json(fields).encode() + b"\n")
+        transport.write(text.encode() + b"\n")
         if transport.get_write_buffer_size() > MOST_UNREAD:
             transport.abort()
 

@@ -50,3 +50,8 @@ class Parts:
     fresh: bool
     own_words: frozenset[str] = frozenset()
     look: Callable[[Status], None] = _look_away
+
+    @property
+    def heard(self) -> tuple[str, ...]:
+        """All channels that are its alone."""
+        return (*self.channels, self.names.logs)

@@ -33,6 +33,9 @@ class Broker(Protocol):
     def open_outbox(self, refused: Callable[[RedisCommand, str], None]) -> Outbox:
         """Return an outbox on the sending link; ``refused`` gets what the broker refuses of it."""
 
+    def close_outbox(self, outbox: Outbox) -> None:
+        """Send nothing of it any more."""
+
     @property
     def flush(self) -> Callable[[], None]:
         """Send what waits in the outboxes, if the link is up."""

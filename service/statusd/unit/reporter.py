@@ -178,7 +178,7 @@ class Reporter:
             refused: channels that the broker doesn't let us hear, and why.
         """
         found = {self._names.history: history, self._names.commands: stream}
-        for channel in (self._names.control, *channels) if refused else ():
+        for channel in (self._names.control, self._names.logs, *channels) if refused else ():
             if channel in refused:
                 found[channel] = f"it isn't heard: {refused[channel]}"
         unkept = [f"nothing is kept: {disk}"] if disk else []

@@ -26,6 +26,7 @@ from statusd.unit.history import History
 from statusd.unit.intake import Intake
 from statusd.unit.lease_holder import LeaseHolder
 from statusd.unit.local_socket import Client, LocalSocket
+from statusd.unit.log_readers import LogReaders
 from statusd.unit.name_lease import NameLease
 from statusd.unit.outages import Outages
 from statusd.unit.parts import Parts
@@ -58,8 +59,6 @@ class Unit:
         self.name, self.ports = names.name, ports
         self._inbox: deque[ev.Input | Delivery] = deque()
         self._busy = False
-        self.handled = 0
-        """How many inputs the status has decided on."""
         self.outages = Outages(ports.wall(), parts.kept.deaf)
         self.log = InOrder(ports.log, self.note)
         self.reporter = Reporter(ports.log, self.log, loop, names)
@@ -88,6 +87,7 @@ class Unit:
             publish=self.publisher.publish_status,
         )
         self.timers = Timers(loop, self.happened)
+        self.logs = LogReaders(parts, ports, status, self.reporter.refused, self.fail)
         self.socket = LocalSocket(parts.socket, partial(loop.run, self._hear_local))
         self.lease = self._make_lease(parts)
         self._perform = self._performers()
@@ -182,7 +182,7 @@ class Unit:
                 read = None
                 if isinstance(happened, Delivery):
                     read, happened = happened, ev.Delivered(happened.messages)
-                self.handled += 1
+                self.reporter.counts.handled += 1
                 effects = self.status.handle(happened, self.ports.loop.time())
                 if read is not None and self.store.takes(read, effects):
                     self.intake.is_behind = True
@@ -347,13 +347,13 @@ class Unit:
         """Take a message from somebody on this host; he is answered on his own connection too."""
         if line == HEALTH:
             client.send(self.ports.health())
-            return
-        heard = self.intake.hear_local(line)
-        if isinstance(heard, Verdict):
-            client.send(heard.fields)
-        elif heard is not None:
-            self.socket.expect(heard.command.id, client)
-            self.happened(heard)
+        elif not self.logs.hear_local(line, client):
+            heard = self.intake.hear_local(line)
+            if isinstance(heard, Verdict):
+                client.send(heard.fields)
+            elif heard is not None:
+                self.socket.expect(heard.command.id, client)
+                self.happened(heard)
 
     # ---- what the daemon tells ---------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 import redis.asyncio
@@ -20,7 +20,17 @@ from statusd.wire import redis_py
 from statusd.wire.address import Address
 from statusd.wire.endpoint import Endpoint
 from statusd.wire.shared_subscription import Cancelled, SharedSubscription, Subscriber
-from statusd.wire.talk import Ask, Listen, Operation, Request, Sleep, Subscribe, Where
+from statusd.wire.talk import (
+    Ask,
+    Feed,
+    Give,
+    Listen,
+    Operation,
+    Request,
+    Sleep,
+    Subscribe,
+    Where,
+)
 
 if TYPE_CHECKING:
     from statusd.wire.outbox import RedisCommand
@@ -67,6 +77,30 @@ class AsyncClient(Endpoint[redis.asyncio.Redis]):
                 cancelled.raise_swallowed()
         finally:
             operation.close()
+            await subscriber.end()
+
+    async def follow(self, feed: Feed[T]) -> AsyncGenerator[T, None]:
+        """Carry it out, and give out what it gives; it hears on until it or the iterator ends.
+
+        Raises:
+            Unavailable: as `run` does.
+        """
+        subscriber, cancelled = Subscriber(), Cancelled()
+        try:
+            answer: Any = None
+            while True:
+                try:
+                    request = feed.send(answer)
+                except StopIteration:
+                    return
+                if isinstance(request, Give):
+                    answer = None
+                    yield request.item
+                else:
+                    answer = await self._perform(request, subscriber)
+                    cancelled.raise_swallowed()
+        finally:
+            feed.close()
             await subscriber.end()
 
     async def _perform(self, request: Request, subscriber: Subscriber) -> Any:

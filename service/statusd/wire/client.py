@@ -20,7 +20,17 @@ from statusd.core.errors import StatusdError, Unavailable
 from statusd.wire import redis_py
 from statusd.wire.address import Address
 from statusd.wire.endpoint import Endpoint
-from statusd.wire.talk import Ask, Listen, Operation, Request, Sleep, Subscribe, Where
+from statusd.wire.talk import (
+    Ask,
+    Feed,
+    Give,
+    Listen,
+    Operation,
+    Request,
+    Sleep,
+    Subscribe,
+    Where,
+)
 
 if TYPE_CHECKING:
     from statusd.wire.outbox import RedisCommand
@@ -56,6 +66,25 @@ class Client(Endpoint[redis.Redis]):
                     result: T = end.value
                     return result
                 answer = self._perform(request, subscription)
+
+    def follow(self, feed: Feed[T]) -> Iterator[T]:
+        """Carry it out, and give out what it gives; it hears on until it or the iterator ends.
+
+        Raises:
+            Unavailable: as `run` does.
+        """
+        with contextlib.closing(feed), contextlib.closing(Subscription(self)) as subscription:
+            answer: Any = None
+            while True:
+                try:
+                    request = feed.send(answer)
+                except StopIteration:
+                    return
+                if isinstance(request, Give):
+                    answer = None
+                    yield request.item
+                else:
+                    answer = self._perform(request, subscription)
 
     def _perform(self, request: Request, subscription: Subscription) -> Any:
         match request:

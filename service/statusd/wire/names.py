@@ -46,6 +46,11 @@ class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
         return f"{self.namespace}:canary:{{{self.name}}}"
 
     @property
+    def logs(self) -> str:
+        """The channel on which the unit is asked for what its worker prints."""
+        return f"{self.namespace}:logs:{{{self.name}}}"
+
+    @property
     def commands(self) -> str:
         """The stream of durable commands to the whole namespace."""
         return f"{self.namespace}:commands"
@@ -103,8 +108,17 @@ def default_name(file: Path | None) -> str:
     """
     if file is None or file.stem != USUAL:
         return former_name(file)
-    folder = re.sub(r"[^A-Za-z0-9._@-]", "-", settings_path(file).parent.name).lstrip("-")
-    return _at_host(folder or USUAL)
+    return _at_host(spelt(settings_path(file).parent.name) or USUAL)
+
+
+def typed_name(job: str) -> str:
+    """Return the name of a unit whose job was typed: its module, or its program, @ the host."""
+    return _at_host(spelt(job) or USUAL)
+
+
+def spelt(text: str) -> str:
+    """Return ``text`` as it may stand in a unit's name; empty if nothing of it may."""
+    return re.sub(r"[^A-Za-z0-9._@-]", "-", text).lstrip("-")
 
 
 def former_name(file: Path | None) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from statusd.wire import log_request
 from statusd.wire.names import Names, is_pattern
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _subscriptions(names: Names, channels: Sequence[str]) -> list[RedisCommand]:
     return [
         ("SUBSCRIBE", names.control),
         ("SUBSCRIBE", names.canary),
+        ("SUBSCRIBE", names.logs),
         *plain,
         *(globs or [("PSUBSCRIBE", names.control)]),
         ("UNSUBSCRIBE",),
@@ -125,6 +127,8 @@ def _of_viewer(names: Names, _: Sequence[str]) -> list[RedisCommand]:
     return [
         ("SUBSCRIBE", names.verdicts),
         ("SUBSCRIBE", names.events),
+        ("SUBSCRIBE", f"{log_request.reply_prefix(names.namespace)}{names.name}"),
+        ("PUBLISH", names.logs, ""),
         ("UNSUBSCRIBE",),
         ("HGETALL", names.roster),
         ("HKEYS", names.roster),

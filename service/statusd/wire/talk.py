@@ -8,7 +8,7 @@ here may do I/O; a clock may be read.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from statusd.core.errors import Unavailable
 from statusd.core.text import shown
@@ -61,8 +61,16 @@ class Where(NamedTuple):
     """The answer is the broker's address, for a message to the user."""
 
 
+class Give(NamedTuple, Generic[T]):
+    """Hand something to whoever follows; there is no answer."""
+
+    item: T
+
+
 Request = Ask | Subscribe | Listen | Sleep | Where
 Operation = Generator[Request, Any, T]
+Feed = Generator[Request | Give[T], Any, None]
+"""An operation that goes on and on, and gives out what it finds."""
 
 
 def ask(shape: Callable[[object], T], *line: str | bytes | int) -> Operation[T]:

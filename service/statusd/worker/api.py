@@ -26,19 +26,18 @@ from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.progress import Progress, as_float
 from statusd.worker.states import Generic, States, StateT_co
-from statusd.worker.waiters import Waiters
+from statusd.worker.waiters import LONGEST_S, Waiters, deadline_after
 
 TYPE_CHECKING = False  # typing costs the user's process time and memory, and types are for tools
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from statusd.worker.states import Members
+    from statusd.worker.track import ItemT, Track
 
     Scalar = str | int | float | bool | None
 
-LONGEST_S = 1e9
-"""A longer time is one without a limit: poll(2) counts its milliseconds in an int."""
 LOOK_S = 0.02
 """How often a state is looked at where nothing can wake us."""
 
@@ -200,6 +199,29 @@ class Worker(Generic[StateT_co]):
         finally:
             self._exit(thread)
 
+    def track(
+        self,
+        iterable: Iterable[ItemT] | None = None,
+        desc: str | None = None,
+        total: float | None = None,
+        *,
+        unit: str = "",
+        initial: float = 0,
+        steer: bool = True,
+        **look: Any,
+    ) -> Track[ItemT]:
+        """Loop over items as `while_running` does, and tell how far that is: for ``tqdm(...)``.
+
+        Args:
+            iterable: the items; None for ``with worker.track(total=5) as bar: bar.update()``.
+            desc: the text; total: how many there are, if `len` doesn't tell; unit: "images".
+            initial: where the count begins; steer: False to count only, whatever the state.
+            look: what else tqdm takes; of that only ``disable`` means something.
+        """
+        from statusd.worker.track import Track
+
+        return Track(self, self.while_running, iterable, desc, total, unit, initial, steer, look)
+
     # ---- telling the daemon ------------------------------------------------------------------
 
     def ready(self) -> None:
@@ -217,7 +239,9 @@ class Worker(Generic[StateT_co]):
             until = time.monotonic() + min(max(number, 0.0), LONGEST_S)
             self._words[PATIENCE], self._patient = int(until * 1e9), self._who()
 
-    def progress(self, step: float, total: float | None = None, text: str | None = None) -> None:
+    def progress(
+        self, step: float, total: float | None = None, text: str | None = None, unit: str = ""
+    ) -> None:
         """Say how far the work is; costs two microseconds and no system call, and never raises.
 
         Args:
@@ -225,8 +249,9 @@ class Worker(Generic[StateT_co]):
                 number (NaN, infinity, another type) is unknown.
             total: how much there is to do, likewise; None if nobody knows.
             text: what is being done; None leaves the last text. At most 900 bytes are kept.
+            unit: what is counted, "images"; at most 28 bytes.
         """
-        self._progress.say(step, total, text)
+        self._progress.say(step, total, text, unit)
 
     def text(self, text: str) -> None:
         """Say what is being done, in words for a human; at most 900 bytes are kept.
@@ -364,13 +389,6 @@ class Worker(Generic[StateT_co]):
         """In a forked child: be of that kind from now on, for the worker is its parent's."""
         self.__class__ = kind
         self._begin_alone()
-
-
-def deadline_after(timeout_s: float | None) -> float | None:
-    """Return when so many seconds are over (monotonic); None for never."""
-    if timeout_s is None or timeout_s >= LONGEST_S:
-        return None
-    return time.monotonic() + timeout_s
 
 
 def workers() -> list[Worker[Any]]:

@@ -15,18 +15,28 @@ import asyncio
 import time
 from _thread import get_ident
 
-from statusd.worker.api import Worker, deadline_after
+from statusd.worker.api import Worker
 from statusd.worker.board import STATE
 from statusd.worker.spectator import give_seat
 from statusd.worker.states import Generic, StateT_co
+from statusd.worker.waiters import deadline_after
 
 TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Callable,
+        Coroutine,
+        Iterable,
+        Iterator,
+        Mapping,
+    )
     from typing import Any
 
     from statusd.worker.api import Scalar
     from statusd.worker.descriptor import Descriptor
+    from statusd.worker.track import AsyncTrack, ItemT
 
 
 class AsyncWorker(Generic[StateT_co]):
@@ -90,9 +100,11 @@ class AsyncWorker(Generic[StateT_co]):
         """Say that this step may take so long: see `Worker.expect`."""
         self._worker.expect(seconds)
 
-    def progress(self, step: float, total: float | None = None, text: str | None = None) -> None:
+    def progress(
+        self, step: float, total: float | None = None, text: str | None = None, unit: str = ""
+    ) -> None:
         """Say how far the work is: see `Worker.progress`. It costs two microseconds."""
-        self._worker.progress(step, total, text)
+        self._worker.progress(step, total, text, unit)
 
     def text(self, text: str) -> None:
         """Say what is being done, in words for a human: see `Worker.text`."""
@@ -159,7 +171,42 @@ class AsyncWorker(Generic[StateT_co]):
         finally:
             worker._exit(task)
 
+    def track(
+        self,
+        iterable: Iterable[ItemT] | AsyncIterable[ItemT] | None = None,
+        desc: str | None = None,
+        total: float | None = None,
+        *,
+        unit: str = "",
+        initial: float = 0,
+        steer: bool = True,
+        **look: Any,
+    ) -> AsyncTrack[ItemT]:
+        """Loop over items, by ``async for`` or ``for``, and tell how far that is: `Worker.track`.
+
+        While it waits in PAUSED, a plain ``for`` holds the event loop, and other tasks with it.
+        """
+        from statusd.worker.track import AsyncTrack
+
+        track = AsyncTrack(
+            self._worker, self._turns, iterable, desc, total, unit, initial, steer, look
+        )
+        track._async_turns = self.while_running
+        return track
+
     # ---- inside ------------------------------------------------------------------------------
+
+    def _turns(self) -> Iterator[int]:
+        """Be the loop of a plain ``for``: it reads the pipe itself, and wakes who waits for it."""
+        worker, seen = self._worker, None
+        try:
+            for step in worker.while_running():
+                if seen != worker._words[STATE]:
+                    seen = worker._words[STATE]
+                    self._wake()
+                yield step
+        finally:
+            self._wake()
 
     async def _sleep(self, deadline: float | None) -> bool:
         """Wait until the daemon wakes us; False at the deadline or when the daemon is gone."""

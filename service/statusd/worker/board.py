@@ -11,9 +11,12 @@ at any instant, and the other must still read whole values.
         32   928  worker  record: u32 counter, u32 CRC-32 of what follows, f64 step, f64 total
                           (NaN: not said), u32 length, text in UTF-8
       1024     8  worker  patience: until when a step may last, CLOCK_MONOTONIC in ns; 0: not said
+      1032    36  worker  unit: u32 CRC-32 of what follows, u32 length, text in UTF-8: what the
+                          steps are, "images"; all zeros: not said, or by an older writer
 
-The state word is one 64-bit store; an unaligned or byte-wise one tears. The record is written
-between an odd and an even counter, and its CRC tells of a writer that was killed half-way.
+What is new stands behind what there was, where older readers never look. The state word
+is one 64-bit store; an unaligned or byte-wise one tears. The record is written between an odd and
+an even counter, and its CRC tells of a writer that was killed half-way.
 """
 
 from __future__ import annotations
@@ -38,6 +41,9 @@ STATE_BYTE = STATE * 8 + (0 if byteorder == "little" else 7)
 MAX_TEXT = 900
 """The longest text, in bytes of UTF-8; what is longer is cut."""
 
+MAX_UNIT = 28
+"""The longest name of what is counted, in bytes of UTF-8."""
+
 MAX_NUMBER = 2.0**53
 """The largest number of a record: up to it each whole one is exact, in JSON's readers as well."""
 
@@ -45,14 +51,16 @@ _RECORD = 32
 _HEAD = struct.Struct("=II")
 _BODY = struct.Struct("=ddI")
 _COUNTER = struct.Struct("=I")
+_UNIT = 1032
 _NONE = float("nan")
 _SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 """A page that one process makes shorter is a SIGBUS for every other one that reads it."""
 
 Word = namedtuple("Word", "state run seq")
 """A state word, taken apart: three numbers."""
-Record = namedtuple("Record", "step total text")
-"""What the worker says of its work; ``step`` and ``total`` are None where it said nothing."""
+Record = namedtuple("Record", "step total text unit", defaults=("",))
+"""What the worker says of its work; ``step`` and ``total`` are None where it said nothing, and
+``unit`` is empty where the steps are just steps."""
 
 
 def pack_word(state: int, run: int, seq: int) -> int:
@@ -129,6 +137,24 @@ class Board:
         page[start : start + len(body)] = body
         _COUNTER.pack_into(page, _RECORD, counter)
 
+    def write_unit(self, unit: str) -> None:
+        """Say what is counted, before the record that counts it (worker only)."""
+        raw = unit[:MAX_UNIT].encode("utf-8", "replace")[:MAX_UNIT]
+        body = _COUNTER.pack(len(raw)) + raw
+        page, start = self._map, _UNIT + _COUNTER.size
+        page[start : start + len(body)] = body
+        _COUNTER.pack_into(page, _UNIT, crc32(body) if raw else 0)
+
+    def _read_unit(self) -> str:
+        """Return what is counted; empty if nobody said so, or if it is half-written."""
+        page, start = self._map, _UNIT + _COUNTER.size
+        (crc,) = _COUNTER.unpack_from(page, _UNIT)
+        (length,) = _COUNTER.unpack_from(page, start)
+        body = page[start : start + _COUNTER.size + min(length, MAX_UNIT)]
+        if not crc or crc32(body) != crc:
+            return ""
+        return body[_COUNTER.size :].decode("utf-8", "ignore")
+
     def read_record(self) -> Record | None:
         """Return what the worker said last; None if nothing, or if it is half-written."""
         page, start = self._map, _RECORD + _HEAD.size
@@ -146,7 +172,7 @@ class Board:
                 continue
             # The cut at MAX_TEXT may have gone through a character.
             text = body[_BODY.size :].decode("utf-8", "ignore")
-            return Record(in_range(step), in_range(total), text)
+            return Record(in_range(step), in_range(total), text, self._read_unit())
         return None
 
 

@@ -8,6 +8,10 @@ from math import isnan
 from statusd.worker.board import Board, in_range
 from statusd.worker.notes import text_of
 
+TYPE_CHECKING = False  # see statusd.worker.api
+if TYPE_CHECKING:
+    from typing import Any
+
 
 class Progress:
     """What was said last, and the writer of it; nothing here ever raises, or waits.
@@ -18,9 +22,12 @@ class Progress:
 
     def __init__(self, board: Board) -> None:
         self._board = board
+        self.tracks: list[Any] = []
+        """Weak references to the tracks that are open, the first one first (see `Track`)."""
         self._step: float | None = None
         self._total: float | None = None
         self._text = ""
+        self._unit = self._told_unit = ""
         self.begin_alone()
 
     def begin_alone(self) -> None:
@@ -28,9 +35,10 @@ class Progress:
         self._writing = allocate_lock()
         self._unwritten = False
 
-    def say(self, step: object, total: object, text: object) -> None:
-        """Write all three; None for a text leaves the last one."""
+    def say(self, step: object, total: object, text: object, unit: object) -> None:
+        """Write all of it; None for a text leaves the last one."""
         self._step, self._total = _known(step), _known(total)
+        self._unit = "" if unit is None else text_of(unit)
         if text is not None:
             self._text = text_of(text)
         self._write()
@@ -46,6 +54,9 @@ class Progress:
         while self._unwritten and self._writing.acquire(False):
             try:
                 self._unwritten = False
+                if self._unit != self._told_unit:
+                    self._told_unit = self._unit
+                    self._board.write_unit(self._told_unit)
                 self._board.write_record(self._step, self._total, self._text)
             finally:
                 self._writing.release()

@@ -42,7 +42,9 @@ class Spectator(Worker[StateT_co]):
     def expect(self, seconds: float) -> None:
         """Do nothing: the page is the worker's to write on."""
 
-    def progress(self, step: float, total: float | None = None, text: str | None = None) -> None:
+    def progress(
+        self, step: float, total: float | None = None, text: str | None = None, unit: str = ""
+    ) -> None:
         """Do nothing: the page is the worker's to write on."""
 
     def text(self, text: str) -> None:

@@ -12,6 +12,16 @@ TYPE_CHECKING = False  # see statusd.worker.api
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LONGEST_S = 1e9
+"""A longer time is one without a limit: poll(2) counts its milliseconds in an int."""
+
+
+def deadline_after(timeout_s: float | None) -> float | None:
+    """Return when so many seconds are over (monotonic); None for never."""
+    if timeout_s is None or timeout_s >= LONGEST_S:
+        return None
+    return monotonic() + timeout_s
+
 
 class Waiters:
     """The threads that wait, and who of them reads."""

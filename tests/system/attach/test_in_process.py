@@ -182,6 +182,28 @@ def test_args_and_progress_go_both_ways(attach: Any, broker: Broker) -> None:
     assert document(broker)["worker"]["pid"] == os.getpid()
 
 
+def test_a_loop_over_items_is_told_and_steered(attach: Any, broker: Broker) -> None:
+    """`track`, as for a function: END ends it in the middle."""
+    worker = attach(goal="RUNNING")
+    images = []
+
+    for image in worker.track(range(1000), "exposing", unit="images"):
+        images.append(image)
+        if image == 2:
+            publish(broker, "pause")
+            wait_until(lambda: worker.state == "PAUSED", 10, "the pause")
+            publish(broker, "resume")
+            wait_until(lambda: worker.state == "RUNNING", 10, "the work")
+        if image == 5:
+            publish(broker, "end")
+            wait_until(lambda: worker.state == "ENDING", 10, "the end")
+
+    assert images == [0, 1, 2, 3, 4, 5]
+    worker.detach()
+    told = document(broker)["progress"]
+    assert (told["step"], told["total"], told["unit"]) == (6, 1000, "images")
+
+
 MISTAKES: dict[str, dict[str, Any]] = {
     "channels: ": {"channels": ["two words"]},
     "url: ": {"url": "http://127.0.0.1"},
