@@ -326,6 +326,18 @@ def hanging(url: str) -> None:
                 work_for_ever()
 
 
+def large(url: str, on_memory: str = "tell") -> None:
+    """Have more memory than the settings allow."""
+    os.environ["STATUSD_WORKER__MEMORY_MAX"] = "2 MiB"
+    os.environ["STATUSD_WORKER__ON_MEMORY"] = on_memory
+    looping(url)
+
+
+def large_pausing(url: str) -> None:
+    """Have more, and be told to wait for that."""
+    large(url, "pause")
+
+
 def _at_once(many: int, what: Callable[[int], object]) -> list[object]:
     """Do it in so many threads at once; return what each returned or raised."""
     found: list[object] = []

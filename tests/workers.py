@@ -6,6 +6,7 @@ import itertools
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -135,6 +136,38 @@ def with_children(worker: Worker) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         while True:
             time.sleep(60)
+    obedient(worker)
+
+
+GROWN = 150 * 2**20
+"""So much memory is taken by whoever is to have too much, in bytes."""
+
+
+def growing(worker: Worker) -> None:
+    """Have so much memory as long as the file ``grow`` exists."""
+    held = b""
+    for _ in worker.while_running():
+        held = (held or b"x" * GROWN) if Path("grow").exists() else b""
+        time.sleep(STEP_S)
+
+
+def with_a_growing_child(worker: Worker) -> None:
+    """Have a child in a session of its own that takes so much, once the file ``grow`` exists."""
+    for step in worker.while_running():
+        if step == 0:
+            wait = "import os, time\nwhile not os.path.exists('grow'): time.sleep(0.01)\n"
+            have = f"held = b'x' * {GROWN}\ntime.sleep(600)\n"
+            subprocess.Popen([sys.executable, "-c", wait + have], start_new_session=True)
+        time.sleep(STEP_S)
+
+
+def sharing_memory(worker: Worker) -> None:
+    """Have 60 MiB and five children, who share them."""
+    held = b"x" * (60 * 2**20)
+    for _ in range(5):
+        if os.fork() == 0:
+            while held:
+                time.sleep(60)
     obedient(worker)
 
 

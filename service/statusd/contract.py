@@ -3,6 +3,8 @@
 For whoever speaks to units from another language there is the same as JSON Schema in
 docs/contract, made from these types by ``make contract``; the tests hold it to the messages of a
 real run. Times are RFC 3339 in UTC; a boot is in milliseconds since 1970.
+
+Length: all that is on the wire stands beside each other, as its readers need it.
 """
 
 from __future__ import annotations
@@ -82,6 +84,24 @@ class Reached(TypedDict):
     text: str
 
 
+class Resources(TypedDict):
+    """What the worker's processes use, as it was read within the last few seconds.
+
+    ``cpu`` is a share of one core since the time before (2.0: two of them), null the first time;
+    ``cpu_s`` are seconds of the run until now. ``memory`` is the resident set in bytes, ``pss`` the
+    proportional one, which is read only if ``memory`` is over ``memory_max``. ``descriptors`` is
+    null where nobody may count them.
+    """
+
+    cpu: float | None
+    cpu_s: float
+    memory: int
+    pss: int | None
+    threads: int
+    processes: int
+    descriptors: int | None
+
+
 class Worker(TypedDict):
     """The process: none has the pid null."""
 
@@ -90,6 +110,7 @@ class Worker(TypedDict):
     restarts: int
     death: NotRequired[Death]
     reached: NotRequired[Reached]
+    resources: NotRequired[Resources]
 
 
 class Stop(TypedDict):
@@ -275,7 +296,8 @@ class Event(TypedDict):
 
     With ``gap`` it is none: the unit was deaf, and ``old`` and ``new`` are the state it is in. With
     the trigger ``drop`` neither: more was to be said than the broker took, and ``reason`` tells
-    how much of it was dropped.
+    how much of it was dropped. Nor with ``grow`` and ``shrink``, ``hang`` and ``recover``,
+    ``unreached``: that is about the worker, and nothing was done.
     """
 
     event: str

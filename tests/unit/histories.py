@@ -12,6 +12,7 @@ What the words of a history mean:
 - ``[ready] [sees] [asks pause] [hangs] [exits 1] [gone] [not started]``: the worker of this run; it
   ``sees`` what stands on its board, or ``saw`` what stood there before. ``[old exits 1]``: the
   worker of the run before. ``[unreached SIGKILL]``: that could not be sent to all of it.
+  ``[has 2.1]``: it has so many GiB of memory.
 - ``(backoff)``: that deadline passes, at the time for which it is armed. It must be armed.
 - ``+2.5``: so many seconds go by.
 """
@@ -215,6 +216,7 @@ _DEEDS: dict[str, Callable[[int, str, Story], ev.Input]] = {
     "returns": lambda run, _, __: ev.WorkerExited(run, 0, "exit code 0", returned=True),
     "dies": lambda run, last, _: ev.WorkerExited(run, 1, "exit code 1", ("warning", last)),
     "hangs": lambda run, _, __: ev.WorkerHung(run, 12.3),
+    "has": lambda run, gib, _: ev.WorkerGrown(run, round(float(gib) * 2**30)),
     "unreached": lambda run, by, _: ev.WorkerUnreached(run, ev.Force(by), SUDO, EPERM),
     "gone": lambda run, _, __: ev.WorkerGone(run),
     "not": lambda run, _, __: ev.WorkerNotStarted(run, "no such file"),

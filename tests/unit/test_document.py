@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hiredis import ReplyError
 
-from statusd.core.policy import Policy
+from statusd.core.policy import OnMemory, Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity
 from statusd.unit.document import Proof, document
@@ -115,6 +115,59 @@ def test_who_has_nothing_new_to_say_says_it_every_six_seconds() -> None:
 
     assert first["at"] != second["at"]
     assert {**first, "at": ""} == {**second, "at": ""} == {**last, "at": ""}
+
+
+def test_what_its_processes_use_goes_with_a_document_that_is_written_anyway() -> None:
+    """Six seconds old at most, and nothing is written for it; of a worker that died nothing."""
+    world = World(WORKING)
+    beaten(world, 2)
+    sampler = world.workers[-1].sampler
+    uses = []
+    for second in range(6):
+        sampler.has(2**30 + second)
+        uses += [one["worker"]["resources"]["memory"] for one in beaten(world, 1)]
+
+    assert uses == [2**30 + 1, 2**30 + 3, 2**30 + 5]
+    assert world.documents()[-1]["worker"]["resources"] == {
+        **{"cpu": 0.5, "cpu_s": 12.0, "memory": uses[-1], "pss": None},
+        **{"threads": 3, "processes": 1, "descriptors": 7},
+    }
+    world.play("[exits 1] +1")
+    assert "resources" not in world.documents()[-1]["worker"]
+
+
+@pytest.mark.parametrize(("limit", "samples"), [(0, 0), (2**30, 4)])
+def test_what_nobody_waits_for_is_read_when_it_is_due(limit: int, samples: int) -> None:
+    """With each beat where memory has a limit."""
+    world = World(WORKING, memory_max=limit)
+    sampler = world.workers[-1].sampler
+    sampler.due_at = world.loop.now + 100.0
+
+    beaten(world, 4)
+
+    assert sampler.samples == samples
+    sampler.due_at = world.loop.now + 3.0
+    beaten(world, 1)
+    assert sampler.samples == samples + 1
+
+
+def test_too_much_memory_is_a_trouble_as_long_as_it_is() -> None:
+    """Written with the beat that has seen it, and gone with the one that sees no more of it."""
+    world = World(WORKING, memory_max=2**30, on_memory=OnMemory.TELL)
+    beaten(world, 2)
+    sampler = world.workers[-1].sampler
+    troubles = []
+    for gib in (0.5, 1.5, 1.6, 0.95, 0.5):
+        sampler.has(round(gib * 2**30))
+        beaten(world, 1)
+        troubles.append(world.documents()[-1]["trouble"])
+
+    text = "1.5 GiB of memory, memory_max is 1 GiB"
+    assert troubles == ["", text, text, text, ""]
+    assert [event["trigger"] for event in world.events()][-2:] == ["grow", "shrink"]
+    assert [name for name, _ in world.logged if name.startswith("worker.")][-2:] == [
+        *("worker.grown", "worker.shrunk"),
+    ]
 
 
 def test_whoever_watches_sees_each_step_within_three_seconds() -> None:

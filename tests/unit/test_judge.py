@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import BUILT_IN
+from statusd.core.policy import OnMemory
 from statusd.settings.judge import judge
 from statusd.settings.load import load
 from statusd.settings.models import Settings
@@ -21,6 +23,8 @@ WORKER: dict[str, tuple[Any, Any]] = {
     "stop_timeout_s": ("3", 3.0),
     "signal_stop_timeout_s": (True, 1.0),
     "hang_timeout_s": (2, 2.0),
+    "memory_max": ("2GiB", 2**31),
+    "on_memory": ("tell", "tell"),
     "backoff_s": ([1, 5], (1.0, 5.0)),
     "budget": ("4", 4),
     "nice": (1.0, 1),
@@ -54,6 +58,21 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "no number at all": (
         JOB + "stop_timeout_s = nan\n",
         ["a.toml:3: worker.stop_timeout_s: Input should be a finite number"],
+    ),
+    "sizes of memory": (
+        JOB + 'memory_max = "2G"\non_memory = "kill"\n',
+        [
+            "a.toml:3: worker.memory_max: G is no unit of memory, did you mean 2GiB?",
+            "a.toml:4: worker.on_memory: ",
+        ],
+    ),
+    "a size that no worker has": (
+        JOB + "memory_max = 2\n",
+        ['a.toml:3: worker.memory_max: 2 bytes are too few for any worker: "2GiB"?'],
+    ),
+    "a size that is none": (
+        JOB + "memory_max = 1.5\n",
+        ["a.toml:3: worker.memory_max: a size of memory is wanted"],
     ),
     "a date": (JOB + "directory = 1979-05-27\n", ["a.toml:3: worker.directory: a text is wanted"]),
     "a list for a text": (
@@ -126,6 +145,46 @@ def test_every_mistake_is_named(text: str, expected: list[str], tmp_path: Path) 
     assert len(found) == len(expected), found
     for problem, begin in zip(found, expected, strict=True):
         assert problem.startswith(begin)
+
+
+@pytest.mark.parametrize("how", ["", 'on_memory = "crash"\n'])
+def test_nobody_is_killed_for_memory_who_is_attached(how: str, tmp_path: Path) -> None:
+    """What is done instead has to be said."""
+    file = tmp_path / "a.toml"
+    file.write_text(f'[worker]\nmemory_max = "2GiB"\n{how}')
+
+    with pytest.raises(ConfigError) as caught:
+        load(file, {}, attached=True)
+
+    (problem,) = caught.value.problems
+    assert problem.removeprefix(f"{tmp_path}/") == (
+        "a.toml:2: worker.memory_max: attach() kills nothing: "
+        'with memory_max say on_memory = "tell" or "pause"'
+    )
+
+
+@pytest.mark.parametrize("how", ["tell", "pause"])
+def test_an_attached_program_may_be_told_of(how: str, tmp_path: Path) -> None:
+    """Or told to wait; without a limit nothing need be said."""
+    file = tmp_path / "a.toml"
+    file.write_text(f'[worker]\nmemory_max = "2GiB"\non_memory = "{how}"\n')
+
+    policy = load(file, {}, attached=True).policy()
+
+    assert (policy.memory_max, policy.on_memory) == (2**31, OnMemory(how))
+    file.write_text("")
+    assert load(file, {}, attached=True).policy().memory_max == 0
+
+
+def test_a_size_of_memory_may_come_from_the_environment(tmp_path: Path) -> None:
+    """As it would stand in a file, or as a number of bytes; empty for none."""
+    file = tmp_path / "a.toml"
+    file.write_text(JOB)
+    key = "STATUSD_WORKER__MEMORY_MAX"
+
+    said = [load(file, {key: text}).worker.memory_max for text in ("2GiB", "2097152", "", "0")]
+
+    assert said == [2**31, 2**21, 0, 0]
 
 
 def test_a_key_at_the_top_may_be_in_upper_case(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ HEADS = [
     *("NAME", "STATE", "SINCE", "GOAL", "PROGRESS", "TEXT"),
     *("PID", "RESTARTS", "LAST", "LINK", "SEEN"),
 ]
+"""What there is before the last room is given to what it uses."""
+ALL = [*HEADS[:6], "CPU", "MEMORY", *HEADS[6:]]
 
 
 def unit(name: str = "counter", *, left: bool = False, seen: str = "", **more: Any) -> UnitInfo:
@@ -103,7 +105,7 @@ def test_a_pipe_gets_all_of_it() -> None:
     """Nothing is left out or shortened where there is no width."""
     heads, rows = table_of([unit(text="x" * 200)])
 
-    assert heads == HEADS
+    assert heads == ALL
     assert rows[0][5].text == "x" * 200
 
 
@@ -160,6 +162,18 @@ def test_a_unit_that_failed_shows_how_far_it_had_come() -> None:
 
     assert failed["PROGRESS"] == "####------  40%"
     assert running["PROGRESS"] == ""
+
+
+def test_what_it_uses_is_there_where_there_is_room() -> None:
+    """And goes first; of a unit that is over nobody asks."""
+    uses = {"cpu": 0.984, "cpu_s": 1.0, "memory": 2**31, "processes": 1, "threads": 1}
+    busy = unit(worker={"pid": 12345, "restarts": 0, "resources": uses})
+    over = unit("over", state="END", left=True, worker={"pid": None, "resources": uses})
+
+    wide, narrow = drawn(160, busy, over, unit("new")), drawn(100, busy)
+
+    assert [(row["CPU"], row["MEMORY"]) for row in wide] == [("98 %", "2 GiB"), ("", ""), ("", "")]
+    assert not {"CPU", "MEMORY"} & narrow[0].keys()
 
 
 def test_who_has_ended_before_today_is_counted() -> None:

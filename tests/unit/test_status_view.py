@@ -172,6 +172,22 @@ def test_a_count_is_told_in_words(restarts: int, text: str) -> None:
     assert told({"worker": {"restarts": restarts}})["worker"] == text
 
 
+def test_what_a_worker_uses_is_told_in_one_line() -> None:
+    """Nothing of it before it is known, and nothing of one that nobody may look at."""
+    uses = {"cpu": 1.984, "cpu_s": 123.45, "memory": 2**31, "threads": 9, "pss": None}
+    uses |= {"processes": 1, "descriptors": 40}
+
+    def said(**more: Any) -> str:
+        return told({"worker": {"resources": {**uses, **more}}})["uses"]
+
+    assert said() == "198 % CPU (123 s), 2 GiB, 1 process, 9 threads, 40 descriptors"
+    assert said(cpu=None, descriptors=None, processes=3, pss=2**30) == (
+        "? CPU (123 s), 2 GiB, of its own 1 GiB, 3 processes, 9 threads"
+    )
+    assert "uses" not in told({"worker": {"resources": None}})
+    assert "uses" not in told({})
+
+
 def test_what_a_dead_run_had_reached_is_marked_as_such() -> None:
     """Nobody is to take it for the work of a run that lives."""
     reached = {"run": 2, "step": 4, "total": 10, "text": "exposing"}

@@ -22,6 +22,7 @@ class Ticking:
             World("boot [ready] +1 disk", name=name, loop=self.loop, broker=self.broker, **policy)
             for name in NAMES
         ]
+        self.workers = [world.workers[-1] for world in worlds]
         self.units = [world.unit for world in worlds]
         self.minded = 0
         self.ticks = Ticks(Living(self.units), self.loop, tick_s, self._mind)
@@ -76,6 +77,21 @@ def test_workers_are_looked_after_with_every_second_probe() -> None:
         ticking.second()
 
     assert {unit.supervisor.looks for unit in ticking.units} == {1 + 5}
+
+
+def test_what_workers_use_is_read_with_each_beat() -> None:
+    """In turns as well, and nobody writes a document for it."""
+    ticking = Ticking()
+    ticking.second()
+    for _ in range(6):
+        ticking.second()
+    before = [worker.sampler.samples for worker in ticking.workers]
+    for second in range(6):
+        for worker in ticking.workers:
+            worker.sampler.has(2**30 + second * 2**20)
+        assert sum(ticking.second().values()) <= 2 * len(NAMES) // TURNS
+
+    assert [worker.sampler.samples for worker in ticking.workers] == [2 + n for n in before]
 
 
 def test_an_impatient_one_has_all_looked_after_as_often_as_it_needs() -> None:

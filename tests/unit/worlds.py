@@ -35,6 +35,7 @@ from statusd.core.status import Status
 from statusd.core.unit import Identity
 from statusd.daemon.sending import Sending
 from statusd.supervision.relay import Outlet
+from statusd.supervision.resources import Usage
 from statusd.supervision.ring import Ring
 from statusd.supervision.supervisor import Means
 from statusd.supervision.worker_channel import Pulse, Spec
@@ -218,6 +219,29 @@ class NoStrays:
         """See nobody."""
         return False
 
+    def orphans(self) -> list[int]:
+        """Return nobody."""
+        return []
+
+
+class Memory:
+    """Stands for the sampler of a worker's processes: whatever a test says, at once."""
+
+    def __init__(self) -> None:
+        self.usage: Usage | None = None
+        self.samples = 0
+        self.due_at = 0.0
+
+    def has(self, memory: int) -> None:
+        """Let the worker have so many bytes from now on, in a process."""
+        self.usage = Usage(0.5, 12.0, memory, threads=3, processes=1, descriptors=7)
+
+    def sample(self, leader: int, orphans: list[int], done: Callable[[Usage], None]) -> None:
+        """Take a sample."""
+        self.samples += 1
+        if self.usage is not None:
+            done(self.usage)
+
 
 NO_STRAYS = NoStrays()
 
@@ -236,6 +260,7 @@ class Worker:
         self.beats = 0
         self.said: Record | None = None
         self.strays = NO_STRAYS
+        self.sampler = Memory()
         self.is_over = True
 
     def start(self, number: int, seq: int, args: Any) -> None:

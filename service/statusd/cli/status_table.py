@@ -15,7 +15,9 @@ from statusd.cli import out
 from statusd.cli.out import Cell, Row, cell
 from statusd.cli.status_view import (
     ago,
+    cpu_text,
     how_it_ended,
+    memory_text,
     progress_bar,
     progress_text,
     state_text,
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 _HEADS = (
     *("NAME", "STATE", "SINCE", "GOAL", "PROGRESS", "TEXT"),
-    *("PID", "RESTARTS", "LAST", "LINK", "SEEN"),
+    *("CPU", "MEMORY", "PID", "RESTARTS", "LAST", "LINK", "SEEN"),
 )
 _EASY = {"TEXT": 12, "LAST": 12, "NAME": 32}
 """How far a column is shortened before another one is left out, in columns of the terminal."""
@@ -42,9 +44,14 @@ _REASON = 20
 """How much of a text there is at least if it tells of trouble."""
 _LEAST = {"TEXT": 12, "LAST": 12, "NAME": 12}
 """How far it is shortened before one is left out that tells of trouble."""
-_DISPENSABLE = ("SEEN", "PID", "RESTARTS", "LINK", "GOAL", "LAST", "SINCE", "TEXT", "PROGRESS")
+_DISPENSABLE = (
+    *("CPU", "MEMORY", "SEEN", "PID", "RESTARTS", "LINK"),
+    *("GOAL", "LAST", "SINCE", "TEXT", "PROGRESS"),
+)
 """What is left out of a table that is too wide, in this order; what tells of trouble last."""
-NUMBERS = ("PID", "RESTARTS")
+_USES = ("CPU", "MEMORY")
+"""What isn't there for anybody takes no room from others."""
+NUMBERS = ("CPU", "MEMORY", "PID", "RESTARTS")
 _DOWN = ("LOST", "FAILED", "BACKOFF", "UNREADABLE")
 
 
@@ -93,6 +100,7 @@ def fitting(rows: Sequence[Row], width: int, kept: Collection[str] = ()) -> dict
     wanted = {
         head: max(len(head), *(out.width(row[at].text) for row in rows), 0)
         for at, head in enumerate(_HEADS)
+        if head not in _USES or any(row[at].text for row in rows)
     }
     easy = _EASY | {"PROGRESS": max(map(_bar_and_time, rows), default=0)}
     sizes = _shortened(wanted, easy | ({"TEXT": _REASON} if "TEXT" in kept else {}))
@@ -122,7 +130,7 @@ def _drop(heads: Iterable[str], sizes: dict[str, int], width: int) -> None:
             sizes |= _shortened({"PROGRESS": sizes.get("PROGRESS", 0)}, {"PROGRESS": _BAR})
         if _total(sizes) <= width:
             break
-        del sizes[head]
+        sizes.pop(head, None)
 
 
 def _total(sizes: dict[str, int]) -> int:
@@ -163,6 +171,7 @@ def telling(units: Iterable[UnitInfo]) -> set[str]:
 def _row(unit: UnitInfo) -> list[Cell]:
     document, now = unit.document, time.time()
     worker = document.get("worker") or {}
+    resources = worker.get("resources") or {} if unit.is_alive else {}
     since = document.get("since") if document else unit.seen
     return [
         cell(unit.name),
@@ -171,6 +180,8 @@ def _row(unit: UnitInfo) -> list[Cell]:
         cell(document.get("goal", "") if unit.is_alive else ""),
         cell(_progress(unit)),
         cell(document.get("trouble") or document.get("text") or unit.unreadable),
+        cell(cpu_text(resources)),
+        cell(memory_text(resources)),
         cell(worker.get("pid") or ""),
         cell(worker.get("restarts", "")),
         cell("gone without a word" if unit.is_lost else _led_here(document)),

@@ -221,6 +221,14 @@ class WorkerHung:
     silent_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerGrown:
+    """The worker of ``run`` has so many bytes of ``memory``: more than it may have, or no more."""
+
+    run: int
+    memory: int
+
+
 class Timer(enum.Enum):
     """The deadlines of a unit; each is armed at most once at a time."""
 
@@ -239,16 +247,8 @@ class Passed:
     timer: Timer
 
 
-WorkerInput = (
-    WorkerReady
-    | WorkerUntold
-    | WorkerTriggered
-    | WorkerExited
-    | WorkerUnreached
-    | WorkerGone
-    | WorkerNotStarted
-    | WorkerHung
-)
+WorkerFate = WorkerExited | WorkerUnreached | WorkerGone | WorkerNotStarted
+WorkerInput = WorkerReady | WorkerUntold | WorkerTriggered | WorkerFate | WorkerHung | WorkerGrown
 Input = (
     Booted
     | LeaseLost

@@ -19,6 +19,18 @@ class Restart(enum.Enum):
     ALWAYS = "always"
 
 
+class OnMemory(enum.Enum):
+    """What is done about a worker that has more memory than it may have."""
+
+    CRASH = "crash"
+    PAUSE = "pause"
+    TELL = "tell"
+
+
+SHRUNK = 0.9
+"""So much of what it may have is no excess any more: who stands at the edge is told of once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How patient a unit is. All times in seconds.
@@ -34,6 +46,8 @@ class Policy:
         ready_timeout_s: the worker must be ready so long after its start.
         ack_timeout_s: the worker must be seen in a commanded state within this time.
         hang_timeout_s: no progress for so long is a crash; 0 for never.
+        memory_max: more bytes of memory are an excess; 0 for none.
+        on_memory: what is done about one.
         stop_timeout_s: from END to SIGTERM; kill_timeout_s: from SIGTERM to SIGKILL.
         signal_stop_timeout_s: from END to SIGTERM where a signal has asked for it: whoever sends
             that has a limit of its own.
@@ -50,10 +64,16 @@ class Policy:
     ready_timeout_s: float = 30.0
     ack_timeout_s: float = 600.0
     hang_timeout_s: float = 0.0
+    memory_max: int = 0
+    on_memory: OnMemory = OnMemory.CRASH
     stop_timeout_s: float = 60.0
     signal_stop_timeout_s: float = 5.0
     kill_timeout_s: float = 2.0
     attached: bool = False
+
+    def is_excess(self, memory: int, *, before: bool) -> bool:
+        """Tell whether so many bytes are too much, or still are where they were ``before``."""
+        return bool(self.memory_max) and memory > self.memory_max * (SHRUNK if before else 1.0)
 
 
 @dataclass(slots=True)

@@ -20,7 +20,8 @@ from statusd.core.capabilities import Capabilities
 from statusd.core.commands import Commands
 from statusd.core.context import DAEMON, Context
 from statusd.core.goals import Goals
-from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part
+from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Who
+from statusd.core.machine import Refused
 from statusd.core.messages import Scalar
 from statusd.core.policy import Policy, Restarts
 from statusd.core.supervision import Firing, Supervision
@@ -244,8 +245,16 @@ class Status:
         self._fire(self.supervision.takes[type(happened)](happened))
 
     def _fire(self, firing: Firing | None) -> None:
-        if firing is not None:
-            self.transitions.fire(*firing)
+        if firing is None:
+            return
+        trigger, cause, otherwise = firing
+        who = Who.ANYONE | Who.DAEMON if otherwise else Who.DAEMON
+        try:
+            self.transitions.fire(trigger, cause, who)
+        except Refused as refused:
+            if not otherwise:
+                raise
+            self._context.remark(otherwise, f"{cause.reason}; {refused}")
 
     def _passed(self, happened: ev.Passed) -> None:
         if happened.timer is ev.Timer.FOLLOW:
@@ -281,12 +290,8 @@ class Status:
 
     def _gapped(self, happened: ev.Gapped) -> None:
         if self.state is not self.lifecycle.end:
-            gap = {
-                "start": happened.start,
-                "end": happened.end,
-                "recovered": happened.recovered,
-                "lost": happened.lost,
-            }
+            told = ("start", "end", "recovered", "lost")
+            gap = {key: getattr(happened, key) for key in told}
             self._context.remark("gap", happened.reason, gap=gap)
 
     def _dropped(self, happened: ev.Dropped) -> None:

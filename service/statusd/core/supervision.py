@@ -4,6 +4,7 @@
 |---|---|
 | it leaves with 0 from work | `end`: the job is done |
 | it dies, hangs, is not ready in time, can't be started | `crash`, and another run; or `fail` |
+| it has more memory than it may have | the same; or it is told to stand by; or that is told |
 | it leaves with a code that says "don't start me again" | `fail` |
 | nothing of it lives any more | the next run, or what waited for that: `exited`, `retry` |
 | ENDING, BACKOFF or FAILED is entered | it is brought to its end (`stopping`) |
@@ -23,7 +24,8 @@ from statusd.core import events as ev
 from statusd.core.answers import Answer
 from statusd.core.context import DAEMON, SAVE, WORKER, Context
 from statusd.core.lifecycle import Part
-from statusd.core.policy import Restart, Restarts
+from statusd.core.policy import OnMemory, Restart, Restarts
+from statusd.core.sizes import size_text
 from statusd.core.stopping import Stopping
 from statusd.core.unit import Cause, Death, ExitKind, WorkerView
 
@@ -33,10 +35,15 @@ EXIT_FAILED = 75
 
 
 class Firing(NamedTuple):
-    """A transition that has to be made now: its trigger, and why."""
+    """A transition that has to be made now: its trigger, and why.
+
+    Args:
+        otherwise: one that anyone might ask for, so it may be refused: then this is remarked.
+    """
 
     trigger: str
     cause: Cause
+    otherwise: str = ""
 
 
 class Supervision:
@@ -58,6 +65,7 @@ class Supervision:
             ev.WorkerExited: self._exited,
             ev.WorkerGone: self._gone,
             ev.WorkerHung: self._hung,
+            ev.WorkerGrown: self._grown,
             ev.WorkerNotStarted: self._not_started,
             ev.WorkerUnreached: self._unreached,
         }
@@ -139,6 +147,45 @@ class Supervision:
             worker.hung = reason if is_late else ""
             context.remark("hang" if is_late else "recover", reason if is_late else "it goes on")
         return None
+
+    def _grown(self, happened: ev.WorkerGrown) -> Firing | None:
+        """It has too much memory, or not any more: done and told once, not as long as it has."""
+        context, worker, policy = self._context, self._context.worker, self._context.policy
+        is_excess = policy.is_excess(happened.memory, before=bool(worker.grown))
+        if is_excess is bool(worker.grown) or not worker.counts:
+            return None
+        if context.here.state is context.lifecycle.ending:
+            return None
+        if not is_excess:
+            worker.grown = ""
+            context.remark("shrink", f"{size_text(happened.memory)} of memory again")
+            return None
+        had, may = size_text(happened.memory, over=True), size_text(policy.memory_max)
+        worker.grown = f"{had} of memory, memory_max is {may}"
+        if policy.on_memory is OnMemory.CRASH and not policy.attached:
+            return self._die(ExitKind.GROWN, worker.grown)
+        pause = self._pause() if policy.on_memory is OnMemory.PAUSE else ""
+        if pause:
+            return Firing(pause, Cause(DAEMON, worker.grown), otherwise="grow")
+        context.remark("grow", worker.grown)
+        return None
+
+    def _pause(self) -> str:
+        """Return the trigger by which a worker that works is told to stand by; empty for none.
+
+        One that leads home comes last: there the work is given up.
+        """
+        here, lifecycle = self._context.here, self._context.lifecycle
+        if here.part is not Part.WORKS:
+            return ""
+        ways = [(trigger, here.decisions[trigger.lower()].dest) for trigger in here.allowed]
+        ends = {trigger: lifecycle.final_of(dest) for trigger, dest in ways if dest is not None}
+        waits = [
+            trigger
+            for trigger, end in ends.items()
+            if lifecycle.parts[end] is Part.WAITS and end in lifecycle.goals
+        ]
+        return min(waits, key=lambda trigger: ends[trigger] is lifecycle.home, default="")
 
     def _not_started(self, happened: ev.WorkerNotStarted) -> Firing | None:
         worker = self._context.worker

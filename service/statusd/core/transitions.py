@@ -137,7 +137,7 @@ class Transitions:
         if new.leads_on:
             next_one = self._supervision.enter[new.state](cause)
             if next_one is not None:
-                self.fire(*next_one)
+                self.fire(next_one.trigger, next_one.cause)
         context.out.append(SAVE)
 
     def _must_be_tellable(self, old: CompiledState, new: CompiledState) -> None:

@@ -77,6 +77,7 @@ class ExitKind(enum.Enum):
     EXITED = "exit"
     KILLED = "signal"
     HUNG = "hang"
+    GROWN = "memory"
     NOT_READY = "not_ready"
     NOT_STARTED = "not_started"
 
@@ -110,6 +111,7 @@ class WorkerView:
         seen_working: the last state it took in was one to work in.
         end: how it ended, for the last event.
         hung: since when it shows no progress, in words, if it can't be helped; empty if it does.
+        grown: that it has more memory than it may have, in words; empty if it hasn't.
         untold: why it could not be told to stand by, and so isn't ready; empty if it could.
         awaited: who must end by itself, and why, in words; empty if all can be signalled.
         is_unkillable: not even SIGKILL could be sent to all of it.
@@ -124,6 +126,7 @@ class WorkerView:
     seen_working: bool = False
     end: str = ""
     hung: str = ""
+    grown: str = ""
     untold: str = ""
     awaited: str = ""
     is_unkillable: bool = False

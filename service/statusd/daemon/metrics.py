@@ -2,6 +2,8 @@
 
 `METRICS` is the only list of them; docs/metrics.md and the tests are held to it. prometheus-client
 (extra "metrics") is imported when there is an endpoint to serve, never by a daemon without one.
+
+Length: one family of metrics after the other, as docs/metrics.md lists them.
 """
 
 from __future__ import annotations
@@ -103,6 +105,20 @@ METRICS = (
     MetricSpec(
         "statusd_worker_turns", "counter", "Turns of the present worker's loop: signs of life."
     ),
+    MetricSpec(
+        *("statusd_worker_cpu_seconds", "counter"), "CPU time of the present worker's processes."
+    ),
+    MetricSpec(
+        "statusd_worker_memory_bytes", "gauge", "Memory of its processes: their resident sets."
+    ),
+    MetricSpec(
+        "statusd_worker_memory_limit_bytes",
+        "gauge",
+        "The most it may have (memory_max), if that is set.",
+    ),
+    MetricSpec("statusd_worker_processes", "gauge", "How many processes the worker is."),
+    MetricSpec("statusd_worker_threads", "gauge", "Threads of all of them."),
+    MetricSpec("statusd_worker_descriptors", "gauge", "Their open files, sockets and the like."),
     MetricSpec("statusd_progress_steps", "gauge", "The step that the worker says it is at."),
     MetricSpec("statusd_progress_expected_steps", "gauge", "How many steps it says there are."),
     MetricSpec(
@@ -160,10 +176,25 @@ def read(unit: Unit, session: Session, now: float) -> dict[str, Samples]:
         "statusd_worker_up": {(): int(status.worker.counts)},
         "statusd_worker_restarts": {(cause,): counts.restarts[cause] for cause in CAUSES},
         "statusd_worker_turns": {} if process is None else {(): process.pulse().beats},
+        **_used(unit),
         "statusd_progress_steps": _said(record and record.step),
         "statusd_progress_expected_steps": _said(record and record.total),
         "statusd_progress_steps_per_second": _said(rate),
         "statusd_progress_left_seconds": _said(left_s),
+    }
+
+
+def _used(unit: Unit) -> dict[str, Samples]:
+    """Return what the worker's processes used when they were looked at last."""
+    status, process = unit.status, unit.supervisor.process
+    usage = process.sampler.usage if process is not None and status.worker.counts else None
+    return {
+        "statusd_worker_cpu_seconds": _said(usage and usage.cpu_s),
+        "statusd_worker_memory_bytes": _said(usage and usage.memory),
+        "statusd_worker_memory_limit_bytes": _said(status.policy.memory_max or None),
+        "statusd_worker_processes": _said(usage and usage.processes),
+        "statusd_worker_threads": _said(usage and usage.threads),
+        "statusd_worker_descriptors": _said(usage and usage.descriptors),
     }
 
 

@@ -35,6 +35,8 @@ LIVE = (
     "worker.window_s",
     "worker.on_failed",
     "worker.hang_timeout_s",
+    "worker.memory_max",
+    "worker.on_memory",
     "worker.stop_timeout_s",
     "worker.signal_stop_timeout_s",
     "worker.kill_timeout_s",

@@ -127,6 +127,11 @@ def _is_id(value: Any) -> bool:
 _STOP = _object(stage=_text, next=_text, in_s=_number)
 _DEATH = _object(run=_count, reason=_text, stderr=_texts)
 _REACHED = _object(run=_count, step=_or_null(_number), total=_or_null(_number), text=_text)
+_RESOURCES = _object(
+    **dict.fromkeys(("cpu", "descriptors", "pss"), _or_null(_number)),
+    cpu_s=_number,
+    **dict.fromkeys(("memory", "threads", "processes"), _count),
+)
 _DOCUMENT: Mapping[str, Fits] = {
     **dict.fromkeys(
         ("name", "state", "part", "since", "goal", "text", "host", "daemon", "link", "trouble"),
@@ -155,6 +160,7 @@ _DOCUMENT: Mapping[str, Fits] = {
             restarts=_count,
             death=_or_null(_DEATH),
             reached=_or_null(_REACHED),
+            resources=_or_null(_RESOURCES),
         )
     ),
     "stop": _or_null(_STOP),

@@ -20,7 +20,7 @@ from statusd.settings.variables import variable
 
 _REDIS_FILES = ("password_file", "sentinel_password_file", "ca_file", "cert_file", "key_file")
 """What of ``[redis]`` names a file that is read at each connect."""
-_ATTACHED = ("ack_timeout_s", "hang_timeout_s", "stop_timeout_s")
+_ATTACHED = ("ack_timeout_s", "hang_timeout_s", "memory_max", "on_memory", "stop_timeout_s")
 """What of ``[worker]`` is for a program that we are attached to."""
 
 
@@ -65,6 +65,9 @@ def contradictions(settings: Settings, source: Source) -> Iterator[str]:
         yield from _signal_mistakes(settings, source)
     else:
         yield from _function_only(settings.worker, source, ("signals", "input"))
+    if settings.is_attached and settings.worker.memory_max and settings.worker.on_memory == "crash":
+        text = 'attach() kills nothing: with memory_max say on_memory = "tell" or "pause"'
+        yield f"{source.place(('worker', 'memory_max'))}: {text}"
     yield from _goal_mistakes(settings, source)
     yield from _file_mistakes(settings.redis, source)
     if settings.worker.environment_file:

@@ -12,7 +12,7 @@ from pathlib import Path
 from statusd.core.capabilities import Capabilities
 from statusd.core.goals import Goals
 from statusd.core.lifecycle import BUILT_IN, Lifecycle
-from statusd.core.policy import Policy, Restart
+from statusd.core.policy import OnMemory, Policy, Restart
 from statusd.settings.tables import Content, KeyPath
 from statusd.wire.address import Address, with_credentials
 from statusd.wire.url import parse_url
@@ -112,6 +112,8 @@ class Settings(Content):
             ready_timeout_s=worker.ready_timeout_s,
             ack_timeout_s=worker.ack_timeout_s,
             hang_timeout_s=worker.hang_timeout_s,
+            memory_max=worker.memory_max,
+            on_memory=OnMemory(worker.on_memory),
             stop_timeout_s=worker.longest_stop_s(),
             signal_stop_timeout_s=worker.longest_signal_stop_s(),
             kill_timeout_s=worker.kill_timeout_s,

@@ -14,6 +14,7 @@ from statusd.settings.values import (
     Channel,
     Function,
     Listening,
+    Memory,
     Name,
     Namespace,
     Output,
@@ -90,6 +91,8 @@ class WorkerSettings:
     window_s: Seconds = 60
     on_failed: Literal["stay", "exit"] = "stay"
     hang_timeout_s: Seconds = 0
+    memory_max: Memory = 0
+    on_memory: Literal["crash", "pause", "tell"] = "crash"
     stop_timeout_s: Seconds | None = None
     signal_stop_timeout_s: Seconds | None = None
     kill_timeout_s: Seconds = 2

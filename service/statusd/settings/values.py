@@ -13,12 +13,15 @@ from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
 from statusd.core.errors import ConfigError
+from statusd.core.sizes import parse_size
 from statusd.core.suggestions import nearest
 from statusd.wire.listen import parse_listen
 from statusd.wire.url import parse_url
 
 _MOST_CHANNEL = 256
 """As of ``reply_to``."""
+LEAST_MEMORY = 2**20
+"""Who writes less than a MiB means another unit."""
 
 
 # ---- notes, for `schema` -------------------------------------------------------------------------
@@ -113,6 +116,18 @@ def _umask(value: object) -> object:
     raise ValueError('a umask is octal, as in umask = "027"')
 
 
+def _size(value: object) -> object:
+    """A size of memory; a number, or a text that is one, is in bytes."""
+    size = parse_size(value) if isinstance(value, str) and value else value
+    if size == "":
+        return 0
+    if isinstance(size, bool) or not isinstance(size, int):
+        raise ValueError('a size of memory is wanted: "2GiB", "500MB", or a number of bytes')
+    if 0 < size < LEAST_MEMORY:
+        raise ValueError(f'{size} bytes are too few for any worker: "2GiB"?')
+    return size
+
+
 def _output(value: str) -> str:
     if value in ("tagged", "inherit") or "/" in value:
         return value
@@ -137,6 +152,7 @@ Function = Annotated[str, Note(judge=_function)]
 Arguments = Annotated[tuple[str, ...], Note(read=_command)]
 Signal = Annotated[str, Note(judge=_signal)]
 Umask = Annotated[int, Note(read=_umask)]
+Memory = Annotated[int, within(0, 2**62), Note(read=_size)]
 Output = Annotated[str, Note(judge=_output)]
 VariableName = Annotated[str, Note(judge=_variable_name)]
 Namespace = Annotated[str, matching(r"^[A-Za-z0-9._-]{1,64}$")]

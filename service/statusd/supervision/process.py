@@ -27,6 +27,7 @@ from statusd.supervision.held_signals import popen
 from statusd.supervision.proc import Member
 from statusd.supervision.program_channel import ProgramChannel
 from statusd.supervision.relay import Outlet
+from statusd.supervision.resources import Sampler
 from statusd.supervision.strays import TOKEN, Strays
 from statusd.supervision.worker_channel import Pulse, Spawn, Spec, Submit, WorkerChannel
 from statusd.worker import function, wrapper
@@ -80,6 +81,7 @@ class Process:
         self._told: ev.Force | None = ev.Force.KILL
         """What it was told last, of which `_report_unreached` says whom it didn't reach."""
         self.strays = Strays(run, "", guard, self._log)
+        self.sampler = Sampler(loop)
         self._missed = 0
         """The first process that this didn't reach; 0 for none."""
         self._oom_kills = oom.kills()

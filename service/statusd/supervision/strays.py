@@ -148,6 +148,10 @@ class Strays:
         """The process groups in which something of them was seen to live."""
         return frozenset(self._groups)
 
+    def orphans(self) -> list[int]:
+        """Return who of the unit has fallen to us, in its group or not, as of the last look."""
+        return _orphans.of(self._file, lately_s=math.inf) if self._file else []
+
     def members(self) -> list[Member]:
         """Return what lives of them."""
         return reach.rest(*sorted(self._groups))

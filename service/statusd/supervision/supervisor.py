@@ -9,12 +9,14 @@ import asyncio
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from statusd.core import events as ev
 from statusd.core.errors import StatusdError
 from statusd.core.status import Status
 from statusd.scheduler import Scheduler
+from statusd.supervision.excess import Excess
 from statusd.supervision.guard import Guard
 from statusd.supervision.hang_detector import HangDetector, look_every_s
 from statusd.supervision.output import Sink
@@ -102,6 +104,7 @@ class Supervisor:
         self._log = log
         self._hang_detector: HangDetector | None = None
         self._reached: Reached | None = None
+        self._excess = Excess(submit, flush, loop)
 
     # ---- what the status asks for --------------------------------------------------------------
 
@@ -197,6 +200,18 @@ class Supervisor:
         if process.strays.look(lately_s=LATELY_S) and process is self.process:
             self._loop.call_later(SOON_S, self._look_for_strays, process)
 
+    def sample(self, status: Status) -> None:
+        """Begin to read what the worker uses, if that is due; too much memory is an input, soon.
+
+        To be called with each beat: as often it is due where memory has a limit.
+        """
+        process, has_limit = self.process, bool(status.policy.memory_max)
+        if process is None or not status.worker.counts:
+            return
+        if has_limit or self._loop.time() >= process.sampler.due_at:
+            weigh = partial(self._excess.weigh, status, process)
+            process.sampler.sample(process.pid, process.strays.orphans(), weigh)
+
     def lost_lines(self) -> int:
         """Return how many lines of its output nobody took."""
         return self.process.lost_lines() if self.process is not None else 0
@@ -214,6 +229,7 @@ class Supervisor:
         Args:
             timeout_s: so long the disk may take, and before it a worker that is killed by this.
         """
+        self._excess.close()
         if self.process is not None:
             self.process.stop(ev.Force.KILL)
             await self._wait_for_end(self.process, timeout_s)

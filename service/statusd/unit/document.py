@@ -122,6 +122,9 @@ def _worker(status: Status, process: Process | None, reached: Reached | None) ->
         "beats": process.pulse().beats if process is not None else 0,
         "restarts": status.supervision.restarts,
     }
+    usage = process.sampler.usage if process is not None and status.worker.counts else None
+    if usage is not None:
+        worker["resources"] = usage.fields
     death = status.supervision.death
     if death is not None:
         worker["death"] = {"run": death.run, "reason": death.reason, "stderr": list(death.stderr)}
@@ -209,7 +212,7 @@ class DocumentWriter:
         self.work = Work(status, process, ports.loop.time)
         self._reached = reached
         self._outages = outages
-        self._troubles = troubles
+        self._others = troubles
         self._publish = publish
         self._show_at = self._touch_at = 0.0
         self._said: tuple[object, ...] = ()
@@ -248,6 +251,11 @@ class DocumentWriter:
             or self._status.supervision.stopping.stop is not None  # it tells the time that is left
             or self._said != self._unannounced()
         )
+
+    def _troubles(self) -> list[str]:
+        """Return what somebody ought to put right, in words."""
+        worker = self._status.worker
+        return [*self._others(), *([worker.grown] if worker.counts and worker.grown else [])]
 
     def _unannounced(self) -> tuple[object, ...]:
         """Return what may have changed without any input of the unit's having said so."""

@@ -26,6 +26,8 @@ _REMARKS = {
     "drop": "drop.told",
     "hang": "worker.hung",
     "recover": "worker.recovered",
+    "grow": "worker.grown",
+    "shrink": "worker.shrunk",
     "unreached": "worker.unreached",
 }
 _ANSWER_LOGGED = (

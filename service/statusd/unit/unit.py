@@ -319,8 +319,7 @@ class Unit:
     # ---- what the others tell ----------------------------------------------------------------
 
     def _mind_disk(self) -> None:
-        if self.reporter.disk(self.store.file):
-            self.document.is_stale = True
+        self.document.is_stale |= self.reporter.disk(self.store.file)
 
     def _troubles(self) -> list[str]:
         ours = self.store.file.trouble, self.publisher.history.trouble, self.ports.stream_trouble()
@@ -378,6 +377,7 @@ class Unit:
 
     def beat(self) -> None:
         """Show that we live, every three seconds, if that is due; sent as by `tidy`."""
+        self.supervisor.sample(self.status)
         now = self.ports.loop.time()
         self.lease.beat(now, in_doubt=bool(self.publisher.history.trouble))
         self.document.beat(now)

@@ -1,0 +1,143 @@
+"""Tests of `statusd.supervision.excess`: when memory is looked at closely, and what is said."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from statusd.core import events as ev
+from statusd.core.policy import OnMemory
+from statusd.supervision import excess
+from statusd.supervision.excess import REST, Excess
+from statusd.supervision.resources import Usage
+from tests.unit.histories import WAYS, Story
+from tests.unit.worlds import Loop
+
+GIB = 2**30
+
+
+class Scene:
+    """A worker that may have 2 GiB, and whoever weighs what it has.
+
+    Args:
+        shared: this part of its memory is counted more than once.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, shared: float) -> None:
+        self.story = Story(WAYS["RUNNING"], memory_max=2 * GIB, on_memory=OnMemory.TELL)
+        self.loop = Loop()
+        self.looks = 0
+        self.told: list[float] = []
+        self.process: Any = SimpleNamespace(run=1, sampler=SimpleNamespace(usage=None, pids=(1,)))
+        self._shared = shared
+        self._excess = Excess(self._happened, lambda: None, self.loop)
+        monkeypatch.setattr(excess, "proportional", self._proportional)
+
+    def _proportional(self, _: object) -> int:
+        self.looks += 1
+        self.loop.now += 1.0
+        usage: Usage = self.process.sampler.usage
+        return round(usage.memory * (1 - self._shared))
+
+    def _happened(self, happened: Any) -> None:
+        assert isinstance(happened, ev.WorkerGrown)
+        self.told.append(happened.memory / GIB)
+        self.story.happen(happened)
+
+    def has(self, gib: float, processes: int = 2) -> None:
+        """Let it have so much, by a sample."""
+        usage = Usage(0.0, 0.0, round(gib * GIB), 1, processes, 1)
+        self.process.sampler.usage = usage
+
+        async def weigh() -> None:
+            self._excess.weigh(self.story.status, self.process, usage)
+            if self._excess._asking is not None:
+                await self._excess._asking
+
+        asyncio.run(weigh())
+        self.loop.pass_by(0)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """Processes that share nothing."""
+    return Scene(monkeypatch, shared=0.0)
+
+
+@pytest.fixture
+def sharing(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """Processes that have half of it together."""
+    return Scene(monkeypatch, shared=0.5)
+
+
+def test_one_process_shares_nothing_with_itself(alone: Scene) -> None:
+    """It is judged by what was read anyway; once an excess, and once when it is over."""
+    for gib in (1.9, 2.1, 2.5, 1.9, 1.7):
+        alone.has(gib, processes=1)
+
+    assert alone.told == pytest.approx([2.1, 1.7])
+    assert alone.looks == 0
+
+
+def test_several_are_looked_at_before_anything_is_said(alone: Scene) -> None:
+    """And not before there seems to be an excess."""
+    alone.has(1.9)
+    assert alone.looks == 0
+
+    alone.has(2.1)
+
+    assert alone.looks == 1
+    assert alone.told == pytest.approx([2.1])
+    assert alone.process.sampler.usage.pss == alone.process.sampler.usage.memory
+
+
+def test_who_shares_has_no_excess(sharing: Scene) -> None:
+    """That much is known then, and shown."""
+    sharing.has(3.0)
+
+    assert (sharing.looks, sharing.told) == (1, [])
+    assert sharing.process.sampler.usage.pss == round(1.5 * GIB)
+    sharing.has(1.5)
+    assert sharing.process.sampler.usage.pss is None
+
+
+def test_a_close_look_is_rare(sharing: Scene) -> None:
+    """Unless memory has grown by a twentieth, or so much time has passed."""
+    sharing.has(3.0)
+    sharing.has(3.0)
+    sharing.has(3.1)
+    assert sharing.looks == 1
+
+    sharing.has(3.2)
+    assert sharing.looks == 2
+    sharing.loop.pass_by(REST - 1)
+    sharing.has(3.2)
+    assert sharing.looks == 2
+    sharing.loop.pass_by(1)
+    sharing.has(3.2)
+
+    assert (sharing.looks, sharing.told) == (3, [])
+
+
+def test_what_grows_on_is_seen_at_once(sharing: Scene) -> None:
+    """Each step is a look, until it is too much for all that is shared."""
+    for gib in (3.0, 3.5, 4.5):
+        sharing.has(gib)
+
+    assert sharing.told == pytest.approx([2.25])
+
+
+def test_another_run_is_looked_at_anew(sharing: Scene) -> None:
+    """What was found of the last one says nothing of it."""
+    sharing.has(3.0)
+    sharing.story.play("[exits 1] [gone] (backoff) [ready] [sees]")
+    sharing.has(3.0)
+    assert sharing.looks == 1  # the one that is gone
+
+    sharing.process.run = 2
+    sharing.has(3.0)
+
+    assert sharing.looks == 2
