@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 examples:
   statusd init                 job.py and statusd.toml, called as this folder is
   statusd init --command "./acquire --fast"
-                               statusd.toml, for that program
+                               statusd.toml for a program
   statusd init --attach        job.py, to be run by itself
 
 It asks nothing, overwrites nothing, and says what to type then.

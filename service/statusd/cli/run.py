@@ -70,9 +70,9 @@ examples:
   statusd run --fresh          as if it had never run before
   statusd run job:main         without settings: main(worker) of job.py
   statusd run --embedded --goal RUNNING job:main
-                               the same, at once, and with a broker of its own
+                               at once, with its own broker
   statusd run -- ./acquire --fast
-                               any program, with all that stands behind it
+                               any program, as it is typed
 
 Without FILE: ./statusd.toml, ~/.config/statusd/statusd.toml, /etc/statusd/statusd.toml;
 one that somebody else may have written is refused. A job that is typed needs no settings, and
