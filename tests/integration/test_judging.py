@@ -101,13 +101,14 @@ def test_a_number_that_cannot_be_written_is_judged_here() -> None:
 
 def test_settings_are_loaded_by_a_process_for_the_occasion(tmp_path: Path) -> None:
     """With every mistake, and nobody is left."""
+    before = {*reaper.ours}  # others of this process may have left some
     file = tmp_path / "a.toml"
     file.write_text('[worker]\ncommand = ["sleep", "9"]\nnice = 99\n')
     with pytest.raises(ConfigError, match=r"a\.toml:3: worker\.nice: Input should be less"):
         elsewhere(lambda judge: load(file, {}, judge=judge))
     file.write_text('[worker]\ncommand = ["sleep", "9"]\nnice = 9\n')
     assert elsewhere(lambda judge: load(file, {}, judge=judge)) == load(file, {})
-    assert reaper.ours == set()
+    assert reaper.ours == before
 
 
 OWNER = """\
@@ -135,7 +136,7 @@ import sys
 from statusd.daemon.judging import Judging
 with Judging() as asked:
     asked({})
-    print(asked.pid != 0, "pydantic" in sys.modules)
+    print(asked.pid != 0, "pydantic_core" in sys.modules)
 """
 
 
