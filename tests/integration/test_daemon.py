@@ -122,6 +122,22 @@ def play(
     return asyncio.run(live())
 
 
+def test_what_stands_still_is_one_trouble_whoever_it_is(
+    broker: Broker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Forty units have more combinations than a log has room for."""
+
+    async def story(two: Two) -> None:
+        for parts in (["inbox of one"], ["inbox of two"], ["inbox of one", "inbox of two"]):
+            two.daemon._complain_of_stuck(parts)
+
+    play(story, tmp_path, ["common"], ["common"], broker)
+
+    lines = [json.loads(line) for line in capfd.readouterr().err.splitlines()]
+    (told,) = (line for line in lines if line["event"] == "loop.stuck")
+    assert told["parts"] == ["inbox of one"]
+
+
 def test_each_hears_what_is_meant_for_it_and_answers_for_itself(
     broker: Broker, tmp_path: Path
 ) -> None:
