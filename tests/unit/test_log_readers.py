@@ -175,6 +175,19 @@ def test_a_flood_is_capped_and_counted(world: World) -> None:
         assert reader.lines()[-1] == "line 999"
 
 
+def test_a_flood_of_one_stream_doesnt_cost_the_other(world: World) -> None:
+    """Somebody follows both, and is sent all that may be: who follows the other one misses none."""
+    Reader(world, "both").ask(lines=0, follow_s=60)
+    errors = Reader(world, "errors").ask(lines=0, follow_s=60, stream="stderr")
+    for number in range(20):
+        prints(world, b"x\n" * 1000)
+        prints(world, b"error %d\n" % number, stream=1)
+        world.play("+0.1")
+    world.play("+0.2")
+
+    assert errors.lines() == [f"error {number}" for number in range(20)]
+
+
 def test_long_lines_are_capped_by_their_bytes(world: World) -> None:
     """As they stand on the wire."""
     reader = Reader(world).ask(lines=0, follow_s=60)
