@@ -289,6 +289,17 @@ def test_who_asks_too_often_is_told_so_and_then_nothing(world: World) -> None:
     assert reader.ask().told()[-1]["lines"]
 
 
+def test_what_somebody_has_missed_counts_as_asked_for(world: World) -> None:
+    """Though he asks for no number of lines: four times 2,000 in a second, as of who does."""
+    prints(world, b"x\n" * 2000)
+    reader = Reader(world)
+    for _ in range(20):
+        reader.ask(lines=0, boot=7, after=[0, 0])
+
+    assert len(reader.lines()) == 4 * 2000
+    assert "more than 20 times" in reader.told()[-1]["refused"]
+
+
 def test_what_doesnt_come_by_us_is_said_with_the_cure() -> None:
     """With output = "inherit", and for an attached program."""
     world = World("boot [ready]")

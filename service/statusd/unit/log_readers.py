@@ -199,6 +199,8 @@ class LogReaders:
             is_same = request.boot == self._status.identity.boot
             start = Place(*request.after) if is_same else start
         lines, left_out = ring.between(start, until, most, request.stream)
+        if request.after is not None:  # nobody knew how many that would be
+            self._asked += len(lines) / LINES_ASKED
         told = [encoded(line) for line in lines if line.at >= request.since]
         fitting = newest(told, MOST_ANSWER)
         left_out += len(told) - len(fitting)
