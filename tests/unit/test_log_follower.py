@@ -9,6 +9,7 @@ import pytest
 
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.fleet.log_follower import LOST, LogFollower, LogItem, Wanted, wanted
+from statusd.fleet.response_collector import UnitInfo
 
 
 def told(
@@ -197,3 +198,19 @@ def test_a_refusal_is_final_unless_it_has_told_before() -> None:
         *("a silent too often", "a: y")
     ]
     assert (first.look(), later.look()) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("boot", "follow", "again"), [(8, True, True), (7, True, False), (8, False, False)]
+)
+def test_one_that_has_ended_is_read_again_when_it_begins_anew(
+    boot: int, *, follow: bool, again: bool
+) -> None:
+    """With a later boot, by whoever follows; the same life that has ended stays so."""
+    follower = following("a", follow=follow)
+    taken(follower, told("a", "x", answer=True, ended="it has ended"))
+    assert follower.names == []
+
+    follower.lives(UnitInfo("a", boot, left=False, seen=""))
+
+    assert follower.names == (["a"] if again else [])

@@ -10,7 +10,13 @@ import pytest
 
 from statusd.supervision.ring import Ring
 from statusd.unit.log_messages import BYTES_A_SECOND, LINES_A_SECOND
-from statusd.unit.log_readers import LINES_ASKED, MOST_ASKED, MOST_LEASES, TOO_MANY
+from statusd.unit.log_readers import (
+    LINES_ASKED,
+    MOST_ASKED,
+    MOST_LEASES,
+    MOST_WAITING,
+    TOO_MANY,
+)
 from tests.unit.worlds import World
 
 REPLY = "statusd:reply:logs:"
@@ -175,6 +181,19 @@ def test_a_flood_is_capped_and_counted(world: World) -> None:
         assert reader.lines()[-1] == "line 999"
 
 
+def test_a_flood_of_one_stream_doesnt_cost_the_other(world: World) -> None:
+    """Somebody follows both, and is sent all that may be: who follows the other one misses none."""
+    Reader(world, "both").ask(lines=0, follow_s=60)
+    errors = Reader(world, "errors").ask(lines=0, follow_s=60, stream="stderr")
+    for number in range(20):
+        prints(world, b"x\n" * 1000)
+        prints(world, b"error %d\n" % number, stream=1)
+        world.play("+0.1")
+    world.play("+0.2")
+
+    assert errors.lines() == [f"error {number}" for number in range(20)]
+
+
 def test_long_lines_are_capped_by_their_bytes(world: World) -> None:
     """As they stand on the wire."""
     reader = Reader(world).ask(lines=0, follow_s=60)
@@ -274,6 +293,57 @@ def test_who_asks_too_often_is_told_so_and_then_nothing(world: World) -> None:
     world.play("+2")
 
     assert reader.ask().told()[-1]["lines"]
+
+
+def test_what_somebody_has_missed_counts_as_asked_for(world: World) -> None:
+    """Though he asks for no number of lines: four times 2,000 in a second, as of who does."""
+    prints(world, b"x\n" * 2000)
+    reader = Reader(world)
+    for _ in range(20):
+        reader.ask(lines=0, boot=7, after=[0, 0])
+
+    assert len(reader.lines()) == 4 * 2000
+    assert "more than 20 times" in reader.told()[-1]["refused"]
+
+
+def test_what_is_missing_in_an_answer_is_counted_once(world: World) -> None:
+    """Before the first of its messages, for whoever reads on; all others know what they ask for."""
+    prints(world, b"".join(b"line %d\n" % number for number in range(3000)))
+    prints(world, b"last\n")
+    reader = Reader(world).ask(lines=0, boot=7, after=[0, 0])
+
+    told = reader.told()
+    assert [("more" in one, "next" in one) for one in told[-2:]] == [(True, False), (False, True)]
+    assert ["left_out" in one for one in told] == [True] + [False] * (len(told) - 1)
+    assert len(reader.lines()) + reader.left_out() == 3004
+    assert Reader(world, "b").ask(lines=1).left_out() == 0
+
+
+def test_nobody_is_answered_while_too_much_waits_for_the_broker(world: World) -> None:
+    """A broker that is slow gets no more to carry; when it has carried that, they are answered."""
+    prints(world, b"x\n" * 2000)
+    reader = Reader(world)
+    world.broker.is_up = False
+    for _ in range(100):
+        reader.ask(lines=2000)
+        world.play("+1")
+    world.broker.is_up = True
+    world.unit.ports.broker.flush()
+    world.play("+1")
+
+    assert MOST_WAITING < len([one for one in reader.told() if one["lines"]]) < MOST_WAITING + 10
+    assert reader.ask(lines=1).told()[-1]["lines"]
+
+
+def test_what_stands_is_told_to_who_comes_later(world: World) -> None:
+    """He hasn't heard of it, though it hasn't changed."""
+    Reader(world).ask(lines=0, follow_s=60)
+    prints(world, b"\r 1%")
+    world.play("+1")
+    later = Reader(world, "later").ask(lines=0, follow_s=60)
+    world.play("+1")
+
+    assert [one["standing"]["line"] for one in later.told() if "standing" in one] == [" 1%"]
 
 
 def test_what_doesnt_come_by_us_is_said_with_the_cure() -> None:

@@ -35,6 +35,7 @@ def test_what_is_asked_is_read() -> None:
         ({"lines": True}, '"lines" is no number'),
         ({"lines": "100"}, '"lines" is no number'),
         ({"follow_s": 61}, '"follow_s" is no number from 0 to 60'),
+        ({"follow_s": 10**400}, '"follow_s" is no number'),  # no float is that large
         ({"follow_s": "for ever"}, '"follow_s" is no number'),
         ({"since": "2026-11-28"}, '"since" is no RFC 3339 time'),
         ({"since": 5}, '"since" is no RFC 3339 time'),

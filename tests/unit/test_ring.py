@@ -31,6 +31,7 @@ def texts(ring: Ring, most: int = MOST_LINES, start: Place | None = None) -> lis
         ((b"a\r\nb\r\n",), [b"a", b"b"]),
         ((b"\r 1%", b"\r 2%", b"\r100%\n"), [b"100%"]),
         ((b" 1%\r 2%\r", b"      \r", b"done\n"), [b"done"]),
+        ((*[b"\r" + b"#" * 3000] * 9, b"\n"), [b"#" * 3000]),  # longer than a line, all its states
         ((b"\x1b[2J\xff\n",), [b"\x1b[2J\xff"]),
     ],
 )

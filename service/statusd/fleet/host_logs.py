@@ -45,7 +45,7 @@ def _read(
             wait_s = max(0.0, min(ask_at - time.monotonic(), follower.left_s))
             _listen(follower, calls, wait_s)
             if not calls:
-                paths = _found(namespace, given) or paths
+                paths = {**paths, **_found(namespace, given)}  # who is away may come back
     finally:
         for call in calls.values():
             call.close()

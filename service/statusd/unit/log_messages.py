@@ -13,7 +13,7 @@ from statusd.core.times import rfc3339
 from statusd.supervision.ring import Line, Ring
 
 LINES_A_SECOND, BYTES_A_SECOND = 200, 64 * 1024
-"""What of a unit is sent to those who follow it, however many they are; bytes as JSON."""
+"""What of a unit is sent to those who follow the same of it, however many; bytes as JSON."""
 MOST_BYTES = 48 * 1024
 """So long are the lines of one message together, but for one that is longer alone."""
 STANDING_BYTES = 1024

@@ -74,6 +74,7 @@ class _Tail:
     Args:
         stream: the one that they follow; empty for both.
         place: how far they have been told.
+        budget: what they may be sent still; their own, so that no flood costs who follows less.
         seq: the number of the last message.
         leases: until when each reads on (loop's time).
         unanswered: so many messages are on their way to the broker.
@@ -82,6 +83,7 @@ class _Tail:
 
     stream: str
     place: Place
+    budget: Budget
     seq: int = 0
     leases: dict[Key, float] = field(default_factory=dict)
     unanswered: int = 0
@@ -116,7 +118,6 @@ class LogReaders:
         """Its own, so that no verdict waits behind it and none of it is kept for a next start."""
         self._tails: dict[str, _Tail] = {}
         self._tick: asyncio.TimerHandle | None = None
-        self._budget = Budget(ports.loop.time())
         self._second, self._asked = 0, 0.0
 
     # ---- what is asked -----------------------------------------------------------------------
@@ -170,10 +171,10 @@ class LogReaders:
         return {"logs": self._names.name, "boot": self._status.identity.boot, "seq": seq}
 
     def _follow(self, request: LogRequest, key: Key, ring: Ring) -> None:
+        now = self._loop.time()
         tail = self._tails.get(request.stream)
         if tail is None:
-            tail = self._tails[request.stream] = _Tail(request.stream, ring.place)
-        now = self._loop.time()
+            tail = self._tails[request.stream] = _Tail(request.stream, ring.place, Budget(now))
         is_known = tail.leases.get(key, 0.0) > now
         tail.leases[key] = now + request.follow_s
         self._make_room()
@@ -198,6 +199,8 @@ class LogReaders:
             is_same = request.boot == self._status.identity.boot
             start = Place(*request.after) if is_same else start
         lines, left_out = ring.between(start, until, most, request.stream)
+        if request.after is not None:  # nobody knew how many that would be
+            self._asked += len(lines) / LINES_ASKED
         told = [encoded(line) for line in lines if line.at >= request.since]
         fitting = newest(told, MOST_ANSWER)
         left_out += len(told) - len(fitting)
@@ -222,9 +225,9 @@ class LogReaders:
     def _pass_on(self) -> None:
         self._tick = None
         now = self._loop.time()
-        self._budget.refill(now)
         self._forget_lapsed(now)
         for tail in self._tails.values():
+            tail.budget.refill(now)
             if not tail.unanswered and not self._tell(tail):  # else the answer brings us here
                 self._soon()
         self._broker.flush()
@@ -252,10 +255,10 @@ class LogReaders:
         lines, left_out = ring.between(tail.place, ring.place, LINES_A_SECOND, tail.stream)
         texts = newest([encoded(line) for line in lines], BYTES_A_SECOND)
         left_out += len(lines) - len(texts)
-        sent = self._budget.spend(texts)
+        sent = tail.budget.spend(texts)
         rest = lines[len(lines) - len(texts) + sent :]
         stands = standing(ring, tail.stream)
-        is_changed = not rest and stands != tail.stands and bool(self._budget.spend([str(stands)]))
+        is_changed = not rest and stands != tail.stands and bool(tail.budget.spend([str(stands)]))
         if sent or is_changed:
             tail.place = _place_before(ring.place, [line.stream for line in rest])
             tail.seq += 1
@@ -303,8 +306,8 @@ class LogReaders:
 
     def end(self) -> None:
         """Tell those who follow what is left, and that nothing more comes."""
-        self._budget = Budget(self._loop.time())
         for tail in self._tails.values():
+            tail.budget = Budget(self._loop.time())
             self._tell(tail)
             self._tell_all(tail, message({**self._head(tail.seq), "ended": HAS_ENDED}))
             tail.leases.clear()

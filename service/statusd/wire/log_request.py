@@ -5,7 +5,6 @@ Rule of this file: what a stranger asks is judged before anything is done for it
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -125,7 +124,7 @@ def _named(key: str, judge: Any, *arguments: Any) -> Any:
 
 def _seconds(value: Any) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 <= value <= MOST_FOLLOW_S:
+    if not is_number or not 0 <= value <= MOST_FOLLOW_S:
         raise Unreadable(f'"follow_s" is no number from 0 to {MOST_FOLLOW_S:g}')
     return float(value)
 
