@@ -31,6 +31,8 @@ class Scene:
         self.loop = Loop()
         self.looks = 0
         self.told: list[float] = []
+        self.meanwhile: Usage | None = None
+        """The sample that is taken while somebody looks closely."""
         self.process: Any = SimpleNamespace(run=1, sampler=SimpleNamespace(usage=None, pids=(1,)))
         self._shared = shared
         self._excess = Excess(self._happened, lambda: None, self.loop)
@@ -40,6 +42,7 @@ class Scene:
         self.looks += 1
         self.loop.now += 1.0
         usage: Usage = self.process.sampler.usage
+        self.process.sampler.usage = self.meanwhile or usage
         return round(usage.memory * (1 - self._shared))
 
     def _happened(self, happened: Any) -> None:
@@ -128,6 +131,19 @@ def test_what_grows_on_is_seen_at_once(sharing: Scene) -> None:
         sharing.has(gib)
 
     assert sharing.told == pytest.approx([2.25])
+
+
+@pytest.mark.parametrize(("gib", "told"), [(3.5, [3.0]), (1.0, [])])
+def test_a_sample_that_was_taken_meanwhile_stays(
+    gib: float, told: list[float], alone: Scene
+) -> None:
+    """A close look takes seconds: CPU seconds never go back, nor is it killed that has shrunk."""
+    alone.meanwhile = Usage(0.5, 7.0, round(gib * GIB), 1, 2, 1)
+
+    alone.has(3.0)
+
+    assert alone.told == pytest.approx(told)
+    assert alone.process.sampler.usage == alone.meanwhile._replace(pss=round(min(3.0, gib) * GIB))
 
 
 def test_another_run_is_looked_at_anew(sharing: Scene) -> None:
