@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from statusd import threads
 from statusd.core import events as ev
 from statusd.core.policy import OnMemory
 from statusd.supervision import excess
@@ -144,6 +146,24 @@ def test_a_sample_that_was_taken_meanwhile_stays(
 
     assert alone.told == pytest.approx(told)
     assert alone.process.sampler.usage == alone.meanwhile._replace(pss=round(min(3.0, gib) * GIB))
+
+
+def test_without_a_thread_nobody_is_judged(sharing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by what counts twice: the next sample is looked at, and nothing is done before."""
+
+    def none(call: Any, name: str) -> Any:
+        raise OSError(errno.EAGAIN, threads.NONE_LEFT)
+
+    with monkeypatch.context() as short:
+        short.setattr(threads, "start", none)
+        sharing.has(3.0)
+    assert (sharing.looks, sharing.told) == (0, [])
+    assert sharing.process.sampler.usage.pss is None
+
+    sharing.has(5.0)
+
+    assert sharing.looks == 1
+    assert sharing.told == pytest.approx([2.5])
 
 
 def test_another_run_is_looked_at_anew(sharing: Scene) -> None:

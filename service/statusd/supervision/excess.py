@@ -10,7 +10,6 @@ decided of it stands in `core.supervision`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -66,11 +65,13 @@ class Excess:
 
     async def _ask(self, status: Status, process: Process, usage: Usage) -> None:
         """Find out how much of that memory counts more than once, and judge by the rest."""
-        sampler, pss, began = process.sampler, usage.memory, self._loop.time()
+        sampler, began = process.sampler, self._loop.time()
         pids = sampler.pids
-        self._asked_of = process.run, usage.memory * GREW
-        with contextlib.suppress(OSError):  # no thread is to be had
+        try:
             pss = await threads.apart(lambda: proportional(pids), "memory")
+        except OSError:  # no thread is to be had: the next sample tries again
+            return
+        self._asked_of = process.run, usage.memory * GREW
         now = self._loop.time()
         self._ask_at = now + REST * (now - began)
         newest = sampler.usage or usage  # another sample may have been taken meanwhile
