@@ -196,6 +196,38 @@ def test_an_orphan_counts_if_it_is_ours(process: Obedient) -> None:
     assert [usage.processes for usage in taken] == [2]
 
 
+def test_who_takes_his_time_with_him_makes_no_less_of_it(process: Obedient) -> None:
+    """We have buried an orphan: the share isn't negative, and the seconds don't go back."""
+    loop, orphan = Loop(), Obedient()
+    sampler = Sampler(loop)
+    try:
+        orphan.do("spin()")
+        sampler.sample(process.popen.pid, [orphan.popen.pid], lambda _: None)
+    finally:
+        orphan.close()
+    before = sampler.usage
+    loop.pass_by(3.0)
+    sampler.sample(process.popen.pid, [], lambda _: None)
+
+    assert before is not None
+    assert sampler.usage is not None
+    assert before.cpu_s >= 0.3
+    assert (sampler.usage.cpu, sampler.usage.cpu_s) == (0.0, before.cpu_s)
+
+
+def test_a_child_counts_if_it_still_is_one(
+    process: Obedient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of many a part is read at a time, and by its turn a number may be somebody else's."""
+    process.do("fork()")
+    real, stranger = resources._children, os.getppid()
+    monkeypatch.setattr(resources, "_children", lambda *which: [stranger, *real(*which)])
+    sample = Samples(process.popen.pid)
+
+    assert sample().processes == 2
+    assert stranger not in sample.sampler.pids
+
+
 def test_we_are_no_part_of_the_program_that_we_are_attached_to() -> None:
     """Nor is what we have started."""
     child = Obedient()

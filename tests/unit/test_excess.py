@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from statusd import threads
 from statusd.core import events as ev
 from statusd.core.policy import OnMemory
 from statusd.supervision import excess
@@ -31,6 +33,10 @@ class Scene:
         self.loop = Loop()
         self.looks = 0
         self.told: list[float] = []
+        self.happens = ""
+        """What happens to the worker while somebody looks closely."""
+        self.meanwhile: Usage | None = None
+        """The sample that is taken while somebody looks closely."""
         self.process: Any = SimpleNamespace(run=1, sampler=SimpleNamespace(usage=None, pids=(1,)))
         self._shared = shared
         self._excess = Excess(self._happened, lambda: None, self.loop)
@@ -38,8 +44,10 @@ class Scene:
 
     def _proportional(self, _: object) -> int:
         self.looks += 1
+        self.story.play(self.happens)
         self.loop.now += 1.0
         usage: Usage = self.process.sampler.usage
+        self.process.sampler.usage = self.meanwhile or usage
         return round(usage.memory * (1 - self._shared))
 
     def _happened(self, happened: Any) -> None:
@@ -47,13 +55,14 @@ class Scene:
         self.told.append(happened.memory / GIB)
         self.story.happen(happened)
 
-    def has(self, gib: float, processes: int = 2) -> None:
-        """Let it have so much, by a sample."""
+    def has(self, gib: float, processes: int = 2, samples: int = 1) -> None:
+        """Let it have so much, by a sample, or by several that come before anybody has looked."""
         usage = Usage(0.0, 0.0, round(gib * GIB), 1, processes, 1)
         self.process.sampler.usage = usage
 
         async def weigh() -> None:
-            self._excess.weigh(self.story.status, self.process, usage)
+            for _ in range(samples):
+                self._excess.weigh(self.story.status, self.process, usage)
             if self._excess._asking is not None:
                 await self._excess._asking
 
@@ -128,6 +137,53 @@ def test_what_grows_on_is_seen_at_once(sharing: Scene) -> None:
         sharing.has(gib)
 
     assert sharing.told == pytest.approx([2.25])
+
+
+@pytest.mark.parametrize(("gib", "told"), [(3.5, [3.0]), (1.0, [])])
+def test_a_sample_that_was_taken_meanwhile_stays(
+    gib: float, told: list[float], alone: Scene
+) -> None:
+    """A close look takes seconds: CPU seconds never go back, nor is it killed that has shrunk."""
+    alone.meanwhile = Usage(0.5, 7.0, round(gib * GIB), 1, 2, 1)
+
+    alone.has(3.0)
+
+    assert alone.told == pytest.approx(told)
+    assert alone.process.sampler.usage == alone.meanwhile._replace(pss=round(min(3.0, gib) * GIB))
+
+
+def test_without_a_thread_nobody_is_judged(sharing: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by what counts twice: the next sample is looked at, and nothing is done before."""
+
+    def none(call: Any, name: str) -> Any:
+        raise OSError(errno.EAGAIN, threads.NONE_LEFT)
+
+    with monkeypatch.context() as short:
+        short.setattr(threads, "start", none)
+        sharing.has(3.0)
+    assert (sharing.looks, sharing.told) == (0, [])
+    assert sharing.process.sampler.usage.pss is None
+
+    sharing.has(5.0)
+
+    assert sharing.looks == 1
+    assert sharing.told == pytest.approx([2.5])
+
+
+def test_nobody_looks_twice_at_once(alone: Scene) -> None:
+    """Samples go on while a close look takes its seconds: one thread is enough."""
+    alone.has(3.0, samples=3)
+
+    assert alone.looks == 1
+
+
+def test_what_was_found_of_a_run_is_not_done_to_the_next_one(alone: Scene) -> None:
+    """It had died by itself, and there is another one already."""
+    alone.happens = "[exits 1] [gone] (backoff) [ready] [sees]"
+
+    alone.has(3.0)
+
+    assert (alone.looks, alone.told, alone.story.status.worker.run) == (1, [], 2)
 
 
 def test_another_run_is_looked_at_anew(sharing: Scene) -> None:

@@ -200,6 +200,23 @@ def test_the_work_of_a_step_counts_until_it_is_seen_to_wait() -> None:
     assert pace.estimate(10) == about(1 / 100, 700)
 
 
+def test_a_clock_that_goes_back_takes_no_time_away() -> None:
+    """Nor one that stands: it is as if nothing had been seen between."""
+    pace = seen((0, True, 1, 0), (10, True, 1, 10), (5, True, 1, 10), (15, True, 1, 20))
+    pace.works(15, True)
+    pace.look(1, 20)
+
+    assert pace.estimate(100) == Estimate(1.0, 80.0)
+
+
+@pytest.mark.parametrize("step", [5e-324, 1e-300, 1e-9])
+def test_what_takes_longer_than_anyone_lives_has_no_end_that_is_known(step: float) -> None:
+    """Steps may be as small as they like: an infinity in the document had ended the unit."""
+    pace = seen((0, True, 1, 0.0), (10, True, 1, step))
+
+    assert pace.estimate(2.0**53).left_s is None
+
+
 @given(
     st.lists(
         st.tuples(

@@ -101,6 +101,14 @@ def test_name_and_state_are_always_there(width: int) -> None:
     assert {"NAME", "STATE"} <= drawn(width, unit(text="x" * 200))[0].keys()
 
 
+@pytest.mark.parametrize("width", range(20, 46))
+def test_a_progress_that_is_left_out_stays_out(width: int) -> None:
+    """It had come back, of no width, when next a text was shortened that tells of trouble."""
+    row = drawn(width, unit(trouble="the disk is full"))[0]
+
+    assert row.get("PROGRESS", "####------  40%") == "####------  40%"
+
+
 def test_a_pipe_gets_all_of_it() -> None:
     """Nothing is left out or shortened where there is no width."""
     heads, rows = table_of([unit(text="x" * 200)])

@@ -246,6 +246,15 @@ def test_the_outermost_tells_how_far_and_the_innermost_what(daemon: Daemon) -> N
     assert record(daemon) == (2, 2, "epochs", "")
 
 
+def test_one_without_a_text_leaves_that_of_the_work_alone(daemon: Daemon) -> None:
+    """Its end is no reason to take back what was said meanwhile."""
+    for _ in daemon.worker.track(range(1), "epochs"):
+        daemon.worker.text("cooling down")
+        for _ in daemon.worker.track(range(1)):
+            pass
+        assert record(daemon) == (0, 1, "cooling down", "")
+
+
 def test_one_after_another_each_tells(daemon: Daemon) -> None:
     """Also if somebody has forgotten to close the first, or has dropped it."""
     worker = daemon.worker

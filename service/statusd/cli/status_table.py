@@ -123,11 +123,8 @@ def _shortened(sizes: dict[str, int], most: dict[str, int]) -> dict[str, int]:
 def _drop(heads: Iterable[str], sizes: dict[str, int], width: int) -> None:
     """Leave out of ``sizes`` one after the other, until the rest fits or all are gone."""
     for head in heads:
-        if _total(sizes) > width and head in (
-            "TEXT",
-            "PROGRESS",
-        ):  # the bar is worth more than time
-            sizes |= _shortened({"PROGRESS": sizes.get("PROGRESS", 0)}, {"PROGRESS": _BAR})
+        if _total(sizes) > width and head in ("TEXT", "PROGRESS") and "PROGRESS" in sizes:
+            sizes["PROGRESS"] = min(sizes["PROGRESS"], _BAR)  # a text is worth more than time left
         if _total(sizes) <= width:
             break
         sizes.pop(head, None)

@@ -31,6 +31,9 @@ LEAST_S = 5.0
 """Nothing is estimated from less than this."""
 STILL_S = 30.0
 """Who makes no step for so long, and for three times as long as ever, stands still."""
+FAR_S = 3e9
+"""A hundred years are no time that anyone waits for, nor one that JSON can always tell: of
+steps as small as a float can be there is an infinity left."""
 
 
 class Estimate(NamedTuple):
@@ -125,7 +128,8 @@ class Pace:
             return Estimate(rate)
         # The step that is being made has taken its time already, but no more than a step takes.
         still_s = self._worked_s - since
-        return Estimate(rate, max(0.0, (total - step) / rate - min(still_s, 1 / rate)))
+        left_s = max(0.0, (total - step) / rate - min(still_s, 1 / rate))
+        return Estimate(rate, left_s if left_s <= FAR_S else None)
 
     def _slope_now(self) -> float | None:
         if self._is_new:

@@ -10,7 +10,6 @@ decided of it stands in `core.supervision`.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from functools import partial
 
@@ -66,13 +65,18 @@ class Excess:
 
     async def _ask(self, status: Status, process: Process, usage: Usage) -> None:
         """Find out how much of that memory counts more than once, and judge by the rest."""
-        pids, pss, began = process.sampler.pids, usage.memory, self._loop.time()
-        self._asked_of = process.run, usage.memory * GREW
-        with contextlib.suppress(OSError):  # no thread is to be had
+        sampler, began = process.sampler, self._loop.time()
+        pids = sampler.pids
+        try:
             pss = await threads.apart(lambda: proportional(pids), "memory")
+        except OSError:  # no thread is to be had: the next sample tries again
+            return
+        self._asked_of = process.run, usage.memory * GREW
         now = self._loop.time()
         self._ask_at = now + REST * (now - began)
-        process.sampler.usage = usage._replace(pss=pss)
+        newest = sampler.usage or usage  # another sample may have been taken meanwhile
+        pss = min(pss, newest.memory)
+        sampler.usage = newest._replace(pss=pss)
         self._loop.call_later(0, partial(self._tell, status, process, pss))
 
     def _tell(self, status: Status, process: Process, memory: int) -> None:

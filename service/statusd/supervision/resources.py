@@ -181,15 +181,14 @@ def _readings(leader: int, orphans: Iterable[int]) -> Iterator[Reading | None]:
     """Yield each process of a run, and None for each file that tells whose children there are."""
     us = os.getpid()  # an attached program is our parent: we are none of its work
     pids, seen = [leader, *orphans, *_group(leader)], {us}
-    roots = len(pids)
     for place, pid in enumerate(pids):
         if pid in seen:
             continue
-        seen.add(pid)
         reading = look(pid)
-        if reading is None or (0 < place < roots and _TELLS_CHILDREN and reading.parent != us):
+        if reading is None or (place and _TELLS_CHILDREN and reading.parent not in seen):
             yield None  # it is gone; its number may be somebody else's
             continue
+        seen.add(pid)
         yield reading
         for task in _tasks(reading):
             pids += _children(pid, task)
