@@ -187,6 +187,23 @@ def test_a_size_of_memory_may_come_from_the_environment(tmp_path: Path) -> None:
     assert said == [2**31, 2**21, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("OUTPUT", "x\udcff", r"a file's name has a slash in it: ./x\udcff"),
+        ("SIGNALS", '{"PAUSED": "x\udcff"}', r"x\udcff is no signal"),
+        ("MEMORY_MAX", "x\udcff", r"'x\udcff'"),
+    ],
+)
+def test_what_is_not_utf_8_is_a_mistake_as_any_other(
+    key: str, value: str, told: str, tmp_path: Path
+) -> None:
+    """Also where what is said of it repeats it: once that was a traceback."""
+    found = "\n".join(problems(JOB, {f"STATUSD_WORKER__{key}": value}, tmp_path))
+
+    assert told in found
+
+
 def test_a_key_at_the_top_may_be_in_upper_case(tmp_path: Path) -> None:
     """As it always could; of two that differ in that alone the first counts."""
     file = tmp_path / "a.toml"
