@@ -99,6 +99,16 @@ def test_a_number_that_cannot_be_written_is_judged_here() -> None:
         assert asked(content) == judge(content)
 
 
+def test_what_is_no_text_among_the_places_of_modules_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sitecustomize or a .pth may have left a path there, which Python skips."""
+    monkeypatch.setattr(sys, "path", [Path("/nowhere"), b"/nowhere", *sys.path])
+    with Judging() as asked:
+        assert asked(GOOD) == judge(GOOD)
+        assert asked.pid != 0
+
+
 def test_settings_are_loaded_by_a_process_for_the_occasion(tmp_path: Path) -> None:
     """With every mistake, and nobody is left."""
     before = {*reaper.ours}  # others of this process may have left some
