@@ -92,11 +92,29 @@ def test_one_that_cannot_be_started_is_done_without(monkeypatch: pytest.MonkeyPa
         assert asked(GOOD) == judge(GOOD)
 
 
-def test_a_number_that_cannot_be_written_is_judged_here() -> None:
-    """More digits than Python writes; it is a mistake like others."""
-    content: dict[str, Any] = {"worker": {"budget": 10**5000}}
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"worker": {"budget": 10**5000}},
+        {"control": {"\0when": ["date", "1979-05-27"]}},
+        {"lifecycle": {"states": [{"\0when": ["date", "1979-05-27"]}]}},
+    ],
+    ids=["digits", "date", "date-inside"],
+)
+def test_what_cannot_be_written_is_judged_here(content: dict[str, Any]) -> None:
+    """More digits than Python writes; what would stand for a date. It is told as it is."""
     with Judging() as asked:
         assert asked(content) == judge(content)
+
+
+def test_what_is_no_text_among_the_places_of_modules_does_not_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A sitecustomize or a .pth may have left a path there, which Python skips."""
+    monkeypatch.setattr(sys, "path", [Path("/nowhere"), b"/nowhere", *sys.path])
+    with Judging() as asked:
+        assert asked(GOOD) == judge(GOOD)
+        assert asked.pid != 0
 
 
 def test_settings_are_loaded_by_a_process_for_the_occasion(tmp_path: Path) -> None:

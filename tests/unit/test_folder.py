@@ -63,6 +63,15 @@ kill_timeout_s = 3
     assert folder.shared.redis.namespace == "hall"
 
 
+def test_a_unit_says_what_its_daemon_says(tmp_path: Path) -> None:
+    """Be it what holds anyway; nothing else."""
+    folder = load(tmp_path, statusd='[redis]\nurl = "redis://127.0.0.1:6379/0"\n', camera=JOB)
+
+    (unit,) = folder.units
+    assert unit.settings.says("redis", "url")
+    assert not unit.settings.says("redis", "namespace")
+
+
 def test_a_folder_needs_no_shared_file(tmp_path: Path) -> None:
     """What nobody says is as by default."""
     folder = load(tmp_path, camera=JOB)

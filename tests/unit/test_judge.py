@@ -93,6 +93,10 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "a.toml:3: worker.restart_never_on: entry 4 (1.5): Input should be a valid integer",
         ],
     ),
+    "entries of a command, which may be secrets": (
+        '[worker]\ncommand = ["login", 271828]\n',
+        ['a.toml:2: worker.command: entry 2: a text is wanted, in quotes: "..."'],
+    ),
     "a command in one text": (
         "[worker]\ncommand = \"a 'b c'\"\n",
         ['a.toml:2: worker.command: a command is a list: ["a", "b c"]'],
@@ -187,6 +191,23 @@ def test_a_size_of_memory_may_come_from_the_environment(tmp_path: Path) -> None:
     assert said == [2**31, 2**21, 0, 0]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("OUTPUT", "x\udcff", r"a file's name has a slash in it: ./x\udcff"),
+        ("SIGNALS", '{"PAUSED": "x\udcff"}', r"x\udcff is no signal"),
+        ("MEMORY_MAX", "x\udcff", r"'x\udcff'"),
+    ],
+)
+def test_what_is_not_utf_8_is_a_mistake_as_any_other(
+    key: str, value: str, told: str, tmp_path: Path
+) -> None:
+    """Also where what is said of it repeats it: once that was a traceback."""
+    found = "\n".join(problems(JOB, {f"STATUSD_WORKER__{key}": value}, tmp_path))
+
+    assert told in found
+
+
 def test_a_key_at_the_top_may_be_in_upper_case(tmp_path: Path) -> None:
     """As it always could; of two that differ in that alone the first counts."""
     file = tmp_path / "a.toml"
@@ -237,6 +258,18 @@ def test_a_verdict_is_the_same_when_another_process_tells_it(content: dict[str, 
     if isinstance(here, Content) and isinstance(there, Content):
         assert vars(there.redis) == vars(here.redis)
         assert repr(there) == repr(here)
+
+
+def test_of_what_is_wrong_no_value_is_told_but_an_entry_of_a_list() -> None:
+    """Neither to another process: it may be a password."""
+    found = judge({"redis": {"password": 271828, "url": "hunter2"}, "tags": ["a b"]})
+
+    assert isinstance(found, tuple)
+    assert {mistake.path: mistake.entry for mistake in found} == {
+        ("tags",): "a b",
+        ("redis", "url"): None,
+        ("redis", "password"): None,
+    }
 
 
 def test_dates_are_told_as_well() -> None:

@@ -29,11 +29,12 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with a job, a package, a program, and settings with a colon in their name."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "package").mkdir()
-    for path in ("job.py", "package/laser.py"):
+    for path in ("job.py", "package/laser.py", "my-job.py", "my job.py"):
         (tmp_path / path).write_text(JOB)
     (tmp_path / "nothing.py").write_text("import json\n")
-    (tmp_path / "acquire").write_text(SCRIPT)
-    (tmp_path / "acquire").chmod(0o755)
+    for path in ("acquire", "my program"):
+        (tmp_path / path).write_text(SCRIPT)
+        (tmp_path / path).chmod(0o755)
     (tmp_path / "lab:camera").write_text("")
     (tmp_path / "statusd.toml").write_text("")
     return tmp_path
@@ -136,6 +137,9 @@ def test_words_that_dont_go_together_are_no_command_line(
         ("job.py:main", "statusd run job:main"),
         ("package/laser:other", "statusd run package.laser:other"),
         ("acquire", "acquire is a program, and no settings: statusd run -- ./acquire"),
+        ("my program", "my program is a program, and no settings: statusd run -- './my program'"),
+        ("my-job.py", "run -- python my-job.py (no module can be called my-job)"),
+        ("my job.py", "run -- python 'my job.py' (no module can be called my job)"),
     ],
 )
 def test_what_is_nearly_a_job_is_told_as_one(word: str, told: str, here: Path) -> None:

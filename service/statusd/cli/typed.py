@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import shlex
 from pathlib import Path
 from typing import NoReturn
 
@@ -110,18 +111,23 @@ def _look_at(given: Path) -> None:
             Source(given)
         except ConfigError:
             program = given if given.is_absolute() else f"./{given}"
-            text = f"{given} is a program, and no settings: statusd run -- {program}"
+            line = f"statusd run -- {shlex.quote(str(program))}"
+            text = f"{given} is a program, and no settings: {line}"
             raise ConfigError(text) from None
 
 
 def _line(file: Path) -> str:
     """Return what is to be typed for a file of Python."""
     names = functions_in(file)
+    is_elsewhere = file.is_absolute() or ".." in file.parts
+    module = file.stem if is_elsewhere else _module(file)
+    as_program = f"statusd run -- python {shlex.quote(str(file))}"
     if not names:
-        return f"statusd run -- python {file} (no function in it can be called with a worker)"
-    if file.is_absolute() or ".." in file.parts:
-        return f"cd {file.parent}, and statusd run {file.stem}:{names[0]}"
-    return f"statusd run {_module(file)}:{names[0]}"
+        return f"{as_program} (no function in it can be called with a worker)"
+    if not all(part.isidentifier() for part in module.split(".")):
+        return f"{as_program} (no module can be called {module})"
+    begin = f"cd {shlex.quote(str(file.parent))}, and " if is_elsewhere else ""
+    return f"{begin}statusd run {module}:{names[0]}"
 
 
 def _module(file: Path) -> str:

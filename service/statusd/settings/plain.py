@@ -13,6 +13,7 @@ from statusd.settings.verdict import Mistake, Verdict
 
 _WHEN = "\0when"
 """The only key of what stands for a date or a time."""
+_WRITTEN = json.dumps(_WHEN)
 _KINDS = {kind.__name__: kind for kind in (datetime, date, time)}
 
 
@@ -20,9 +21,19 @@ def line(value: Any) -> bytes:
     """Return plain values as a line.
 
     Raises:
-        ValueError: a number has more digits than Python writes.
+        ValueError: a number has more digits than Python writes; what stands for a date is none.
     """
-    return json.dumps(value, default=_when).encode("ascii") + b"\n"
+    dates = 0
+
+    def when(value: date | time) -> dict[str, list[str]]:
+        nonlocal dates
+        dates += 1
+        return {_WHEN: [type(value).__name__, value.isoformat()]}
+
+    text = json.dumps(value, default=when)
+    if text.count(_WRITTEN) != dates:
+        raise ValueError(f"{_WRITTEN} is our own")
+    return text.encode("ascii") + b"\n"
 
 
 def read(text: bytes) -> Any:
@@ -32,10 +43,6 @@ def read(text: bytes) -> Any:
         ValueError: it is none.
     """
     return json.loads(text, object_hook=_of_when)
-
-
-def _when(value: date | time) -> dict[str, list[str]]:
-    return {_WHEN: [type(value).__name__, value.isoformat()]}
 
 
 def _of_when(table: dict[str, Any]) -> Any:

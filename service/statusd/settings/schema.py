@@ -85,7 +85,20 @@ def _noted(schema: Any, note: object) -> Any:
     if not isinstance(note, Note):
         raise TypeError(f"settings: {note!r} is no note that a judge knows")
     if note.read is not None:
-        return core.no_info_before_validator_function(note.read, schema)
+        return core.no_info_before_validator_function(_writable(note.read), schema)
     if note.judge is not None:
-        return core.no_info_after_validator_function(note.judge, schema)
+        return core.no_info_after_validator_function(_writable(note.judge), schema)
     return schema | dict(note.narrows)
+
+
+def _writable(ask: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return the same for the core, which takes no objection that isn't UTF-8."""
+
+    def asked(value: Any) -> Any:
+        try:
+            return ask(value)
+        except ValueError as error:
+            text = str(error).encode("utf-8", "backslashreplace").decode("utf-8")
+            raise ValueError(text) from None
+
+    return asked
