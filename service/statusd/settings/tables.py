@@ -13,11 +13,15 @@ from statusd.settings.values import (
     Arguments,
     Channel,
     Function,
+    HeaderName,
+    HostName,
     Listening,
     Memory,
     Name,
     Namespace,
+    Network,
     Output,
+    RootPath,
     Seconds,
     Signal,
     Tag,
@@ -140,6 +144,21 @@ class Http:
 
 
 @dataclass(frozen=True)
+class Web:
+    """``[web]``: the fleet in a browser, for ``statusd web``; a daemon passes it over."""
+
+    OTHERS: ClassVar = "forbid"
+    listen: Listening = "127.0.0.1:9460"
+    read_only: bool = False
+    token_file: str = ""
+    viewer_token_file: str = ""
+    allow_hosts: tuple[HostName, ...] = ()
+    root_path: RootPath = ""
+    trusted_proxies: tuple[Network, ...] = ()
+    user_header: HeaderName = ""
+
+
+@dataclass(frozen=True)
 class Log:
     """``[log]``: what is told, and how it looks."""
 
@@ -172,6 +191,7 @@ class Content:
     worker: WorkerSettings = WorkerSettings()
     lifecycle: LifecycleTable = LifecycleTable()
     http: Http = Http()
+    web: Web = Web()
     log: Log = Log()
 
     def __post_init__(self) -> None:
