@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from statusd.cli import EXIT_CONFIG, EXIT_UNAVAILABLE, broker, complain, out
+from statusd.cli import EXIT_UNAVAILABLE, broker, complain, out
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.wire.listen import Listen, parse_listen
 
@@ -33,7 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--read-only", action="store_true", default=None, help="show the fleet, command nobody"
     )
     parser.add_argument(
-        "--token-file", metavar="FILE", help="the operators' token; default: a new one, printed once"
+        "--token-file",
+        metavar="FILE",
+        help="the operators' token; default: a new one, printed once",
     )
     parser.add_argument("--viewer-token-file", metavar="FILE", help="one for who only looks")
     parser.add_argument(
@@ -105,7 +107,10 @@ def _tokens(settings: Web) -> tuple[dict[Role, Token], str]:
     from statusd.web.access import Role, Token, read_token
 
     found: dict[Role, Token] = {}
-    for role, name in ((Role.OPERATOR, settings.token_file), (Role.VIEWER, settings.viewer_token_file)):
+    for role, name in (
+        (Role.OPERATOR, settings.token_file),
+        (Role.VIEWER, settings.viewer_token_file),
+    ):
         if name:
             read_token(Path(name))
             found[role] = Token(file=Path(name))
@@ -121,7 +126,9 @@ def _welcome(settings: Web, where: Listen, token: str) -> None:
     query = f"?token={token}" if token else ""
     out.say(f"{host}{settings.root_path}/{query}", flush=True)
     if not where.is_private:
-        complain("others get there, too, and what they say isn't encrypted: see docs/web.md for TLS")
+        complain(
+            "others get there, too, and what they say isn't encrypted: see docs/web.md for TLS"
+        )
 
 
 async def _serve(

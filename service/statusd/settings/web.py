@@ -52,7 +52,9 @@ def load_web(
     return replace(verdict.web, **beside)
 
 
-def _said(mistake: Any, source: Source, environ: Mapping[str, str], typed: Mapping[str, Any]) -> str:
+def _said(
+    mistake: Any, source: Source, environ: Mapping[str, str], typed: Mapping[str, Any]
+) -> str:
     """Return a mistake in words: by the option that was typed, or where it stands."""
     key = mistake.path[1] if len(mistake.path) > 1 else ""
     if key not in typed:
