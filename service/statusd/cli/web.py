@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 from collections.abc import Coroutine
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from statusd.wire.address import Address
 
 DEFAULT_LISTEN = "127.0.0.1:9460"
+NEEDED = ("starlette", "uvicorn")
 MISSING = "the fleet in a browser needs the extra web: pip install 'statusd[web]'"
 ANSWER_S = 3.0
 """So long an answer of the broker is waited for."""
@@ -78,11 +80,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     from statusd.settings.web import load_web
 
-    try:
-        import starlette  # noqa: F401  # whether it is there
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise ConfigError(MISSING) from None
+    if not all(map(find_spec, NEEDED)):
+        raise ConfigError(MISSING)
     typed = {key: getattr(arguments, key) for key in TYPED}
     typed |= {"allow_hosts": arguments.allow_host, "trusted_proxies": arguments.trusted_proxy}
     settings = load_web(broker.file_of(arguments), typed)
