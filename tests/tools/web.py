@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import Any, Self
 import httpx
 import jsonschema
 
+from tests.tools.broker import Broker
 from tests.tools.output import Output
 from tests.tools.ports import free_port, give_back
 from tests.tools.processes import dying_with_us
@@ -43,6 +45,8 @@ ROOT = "/statusd"
 """Where a proxy puts it, if one does."""
 START_S = 20.0
 """So long the start may take where much else goes on."""
+MESSAGE_S = 14.0
+"""So long a message is waited for; what means nothing comes every 15 seconds."""
 Message = tuple[str, str, Any]
 """Of the stream of events: kind, id, data."""
 
@@ -140,7 +144,13 @@ class Web:
         hooks = {"response": [judge]}
         return self._clients.enter_context(
             httpx.Client(
-                base_url=self.base, headers=headers, event_hooks=hooks, timeout=20.0, **more
+                base_url=self.base,
+                headers=headers,
+                event_hooks=hooks,
+                timeout=20.0,
+                verify=False,
+                trust_env=False,
+                **more,
             )
         )
 
@@ -215,22 +225,28 @@ class Stream:
     def messages(self) -> Iterator[Message]:
         """Yield what comes."""
         fields: dict[str, str] = {}
+        deadline = time.monotonic() + MESSAGE_S
         for line in self._lines:
             key, _, value = line.partition(": ")
-            if line:
+            if line.startswith(":"):
+                assert time.monotonic() < deadline, "nothing is told"
+            elif line:
                 fields[key] = value
             elif "data" in fields:
                 yield fields["event"], fields["id"], json.loads(fields["data"])
-                fields = {}
+                fields, deadline = {}, time.monotonic() + MESSAGE_S
 
     def until(self, kind: str, **wanted: Any) -> list[Message]:
         """Return what came up to the first message of that kind with those values, and that."""
-        found = []
+        found: list[Message] = []
+        deadline = time.monotonic() + MESSAGE_S
         for message in self.messages():
             found.append(message)
             if message[0] == kind and wanted.items() <= message[2].items():
                 return found
-        raise AssertionError(f"the stream ended before {kind} {wanted}: {found}")
+            if time.monotonic() > deadline:
+                break
+        raise AssertionError(f"there was no {kind} {wanted} among: {found}"[:5000])
 
     def close(self) -> None:
         """Hang up."""
@@ -251,6 +267,12 @@ def lines_of(client: httpx.Client, method: str, path: str, **more: Any) -> Itera
         schema = schema_of(method, answer.url.path, 200, "application/x-ndjson")
         told = (json.loads(line) for line in answer.iter_lines() if line)
         yield (judged(schema, one) for one in told)
+
+
+def sent(broker: Broker) -> int:
+    """Return how many messages and durable commands the broker has taken since it began."""
+    stats = broker.client().info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("publish", "xadd"))
 
 
 # ---- the contract ------------------------------------------------------------------------------
@@ -307,3 +329,54 @@ def judged(schema: Mapping[str, Any], value: Any) -> Any:
     whole = {**schema, "components": CONTRACT["components"]}
     jsonschema.Draft202012Validator(whole).validate(value)
     return value
+
+
+# ---- units that nobody runs --------------------------------------------------------------------
+
+
+class Ghosts:
+    """Units that exist on the broker alone: what a server shows of them is what stands there.
+
+    Args:
+        broker: where they are.
+    """
+
+    boot = 1_795_843_591_594
+
+    def __init__(self, broker: Broker) -> None:
+        self._client = broker.client()
+
+    def write(self, *names: str, **said: Any) -> None:
+        """Write their documents; they are there, and silent."""
+        pipeline = self._client.pipeline(transaction=False)
+        entry = json.dumps({"boot": self.boot, "left": False, "seen": "2026-11-28T05:00:00.000Z"})
+        for name in names:
+            document = {"name": name, "boot": self.boot, "state": "RUNNING", "tags": [], **said}
+            pipeline.hset("statusd:roster", name, entry)
+            pipeline.set(f"statusd:status:{{{name}}}", json.dumps(document))
+        pipeline.execute()
+
+    def tell(self, name: str, seq: int, **said: Any) -> None:
+        """Write an event to a history."""
+        event_id = f"{self.boot}-{seq}"
+        event = {
+            **{"event": event_id, "name": name, "boot": self.boot, "seq": seq, "run": 1},
+            **{"old": "READY", "new": "RUNNING", "trigger": "start", "source": "redis:mychannel"},
+            **{"at": "2026-11-28T05:00:00.000Z"},
+            **said,
+        }
+        key = f"statusd:history:{{{name}}}"
+        self._client.xadd(key, {"event": json.dumps(event)}, id=event_id)
+
+    def put(self, key: str, value: str | bytes) -> None:
+        """Write whatever there is to be written."""
+        self._client.set(key, value)
+
+    def enter(self, name: str, entry: str | bytes) -> None:
+        """Write an entry of the roster."""
+        self._client.hset("statusd:roster", name, entry)
+
+    def strike(self, *names: str) -> None:
+        """Strike them off."""
+        self._client.hdel("statusd:roster", *names)
+        self._client.delete(*(f"statusd:status:{{{name}}}" for name in names))

@@ -11,7 +11,7 @@ import pytest
 
 from tests.tools import Broker, wait_until
 from tests.tools.variants import some
-from tests.tools.web import Web
+from tests.tools.web import Web, sent
 
 EVIL = "evil.example"
 PATHS = ("/", "/login", "/static/app.js", "/api/me", "/api/units", "/api/events", "/nowhere")
@@ -27,11 +27,6 @@ def bearer(web: Web, token: str = "") -> str:
 def here(web: Web) -> str:
     """Return the header with a name of the server's."""
     return f"Host: 127.0.0.1:{web.port}"
-
-
-def asked(broker: Broker) -> int:
-    """Return how many messages were published since the server began."""
-    return int(broker.client().info("commandstats").get("cmdstat_publish", {"calls": 0})["calls"])
 
 
 # ---- Host ----------------------------------------------------------------------------------------
@@ -112,7 +107,7 @@ def test_no_other_site_commands_by_a_session(web: Web, lasting_broker: Broker, k
         .partition(";")[0]
     )
     lines = [line.format(here=f"127.0.0.1:{web.port}") for line in CROSS[kind]]
-    before = asked(lasting_broker)
+    before = sent(lasting_broker)
 
     for path, body, as_what in (
         ("/api/commands", PAUSE, JSON),
@@ -131,14 +126,14 @@ def test_no_other_site_commands_by_a_session(web: Web, lasting_broker: Broker, k
         )
         assert told == 403, path
 
-    assert asked(lasting_broker) == before
+    assert sent(lasting_broker) == before
     name, _, value = cookie.partition("=")
     assert web.client("", cookies={name: value}).get("/api/me").status_code == 200  # it goes on
 
 
 def test_a_command_is_a_post_of_json(web: Web, lasting_broker: Broker) -> None:
     """What an image, a link or a form can send is none, whoever sends it."""
-    before, client = asked(lasting_broker), web.client()
+    before, client = sent(lasting_broker), web.client()
 
     for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE"):
         told = client.request(method, "/api/commands", params={"command": "pause"})
@@ -147,7 +142,7 @@ def test_a_command_is_a_post_of_json(web: Web, lasting_broker: Broker) -> None:
         headers = {"content-type": kind} if kind else {}
         told = client.post("/api/commands", content=PAUSE, headers=headers)
         assert told.status_code == 415, kind
-    assert asked(lasting_broker) == before
+    assert sent(lasting_broker) == before
 
 
 def test_no_answer_is_for_another_site(web: Web) -> None:
@@ -242,14 +237,14 @@ def test_a_body_is_bounded(web: Web) -> None:
 
 def test_half_a_body_is_none(web: Web, lasting_broker: Broker) -> None:
     """Who hangs up in the middle of a command has sent none."""
-    before = asked(lasting_broker)
+    before = sent(lasting_broker)
     with web.connect() as connection:
         head = ["POST /api/commands HTTP/1.1", here(web), bearer(web), JSON, "Content-Length: 19"]
         connection.sendall(("\r\n".join(head) + "\r\n\r\n" + PAUSE[:10]).encode())
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(100)[:12] in (b"", b"HTTP/1.1 400")
     assert web.client().get("/api/me").status_code == 200
-    assert asked(lasting_broker) == before
+    assert sent(lasting_broker) == before
 
 
 @pytest.mark.parametrize(
