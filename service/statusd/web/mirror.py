@@ -108,7 +108,7 @@ class Mirror:
         self._curves: dict[str, Curve] = {}
         self._touched: set[str] = set()
         self._news = asyncio.Event()
-        self._troubles: dict[str, str] = {}
+        self._troubles = {"documents": "", "histories": ""}
 
     # ---- what is known ---------------------------------------------------------------------------
 
@@ -221,11 +221,11 @@ class Mirror:
         """Note how asking for ``what`` went; it is up if all was answered that was asked last."""
         now, before = rfc3339(self._wall()), self.broker
         self._troubles[what] = reason
-        troubles = [trouble for trouble in self._troubles.values() if trouble]
+        troubles = dict.fromkeys(filter(None, self._troubles.values()))
         is_up = not troubles
         since = before.since if before.is_up == is_up else now
         heard = before.heard if reason else now
-        self.broker = Broker(is_up, since, "".join(troubles[:1]), heard)
+        self.broker = Broker(is_up, since, "; ".join(troubles), heard)
         if self.broker[:3] != before[:3]:
             self._broadcast.say("broker", _line(self.broker.record()))
 
