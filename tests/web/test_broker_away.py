@@ -41,6 +41,7 @@ def test_a_broker_that_was_away(kept: Broker, tmp_path: Path) -> None:
     ghosts.tell("unit", 1)
     with Web(kept.url, directory=tmp_path) as web, web.events() as stream:
         wait_until(lambda: web.client().get("/api/units/unit").status_code == 200, 5, "the unit")
+        web.wait_up()
         up = link(web)
         kept.kill()
         began = time.monotonic()
@@ -134,6 +135,7 @@ def test_a_viewer_s_rights_are_enough_to_show(guarded: Broker, tmp_path: Path) -
     ghosts.put("statusd:lifecycle:{unit}", '{"nodes": [], "arrows": []}')
     args = ("--read-only",)
     with Web(url_of(guarded, "viewer"), directory=tmp_path / "web", args=args) as web:
+        web.wait_up()
         client = web.client()
         wait_until(lambda: client.get("/api/units/unit").status_code == 200, 5, "the unit")
         assert "change-me" not in client.get("/api/me").text + client.get("/api/units").text

@@ -29,6 +29,9 @@ LOOK_S = 1.0
 """How often all documents are read."""
 REST, MOST_REST_S = 4.0, 5.0
 """After it has taken long, so many times as long is rested before the next time, in bounds."""
+FIRST_S = 0.02
+"""So long is waited for the first event: who is asked whether all is well is to know it soon."""
+NOT_ASKED = "not asked yet"
 AT_ONCE = 300
 """So many documents are read at a time: what else there is to do needn't wait for all of them."""
 NEWS_S = 0.06
@@ -102,7 +105,7 @@ class Mirror:
         broadcast: Broadcast,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.broker = Broker(False, rfc3339(wall()), "not asked yet")
+        self.broker = Broker(False, rfc3339(wall()), NOT_ASKED)
         self.namespace = namespace
         self._client, self._broadcast, self._wall = client, broadcast, wall
         self._units: dict[str, UnitInfo] = {}
@@ -110,7 +113,7 @@ class Mirror:
         self._curves: dict[str, Curve] = {}
         self._touched: set[str] = set()
         self._news = asyncio.Event()
-        self._troubles = {"documents": "", "histories": ""}
+        self._troubles = {"documents": NOT_ASKED, "histories": NOT_ASKED}
 
     # ---- what is known ---------------------------------------------------------------------------
 
@@ -146,15 +149,16 @@ class Mirror:
 
     async def _follow(self) -> None:
         """Tell each event on. After one it rests for a moment: the next are read along."""
-        follower = Follower(self.namespace, None, None)
+        follower, block_s = Follower(self.namespace, None, None), FIRST_S
         while True:
             try:
-                await self._client.run(follower.step(self._client.block_s))
+                await self._client.run(follower.step(block_s))
             except Unavailable as error:
                 self._note("histories", str(error))
                 await asyncio.sleep(AGAIN_S)
             else:
                 self._note("histories")
+                block_s = self._client.block_s
             told = False
             while (event := follower.next_ready()) is not None:
                 self._tell(event)
