@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,19 +14,26 @@ from typing import Any
 import pytest
 
 import statusd
+from statusd.core.times import rfc3339
 from tests.conftest import Run
 from tests.system.commands import statusd as typed
 from tests.tools import Broker, Journal, Program, environment, wait_until
 from tests.tools.processes import descendants
+from tests.tools.variants import nightly
 
 PROMPTS = {"USR1": "pause", "SIGUSR2": "resume", "urg": "end"}
 OURS = f"pid {os.getpid()} ({Path('/proc/self/comm').read_text().strip()}), uid {os.getuid()}"
 
 
+def among(mask: str, number: signal.Signals, status: Path) -> bool:
+    """Tell whether a signal is in a mask of a process, or of a thread (proc(5))."""
+    text = status.read_text(encoding="utf-8")
+    return bool(int(text.partition(f"{mask}:")[2].split()[0], 16) & 1 << number - 1)
+
+
 def catches(pid: int, number: signal.Signals) -> bool:
-    """Tell whether a process has a handler for a signal (proc(5))."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return bool(int(status.partition("SigCgt:")[2].split()[0], 16) & 1 << number - 1)
+    """Tell whether a process has a handler for a signal."""
+    return among("SigCgt", number, Path(f"/proc/{pid}/status"))
 
 
 def document(broker: Broker, name: str = "unit") -> dict[str, Any]:
@@ -67,11 +74,16 @@ def test_a_signal_is_a_word_from_the_first_moment_to_the_last(
     line = unit.wait_logged("state.changed", new="RUNNING", trigger="resume")
     assert (line["source"], line["by"]) == ("signal:SIGUSR2", OURS)
 
+    threads = [task / "status" for task in Path(f"/proc/{unit.pid}/task").iterdir()]
+    assert len(threads) > 1
+    assert all(among("SigBlk", signal.SIGURG, status) for status in threads)  # none else takes it
+
     unit.signal(signal.SIGURG)
 
     assert unit.wait_exit(15) == 85
     newest: Any = broker.client().xrevrange("statusd:history:{unit}", count=2)
-    assert [json.loads(fields[b"event"])["source"] for _, fields in newest][1] == "signal:SIGURG"
+    ending = json.loads(newest[1][1][b"event"])
+    assert (ending["source"], ending["by"]) == ("signal:SIGURG", OURS)
     assert unit.kept()["goal"] == "RUNNING"
     assert unit.leftovers() == []
 
@@ -93,6 +105,15 @@ def test_a_signal_without_a_word_is_what_it_always_was(broker: Broker, run: Run)
     assert late.wait_exit(15) == -signal.SIGUSR1
 
 
+def interpreter(tmp_path: Path) -> str:
+    """Make an interpreter that writes down what it was born with, and is ours from then on."""
+    script = tmp_path / "python"
+    born = f"cat /proc/$$/status >{tmp_path / 'born'}"
+    script.write_text(f'#!/bin/sh\n{born}\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return str(script)
+
+
 def folder(broker: Broker, tmp_path: Path) -> Program:
     """Run a folder of a function and a program, which a signal pauses, and another one ends."""
     return Program(
@@ -103,7 +124,14 @@ def folder(broker: Broker, tmp_path: Path) -> Program:
         directory=tmp_path / "d",
         args=("--until-ended",),
         units={
-            "a": {"name": "a", "worker": {"function": "tests.workers:obedient"}, "goal": "RUNNING"},
+            "a": {
+                "name": "a",
+                "goal": "RUNNING",
+                "worker": {
+                    "function": "tests.workers:obedient",
+                    "python": interpreter(tmp_path),
+                },
+            },
             "b": {
                 "name": "b",
                 "worker": {
@@ -120,6 +148,10 @@ def test_a_signal_commands_every_unit_of_a_folder(broker: Broker, tmp_path: Path
     with folder(broker, tmp_path) as first:
         for name in "ab":
             first.wait_logged("state.changed", unit=name, new="RUNNING")
+            status = Path(f"/proc/{first.worker_pid(name)}/status")
+            assert among("SigIgn", signal.SIGUSR1, status)
+            assert not among("SigBlk", signal.SIGUSR1, status)  # whoever wants it sets a handler
+        assert among("SigBlk", signal.SIGUSR1, tmp_path / "born")  # but not before we ignore it
         send_to_all(first, signal.SIGUSR1)
         for name in "ab":
             first.wait_logged("state.changed", unit=name, new="PAUSED", source="signal:SIGUSR1")
@@ -134,24 +166,22 @@ def test_a_signal_commands_every_unit_of_a_folder(broker: Broker, tmp_path: Path
 def test_the_deadline_ends_a_job_in_time(
     broker: Broker, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker sees how long it has, `status` says it, and the exit code that there is more."""
-    monkeypatch.setenv("SLURM_JOB_END_TIME", f"{int(time.time()) + 30}")
+    """The worker sees how long it has, the document says it, the exit code that there is more."""
+    ends = int(time.time()) + 100
+    monkeypatch.setenv("SLURM_JOB_END_TIME", f"{ends}")
     unit = run(
         "tests.workers:telling_time_left",
         broker.url,
         goal="RUNNING",
-        worker={"deadline": "$SLURM_JOB_END_TIME", "deadline_margin_s": 28},
+        worker={"deadline": "$SLURM_JOB_END_TIME", "deadline_margin_s": 95},
         daemon={"requeue_exit": 85},
     )
-    unit.wait_state("RUNNING")
-    wait_until(lambda: "left" in document(broker).get("text", ""), 15, "its word")
-    said = document(broker)
-    shown = typed("status", "unit", "--url", broker.url).stdout
 
-    assert 20 < float(said["text"].split()[0]) <= 30
-    assert re.search(r"^ends in   (30|[12][0-9]) s \(", shown, re.MULTILINE), shown
     assert unit.wait_exit(15) == 85
-    line = unit.wait_logged("state.changed", new="ENDING")
+
+    said, line = document(broker), unit.wait_logged("state.changed", new="ENDING")
+    assert said["deadline"] == rfc3339(ends)
+    assert 90 < float(said["text"].split()[0]) <= 100
     assert line["source"] == "deadline"
     assert unit.logged("deadline.near", command="end") is not None
 
@@ -202,3 +232,21 @@ def test_a_program_that_is_attached_has_both(attach: Callable[[str], Any]) -> No
     os.kill(worker._child.pid, signal.SIGUSR1)
 
     wait_until(lambda: worker.state == "PAUSED", 10, "PAUSED")
+
+
+@pytest.mark.parametrize("after_ms", nightly(*range(0, 700, 35)))
+def test_a_signal_at_any_moment_of_the_start_pauses_or_is_too_early(
+    after_ms: int, broker: Broker, run: Run
+) -> None:
+    """Before our handler stands, the system's default ends it, and nothing has begun."""
+    unit = run("tests.workers:obedient", broker.url, goal="RUNNING", daemon={"signals": PROMPTS})
+    at = time.monotonic() + after_ms / 1000
+    wait_until(lambda: time.monotonic() >= at, 15, "the moment")
+
+    unit.signal(signal.SIGUSR1)
+
+    wait_until(lambda: unit.exit_code() or unit.logged("signal.received"), 15, "either")
+    if unit.exit_code() is not None:
+        assert (unit.exit_code(), unit.log()) == (-signal.SIGUSR1, [])
+    else:
+        unit.wait_state("PAUSED", 15)
