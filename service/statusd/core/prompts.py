@@ -99,8 +99,16 @@ class Prompts:
             self._context.out.append(ev.Arm(ev.Timer.DEADLINE, near - wall, near))
 
     def due(self) -> None:
-        """The deadline is near."""
-        context, policy = self._context, self._context.policy
-        told = {"deadline": rfc3339(policy.deadline), "command": policy.deadline_word}
-        context.note("deadline.near", **told)
-        self.obey(ev.Prompted(Command(policy.deadline_word, DEADLINE, context.moment.now)))
+        """The deadline is near: an END by it gets through, whatever a condition says of it."""
+        context, lifecycle = self._context, self._context.lifecycle
+        word, at = context.policy.deadline_word, rfc3339(context.policy.deadline)
+        context.note("deadline.near", deadline=at, command=word)
+        self.obey(ev.Prompted(Command(word, DEADLINE, context.moment.now)))
+        if context.here.state not in (lifecycle.ending, lifecycle.end) and self._is_end(word):
+            context.exit_code = self._cut_short()
+            self._transitions.fire("end", Cause(DEADLINE, f"its deadline is {at}"))
+
+    def _is_end(self, word: str) -> bool:
+        """Tell whether ``word`` asks for END wherever it is known."""
+        rows, end = self._context.table.decisions.values(), self._context.lifecycle.end
+        return any(row[word.lower()].goal is end for row in rows if word.lower() in row)

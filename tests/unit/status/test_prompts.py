@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from statusd.core import events as ev
+from statusd.core.lifecycle import Request
 from statusd.core.prompts import of_signal
 from statusd.core.unit import Memory
+from statusd.lifecycles.definition import define
 from tests.unit.histories import Story, answers, events, only, said, steps
 
 AT = 1_800_000_000.0
@@ -175,6 +177,34 @@ def test_another_word_is_obeyed_before_the_deadline() -> None:
     late, _ = booted(1.0, deadline_word="pause")
     late.play("[ready] [sees]")
     assert (late.state, late.status.memory().goal) == ("PAUSED", "READY")
+
+
+def is_open(_: Request) -> bool:
+    """close the shutter first"""
+    return False
+
+
+def test_no_condition_bars_an_end_by_the_deadline() -> None:
+    """It judges words, also that of a signal; whoever kills the job asks for no condition."""
+    guarded = define(
+        ["INIT", "IDLE", {"name": "ON", "worker": "works"}, "END"],
+        [
+            {"trigger": "ready", "source": "INIT", "dest": "IDLE"},
+            {"trigger": "go", "source": "IDLE", "dest": "ON"},
+            {"trigger": "quit", "source": ["IDLE", "ON"], "dest": "END", "conditions": is_open},
+            {"trigger": "end", "source": "INIT", "dest": "END"},
+        ],
+        lambda name: name,
+    )
+    for word in ("quit", "END"):
+        story, _ = booted(3600.0, lifecycle=guarded, deadline_word=word, requeue_exit=85)
+        story.play("[ready] go [sees]")
+        assert said(prompt(story, word)) == [f"{word} refused"]
+
+        came = story.play("(deadline) [exits 0] [gone]")
+
+        assert (events(came)[0]["new"], events(came)[0]["source"]) == ("ENDING", "deadline")
+        assert codes(story) == [85]
 
 
 def test_new_settings_leave_the_deadline_as_it_is() -> None:
