@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -99,6 +100,20 @@ def test_a_unit_whose_deadline_is_over_is_not_begun(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match=rf"^{file}: worker.deadline: 2026-01.*has passed"):
         unit_parts(settings, Origin(str(file)), Outlets(), fresh=False)
     assert not (tmp_path / "state").exists()
+
+
+def test_a_program_that_has_no_time_left_is_told_so(tmp_path: Path) -> None:
+    """By attach: nothing could be left unstarted, and it would be told to leave at once."""
+    settings = made(
+        {
+            "name": "a",
+            "state_directory": str(tmp_path / "state"),
+            "worker": {"deadline": "9s", "deadline_margin_s": 10},
+        }
+    )
+    less = r"^worker.deadline: 9s: less than deadline_margin_s \(10 s\) is left"
+    with pytest.raises(Unavailable, match=less):
+        unit_parts(replace(settings, is_attached=True), Origin(), Outlets(), fresh=False)
 
 
 @pytest.mark.parametrize("suspended_s", [0.0, 3000.0, -3000.0])

@@ -228,13 +228,20 @@ def _deadline(settings: Settings, origin: Origin) -> float:
     """Return when the unit has to be over, in Unix time; 0 for never.
 
     Raises:
-        Unavailable: that isn't known here, or is over.
+        Unavailable: that isn't known here, or is over; of a program that has attached: or is near.
     """
+    now, worker = time.time(), settings.worker
     try:
-        return moment(settings.worker.deadline, os.environ, time.time())
+        at = moment(worker.deadline, os.environ, now)
+        if (
+            settings.is_attached and at and at - now <= worker.margin_s()
+        ):  # its program works already
+            less = f"less than deadline_margin_s ({worker.margin_s():g} s) is left"
+            raise ValueError(f"{worker.deadline}: {less}")
     except ValueError as error:
         where = f"{origin.file}: " if origin.file is not None else ""
         raise Unavailable(f"{where}worker.deadline: {error}") from None
+    return at
 
 
 def origin(settings: Settings, file: Path | None, instance: int = 0, *, typed: str = "") -> Origin:
