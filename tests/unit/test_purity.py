@@ -28,7 +28,7 @@ ARROWS = {
     "private": {"core"},
     "reading": {"reading", "core"},
     "home": {"core"},
-    "threads": {"threads"},
+    "threads": {"threads", "core"},
     "scheduler": {"scheduler"},
     "environment_file": {"reading", "core"},
     "log_output": {"log_output"},

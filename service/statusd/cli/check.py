@@ -88,6 +88,10 @@ def _say(settings: Settings, file: Path | None) -> None:
     out.say(f"  told     {_told(settings)}")
     out.say(f"  states   {states_of(settings.states())}")
     out.say(f"  goal     {settings.first_goal()}")
+    for name, word in settings.daemon.signals.items():
+        out.say(f"  signal   {name} is {word}")
+    if settings.worker.deadline:
+        out.say(f"  deadline {settings.worker.deadline}")
 
 
 def _told(settings: Settings) -> str:

@@ -49,6 +49,8 @@ def _say(folder: Folder) -> None:
     out.say(f"  hears    {folder.shared.redis.namespace}:control, and the channels of its units")
     if folder.shared.http.listen:
         out.say(f"  http     {missing.endpoint_of(folder.shared)}")
+    for name, word in folder.shared.daemon.signals.items():
+        out.say(f"  signal   {name} is {word}")
     heads, rows = _table(folder)
     if out.size()[0]:
         out.draw(out.table(rows, heads, folds=True))

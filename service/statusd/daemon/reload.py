@@ -40,6 +40,7 @@ LIVE = (
     "worker.stop_timeout_s",
     "worker.signal_stop_timeout_s",
     "worker.kill_timeout_s",
+    "daemon.requeue_exit",
     "log.level",
 )
 """What a running unit takes over."""

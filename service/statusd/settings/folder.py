@@ -23,6 +23,7 @@ from statusd.settings.layers import Layered, has, merged
 from statusd.settings.load import here, judged
 from statusd.settings.models import Settings
 from statusd.settings.plain import plain
+from statusd.settings.prompts import prompt_mistakes
 from statusd.settings.tables import MOST_INSTANCES, PREFIX, KeyPath
 from statusd.settings.variables import fields, unknown_variables, variable
 from statusd.settings.verdict import Judge
@@ -293,6 +294,8 @@ def _judged_with(
 ) -> Settings:
     """Return the settings of a unit over those of its daemon, ``below``, of which ``said`` is."""
     settings = judged(source, name, {}, judge, below=below)
+    if problems := [*prompt_mistakes(settings, source)]:
+        raise ConfigError(*problems)
     return replace(settings, said=settings.said | {path for path in said if path[0] in COMMON})
 
 

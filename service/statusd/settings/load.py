@@ -18,6 +18,7 @@ from statusd.settings.environment import NoJson, written
 from statusd.settings.layers import merged
 from statusd.settings.mistakes import describe, no_json
 from statusd.settings.models import Settings
+from statusd.settings.prompts import prompt_mistakes
 from statusd.settings.tables import Content, LifecycleTable
 from statusd.settings.variables import said_in, unknown_variables, variable
 from statusd.settings.verdict import Judge, Mistake, Verdict
@@ -72,6 +73,7 @@ def load_source(
     try:
         settings = judged(source, name, environ, judge, attached=attached)
         problems += _of_folders(settings, source)
+        problems += prompt_mistakes(settings, source)
     except ConfigError as error:
         problems += error.problems
     if problems:
@@ -81,10 +83,10 @@ def load_source(
 
 def _of_folders(settings: Settings, source: Source) -> Iterator[str]:
     """Yield a complaint of each setting that only a folder of units has."""
-    for key in ("instances", "daemon"):
-        if settings.says(key):
+    for path in (("instances",), ("daemon", "name")):
+        if settings.says(*path):
             folder = source.file.parent if source.file is not None else "FOLDER"
-            yield f"{source.place((key,))}: it is for a folder of units: statusd run {folder}"
+            yield f"{source.place(path)}: it is for a folder of units: statusd run {folder}"
 
 
 def judged(

@@ -117,6 +117,9 @@ class Settings(Content):
             stop_timeout_s=worker.longest_stop_s(),
             signal_stop_timeout_s=worker.longest_signal_stop_s(),
             kill_timeout_s=worker.kill_timeout_s,
+            deadline_margin_s=worker.margin_s(),
+            deadline_word=worker.deadline_word,
+            requeue_exit=self.daemon.requeue_exit,
             attached=self.is_attached,
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 from statusd.core.suggestions import nearest
 from statusd.settings.tables import PREFIX, Content, KeyPath
 
-_INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG|RUN$|INSTANCE$)")
+_INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG|RUN$|INSTANCE$|DEADLINE$)")
 """Kubernetes injects these for a Service that is called statusd, and we ourselves in a worker."""
 
 
