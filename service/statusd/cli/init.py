@@ -47,8 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = """\
 examples:
-  statusd init                 job.py and statusd.toml, for a unit that is
-                               called as this folder and host are
+  statusd init                 job.py and statusd.toml, named after this folder
   statusd init --command "./acquire --fast"
                                statusd.toml for a program
   statusd init --attach        job.py, to be run by itself
