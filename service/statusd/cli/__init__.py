@@ -25,6 +25,7 @@ VERBS = {
     "status": "show the fleet, or one unit",
     "watch": "follow the events of the fleet",
     "history": "list the events of a unit",
+    "web": "serve the fleet to browsers, and an API to scripts",
     "logs": "show what workers print, from anywhere",
     "check": "look for mistakes in settings and lifecycle",
     "graph": "draw the lifecycle",

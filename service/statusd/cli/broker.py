@@ -61,6 +61,22 @@ def place(address: Address, namespace: str) -> str:
     return f"namespace {namespace!a} on {address}"
 
 
+def file_of(arguments: argparse.Namespace) -> Path | None:
+    """Return the settings file that says where the broker is; None if there is none."""
+    file, is_there = _file(arguments, looks_around=True)
+    return file if is_there else None
+
+
+def _file(arguments: argparse.Namespace, *, looks_around: bool) -> tuple[Path | None, bool]:
+    """Return the file that would say where the broker is, and whether it counts."""
+    named = arguments.file
+    file = of_broker(named) if named is not None else None
+    if file is None and looks_around:
+        says_where = bool(arguments.url or os.environ.get(URL))
+        file = believed_file() if says_where else find_file("--file")
+    return file, file is not None and (file == named or file.exists())  # a folder needs none
+
+
 def find(
     arguments: argparse.Namespace, *, looks_around: bool = True, commands: bool = False
 ) -> tuple[Address, str, str]:
@@ -78,13 +94,8 @@ def find(
         ConfigError: what was found is not valid, or may be a stranger's; or of several embedded
             brokers none is this folder's.
     """
-    environ = os.environ
-    named = arguments.file
-    file = of_broker(named) if named is not None else None
-    if file is None and looks_around:
-        says_where = bool(arguments.url or environ.get(URL))
-        file = believed_file() if says_where else find_file("--file")
-    is_there = file is not None and (file == named or file.exists())  # a folder needs none
+    environ, named = os.environ, arguments.file
+    file, is_there = _file(arguments, looks_around=looks_around)
     table = _table(file if is_there else None)
     namespace = (
         arguments.namespace

@@ -104,13 +104,7 @@ def nobody(place: str) -> str:
 def print_report(report: Report, word: str, *, as_json: bool) -> None:
     """Print what became of ``word``; the answers were printed as they came, but not as JSON."""
     if as_json:
-        rows = [
-            {
-                **{"name": o.name, "verdict": o.verdict, "before": o.before, "after": o.after},
-                **{"ms": o.ms, "reason": o.reason},
-            }
-            for o in report.outcomes
-        ]
+        rows = [outcome.record() for outcome in report.outcomes]
         pending = [outcome.name for outcome in report.pending]
         found = {"id": report.id, "command": word, "units": rows, "pending": pending}
         out.say_json(found | ({"entry": report.entry} if report.entry else {}))

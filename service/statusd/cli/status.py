@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from statusd.cli import EXIT_NOBODY, EXIT_UNAVAILABLE, EXIT_USAGE, broker, complain, out, zones
 from statusd.cli.status_table import NUMBERS, folded, table_of
@@ -117,7 +117,7 @@ def _forget(arguments: argparse.Namespace, fleet: Fleet) -> int:
 def _print(arguments: argparse.Namespace, units: list[UnitInfo], place: str) -> int:
     units = _chosen(arguments, units)
     if arguments.json:
-        found = [_as_json(unit) for unit in units]
+        found = [unit.record() for unit in units]
         out.say_json(found[0] if arguments.name and found else found)
     elif units and out.size()[0]:
         out.draw(_drawn(arguments, units, out.size()[0]))
@@ -193,7 +193,7 @@ def _follow(arguments: argparse.Namespace, fleet: Fleet) -> int:
 
 def _follow_json(arguments: argparse.Namespace, fleet: Fleet) -> int:
     """Print a unit as a line whenever something of it has changed, beside its signs of life."""
-    told: dict[str, dict[str, Any]] = {}
+    told: dict[str, UnitInfo] = {}
     trouble = ""
     while True:
         try:
@@ -204,23 +204,14 @@ def _follow_json(arguments: argparse.Namespace, fleet: Fleet) -> int:
                 complain(f"{trouble}; waiting for it")
             time.sleep(REFRESH_S)
             continue
-        now = {unit.name: _as_json(unit) for unit in units}
+        now = {unit.name: unit for unit in units}
         for name in told.keys() - now.keys():
             out.say_json({"name": name, "state": None}, flush=True)
-        for name, fields in now.items():
-            if name not in told or _news(fields) != _news(told[name]):
-                out.say_json(fields, flush=True)
+        for name, unit in now.items():
+            if name not in told or unit.news() != told[name].news():
+                out.say_json(unit.record(), flush=True)
         told = now
         time.sleep(REFRESH_S)
-
-
-def _news(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return what is worth a line if it changes: a beat alone is not."""
-    document = {key: value for key, value in fields["document"].items() if key != "canary_ms"}
-    if document.get("worker"):
-        worker = document["worker"]
-        document["worker"] = {key: value for key, value in worker.items() if key != "beats"}
-    return {**fields, "seen": "", "document": document}
 
 
 def _wanted(arguments: argparse.Namespace, fleet: Fleet) -> list[UnitInfo]:
@@ -236,16 +227,3 @@ def _chosen(arguments: argparse.Namespace, units: list[UnitInfo]) -> list[UnitIn
         if not arguments.name or unit.name == arguments.name
         if not states or unit.state.casefold() in states
     ]
-
-
-def _as_json(unit: UnitInfo) -> dict[str, Any]:
-    return {
-        "name": unit.name,
-        "boot": unit.boot,
-        "state": unit.state,
-        "lost": unit.is_lost,
-        "left": unit.left,
-        "seen": unit.seen,
-        "document": dict(unit.document),
-        **({"unreadable": unit.unreadable} if unit.unreadable else {}),
-    }

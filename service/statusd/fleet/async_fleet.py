@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Self
+from typing import Any, Self
 
 import redis.asyncio
 
@@ -66,15 +66,23 @@ class AsyncFleet:
         """See `Fleet.forget`."""
         return await self._client.run(operations.forget(self._namespace, name))
 
-    async def history(self, name: str, since: str = "", most: int = MOST_EVENTS) -> list[Event]:
+    async def history(
+        self, name: str, since: str = "", most: int = MOST_EVENTS, before: str = ""
+    ) -> list[Event]:
         """See `Fleet.history`."""
-        return await self._client.run(operations.history(self._namespace, name, since, most))
+        asking = operations.history(self._namespace, name, since, most, before)
+        return await self._client.run(asking)
+
+    async def lifecycle(self, name: str) -> dict[str, Any] | None:
+        """See `Fleet.lifecycle`."""
+        return await self._client.run(operations.lifecycle(self._namespace, name))
 
     async def expected(
-        self, target: Target = EVERYBODY, channel: str = ""
+        self, target: Target = EVERYBODY, channel: str = "", *, launch: bool = False
     ) -> tuple[list[UnitInfo], list[UnitInfo]]:
         """See `Fleet.expected`."""
-        return await self._client.run(operations.expected(self._namespace, target, channel))
+        asking = operations.expected(self._namespace, target, channel, launch=launch)
+        return await self._client.run(asking)
 
     async def send(
         self,

@@ -11,7 +11,7 @@ anew by the next call.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Self
+from typing import Any, Self
 
 import redis
 
@@ -85,18 +85,33 @@ class Fleet:
         """
         return self._client.run(operations.forget(self._namespace, name))
 
-    def history(self, name: str, since: str = "", most: int = MOST_EVENTS) -> list[Event]:
+    def history(
+        self, name: str, since: str = "", most: int = MOST_EVENTS, before: str = ""
+    ) -> list[Event]:
         """Return the newest events of a unit in order, at most ``most``.
 
         In place of one that can't be read there is what is known of it, see `Watcher`.
 
         Args:
             since: the id of an event: only what came after it is returned.
+            before: the id of an event: only what came before it is returned.
 
         Raises:
             Unavailable: the broker can't be reached, or refuses.
         """
-        return self._client.run(operations.history(self._namespace, name, since, most))
+        return self._client.run(operations.history(self._namespace, name, since, most, before))
+
+    def lifecycle(self, name: str) -> dict[str, Any] | None:
+        """Return the lifecycle of a unit: its states, and what leads from one to another.
+
+        Returns:
+            ``{"nodes": [{"name", "kind"}], "arrows": [{"source", "dest", "labels", "who",
+            "is_aside"}]}``; None if its daemon hasn't told it (before 1.1), or it can't be read.
+
+        Raises:
+            Unavailable: the broker can't be reached, or refuses.
+        """
+        return self._client.run(operations.lifecycle(self._namespace, name))
 
     def watch(self, name: Globs = None, since: Mapping[str, str] | None = None) -> Watcher:
         """Return an endless iterator over the events of the fleet, on a connection of its own.
@@ -246,14 +261,18 @@ class Fleet:
         return self._client.run(operations.send(self._namespace, order))
 
     def expected(
-        self, target: Target = EVERYBODY, channel: str = ""
+        self, target: Target = EVERYBODY, channel: str = "", *, launch: bool = False
     ) -> tuple[list[UnitInfo], list[UnitInfo]]:
         """Return whom a command would be for: the units that are alive, and those lost.
+
+        Args:
+            launch: of a `launch`: those that rest are among the first.
 
         Raises:
             Unavailable: the broker can't be reached, or refuses.
         """
-        return self._client.run(operations.expected(self._namespace, target, channel))
+        asking = operations.expected(self._namespace, target, channel, launch=launch)
+        return self._client.run(asking)
 
     # ---- the connection ------------------------------------------------------------------------
 

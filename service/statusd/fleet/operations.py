@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
+from statusd.core.bounds import Unreadable
 from statusd.core.errors import ConfigError
 from statusd.core.messages import EVERYBODY, Scalar, Target, to_json
+from statusd.fleet import records
 from statusd.fleet.history import MOST_EVENTS, Event, event_of
 from statusd.fleet.records import as_text
 from statusd.fleet.response_collector import (
@@ -91,14 +94,19 @@ def launch(
 # ---- looking ------------------------------------------------------------------------------------
 
 
-def status(namespace: str) -> Operation[list[UnitInfo]]:
+def status(namespace: str, names: Sequence[str] | None = None) -> Operation[list[UnitInfo]]:
     """Return every unit that there is or was, by name: two round trips, however many.
+
+    Args:
+        names: only those of them.
 
     Raises:
         Unavailable: the broker refuses.
     """
     found = yield from ask_key(shapes.table, "HGETALL", Names(namespace).roster)
     roster = {as_text(name): entry for name, entry in found.items()}
+    if names is not None:
+        roster = {name: roster[name] for name in names if name in roster}
     replies = yield Ask([("GET", Names(namespace, name).status) for name in roster])
     for reply in replies:
         if shapes.is_error(reply) and not shapes.is_wrong_type(reply):
@@ -116,17 +124,35 @@ def forget(namespace: str, name: str) -> Operation[bool]:
 
 
 def history(
-    namespace: str, name: str, since: str = "", most: int = MOST_EVENTS
+    namespace: str, name: str, since: str = "", most: int = MOST_EVENTS, before: str = ""
 ) -> Operation[list[Event]]:
     """Return the newest events of a unit in order.
+
+    Args:
+        since: only those after that one; before: only those before that one.
 
     Raises:
         Unavailable: the broker refuses.
     """
-    start = f"({since}" if since else "-"
+    start, end = f"({since}" if since else "-", f"({before}" if before else "+"
     key = Names(namespace, name).history
-    entries = yield from ask_key(shapes.entries, "XREVRANGE", key, "+", start, "COUNT", most)
+    entries = yield from ask_key(shapes.entries, "XREVRANGE", key, end, start, "COUNT", most)
     return [event_of(name, key, *entry) for entry in reversed(entries)]
+
+
+def lifecycle(namespace: str, name: str) -> Operation[dict[str, Any] | None]:
+    """Return the lifecycle of a unit as its daemon has told it; None if it hasn't, or it is none.
+
+    Raises:
+        Unavailable: the broker refuses.
+    """
+    (reply,) = yield Ask([("GET", Names(namespace, name).lifecycle)])
+    if reply is None or shapes.is_wrong_type(reply):
+        return None
+    try:
+        return records.lifecycle((yield from read(shapes.data, reply, "GET")))
+    except Unreadable:
+        return None
 
 
 def expected(

@@ -168,6 +168,17 @@ _DOCUMENT: Mapping[str, Fits] = {
     "ends_within_s": _number,
     "words": _texts,
 }
+_LIFECYCLE: Mapping[str, Fits] = {
+    "nodes": lambda value: _all_fit(value, {"name": _text, "kind": _text}),
+    "arrows": lambda value: _all_fit(
+        value,
+        {
+            **dict.fromkeys(("source", "dest", "who"), _text),
+            "labels": _texts,
+            "is_aside": _flag,
+        },
+    ),
+}
 _ENTRY: Mapping[str, Fits] = {"boot": _count, "left": _flag, "seen": _text}
 _EVENT: Mapping[str, Fits] = {
     **dict.fromkeys(("name", "old", "new", "trigger", "source", "by", "id", "reason", "at"), _text),
@@ -226,6 +237,14 @@ def _is_line(record: Mapping[str, Any]) -> bool:
     return record.keys() >= {"at", "run", "stream", "line"} and not _misfit(record, _LOG_LINE)
 
 
+def _all_fit(value: Any, fields: Mapping[str, Fits]) -> bool:
+    """Tell whether it is a list of objects that have all these fields."""
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and fields.keys() <= one.keys() and not _misfit(one, fields)
+        for one in value
+    )
+
+
 def _misfit(record: Mapping[str, Any], fields: Mapping[str, Fits]) -> str:
     """Return the first key whose value isn't what it has to be; empty if there is none."""
     return next(
@@ -252,6 +271,15 @@ def document(text: object) -> dict[str, Any]:
         Unreadable: it is none.
     """
     return _read(text, _DOCUMENT, "boot")
+
+
+def lifecycle(text: object) -> dict[str, Any]:
+    """Return a lifecycle: its states and arrows, see `lifecycles.drawing`.
+
+    Raises:
+        Unreadable: it is none.
+    """
+    return _read(text, _LIFECYCLE, "nodes", "arrows")
 
 
 def roster_entry(text: object) -> dict[str, Any]:

@@ -90,6 +90,28 @@ class UnitInfo:
         """What commands may ask for."""
         return frozenset(self.document.get("tags", ()))
 
+    def record(self) -> dict[str, Any]:
+        """Return what is known, as JSON has it: of `statusd status --json`, and of the API."""
+        return {
+            "name": self.name,
+            "boot": self.boot,
+            "state": self.state,
+            "lost": self.is_lost,
+            "left": self.left,
+            "seen": self.seen,
+            "document": dict(self.document),
+            **({"unreadable": self.unreadable} if self.unreadable else {}),
+        }
+
+    def news(self) -> dict[str, Any]:
+        """Return of `record` what is worth telling if it changes: a beat alone is not."""
+        aside = ("canary_ms", "at")
+        document = {key: value for key, value in self.document.items() if key not in aside}
+        if document.get("worker"):
+            worker = document["worker"]
+            document["worker"] = {key: value for key, value in worker.items() if key != "beats"}
+        return self.record() | {"seen": "", "document": document}
+
 
 def read_fleet(roster: Mapping[str, object], documents: Mapping[str, object]) -> list[UnitInfo]:
     """Return the units of ``roster``, by name.
@@ -151,6 +173,13 @@ class Outcome:
     ms: float | None = None
     reason: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Return it as JSON has it."""
+        return {
+            **{"name": self.name, "verdict": self.verdict, "before": self.before},
+            **{"after": self.after, "ms": self.ms, "reason": self.reason},
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ _PLAINLY = {
     "string_type": 'a text is wanted, in quotes: "..."',
     "float_parsing": "a number is wanted",
     "float_type": "a number is wanted",
+    "bool_type": "true or false is wanted",
+    "bool_parsing": "true or false is wanted",
     "int_parsing": "a whole number is wanted",
     "int_type": "a whole number is wanted",
     "string_pattern_mismatch": "letters, digits and . _ - (in names @, too), at most 64",

@@ -19,6 +19,7 @@ from statusd.settings.values import Note
 
 _PLAIN: Mapping[Any, Callable[[], core.CoreSchema]] = {
     str: core.str_schema,
+    bool: core.bool_schema,
     int: core.int_schema,
     float: core.float_schema,
     Any: core.any_schema,

@@ -15,12 +15,16 @@ from statusd.settings.values import (
     Deadline,
     ExitCode,
     Function,
+    HeaderName,
+    HostName,
     Listening,
     Memory,
     Name,
     Namespace,
+    Network,
     Output,
     Prompts,
+    RootPath,
     Seconds,
     Signal,
     Tag,
@@ -155,6 +159,21 @@ class Http:
 
 
 @dataclass(frozen=True)
+class Web:
+    """``[web]``: the fleet in a browser, for ``statusd web``; a daemon passes it over."""
+
+    OTHERS: ClassVar = "forbid"
+    listen: Listening = "127.0.0.1:9460"
+    read_only: bool = False
+    token_file: str = ""
+    viewer_token_file: str = ""
+    allow_hosts: tuple[HostName, ...] = ()
+    root_path: RootPath = ""
+    trusted_proxies: tuple[Network, ...] = ()
+    user_header: HeaderName = ""
+
+
+@dataclass(frozen=True)
 class Log:
     """``[log]``: what is told, and how it looks."""
 
@@ -189,6 +208,7 @@ class Content:
     worker: WorkerSettings = WorkerSettings()
     lifecycle: LifecycleTable = LifecycleTable()
     http: Http = Http()
+    web: Web = Web()
     log: Log = Log()
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ The kinds are notes for `judge`; whoever reads settings that were judged elsewhe
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 import shlex
@@ -197,6 +198,37 @@ def _variable_name(value: str) -> str:
     return value
 
 
+def _host_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]+", value):
+        raise ValueError(f"{value!r:.80} is no name of a host: without a scheme and without a port")
+    return value.strip("[]").lower()
+
+
+def _root_path(value: str) -> str:
+    if not value or value == "/":
+        return ""
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", value):
+        raise ValueError(f'{value!r:.80} is no path, as in "/statusd"')
+    return value.rstrip("/")
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value, strict=False))
+    except ValueError:
+        raise ValueError(
+            f'{value!r:.80} is no address, as in "127.0.0.1" or "10.0.0.0/8"'
+        ) from None
+
+
+def _header_name(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]{0,64}", value):
+        raise ValueError(f"{value!r:.80} is no name of a header")
+    if value.lower() in ("authorization", "cookie", "host", "origin"):
+        raise ValueError(f"{value!r:.80} says something else: name one of the proxy's own")
+    return value.lower()
+
+
 # ---- the kinds -----------------------------------------------------------------------------------
 
 Seconds = Annotated[float, within(0, 86400 * 365, allow_inf_nan=False)]
@@ -213,6 +245,10 @@ Deadline = Annotated[str, Note(read=written)]
 Umask = Annotated[int, Note(read=_umask)]
 Memory = Annotated[int, within(0, 2**62), Note(read=_size)]
 Output = Annotated[str, Note(judge=_output)]
+HostName = Annotated[str, Note(judge=_host_name)]
+RootPath = Annotated[str, Note(judge=_root_path)]
+Network = Annotated[str, Note(judge=_network)]
+HeaderName = Annotated[str, Note(judge=_header_name)]
 VariableName = Annotated[str, Note(judge=_variable_name)]
 Namespace = Annotated[str, matching(r"^[A-Za-z0-9._-]{1,64}$")]
 Name = Annotated[str, matching(r"^[A-Za-z0-9._@-]{0,64}$")]

@@ -81,6 +81,11 @@ class Names(NamedTuple):  # like `address.Tls`: `statusd send` needs it
         return f"{self.namespace}:status:{{{self.name}}}"
 
     @property
+    def lifecycle(self) -> str:
+        """The key of what states the unit has, and what leads from one to another."""
+        return f"{self.namespace}:lifecycle:{{{self.name}}}"
+
+    @property
     def put_aside(self) -> str:
         """The key to which a history is renamed that nothing can be added to any more."""
         return f"{self.namespace}:unreadable:history:{{{self.name}}}"
