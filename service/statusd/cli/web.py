@@ -15,11 +15,16 @@ from statusd.core.errors import ConfigError, Unavailable
 from statusd.wire.listen import Listen, parse_listen
 
 if TYPE_CHECKING:
+    from statusd.daemon.service_manager import ServiceManager
     from statusd.settings.tables import Web
     from statusd.web.access import Role, Token
+    from statusd.web.app import Site
+    from statusd.web.mirror import Mirror
     from statusd.wire.address import Address
 
 DEFAULT_LISTEN = "127.0.0.1:9460"
+REPORT_S = 5.0
+"""How often the service manager is told how things are."""
 MISSING = "the fleet in a browser needs the extra web: pip install 'statusd[web]'"
 TYPED = ("listen", "read_only", "token_file", "viewer_token_file", "root_path", "user_header")
 
@@ -139,9 +144,8 @@ async def _serve(
     tokens: dict[Role, Token],
 ) -> int:
     from statusd.fleet.async_fleet import AsyncFleet
-    from statusd.web import server
     from statusd.web.access import Access
-    from statusd.web.app import App, Site
+    from statusd.web.app import Site
     from statusd.web.broadcast import Broadcast
     from statusd.web.gate import Gate, networks
     from statusd.web.mirror import Mirror
@@ -155,22 +159,52 @@ async def _serve(
     broadcast = Broadcast(secrets.token_hex(4))
     client = AsyncClient(address, "statusd-web", 3.0)
     async with AsyncFleet(address, namespace=namespace) as fleet:
-        mirror = Mirror(client, namespace, broadcast)
         site = Site(
             Access(tokens, time.time),
             gate,
-            mirror,
+            Mirror(client, namespace, broadcast),
             broadcast,
             fleet,
             is_read_only=settings.read_only,
             root_path=settings.root_path,
             cookie=f"statusd-{listening.getsockname()[1]}",
         )
-        mirroring = asyncio.create_task(mirror.run())
         try:
-            await server.serve(App(site), listening, broadcast.end)
+            await _run(site, listening)
         finally:
-            mirroring.cancel()
-            await asyncio.gather(mirroring, return_exceptions=True)
             await client.aclose()
     return 0
+
+
+async def _run(site: Site, listening: socket.socket) -> None:
+    """Serve until a signal comes, and keep up with the fleet meanwhile."""
+    from statusd.daemon.service_manager import ServiceManager
+    from statusd.web import server
+    from statusd.web.app import App
+
+    manager = ServiceManager.from_environment()
+
+    def end() -> None:
+        manager.stopping()
+        site.broadcast.end()
+
+    beside = [
+        asyncio.create_task(task) for task in (site.mirror.run(), _report(manager, site.mirror))
+    ]
+    try:
+        await server.serve(App(site), listening, end)
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await manager.close()
+
+
+async def _report(manager: ServiceManager, mirror: Mirror) -> None:
+    """Tell a service manager that we are there, and, as long as the loop turns, how things are."""
+    manager.ready()
+    while manager.listens:
+        state = "up" if mirror.broker.is_up else "away"
+        manager.status(f"{len(mirror.units())} units; broker {state}")
+        manager.alive()
+        await asyncio.sleep(min(REPORT_S, manager.watchdog_s / 3 or REPORT_S))
