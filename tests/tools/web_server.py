@@ -39,7 +39,7 @@ class WebServer:
         env: Mapping[str, str] | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.port = port
+        self.port, self.directory = port, directory
         self._stdout, self._stderr = Output(directory, "stdout"), Output(directory, "stderr")
         clean = {key: value for key, value in os.environ.items() if not key.startswith("STATUSD_")}
         command = ["-m", "statusd", "web", "--url", url, "--listen", f"127.0.0.1:{port}", *words]
