@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,11 +80,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     from statusd.settings.web import load_web
 
-    try:
-        import starlette  # noqa: F401  # whether it is there
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise ConfigError(MISSING) from None
+    demand()
     typed = {key: getattr(arguments, key) for key in TYPED}
     typed |= {"allow_hosts": arguments.allow_host, "trusted_proxies": arguments.trusted_proxy}
     settings = load_web(broker.file_of(arguments), typed)
@@ -95,15 +92,32 @@ def main(arguments: argparse.Namespace) -> int:
     where = parse_listen(settings.listen)
     try:
         listening = server.listener(where)
-        tokens, shown_once = _tokens(settings)
+        tokens, shown_once = tokens_of(settings)
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
-    _welcome(settings, Listen(where.host, listening.getsockname()[1]), shown_once)
-    return asyncio.run(_serve(settings, address, namespace, listening, tokens))
+    here = Listen(where.host, listening.getsockname()[1])
+
+    def tell() -> None:
+        welcome(settings, here, shown_once)
+
+    return asyncio.run(serve(settings, address, namespace, listening, tokens, tell))
 
 
-def _tokens(settings: Web) -> tuple[dict[Role, Token], str]:
+def demand() -> None:
+    """Return if there is what a server needs.
+
+    Raises:
+        ConfigError: there isn't; says what to install.
+    """
+    try:
+        import starlette  # noqa: F401  # whether it is there
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise ConfigError(MISSING) from None
+
+
+def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
     """Return the tokens, and the one that is printed: that of operators, if no file has it.
 
     Raises:
@@ -125,7 +139,7 @@ def _tokens(settings: Web) -> tuple[dict[Role, Token], str]:
     return {**found, Role.OPERATOR: Token(token)}, token
 
 
-def _welcome(settings: Web, where: Listen, token: str) -> None:
+def welcome(settings: Web, where: Listen, token: str) -> None:
     """Say where the page is, once."""
     host = f"http://{where}" if where.is_private else f"http://{socket.gethostname()}:{where.port}"
     query = f"?token={token}" if token else ""
@@ -136,13 +150,19 @@ def _welcome(settings: Web, where: Listen, token: str) -> None:
         )
 
 
-async def _serve(
+async def serve(
     settings: Web,
     address: Address,
     namespace: str,
     listening: socket.socket,
     tokens: dict[Role, Token],
+    tell: Callable[[], None],
 ) -> int:
+    """Serve the fleet at that address and namespace until a signal comes; return 0.
+
+    Args:
+        tell: says where, once a signal ends us as it should.
+    """
     from statusd.fleet.async_fleet import AsyncFleet
     from statusd.web.access import Access
     from statusd.web.app import Site
@@ -170,13 +190,13 @@ async def _serve(
             cookie=f"statusd-{listening.getsockname()[1]}",
         )
         try:
-            await _run(site, listening)
+            await _run(site, listening, tell)
         finally:
             await client.aclose()
     return 0
 
 
-async def _run(site: Site, listening: socket.socket) -> None:
+async def _run(site: Site, listening: socket.socket, tell: Callable[[], None]) -> None:
     """Serve until a signal comes, and keep up with the fleet meanwhile."""
     from statusd.daemon.service_manager import ServiceManager
     from statusd.web import server
@@ -192,7 +212,7 @@ async def _run(site: Site, listening: socket.socket) -> None:
         asyncio.create_task(task) for task in (site.mirror.run(), _report(manager, site.mirror))
     ]
     try:
-        await server.serve(App(site), listening, end)
+        await server.serve(App(site), listening, tell, end)
     finally:
         for task in beside:
             task.cancel()

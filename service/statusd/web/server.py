@@ -51,10 +51,16 @@ def listener(where: Listen) -> socket.socket:
     return listening
 
 
-async def serve(app: ASGIApp, listening: socket.socket, end: Callable[[], None]) -> int:
+async def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    tell: Callable[[], None],
+    end: Callable[[], None],
+) -> int:
     """Serve until a signal comes; return its number.
 
     Args:
+        tell: says that we serve; from then on a signal ends us as it should.
         end: lets whoever reads a stream go.
     """
     config = uvicorn.Config(
@@ -80,6 +86,7 @@ async def serve(app: ASGIApp, listening: socket.socket, end: Callable[[], None])
     for number in SIGNALS:
         loop.add_signal_handler(number, stop, number)
     try:
+        tell()
         await server.serve([listening])
     finally:
         for number in SIGNALS:
