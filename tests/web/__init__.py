@@ -1,1 +1,1 @@
-"""The fleet in a browser, as a process that is asked over HTTP."""
+"""`statusd web`: a real server, asked and attacked over real HTTP."""

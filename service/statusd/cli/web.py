@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from statusd.cli import EXIT_UNAVAILABLE, broker, complain, out
 from statusd.core.errors import ConfigError, Unavailable
@@ -26,7 +28,10 @@ if TYPE_CHECKING:
 DEFAULT_LISTEN = "127.0.0.1:9460"
 REPORT_S = 5.0
 """How often the service manager is told how things are."""
+NEEDED = ("starlette", "uvicorn")
 MISSING = "the fleet in a browser needs the extra web: pip install 'statusd[web]'"
+ANSWER_S = 3.0
+"""So long an answer of the broker is waited for."""
 TYPED = ("listen", "read_only", "token_file", "viewer_token_file", "root_path", "user_header")
 
 
@@ -110,11 +115,8 @@ def demand() -> None:
     Raises:
         ConfigError: there isn't; says what to install.
     """
-    try:
-        import starlette  # noqa: F401  # whether it is there
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise ConfigError(MISSING) from None
+    if not all(map(find_spec, NEEDED)):
+        raise ConfigError(MISSING)
 
 
 def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
@@ -131,8 +133,7 @@ def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
         (Role.VIEWER, settings.viewer_token_file),
     ):
         if name:
-            read_token(Path(name))
-            found[role] = Token(file=Path(name))
+            found[role] = Token(read_token(Path(name)), Path(name))
     if Role.OPERATOR in found:
         return found, ""
     token = secrets.token_urlsafe(32)
@@ -169,35 +170,32 @@ async def serve(
     from statusd.web.broadcast import Broadcast
     from statusd.web.gate import Gate, networks
     from statusd.web.mirror import Mirror
+    from statusd.web.streams import Streams
     from statusd.wire.async_client import AsyncClient
 
-    gate = Gate(
-        frozenset(settings.allow_hosts),
-        networks(settings.trusted_proxies),
-        settings.user_header.encode(),
-    )
-    broadcast = Broadcast(secrets.token_hex(4))
-    client = AsyncClient(address, "statusd-web", 3.0)
-    async with AsyncFleet(address, namespace=namespace) as fleet:
+    broadcast, access = Broadcast(secrets.token_hex(4)), Access(tokens, time.time)
+    client = AsyncClient(address, "statusd-web", ANSWER_S)
+    async with AsyncFleet(address, namespace=namespace) as fleet, contextlib.aclosing(client):
         site = Site(
-            Access(tokens, time.time),
-            gate,
+            access,
+            Gate(
+                frozenset(settings.allow_hosts),
+                networks(settings.trusted_proxies),
+                settings.user_header.encode(),
+            ),
             Mirror(client, namespace, broadcast),
             broadcast,
             fleet,
+            Streams(access.still),
             is_read_only=settings.read_only,
             root_path=settings.root_path,
             cookie=f"statusd-{listening.getsockname()[1]}",
         )
-        try:
-            await _run(site, listening, tell)
-        finally:
-            await client.aclose()
+        await _run(site, listening, tell)
     return 0
 
 
 async def _run(site: Site, listening: socket.socket, tell: Callable[[], None]) -> None:
-    """Serve until a signal comes, and keep up with the fleet meanwhile."""
     from statusd.daemon.service_manager import ServiceManager
     from statusd.web import server
     from statusd.web.app import App
@@ -206,24 +204,32 @@ async def _run(site: Site, listening: socket.socket, tell: Callable[[], None]) -
 
     def end() -> None:
         manager.stopping()
-        site.broadcast.end()
+        site.streams.end()
 
-    beside = [
-        asyncio.create_task(task) for task in (site.mirror.run(), _report(manager, site.mirror))
-    ]
+    server.allow_descriptors()
+    beside = (site.mirror.run(), site.access.follow(), site.streams.watch())
+    serving = server.serve(App(site), listening, tell, end)
     try:
-        await server.serve(App(site), listening, tell, end)
+        await _while(serving, *beside, _report(manager, site.mirror))
     finally:
-        for task in beside:
-            task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
         await manager.close()
+
+
+async def _while(serving: Coroutine[Any, Any, object], *beside: Coroutine[Any, Any, None]) -> None:
+    """Serve, with what goes on beside it; a bug in that ends all: it would show the past."""
+    going = [asyncio.create_task(one) for one in (serving, *beside)]
+    done, others = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 async def _report(manager: ServiceManager, mirror: Mirror) -> None:
     """Tell a service manager that we are there, and, as long as the loop turns, how things are."""
     manager.ready()
-    while manager.listens:
+    while True:
         state = "up" if mirror.broker.is_up else "away"
         manager.status(f"{len(mirror.units())} units; broker {state}")
         manager.alive()
