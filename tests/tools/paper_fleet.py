@@ -101,7 +101,9 @@ class PaperFleet:
             **{"part": _PARTS.get(state, "waits"), "since": rfc3339(now - pick.random() * 1e5)},
             **{"allowed": _ALLOWED[state], "waits_for": "", "observed": True, "unseen_since": None},
             "text": "exit code 1 after 3 s" if is_down else "exposing",
-            "progress": {
+            "progress": None
+            if is_down
+            else {
                 **{"step": step, "total": total, "unit": "images"},
                 **{"rate": 12.5, "left_s": (total - step) / 12.5},
             },

@@ -110,7 +110,7 @@ function drawChips() {
   const states = fleet.statesByRank;
   for (const name of state.states) if (!states.includes(name)) states.push(name);
   const wanted = [
-    ["all", "", "All", fleet.size, state.states.size === 0 && !state.onlyTrouble],
+    ["all", "every", "All", fleet.size, state.states.size === 0 && !state.onlyTrouble],
     ["trouble", "trouble", "Trouble", fleet.troubles, state.onlyTrouble],
     ...states.map((name) => [`is ${name}`, fleet.kinds.get(name) ?? "", name, fleet.states.get(name) ?? 0, state.states.has(name)]),
   ];
@@ -162,25 +162,30 @@ function drawNobody() {
 
 // ---- commands -----------------------------------------------------------------------------------
 
-/** Put the buttons of a selection into `place`, each in its place, whatever is allowed. */
-export function drawButtons(place, entries, command) {
+/**
+ * Put the buttons of a selection into `place`, whatever is allowed. A button is one word for as long
+ * as it lives: whoever has it under the finger never presses another one.
+ */
+function drawButtons(place, entries, command) {
   const stands = standstill();
   const wanted = entries.length === 0 ? [] : choices(entries);
-  while (place.children.length > wanted.length) place.lastChild.remove();
-  while (place.children.length < wanted.length) {
-    const made = h("button", { type: "button" });
-    made.onclick = () => made.getAttribute("aria-disabled") !== "true" && command(made.dataset.word);
-    place.append(made);
-  }
+  const words = new Set(wanted.map(({ word }) => word));
+  for (const element of [...place.children]) if (!words.has(element.dataset.word)) element.remove();
   wanted.forEach(({ word, why }, at) => {
+    if (place.children[at]?.dataset.word !== word) place.insertBefore(buttonOf(word, command), place.children[at] ?? null);
     const element = place.children[at];
     const reason = stands || why;
-    element.dataset.word = word;
-    put(element, isFatal(word) ? `${word} …` : word);
     mark(element, "class", isFatal(word) ? "fatal" : "plain");
     mark(element, "aria-disabled", reason ? "true" : "");
     mark(element, "title", reason || `${word} ${named(entries)}`);
   });
+}
+
+function buttonOf(word, command) {
+  const press = ({ currentTarget }) => {
+    if (currentTarget.getAttribute("aria-disabled") !== "true") command(word);
+  };
+  return h("button", { type: "button", "data-word": word, onclick: press }, isFatal(word) ? `${word} …` : word);
 }
 
 function drawWords() {
@@ -190,7 +195,7 @@ function drawWords() {
   let text = "Nothing is selected";
   if (selected.size > 0) text = `${f.number(selected.size)} selected${hidden ? `, ${hidden} not shown` : ""}`;
   else if (meant.length > 0) text = meant[0].name;
-  put($("meant"), text);
+  put($("meant"), [text, standstill()].filter(Boolean).join(" · "));
   const all = $("all");
   all.checked = selected.size > 0 && selected.size >= fleet.shown.length;
   all.indeterminate = selected.size > 0 && !all.checked;
@@ -245,8 +250,8 @@ async function route() {
   $("unit").hidden = !name;
   if (!name) {
     drawAll();
-    table._measure();
-    $("grid").focus({ preventScroll: true });
+    table.measure();
+    if (table.cursor) $("grid").focus({ preventScroll: true }); // we come back from it
     return;
   }
   const { UnitPage } = await import("./unit.js");

@@ -36,7 +36,9 @@ export function ask(word, entries) {
       resolve(answer);
     };
     dialog.oncancel = () => resolve(null);
-    dialog.onclick = (event) => event.target === dialog && over(null); // beside it
+    dialog.onclick = (event) => {
+      if (event.target === dialog) over(null); // beside it
+    };
     parts.cancel.onclick = () => over(null);
     parts.form.onsubmit = (event) => {
       event.preventDefault();

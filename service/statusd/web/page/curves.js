@@ -23,12 +23,11 @@ export class Curve {
   constructor(title, write, { floor = 0, ceiling = 0 } = {}) {
     Object.assign(this, { title, write, floor, ceiling });
     this.now = h("b");
-    this.top = h("span", { class: "top-value" });
     this.span = h("span", { class: "note" });
     this.line = s("polyline", { class: "line" });
     this.area = s("polygon", { class: "area" });
     const svg = s("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", "aria-hidden": "true" }, this.area, this.line);
-    this.element = h("figure", { class: "curve" }, h("figcaption", {}, h("span", {}, title), this.now), h("div", { class: "plot" }, svg, this.top), this.span);
+    this.element = h("figure", { class: "curve" }, h("figcaption", {}, h("span", {}, title), this.now), h("div", { class: "plot" }, svg), this.span);
   }
 
   /** Draw `values`, `[time, value]` each; `now` in words, if it isn't the last value. */
@@ -43,9 +42,9 @@ export class Curve {
     this.line.setAttribute("points", line);
     this.area.setAttribute("points", line ? `0,${HEIGHT} ${line} ${WIDTH},${HEIGHT}` : "");
     put(this.now, now ?? this.write(known.at(-1)[1]));
-    put(this.top, this.write(most));
     const span = known.at(-1)[0] - known[0][0];
-    put(this.span, span >= 1 ? `the last ${duration(span)}` : "it has just begun");
+    const top = this.floor === null ? "" : `, ${this.write(most)} at the top`;
+    put(this.span, span >= 1 ? `the last ${duration(span)}${top}` : "it has just begun");
   }
 }
 

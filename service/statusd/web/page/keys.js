@@ -18,7 +18,9 @@ export function showKeys() {
   const rows = ROWS.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)));
   const note = h("p", { class: "note" }, "Words go to the selected units; without any, to the one with the cursor. Each asks first.");
   dialog.replaceChildren(h("h2", { id: "keys-title" }, "Keys"), h("dl", {}, ...rows), note, close);
-  dialog.onclick = (event) => event.target === dialog && dialog.close();
+  dialog.onclick = (event) => {
+    if (event.target === dialog) dialog.close();
+  };
   dialog.showModal();
   close.focus();
 }

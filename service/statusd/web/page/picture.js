@@ -10,20 +10,24 @@ const word = (label) => label.split(" ", 1)[0];
 /** Return where everything goes; `lifecycle` as the server tells it. */
 export function placed(lifecycle, isUpright) {
   const graph = new Graph({ multigraph: true });
-  graph.setGraph({ rankdir: isUpright ? "TB" : "LR", nodesep: 22, ranksep: 34, edgesep: 14, marginx: 8, marginy: 8 });
+  graph.setGraph({ rankdir: isUpright ? "TB" : "LR", nodesep: 16, ranksep: 24, edgesep: 9, marginx: 4, marginy: 4 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const { name, kind } of lifecycle.nodes) {
     graph.setNode(name, { name, kind, width: name.length * 8.6 + 26, height: 34 });
   }
   lifecycle.arrows.forEach((arrow, at) => {
     const longest = Math.max(...arrow.labels.map((label) => label.length));
-    const size = { width: longest * SIGN_W + 12, height: arrow.labels.length * LINE_H + 4 };
+    const isBare = isQuiet(arrow);
+    const size = isBare ? { width: 0, height: 0 } : { width: longest * SIGN_W + 12, height: arrow.labels.length * LINE_H + 4 };
     const label = { arrow, labelpos: "c", weight: arrow.is_aside ? 1 : 3, ...size };
     graph.setEdge(arrow.source, arrow.dest, label, String(at));
   });
   layout(graph);
   return graph;
 }
+
+/** What the daemon does when a process dies is alike everywhere: these arrows say it when pointed at. */
+const isQuiet = (arrow) => arrow.is_aside && arrow.who !== "anyone";
 
 export class Picture {
   /** `command(word)`: an arrow that is allowed was pressed. */
@@ -52,10 +56,12 @@ export class Picture {
 
   _edge({ points, arrow }) {
     const kind = `arrow ${arrow.who}${arrow.is_aside ? " aside" : ""}`;
-    return s("path", { class: kind, d: curve(points), "marker-end": `url(#to-${arrow.who})` });
+    const title = s("title", {}, `${arrow.labels.join(", ")}: ${arrow.source} → ${arrow.dest}`);
+    return s("path", { class: kind, d: curve(points), "marker-end": `url(#to-${arrow.who})` }, title);
   }
 
   _labels({ x, y, height, width, arrow }) {
+    if (isQuiet(arrow)) return [];
     return arrow.labels.map((label, at) => {
       const line = y - height / 2 + 2 + (at + 0.5) * LINE_H;
       const back = s("rect", { x: x - width / 2, y: line - LINE_H / 2, width, height: LINE_H, rx: 8 });

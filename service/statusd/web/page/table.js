@@ -39,7 +39,7 @@ export class Table {
   _listen() {
     const { grid } = this;
     grid.addEventListener("scroll", this.draw, { passive: true });
-    new ResizeObserver(() => this._measure()).observe(grid);
+    new ResizeObserver(() => this.measure()).observe(grid);
     grid.addEventListener("click", (event) => this._clicked(event));
     grid.addEventListener("dblclick", (event) => this._rowOf(event) && this.heard.open(this._rowOf(event)));
     grid.addEventListener("pointermove", () => this._aims(), { passive: true });
@@ -60,7 +60,7 @@ export class Table {
     if (this.fleet.hold(false)) this.draw();
   }
 
-  _measure() {
+  measure() {
     const style = getComputedStyle(this.grid);
     this.height = Number.parseFloat(style.getPropertyValue("--row")) || 34;
     this.draw();
@@ -213,8 +213,9 @@ function rowOf(id) {
   cells.more = h("span", { class: "more" });
   cells.link = h("a", { tabindex: -1 });
   cells.bar = h("span", { class: "bar" }, h("span"));
+  cells.share = h("span", { class: "share" });
   cells.much = h("span", { class: "much" });
-  const inside = { select: [cells.box], state: [cells.badge, cells.more], name: [cells.link], progress: [cells.bar, cells.much] };
+  const inside = { select: [cells.box], state: [cells.badge, cells.more], name: [cells.link], progress: [cells.bar, cells.share, cells.much] };
   for (const [key] of COLUMNS) {
     const role = key === "name" ? "rowheader" : "gridcell";
     cells[key] = h("div", { role, class: `c-${key}` }, ...(inside[key] ?? []));
@@ -250,7 +251,9 @@ function fillProgress(cells, progress, isOver) {
   const share = f.share(progress);
   cells.bar.hidden = Number.isNaN(share);
   cells.bar.firstChild.style.width = `${(share || 0) * 100}%`;
-  const parts = Number.isNaN(share) ? [f.number(progress?.step)] : [f.percent(Math.floor(share * 100) / 100)];
+  cells.share.hidden = cells.bar.hidden;
+  put(cells.share, f.percent(Math.floor(share * 100) / 100));
+  const parts = Number.isNaN(share) ? [f.number(progress?.step)] : [];
   if (!isOver && Number.isFinite(progress?.left_s)) parts.push(`${f.duration(progress.left_s)} left`);
   put(cells.much, parts.filter(Boolean).join(" · "));
 }

@@ -25,7 +25,7 @@ export class UnitPage {
     this._read();
     this._readLifecycle();
     this.draw();
-    this.back.focus({ preventScroll: true });
+    this.title.focus({ preventScroll: true });
   }
 
   close() {
@@ -36,13 +36,14 @@ export class UnitPage {
 
   _build() {
     this.back = h("a", { href: "#/", class: "back", "aria-label": "Back to the fleet" }, "← Fleet");
+    this.title = h("h1", { tabindex: -1 }, this.name);
     this.badge = badge("", "");
     this.more = h("span", { class: "more" });
     this.since = h("span", { class: "note" });
     this.words = h("div", { class: "words", role: "group", "aria-label": "Command" });
     this.woe = h("p", { class: "woe", hidden: true });
     this.said = h("p", { class: "said" });
-    const head = h("header", { class: "head" }, this.back, h("h1", {}, this.name), this.badge, this.more, this.since, h("span", { class: "gap" }), this.words);
+    const head = h("header", { class: "head" }, this.back, this.title, this.badge, this.more, this.since, h("span", { class: "gap" }), this.words);
     const left = h("div", { class: "column" }, this._work(), this._lifecycle(), this.events.element);
     const right = h("div", { class: "column" }, this.output.element, this._document());
     this.place.replaceChildren(head, this.woe, this.said, h("div", { class: "columns" }, left, right));
@@ -64,7 +65,7 @@ export class UnitPage {
   _lifecycle() {
     this.drawing = h("div", { class: "drawing", tabindex: 0, role: "region", "aria-label": "Picture of the lifecycle" }, h("p", { class: "note" }, "Reading"));
     const legend = h("p", { class: "legend" }, ...["anyone", "worker", "daemon"].map((who) => h("span", { class: who }, h("i"), who)));
-    return h("section", { class: "panel", "aria-label": "Lifecycle" }, h("header", {}, h("h2", {}, "Lifecycle"), h("span", { class: "gap" }), legend), this.drawing);
+    return h("section", { class: "panel states", "aria-label": "Lifecycle" }, h("header", {}, h("h2", {}, "Lifecycle"), h("span", { class: "gap" }), legend), this.drawing);
   }
 
   _document() {
@@ -72,7 +73,7 @@ export class UnitPage {
     this.json = h("pre", { tabindex: 0, "aria-label": "The document as JSON" });
     this.details = h("details", {}, h("summary", {}, "As JSON"), this.json);
     this.details.addEventListener("toggle", () => this.draw());
-    return h("section", { class: "panel", "aria-label": "Document" }, h("header", {}, h("h2", {}, "Document")), this.facts, this.details);
+    return h("section", { class: "panel document", "aria-label": "Document" }, h("header", {}, h("h2", {}, "Document")), this.facts, this.details);
   }
 
   // ---- what is known ----------------------------------------------------------------------------

@@ -3,10 +3,11 @@
 import { lines, now, post } from "./api.js";
 import { $, announce, h, inFrame } from "./dom.js";
 import { clock, count } from "./format.js";
-import { batches, GROUPS, Sent } from "./orders.js";
+import { batches, Sent } from "./orders.js";
 
 const MOST_KEPT = 20;
 const MOST_NAMES = 500;
+const SHOWN = ["silent", "lost", "refused", "pending", "done"];
 const HEADS = {
   silent: "Silent: no answer in time", lost: "Lost: can't be asked", refused: "Refused or failed",
   pending: "Pending: taken, not there yet", done: "Done",
@@ -58,10 +59,8 @@ export class Verdicts {
     const close = h("button", { type: "button", class: "quiet", "aria-label": "Close", onclick: () => this.close() }, "✕");
     const others = this.sents.filter((sent) => sent !== open).slice(0, 3);
     this.place.replaceChildren(
-      h("header", {}, h("h2", {}, open.word), h("span", { class: "note" }, clockOf(open)), h("span", { class: "gap" }), close),
-      h("p", { class: open.error ? "wrong" : "sum" }, open.summary),
-      ...(open.isOver ? [] : [waiting(open)]),
-      ...GROUPS.toReversed().map((group) => groupOf(open, group)).filter(Boolean),
+      h("header", {}, h("h2", { class: open.error ? "wrong" : "" }, open.summary), h("span", { class: "note" }, clockOf(open)), h("span", { class: "gap" }), close),
+      h("div", { class: "groups" }, ...(open.isOver ? [] : [waiting(open)]), ...SHOWN.map((group) => groupOf(open, group)).filter(Boolean)),
       ...others.map((sent) => this._other(sent)),
     );
   }
