@@ -56,10 +56,11 @@ ARROWS = {
         *("daemon", "unit", "supervision", "settings", "lifecycles", "complaints", "logs"),
         *("scheduler", "threads", "worker", "wire", "private", "home", "reading", "core"),
     },
-    "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "wire", "private", "core"},
+    "web": {"web", "fleet", "settings", "wire", "logs", "reading", "core"},
+    "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "web", "wire", "private", "core"},
     "cli": {
         *("cli", "doctor", "daemon", "supervision", "fleet", "settings", "lifecycles", "logs"),
-        "worker",
+        *("web", "worker"),
         *("wire", "private", "home", "reading", "core"),
     },
     "examples": {"statusd"},
@@ -79,6 +80,8 @@ LIBRARIES = {
     "redis": {"wire", "fleet"},
     "rich": {"cli"},
     "shtab": {"cli"},
+    "starlette": {"web", "cli"},
+    "uvicorn": {"web", "cli"},
 }
 """Library -> the rooms that may import it."""
 

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-host",
         action="append",
-        metavar="NAME",
+        metavar="HOST",
         help="a name by which browsers reach us; may be given for several",
     )
     parser.add_argument("--root-path", metavar="PATH", help="where a proxy has put us: /statusd")
@@ -52,17 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a proxy (or its network) that is believed; may be given for several",
     )
     parser.add_argument(
-        "--user-header", metavar="NAME", help="in which such a proxy says who it is: X-Remote-User"
+        "--user-header",
+        metavar="HEADER",
+        help="in which such a proxy says who it is: X-Remote-User",
     )
     broker.add_arguments(parser)
     parser.epilog = """\
 examples:
   statusd web                    for this machine's browsers
   statusd web --read-only
-  statusd web --listen 0.0.0.0:9460 --allow-host status.lab \\
-    --token-file /etc/statusd/token
-  curl -H "Authorization: Bearer $(cat token)" \\
-    http://127.0.0.1:9460/api/units
+  statusd web --file web.toml    [web] of that file says the rest
+  statusd web --listen 0.0.0.0:9460 --allow-host status.lab
+  curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:9460/api/units
 
 The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it.
 
