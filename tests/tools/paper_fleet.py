@@ -77,8 +77,22 @@ class PaperFleet:
             lines.execute()
         return str(new)
 
+    def beat(self, name: str) -> None:
+        """Let a unit say that it goes on: a step further, with what its worker uses now."""
+        document, now = self._documents[name], rfc3339(time.time())
+        progress = document["progress"]
+        if document["state"] == "RUNNING" and progress is not None:
+            progress["step"] = progress["step"] % progress["total"] + 1
+        worker = document["worker"]
+        worker["beats"] += 1
+        worker["resources"]["cpu"] = round(self._random.random(), 3)
+        document |= {"at": now, "canary_ms": round(self._random.random(), 2)}
+        with self._client.pipeline(transaction=False) as lines:
+            self._say(lines, name)
+            lines.execute()
+
     def turns(self, per_second: float, for_s: float) -> Iterator[tuple[str, str, float]]:
-        """Let units turn at that pace, one after the other; yield name, new state and time of each."""
+        """Let units turn at that pace, one by one; yield name, new state and time of each."""
         began = time.monotonic()
         for number in range(int(per_second * for_s)):
             time.sleep(max(0.0, began + number / per_second - time.monotonic()))
