@@ -1,6 +1,6 @@
 # Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run demo man test nightly least check lint faults soak reliability ops-check format contract clean help
+.PHONY: run demo web man test nightly least check lint faults soak reliability ops-check format contract clean help
 .PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -24,6 +24,7 @@ help:
 	@echo "make nightly  the rest: many variants, rounds or seconds of what few show there, tests of tests"
 	@echo "make least   what talks by redis-py, with the least version of it that pyproject.toml allows"
 	@echo "make demo    three units on one screen, with keys to command them"
+	@echo "make web     the same three in a browser: it prints the address"
 	@echo "make check   format, lint, types, sizes and unit tests, in seconds; make lint: without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES); as long, units that come and go"
@@ -53,6 +54,9 @@ run: $(VENV)/.ready
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m statusd demo
+
+web: $(VENV)/.ready
+	@$(BIN)/python -m statusd demo --web
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -165,3 +167,30 @@ def test_the_plain_story_needs_no_terminal(demo: Demo) -> None:
 
         assert process.wait(20) == 141
     assert "PUBLISH camera pause" in told
+
+
+def test_in_a_browser_it_says_where_and_leaves_nothing(demo: Demo) -> None:
+    """The units are there by the address that it prints; Ctrl-C, as a shell sends it, ends all."""
+    running = subprocess.Popen(
+        [*COMMAND, "--web"],
+        env=demo.env,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        url, token = running.stdout.readline().split("?token=")
+        asking = Request(f"{url}api/units", headers={"Authorization": f"Bearer {token.strip()}"})
+
+        def states() -> dict[str, str]:
+            with urlopen(asking, timeout=5) as answer:
+                return {unit["name"]: unit["state"] for unit in json.load(answer)["units"]}
+
+        expected = dict.fromkeys(("camera", "laser", "stage"), "RUNNING")
+        wait_until(lambda: states() == expected, 20, "the three of them")
+        os.killpg(running.pid, signal.SIGINT)
+        said, _ = running.communicate(timeout=15)
+    assert running.returncode == 0
+    assert said.startswith("It is all gone again.")

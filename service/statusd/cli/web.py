@@ -75,11 +75,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     from statusd.settings.web import load_web
 
-    try:
-        import starlette  # noqa: F401  # whether it is there
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise ConfigError(MISSING) from None
+    demand_libraries()
     typed = {key: getattr(arguments, key) for key in TYPED}
     typed |= {"allow_hosts": arguments.allow_host, "trusted_proxies": arguments.trusted_proxy}
     settings = load_web(broker.file_of(arguments), typed)
@@ -88,18 +84,49 @@ def main(arguments: argparse.Namespace) -> int:
         complain(f"broker {address} ({how})")
     from statusd.web import server
 
-    where = parse_listen(settings.listen)
     try:
-        listening = server.listener(where)
-        tokens, shown_once = _tokens(settings)
+        listening = server.listener(parse_listen(settings.listen))
+        tokens = find_tokens(settings)
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
-    _welcome(settings, Listen(where.host, listening.getsockname()[1]), shown_once)
-    return asyncio.run(_serve(settings, address, namespace, listening, tokens))
+    return serve(settings, listening, tokens, address, namespace)
 
 
-def _tokens(settings: Web) -> tuple[dict[Role, Token], str]:
+def demand_libraries() -> None:
+    """Return if the extra is there.
+
+    Raises:
+        ConfigError: it isn't.
+    """
+    try:
+        import starlette  # noqa: F401  # whether it is there
+        import uvicorn  # noqa: F401
+    except ImportError:
+        raise ConfigError(MISSING) from None
+
+
+def serve(
+    settings: Web,
+    listening: socket.socket,
+    tokens: tuple[dict[Role, Token], str],
+    address: Address,
+    namespace: str,
+) -> int:
+    """Say where the page is, and serve it until a signal comes; return 0.
+
+    Args:
+        settings: all but the address; listening: what has that.
+        tokens: see `find_tokens`.
+        address: of the broker.
+    """
+    of_roles, shown_once = tokens
+    where = Listen(parse_listen(settings.listen).host, listening.getsockname()[1])
+    _welcome(settings, where, shown_once)
+    return asyncio.run(_serve(settings, address, namespace, listening, of_roles))
+
+
+def find_tokens(settings: Web) -> tuple[dict[Role, Token], str]:
     """Return the tokens, and the one that is printed: that of operators, if no file has it.
 
     Raises:
