@@ -42,6 +42,7 @@ NOT_TYPED = {
         "docs/containers.md",
         "docker compose -f compose.yaml -f config/compose/many.yaml up --build --detach",
     ): ENGINE,
+    ("docs/web.md", "openssl rand -hex 32 >config/compose/web-token"): ENGINE,
     ("docs/running.md", "loginctl enable-linger"): "asks polkit, which the machine of tests/ops "
     "hasn't: there root does it, in tests/ops/test_user_systemd.py",
 }
