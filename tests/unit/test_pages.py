@@ -50,6 +50,7 @@ NOT_TYPED = {
         "-e STATUSD_WEB__TOKEN_FILE=/run/web-token --no-healthcheck statusd web "
         "--listen 0.0.0.0:9460",
     ): ENGINE,
+    ("docs/web.md", "openssl rand -hex 32 >config/compose/web-token"): ENGINE,
     ("docs/running.md", "loginctl enable-linger"): "asks polkit, which the machine of tests/ops "
     "hasn't: there root does it, in tests/ops/test_user_systemd.py",
 }

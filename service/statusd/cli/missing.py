@@ -32,7 +32,7 @@ def missing_of_unit(settings: Settings, source: Source) -> Iterator[str]:
 
 def missing_of_daemon(settings: Settings, source: Source) -> Iterator[str]:
     """Yield the same of its daemon."""
-    yield from _missing_files(settings, source)
+    yield from missing_files(settings, source)
     yield from _missing_library(settings, source)
     yield from _missing_home(settings)
 
@@ -98,8 +98,8 @@ def _missing_home(settings: Settings) -> Iterator[str]:
         yield str(error)
 
 
-def _missing_files(settings: Settings, source: Source) -> Iterator[str]:
-    """Yield what the daemon would complain of again and again, each time it connects."""
+def missing_files(settings: Settings, source: Source) -> Iterator[str]:
+    """Yield what would be complained of again and again, each time we connect to the broker."""
     redis = settings.redis
     for key in ("password_file", "sentinel_password_file", *TLS_FILES):
         path = getattr(redis, key)

@@ -30,7 +30,7 @@ from statusd.settings.verdict import Judge
 from statusd.wire.names import default_name
 
 SHARED = "statusd.toml"
-COMMON = ("daemon", "redis", "http", "log", "state_directory")
+COMMON = ("daemon", "redis", "http", "web", "log", "state_directory")
 """The daemon's own: said once for all its units."""
 _OWN = (("name",), ("instances",), ("worker", "function"), ("worker", "command"))
 """What makes a unit this one, and so can't be shared."""

@@ -157,13 +157,13 @@ def _asked(
     Raises:
         NoJson: a variable is none.
     """
-    wrote, said = _spelt({**(below or {}), **content}), written(environ)
+    wrote, said = spelt({**(below or {}), **content}), written(environ)
     whole = merged(said, wrote) if wins else merged(wrote, said)
     verdict = judge(whole)
     return Settings.of(verdict, said_in(whole)) if isinstance(verdict, Content) else verdict
 
 
-def _spelt(content: Mapping[str, Any]) -> dict[str, Any]:
+def spelt(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the same with each key at the top as it is spelt here, for upper case counts as lower.
 
     Of two that differ in that alone, the first one counts.
