@@ -54,6 +54,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--ops", action="store_true", help="let tests/ops boot a machine and build images"
     )
+    parser.addoption("--web", action="store_true", help="let tests/web drive a browser")
+    parser.addoption(
+        "--pictures", action="store_true", help="let tests/web make docs/pictures anew"
+    )
     parser.addoption(
         "--reliability", action="store_true", help="write what came of it to docs/reliability.md"
     )

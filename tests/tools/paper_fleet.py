@@ -78,7 +78,7 @@ class PaperFleet:
         return str(new)
 
     def turns(self, per_second: float, for_s: float) -> Iterator[tuple[str, str, float]]:
-        """Let units turn at that pace, one after the other; yield name, new state and time of each."""
+        """Let units turn at that pace; yield name, new state and time of each."""
         began = time.monotonic()
         for number in range(int(per_second * for_s)):
             time.sleep(max(0.0, began + number / per_second - time.monotonic()))
