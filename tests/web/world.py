@@ -20,7 +20,7 @@ from tests.tools.program import environment
 OPERATOR, VIEWER = "operators-token-of-a-test", "viewers-token-of-a-test"
 CLOSE_TIMEOUT_S = 10.0
 UNITS = {
-    "camera": {"worker": {"function": "tests.workers:tracking"}, "goal": "RUNNING"},
+    "camera": {"worker": {"function": "tests.web.jobs:exposing"}, "goal": "RUNNING"},
     "laser": {"worker": {"function": "tests.workers:obedient"}, "goal": "RUNNING"},
     "stage": {"worker": {"function": "tests.workers:blocked"}},
 }
@@ -42,17 +42,8 @@ class Web:
         viewers = folder / "viewers"
         for file, token in ((self.token_file, OPERATOR), (viewers, VIEWER)):
             file.write_text(token)
-        words = [
-            sys.executable,
-            "-m",
-            "statusd",
-            "web",
-            "--url",
-            url,
-            "--listen",
-            f"127.0.0.1:{self.port}",
-        ]
-        words += ["--token-file", str(self.token_file)]
+        words = [sys.executable, "-m", "statusd", "web", "--url", url]
+        words += ["--listen", f"127.0.0.1:{self.port}", "--token-file", str(self.token_file)]
         words += ["--viewer-token-file", str(viewers)]
         with (folder / "log").open("wb") as log:
             self._process = subprocess.Popen(
