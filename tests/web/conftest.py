@@ -25,13 +25,6 @@ TIMEOUT_MS = 10_000
 Look = Callable[..., "Page"]
 
 
-@pytest.fixture(autouse=True)
-def _only_on_demand(request: pytest.FixtureRequest) -> None:
-    """Skip unless it was asked for: a browser takes a processor for a minute."""
-    if not request.config.getoption("web"):
-        pytest.skip("drives a browser: make web-check")
-
-
 @pytest.fixture(scope="session")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     """Chromium without a window."""

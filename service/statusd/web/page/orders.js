@@ -158,7 +158,8 @@ export class Sent {
     const parts = told.map(([many, group]) => `${many} ${group}`);
     const said = parts.join(", ") || (this.isOver ? "nobody was there to be asked" : "sent");
     if (this.error) return `${this.word}: ${this.error}`;
-    return this.isOver ? `${this.word}: ${said}` : `${this.word}: ${said}; waiting for ${named([...this.waiting.keys()])}`;
+    const waits = this.waiting.size > 0 ? `; waiting for ${named([...this.waiting.keys()])}` : "";
+    return `${this.word}: ${said}${waits}`;
   }
 }
 
