@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import redis
@@ -35,13 +35,19 @@ class PaperFleet:
 
     Args:
         client: to the broker; namespace: of the fleet.
+        names: what they are called, if not that.
         seed: the same one gives the same fleet.
     """
 
     def __init__(
-        self, client: redis.Redis, count: int, namespace: str = NAMESPACE, seed: int = 1
+        self,
+        client: redis.Redis,
+        count: int,
+        namespace: str = NAMESPACE,
+        seed: int = 1,
+        names: Sequence[str] = (),
     ) -> None:
-        self.names = [f"unit-{number:05d}" for number in range(count)]
+        self.names = [*names] or [f"unit-{number:05d}" for number in range(count)]
         self._client, self._namespace = client, namespace
         self._random = random.Random(seed)
         self._boot = int(time.time() * 1000)
@@ -57,6 +63,10 @@ class PaperFleet:
                     lines.hset(Names(self._namespace).roster, name, json.dumps(entry))
                     self._say(lines, name)
                 lines.execute()
+
+    def state_of(self, name: str) -> str:
+        """Return the state of a unit."""
+        return str(self._documents[name]["state"])
 
     def turn(self, name: str) -> str:
         """Let a unit pause or resume, and return the state that it is in now."""

@@ -62,6 +62,11 @@ test("trouble stands first, the worst of it before the rest, and names decide th
   assert.deepEqual(fleet.statesByRank.slice(0, 4), ["UNREADABLE", "LOST", "FAILED", "BACKOFF"]);
 });
 
+test("names are sorted as people count", () => {
+  const fleet = fleetOf(...["unit-10", "unit-2", "unit-1", "unit-02"].map((name) => unit(name, "RUNNING")));
+  assert.deepEqual(names(fleet), ["unit-1", "unit-02", "unit-2", "unit-10"]);
+});
+
 test("what isn't seen in its state becomes trouble by the time alone", () => {
   const fleet = fleetOf(unit("a", "PAUSED", { unseen_since: at(4.9) }), unit("b", "RUNNING"));
   assert.deepEqual(names(fleet), ["b", "a"]);

@@ -11,8 +11,8 @@ STEP_S = 0.02
 
 
 def exposing(worker: Worker) -> None:
-    """Take a thousand images; tell of each, and of each tenth that it was dark."""
-    for number in worker.track(range(1000), "exposing", unit="images", leave=False):
+    """Take five thousand images; tell of each, and of each tenth that it was dark."""
+    for number in worker.track(range(5000), "exposing", unit="images", leave=False):
         time.sleep(STEP_S)
         print(f"image {number}", flush=True)
         if number % 10 == 0:

@@ -48,7 +48,7 @@ def test_work_and_document(world: World, web: Web, look: Look) -> None:
     """Progress with pace and time left, a curve once there are two points, and all it says."""
     page = look(web)
     page.goto(f"{web.url}#/unit/camera")
-    expect(page.locator(".progress .note")).to_contain_text("of 1,000 images", timeout=15_000)
+    expect(page.locator(".progress .note")).to_contain_text("of 5,000 images", timeout=15_000)
     expect(page.locator(".progress .note")).to_contain_text("images/s", timeout=15_000)
     line = page.locator(".curve polyline").first
     wait_until(lambda: (line.get_attribute("points") or "").count(",") >= 2, 30, "a curve")
