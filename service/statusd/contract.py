@@ -142,6 +142,38 @@ class Last(TypedDict):
     id: NotRequired[str]
 
 
+class Node(TypedDict):
+    """A state; acting: somebody works towards the next one."""
+
+    name: str
+    kind: Literal["waiting", "working", "acting", "fault", "end"]
+
+
+class Arrow(TypedDict):
+    """What leads from one state to another, and who may say it.
+
+    A label begins with the word, ``start [ready]``: behind a blank stand its conditions and its
+    deadline. ``is_aside``: it tells of the process' death and end, not of the work.
+    """
+
+    source: str
+    dest: str
+    labels: list[str]
+    who: Literal["anyone", "worker", "daemon"]
+    is_aside: bool
+
+
+class Lifecycle(TypedDict):
+    """What states a unit has, and what leads from one to another: ``GET statusd:lifecycle:{name}``.
+
+    Written when a unit begins, with each new connection, every six hours and at its end; gone a
+    day after it was written last.
+    """
+
+    nodes: list[Node]
+    arrows: list[Arrow]
+
+
 class Document(TypedDict):
     """The status document: ``GET statusd:status:{name}``.
 

@@ -16,6 +16,7 @@ KINDS: dict[str, Any] = {
     "verdict": contract.Verdict,
     "event": contract.Event,
     "document": contract.Document,
+    "lifecycle": contract.Lifecycle,
     "log-question": contract.LogQuestion,
     "logs": contract.Logs,
 }

@@ -57,8 +57,21 @@ ARROWS = {
         *("scheduler", "threads", "worker", "wire", "private", "home", "reading", "core"),
     },
     "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "wire", "private", "core"},
+    "web": {
+        *("web", "fleet", "wire", "complaints", "logs", "threads", "reading", "core"),
+    },
     "cli": {
-        *("cli", "doctor", "daemon", "supervision", "fleet", "settings", "lifecycles", "logs"),
+        *(
+            "cli",
+            "web",
+            "doctor",
+            "daemon",
+            "supervision",
+            "fleet",
+            "settings",
+            "lifecycles",
+            "logs",
+        ),
         "worker",
         *("wire", "private", "home", "reading", "core"),
     },
@@ -79,6 +92,8 @@ LIBRARIES = {
     "redis": {"wire", "fleet"},
     "rich": {"cli"},
     "shtab": {"cli"},
+    "starlette": {"web"},
+    "uvicorn": {"web"},
 }
 """Library -> the rooms that may import it."""
 

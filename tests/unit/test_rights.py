@@ -57,7 +57,8 @@ def test_no_role_has_more_than_it_says(role: str) -> None:
 
 MAY_WRITE = {
     "daemon": {
-        *("owner:{*}", "roster", "status:{*}", "history:{*}", "commands", "cursor:{*}"),
+        *("owner:{*}", "roster", "status:{*}", "lifecycle:{*}", "history:{*}"),
+        *("commands", "cursor:{*}"),
         *("unreadable:history:{*}", "unreadable:{lab:roster}", "unreadable:{lab:commands}"),
     },
     "operator": {"commands", "roster"},
@@ -65,8 +66,8 @@ MAY_WRITE = {
 }
 MAY_READ = {
     "daemon": {"owner:{*}", "roster", "commands", "cursor:{*}", "history:{*}"},
-    "operator": {"roster", "status:{*}", "history:{*}"},
-    "viewer": {"roster", "status:{*}", "history:{*}"},
+    "operator": {"roster", "status:{*}", "lifecycle:{*}", "history:{*}"},
+    "viewer": {"roster", "status:{*}", "lifecycle:{*}", "history:{*}"},
 }
 MAY_HEAR = {
     "daemon": {"control", "canary:{*}", "logs:{*}", "jobs:*"},

@@ -84,7 +84,7 @@ def test_what_a_unit_says_is_known_as_such() -> None:
     outbox = Outbox()
     nothing: Any = lambda *_: None  # noqa: E731  # whoever would be told
     history = History(outbox, NAMES, complain=nothing, mended=nothing, kept=nothing)
-    publisher = Publisher(outbox, NAMES, history)
+    publisher = Publisher(outbox, NAMES, history, str, float)
     change = ev.EventHead("unit", BOOT, 1, "READY", "RUNNING", "start", "redis:\x1b[0m")
     publisher.publish_event(ev.Event(change, 9, {"stderr": ["é\n"]}), "2026-11-27T00:00:00.000Z")
     fields = {"verdict": Answer.DONE.value, "name": "unit", "boot": BOOT, "reason": "\u2028"}

@@ -34,6 +34,7 @@ from statusd.core.policy import Policy
 from statusd.core.status import Status
 from statusd.core.unit import Identity
 from statusd.daemon.sending import Sending
+from statusd.lifecycles.drawing import as_json
 from statusd.supervision.relay import Outlet
 from statusd.supervision.resources import Usage
 from statusd.supervision.ring import Ring
@@ -362,6 +363,7 @@ class World:
             channels=("mychannel",),
             lasting_s=60.0,
             fresh=False,
+            drawn=lambda: as_json(self.unit.status.lifecycle),
         )
         ports = Ports(
             loop=self.loop,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import secrets
 import socket
 import time
+from collections.abc import Coroutine
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from statusd.cli import EXIT_UNAVAILABLE, broker, complain, out
 from statusd.core.errors import ConfigError, Unavailable
@@ -20,7 +23,10 @@ if TYPE_CHECKING:
     from statusd.wire.address import Address
 
 DEFAULT_LISTEN = "127.0.0.1:9460"
+NEEDED = ("starlette", "uvicorn")
 MISSING = "the fleet in a browser needs the extra web: pip install 'statusd[web]'"
+ANSWER_S = 3.0
+"""So long an answer of the broker is waited for."""
 TYPED = ("listen", "read_only", "token_file", "viewer_token_file", "root_path", "user_header")
 
 
@@ -74,11 +80,8 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     from statusd.settings.web import load_web
 
-    try:
-        import starlette  # noqa: F401  # whether it is there
-        import uvicorn  # noqa: F401
-    except ImportError:
-        raise ConfigError(MISSING) from None
+    if not all(map(find_spec, NEEDED)):
+        raise ConfigError(MISSING)
     typed = {key: getattr(arguments, key) for key in TYPED}
     typed |= {"allow_hosts": arguments.allow_host, "trusted_proxies": arguments.trusted_proxy}
     settings = load_web(broker.file_of(arguments), typed)
@@ -87,6 +90,7 @@ def main(arguments: argparse.Namespace) -> int:
         complain(f"broker {address} ({how})")
     from statusd.web import server
 
+    server.allow_descriptors()
     where = parse_listen(settings.listen)
     try:
         listening = server.listener(where)
@@ -112,8 +116,7 @@ def _tokens(settings: Web) -> tuple[dict[Role, Token], str]:
         (Role.VIEWER, settings.viewer_token_file),
     ):
         if name:
-            read_token(Path(name))
-            found[role] = Token(file=Path(name))
+            found[role] = Token(read_token(Path(name)), Path(name))
     if Role.OPERATOR in found:
         return found, ""
     token = secrets.token_urlsafe(32)
@@ -145,32 +148,39 @@ async def _serve(
     from statusd.web.broadcast import Broadcast
     from statusd.web.gate import Gate, networks
     from statusd.web.mirror import Mirror
+    from statusd.web.streams import Streams
     from statusd.wire.async_client import AsyncClient
 
-    gate = Gate(
-        frozenset(settings.allow_hosts),
-        networks(settings.trusted_proxies),
-        settings.user_header.encode(),
-    )
-    broadcast = Broadcast(secrets.token_hex(4))
-    client = AsyncClient(address, "statusd-web", 3.0)
-    async with AsyncFleet(address, namespace=namespace) as fleet:
-        mirror = Mirror(client, namespace, broadcast)
+    broadcast, access = Broadcast(secrets.token_hex(4)), Access(tokens, time.time)
+    client = AsyncClient(address, "statusd-web", ANSWER_S)
+    async with AsyncFleet(address, namespace=namespace) as fleet, contextlib.aclosing(client):
         site = Site(
-            Access(tokens, time.time),
-            gate,
-            mirror,
+            access,
+            Gate(
+                frozenset(settings.allow_hosts),
+                networks(settings.trusted_proxies),
+                settings.user_header.encode(),
+            ),
+            Mirror(client, namespace, broadcast),
             broadcast,
             fleet,
+            Streams(access.still),
             is_read_only=settings.read_only,
             root_path=settings.root_path,
             cookie=f"statusd-{listening.getsockname()[1]}",
         )
-        mirroring = asyncio.create_task(mirror.run())
-        try:
-            await server.serve(App(site), listening, broadcast.end)
-        finally:
-            mirroring.cancel()
-            await asyncio.gather(mirroring, return_exceptions=True)
-            await client.aclose()
+        beside = (site.mirror.run(), access.follow(), site.streams.watch())
+        serving = server.serve(App(site), listening, site.streams.end)
+        return await _while(serving, *beside)
+
+
+async def _while(serving: Coroutine[Any, Any, object], *beside: Coroutine[Any, Any, None]) -> int:
+    """Serve, with what goes on beside it; a bug in that ends all: it would show the past."""
+    going = [asyncio.create_task(one) for one in (serving, *beside)]
+    done, others = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    for task in done:
+        task.result()
     return 0

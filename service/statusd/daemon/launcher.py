@@ -376,6 +376,10 @@ class Launcher:
         self._session.flush()
 
     def _keep_document(self, resting: Resting, *how: str) -> None:
-        key, text = resting.names.status, to_json(resting.document)
-        line: RedisCommand = ("SET", key, text, *how, "EX", LEFT_TTL_S)
-        self._session.outbox.put_latest(f"rests {resting.name}", line)
+        names, said = resting.names, to_json(resting.document)
+        for what, key, text in (
+            ("rests", names.status, said),
+            ("drawn", names.lifecycle, resting.drawn()),
+        ):
+            line: RedisCommand = ("SET", key, text, *how, "EX", LEFT_TTL_S)
+            self._session.outbox.put_latest(f"{what} {resting.name}", line)

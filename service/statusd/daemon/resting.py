@@ -55,6 +55,7 @@ class Resting:
     ) -> None:
         self.names, self.name = parts.names, parts.names.name
         self.channels, self.document = parts.channels, document
+        self.drawn = parts.drawn
         self.logs = None
         """Its worker prints nothing."""
         self._identity, self._own_words = parts.identity, parts.own_words

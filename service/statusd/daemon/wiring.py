@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.core.lifecycle import Lifecycle
 from statusd.core.status import Status
 from statusd.core.unit import Identity
 from statusd.daemon import reload
@@ -217,8 +218,15 @@ def unit_parts(
         channels=settings.control.channels,
         lasting_s=settings.control.durable_s,
         fresh=fresh,
+        drawn=lambda: _drawn(settings.states()),
         own_words=frozenset(row.trigger for row in settings.states().rows),
     )
+
+
+def _drawn(lifecycle: Lifecycle) -> str:
+    from statusd.lifecycles.drawing import as_json  # when it is wanted: a start can do without
+
+    return as_json(lifecycle)
 
 
 def origin(settings: Settings, file: Path | None, instance: int = 0, *, typed: str = "") -> Origin:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from statusd.core.lifecycle import Lifecycle, Part, Row, Who
+from statusd.core.messages import to_json
 
 StateKind = Literal["waiting", "working", "acting", "fault", "end"]
 """What a state is: acting means that somebody works towards the next one."""
@@ -63,6 +64,20 @@ def draw(lifecycle: Lifecycle, current: str = "") -> Drawing:
         for state in lifecycle.members()
     )
     return Drawing(tuple(nodes), tuple(_arrows(lifecycle)))
+
+
+def as_json(lifecycle: Lifecycle) -> str:
+    """Return the drawing as JSON, without what changes: made once of each lifecycle.
+
+    ``{"nodes": [{"name", "kind"}], "arrows": [{"source", "dest", "labels", "who", "is_aside"}]}``
+    """
+    known = lifecycle.compiled.get(as_json)
+    if known is None:
+        drawing = draw(lifecycle)
+        nodes = [{"name": node.name, "kind": node.kind} for node in drawing.nodes]
+        arrows = [asdict(arrow) for arrow in drawing.arrows]
+        known = lifecycle.compiled[as_json] = to_json({"nodes": nodes, "arrows": arrows})
+    return str(known)
 
 
 def _kind(lifecycle: Lifecycle, state: enum.Enum) -> StateKind:

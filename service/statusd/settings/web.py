@@ -44,7 +44,7 @@ def load_web(
     verdict = judge(merged(merged(wrote, said), {"web": typed} if typed else {}))
     if not isinstance(verdict, Content):
         raise ConfigError(*(_said(mistake, source, environ, typed) for mistake in verdict))
-    beside = {
+    beside: dict[str, Any] = {
         key: str(source.resolve(value))
         for key in _FILES
         if (value := getattr(verdict.web, key)) and key not in typed

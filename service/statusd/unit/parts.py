@@ -34,6 +34,7 @@ class Parts:
         lasting_s: so long a durable command is obeyed.
         fresh: nothing of the last time counts.
         own_words: the triggers of its lifecycle, which are no words of the daemon.
+        drawn: returns its lifecycle as JSON; it is not asked before the unit has begun.
         look: is shown the unit whenever it has another state.
     """
 
@@ -48,6 +49,7 @@ class Parts:
     channels: tuple[str, ...]
     lasting_s: float
     fresh: bool
+    drawn: Callable[[], str]
     own_words: frozenset[str] = frozenset()
     look: Callable[[Status], None] = _look_away
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -21,7 +21,11 @@ BEAT_S = 3.0
 TOUCH_S = 2 * BEAT_S
 """How often the document and the claim to the name are touched where there is nothing new."""
 LEFT_TTL_S = 24 * 3600
-"""How long the last document stays after END."""
+"""How long the last document stays after END, and the lifecycle after it was written."""
+DRAW_S = 6 * 3600.0
+"""How often the lifecycle is written anew on the same connection."""
+START = "INIT"
+"""The state that each lifecycle begins with."""
 
 
 class Publisher:
@@ -31,13 +35,25 @@ class Publisher:
         outbox: where it waits.
         names: what the unit's channels and keys are called.
         history: keeps the events.
+        drawn: returns the lifecycle as JSON.
+        clock: returns the loop's time.
     """
 
-    def __init__(self, outbox: Outbox, names: Names, history: History) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        names: Names,
+        history: History,
+        drawn: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
         self.outbox = outbox
         self.history = history
         self._verdicts, self._events = names.verdicts, names.events
         self._history, self._status = names.history, names.status
+        self._lifecycle, self._drawn, self._clock = names.lifecycle, drawn, clock
+        self._draw_at = 0.0
+        self._hold_until = clock() + BEAT_S
 
     def publish_verdict(
         self,
@@ -75,10 +91,24 @@ class Publisher:
     def publish_status(
         self, document: Mapping[str, Any], on_reply: OnReply, *, left: bool = False
     ) -> None:
-        """Write the status document; an older one that still waits is not sent."""
+        """Write the status document; an older one that still waits is not sent.
+
+        The lifecycle comes with it, if that is due: what it takes to draw it is no part of a start.
+        """
         ttl_s = LEFT_TTL_S if left else DOCUMENT_TTL_S
         line: RedisCommand = ("SET", self._status, to_json(document), "EX", ttl_s)
         self.outbox.put_latest("document", line, on_reply)
+        now = self._clock()
+        is_starting = document["state"] == START and now < self._hold_until
+        if left or (now >= self._draw_at and not is_starting):
+            self._draw_at = now + DRAW_S
+            self.outbox.put_latest(
+                "lifecycle", ("SET", self._lifecycle, self._drawn(), "EX", LEFT_TTL_S)
+            )
+
+    def link_changed(self) -> None:
+        """Another broker may be at the end of the link, or another life of it."""
+        self._draw_at = 0.0
 
 
 def verdict_lines(

@@ -36,7 +36,6 @@ from statusd.unit.reporter import InOrder, Reporter
 from statusd.unit.store import Store
 from statusd.unit.timers import Timers
 from statusd.wire.local import HEALTH
-from statusd.wire.names import Names
 from statusd.wire.outbox import OnReply, RedisCommand
 
 EXIT_BUG = 70
@@ -64,7 +63,7 @@ class Unit:
         self.reporter = Reporter(ports.log, self.log, loop, names)
         self.supervisor = Supervisor(parts.means, self.submit, self.flush, guard, loop, self.log)
         status = self.status = parts.make_status(parts.kept.memory, self.supervisor.objection)
-        self.publisher = self._make_publisher(names, parts.kept.unsent)
+        self.publisher = self._make_publisher(parts)
         self.store = self._make_store(parts)
         self.cursor = self._make_cursor(parts)
         self.intake = Intake(
@@ -92,11 +91,11 @@ class Unit:
         self.lease = self._make_lease(parts)
         self._perform = self._performers()
 
-    def _make_publisher(self, names: Names, unsent: tuple[RedisCommand, ...]) -> Publisher:
+    def _make_publisher(self, parts: Parts) -> Publisher:
         outbox = self.ports.broker.open_outbox(self.reporter.refused)
         history = History(
             outbox,
-            names,
+            parts.names,
             complain=self.reporter.history_refused,
             mended=self._history_mended,
             kept=self._kept_in_history,
@@ -106,8 +105,8 @@ class Unit:
             self.store.was_sent(line, reply)
             return history.replied(line, reply)
 
-        outbox.inherit(unsent, history.replied, sent)
-        return Publisher(outbox, names, history)
+        outbox.inherit(parts.kept.unsent, history.replied, sent)
+        return Publisher(outbox, parts.names, history, parts.drawn, self.ports.loop.time)
 
     def _make_store(self, parts: Parts) -> Store:
         return Store(
@@ -372,6 +371,7 @@ class Unit:
     def link_changed(self) -> None:
         """A link is another than it was: the document says so."""
         self.document.is_stale = True
+        self.publisher.link_changed()
         self.lease.doubt()
         self.flush()
 

@@ -7,6 +7,7 @@ began with, after a night without use, and with the server.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import re
@@ -16,6 +17,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from statusd import logs, threads
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.reading import MOST_SECRET_BYTES, read_words
 
@@ -25,10 +27,12 @@ MOST_TOKEN = 256
 SESSION_S = 12 * 3600.0
 """So long a session lasts after it was used last."""
 LOOK_S = 1.0
-"""A file with a token is looked at again after that."""
+"""How often files with tokens are looked at, in seconds."""
 MOST_SESSIONS = 1000
 """When there are so many, the one that was used longest ago ends."""
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
+
+log = logs.get()
 
 
 class Role(StrEnum):
@@ -44,36 +48,44 @@ class Somebody(NamedTuple):
     Args:
         role: what they may.
         is_browser: known by a cookie, which a browser sends whoever has made it ask.
-        ends_at: when the session ends if it isn't used, Unix time; 0.0 without one.
+        proof: the digest of what they have shown: a session's id, or a token.
     """
 
     role: Role
     is_browser: bool
-    ends_at: float = 0.0
+    proof: bytes
 
 
 class Token:
     """A secret that stands for a role: given, or in a file, which may change any time.
 
     Args:
-        file: where it stands; what can't be read lets nobody in until it can.
+        text: the token; empty while there is none, and then nobody is let in by it.
+        file: where it stands.
     """
 
     def __init__(self, text: str = "", file: Path | None = None) -> None:
-        self._text, self._file = text, file
-        self._looked_at = float("-inf")
-        self.trouble = ""
-        """Why the file's can't be read; empty if it can."""
+        self.text = text
+        self.file = file
+        self._trouble = ""
 
-    def text(self, now: float) -> str:
-        """Return the token as it is now; empty while there is none."""
-        if self._file is not None and now - self._looked_at >= LOOK_S:
-            self._looked_at = now
-            try:
-                self._text, self.trouble = read_token(self._file), ""
-            except Unavailable as error:
-                self._text, self.trouble = "", str(error)
-        return self._text
+    async def look(self) -> None:
+        """Read the file anew, and wait for no disk on the loop.
+
+        What can't be read lets nobody in until it can; that is said once.
+        """
+        if self.file is None:
+            return
+        file, trouble = self.file, ""
+        try:
+            self.text = await threads.apart(lambda: read_token(file), "token")
+        except (Unavailable, OSError) as error:
+            self.text, trouble = "", str(error)
+        if trouble and not self._trouble:
+            log.error("web.token_unreadable", reason=trouble, then="nobody gets in by it")
+        elif self._trouble and not trouble:
+            log.info("web.token_read", file=str(file))
+        self._trouble = trouble
 
 
 def read_token(file: Path) -> str:
@@ -126,49 +138,60 @@ class Access:
         self._tokens, self._wall = dict(tokens), wall
         self._sessions: dict[bytes, _Session] = {}
 
-    def by_token(self, token: str) -> Role | None:
-        """Return what the bearer of ``token`` may; None if it is none of ours."""
+    async def follow(self) -> None:
+        """Keep up with the files of tokens until cancelled; no disk is waited for on the loop."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for token in self._tokens.values():
+                await token.look()
+
+    def by_token(self, token: str) -> Somebody | None:
+        """Return whose token that is; None if it is none of ours. All are compared, in any case."""
         offered, found = _digest(token), None
-        for role, known in self._tokens.items():
-            text = known.text(self._wall())
-            if text and hmac.compare_digest(_digest(text), offered):
+        for role in self._tokens:
+            if self._is_of(role, offered) and (found is None or role is Role.VIEWER):
                 found = role
-        return found
+        return None if found is None else Somebody(found, is_browser=False, proof=offered)
 
     def begin(self, token: str) -> str:
         """Begin a session and return its id; empty if the token is none of ours."""
-        role = self.by_token(token)
-        if role is None:
+        somebody = self.by_token(token)
+        if somebody is None:
             return ""
         self._strike()
         session_id = secrets.token_urlsafe(32)
-        session = _Session(role, _digest(token), self._wall() + SESSION_S)
+        session = _Session(somebody.role, somebody.proof, self._wall() + SESSION_S)
         self._sessions[_digest(session_id)] = session
         return session_id
 
     def by_session(self, session_id: str) -> Somebody | None:
         """Return whose session that is, and let it last; None if there is no such one."""
-        key = _digest(session_id)
-        session = self._sessions.pop(key, None)
-        now = self._wall()
-        if session is None or session.ends_at <= now or not self._is_current(session):
-            return None
-        session = session._replace(ends_at=now + SESSION_S)
-        self._sessions[key] = session  # behind the others: it was used last
-        return Somebody(session.role, is_browser=True, ends_at=session.ends_at)
+        return self._used(_digest(session_id))
+
+    def still(self, somebody: Somebody) -> bool:
+        """Tell whether who was let in would be let in now; a session lasts while it is used."""
+        if somebody.is_browser:
+            return self._used(somebody.proof) is not None
+        return self._is_of(somebody.role, somebody.proof)
 
     def end(self, session_id: str) -> None:
         """End a session, if there is such a one."""
         self._sessions.pop(_digest(session_id), None)
 
-    def troubles(self) -> list[str]:
-        """Return why nobody is let in by a token that should be there."""
+    def _used(self, proof: bytes) -> Somebody | None:
+        session = self._sessions.pop(proof, None)
         now = self._wall()
-        return [token.trouble for token in self._tokens.values() if not token.text(now)]
+        if session is None or session.ends_at <= now:
+            return None
+        if not self._is_of(session.role, session.began_with):
+            return None
+        self._sessions[proof] = session._replace(ends_at=now + SESSION_S)  # the last one used
+        return Somebody(session.role, is_browser=True, proof=proof)
 
-    def _is_current(self, session: _Session) -> bool:
-        text = self._tokens[session.role].text(self._wall())
-        return bool(text) and hmac.compare_digest(_digest(text), session.began_with)
+    def _is_of(self, role: Role, digest: bytes) -> bool:
+        """Tell whether that is the digest of the role's token as it is now."""
+        text = self._tokens[role].text
+        return hmac.compare_digest(_digest(text), digest) and bool(text)
 
     def _strike(self) -> None:
         """Forget the sessions that are over, and one more if there are too many."""

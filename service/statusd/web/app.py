@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from statusd import logs
-from statusd.core.text import shown
+from statusd.complaints import Complaints
 from statusd.fleet.async_fleet import AsyncFleet
 from statusd.web import assets
-from statusd.web.access import Access, Role, Somebody
+from statusd.web.access import Access, Somebody
 from statusd.web.api import Api
 from statusd.web.broadcast import Broadcast
-from statusd.web.gate import Gate, Refusal, cookies, origin_refusal, values
+from statusd.web.gate import (
+    Gate,
+    Headers,
+    Refusal,
+    bearer,
+    cookies,
+    is_led_here,
+    origin_refusal,
+)
 from statusd.web.http import Json, Refused, body_of, refused, safe
 from statusd.web.mirror import Mirror
+from statusd.web.protocol import KNOWN
+from statusd.web.streams import Streams
 
-PUBLIC = ("/login", "/static/")
-"""What somebody gets to whom nobody has given a token."""
+_NO_TOKEN = Refusal(401, "a token is wanted: Authorization: Bearer TOKEN")
+_NOT_KEPT = {"cache-control": "no-store"}
 
 log = logs.get()
 
@@ -37,7 +47,7 @@ class Site:
 
     Args:
         access: who gets in; gate: what a request may be; mirror, broadcast: what is known and told.
-        fleet: what commands go through.
+        fleet: what commands go through; streams: the answers that go on.
         is_read_only: nobody commands, whatever their token says.
         root_path: where a proxy has put us; empty, or ``/statusd``.
         cookie: the name of the session's; cookies are shared by all ports of a host.
@@ -48,6 +58,7 @@ class Site:
     mirror: Mirror
     broadcast: Broadcast
     fleet: AsyncFleet
+    streams: Streams
     is_read_only: bool = False
     root_path: str = ""
     cookie: str = "statusd-session"
@@ -59,7 +70,10 @@ class App:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        api = Api(site.mirror, site.broadcast, site.fleet, is_read_only=site.is_read_only)
+        self._complaints = Complaints(time.monotonic, log)
+        api = Api(
+            site.mirror, site.broadcast, site.fleet, site.streams, is_read_only=site.is_read_only
+        )
         self._inside: ASGIApp = Router(
             [
                 Route("/", self._page),
@@ -74,41 +88,29 @@ class App:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; never anything but HTTP."""
+        """Answer one request, never anything but HTTP; a bug ends this request and nothing else."""
         if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1003})
             return
-        send = safe(send)
-        answer = self._refusal(scope)
-        if answer is None:
-            await self._answered(scope, receive, send)
-        else:
-            await answer(scope, receive, send)
-
-    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer; what goes wrong in it ends this request and nothing else."""
         has_begun = False
 
-        async def sent(message: Any) -> None:
+        async def sent(message: Message) -> None:
             nonlocal has_begun
             has_begun = True
-            await send(message)
+            await safe(send)(message)
 
         try:
-            await self._inside(scope, receive, sent)
+            answer = self._refusal(scope) or self._inside
+            await answer(scope, receive, sent)
         except Refused as error:
             if not has_begun:
-                await refused(error.refusal)(scope, receive, send)
-        except (asyncio.CancelledError, OSError):  # it has gone, or we go
-            raise
+                await refused(error.refusal)(scope, receive, sent)
         except Exception:
-            log.exception("web.bug", path=shown(scope["path"], 80))
+            log.exception("web.bug", path=scope["path"])
             if not has_begun:
-                await refused(Refusal(500, "a bug: see the log"))(scope, receive, send)
+                await refused(Refusal(500, "a bug: see the log"))(scope, receive, sent)
 
     def _refusal(self, scope: Scope) -> Response | None:
-        """Return why the request isn't answered; None if it is. What it is then stands in its state."""
+        """Return why the request isn't answered; None if it is: its state says from whom it is."""
         site, headers = self._site, scope["headers"]
         local, peer = _host(scope.get("server")), _host(scope.get("client"))
         refusal = site.gate.host_refusal(headers, local)
@@ -116,26 +118,28 @@ class App:
             return refused(refusal)
         if (moved := self._rooted(scope)) is not None:
             return moved
-        somebody = self._somebody(headers)
+        token = bearer(headers)
+        somebody = self._by_cookie(headers) if token is None else site.access.by_token(token)
+        if token is not None and somebody is None:
+            return refused(_NO_TOKEN)
+        is_secure = site.gate.is_secure(headers, scope["scheme"], peer)
         scope["state"] = {
             "somebody": somebody,
-            "user": shown(site.gate.user(headers, peer)),
+            "user": site.gate.user(headers, peer),
             "peer": peer,
-            "is_secure": site.gate.is_secure(headers, scope["scheme"], peer),
+            "is_secure": is_secure,
         }
         if scope["method"] not in ("GET", "HEAD"):
-            is_browser = somebody is None or somebody.is_browser
-            refusal = origin_refusal(headers, is_browser=is_browser)
+            refusal = origin_refusal(headers, is_browser=token is None, is_secure=is_secure)
             if refusal is not None:
                 return refused(refusal)
-        path = scope["path"]
-        if somebody is not None or path.startswith(PUBLIC):
-            return None
-        if path == "/":
-            if b"token=" in scope["query_string"]:
-                return None
-            return RedirectResponse("login", 303, {"cache-control": "no-store"})
-        return refused(Refusal(401, "a token is wanted: Authorization: Bearer TOKEN"))
+        if somebody is None:
+            path = scope["path"]
+            is_open = path in ("/", "/login") or path.startswith("/static/")
+            return None if is_open else refused(_NO_TOKEN)
+        if KNOWN in scope:
+            scope[KNOWN]()
+        return None
 
     def _rooted(self, scope: Scope) -> Response | None:
         """Take away where a proxy has put us, if it hasn't; redirect what lacks the last stroke."""
@@ -146,36 +150,41 @@ class App:
             scope["path"] = path[len(root) :]
         return None
 
-    def _somebody(self, headers: Any) -> Somebody | None:
-        """Return who asks: by what a script says, else by a browser's session."""
-        said = values(headers, b"authorization")
-        if said:
-            kind, _, token = said[0].partition(" ")
-            is_one = len(said) == 1 and kind.lower() == "bearer"
-            role = self._site.access.by_token(token.strip()) if is_one else None
-            return None if role is None else Somebody(role, is_browser=False)
+    def _by_cookie(self, headers: Headers) -> Somebody | None:
         session_id = cookies(headers).get(self._site.cookie, "")
         return self._site.access.by_session(session_id) if session_id else None
 
     # ---- the page --------------------------------------------------------------------------------
 
     async def _page(self, request: Request) -> Response:
-        """Return the page; who brings a token in the address gets a session, and a clean address."""
+        """Return the page; who brings a token in the address gets a session, and a clean address.
+
+        Whom another page leads here with a token isn't let in by it: it may be its owner's own
+        session that he is to use (login CSRF).
+        """
         token = request.query_params.get("token", "")
-        if token:
-            return self._begun(request, token) or RedirectResponse("login?wrong", 303)
+        if token and not is_led_here(request.scope["headers"]):
+            return self._begun(request, token) or RedirectResponse("login?wrong", 303, _NOT_KEPT)
+        if token or request.state.somebody is None:
+            return RedirectResponse("login", 303, _NOT_KEPT)
         return self._site.files["index.html"].answer(request)
 
     def _begun(self, request: Request, token: str) -> Response | None:
-        """Return what begins a session; None if the token is none of ours."""
-        session_id = self._site.access.begin(token)
+        """Return what begins a session, in the place of another; None if the token is none of ours.
+
+        The id is ours: one that was sent is never taken.
+        """
+        site = self._site
+        session_id = site.access.begin(token)
         if not session_id:
-            log.warning("web.login_refused", peer=request.state.peer)
+            peer = request.state.peer
+            self._complaints.report("login", "web.login_refused", peer=peer)
             return None
-        here = f"{self._site.root_path}/"
-        answer = RedirectResponse(here, 303, {"cache-control": "no-store"})
+        site.access.end(cookies(request.scope["headers"]).get(site.cookie, ""))
+        here = f"{site.root_path}/"
+        answer = RedirectResponse(here, 303, _NOT_KEPT)
         answer.set_cookie(
-            self._site.cookie,
+            site.cookie,
             session_id,
             path=here,
             secure=request.state.is_secure,
@@ -189,15 +198,16 @@ class App:
         return self._site.files[name].answer(request)
 
     async def _log_in(self, request: Request) -> Response:
-        form = parse_qs((await body_of(request)).decode("utf-8", "replace"))
-        token = form.get("token", [""])[0].strip()
+        said = parse_qsl((await body_of(request)).decode("utf-8", "replace"))
+        token = dict(said).get("token", "").strip()
         here = f"{self._site.root_path}/login?wrong"
-        return self._begun(request, token) or RedirectResponse(here, 303)
+        return self._begun(request, token) or RedirectResponse(here, 303, _NOT_KEPT)
 
     async def _log_out(self, request: Request) -> Response:
-        self._site.access.end(request.cookies.get(self._site.cookie, ""))
+        site = self._site
+        site.access.end(cookies(request.scope["headers"]).get(site.cookie, ""))
         answer = Json({"ended": True})
-        answer.delete_cookie(self._site.cookie, path=f"{self._site.root_path}/")
+        answer.delete_cookie(site.cookie, path=f"{site.root_path}/", httponly=True)
         return answer
 
     async def _file(self, request: Request) -> Response:
@@ -215,9 +225,3 @@ async def _nothing_there(scope: Scope, receive: Receive, send: Send) -> None:
 def _host(address: Any) -> str:
     """Return the host of an address as ASGI has it; empty for a socket file."""
     return str(address[0]) if address and address[1] is not None else ""
-
-
-def may_command(request: Request) -> bool:
-    """Tell whether who asks has an operator's token."""
-    somebody: Somebody = request.state.somebody
-    return somebody.role is Role.OPERATOR

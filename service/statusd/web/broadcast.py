@@ -1,8 +1,8 @@
 """What is told to all who look, once for everybody: numbered, kept for a while, never waited for.
 
-A reader is a number: how far it has read. Nothing is queued for it, so that a slow one costs nothing,
-and one that was away reads on where it was, as long as that is kept. Whoever is further behind is
-told of the gap. An id of an event is ``epoch-number``: another server has another epoch.
+A reader is a number: how far it has read. Nothing is queued for it, so that a slow one costs
+nothing, and one that was away reads on where it was, as long as that is kept. Whoever is further
+behind is told of the gap. An id of an event is ``epoch-number``: another server has another epoch.
 """
 
 from __future__ import annotations
@@ -39,8 +39,6 @@ class Broadcast:
         self._bytes = 0
         self._number = 0
         self._news = asyncio.Event()
-        self.is_over = False
-        """Nothing more is said: whoever reads is to go."""
 
     @property
     def position(self) -> str:
@@ -55,14 +53,6 @@ class Broadcast:
         self._bytes += len(text)
         while len(self._kept) > MOST_KEPT or self._bytes > MOST_KEPT_BYTES:
             self._bytes -= len(self._kept.popleft().text)
-        self._wake()
-
-    def end(self) -> None:
-        """Let all readers go."""
-        self.is_over = True
-        self._wake()
-
-    def _wake(self) -> None:
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -86,7 +76,8 @@ class Broadcast:
         """
         if not self._is_kept_after(number):
             return None
-        parts, size = [], 0
+        parts: list[bytes] = []
+        size = 0
         for index in range(len(self._kept) - (self._number - number), len(self._kept)):
             kept = self._kept[index]
             if parts and size + len(kept.text) > MOST_AT_ONCE:
@@ -96,6 +87,6 @@ class Broadcast:
         return b"".join(parts), number
 
     async def beyond(self, number: int) -> None:
-        """Wait until there is more than that number, or the end."""
-        while number >= self._number and not self.is_over:
+        """Wait until there is more than that number."""
+        while number >= self._number:
             await self._news.wait()

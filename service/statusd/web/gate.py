@@ -1,8 +1,9 @@
 """What a request may be, before anybody looks at who sends it. Pure: headers in, a refusal out.
 
-A browser carries cookies to wherever a page leads it. Rules of this file: the name in ``Host`` is one
-of ours before anything else happens (DNS rebinding); what changes anything is a POST of JSON from a
-page of ours, or from no browser; who came through a proxy is believed only from a proxy that was named.
+A browser carries cookies to wherever a page leads it. Rules of this file: the name in ``Host`` is
+one of ours before anything else happens (DNS rebinding); what changes anything is a POST of JSON
+from a page of ours, or from no browser; who came through a proxy is believed only from a proxy
+that was named.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
+
+from statusd.core.text import shown
 
 Headers = Sequence[tuple[bytes, bytes]]
 """As ASGI has them: names in lower case, in their order, with repetitions."""
@@ -30,6 +33,9 @@ class Refusal(NamedTuple):
 
     status: int
     reason: str
+
+
+_ELSEWHERE = Refusal(403, "it comes from another site")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,22 +71,20 @@ class Gate:
     def is_from_proxy(self, peer: str) -> bool:
         """Tell whether a connection from that address is one of a proxy that is believed.
 
-        A peer without an address has come by a socket file, which only we may use.
+        An address that can't be told is nobody's.
         """
-        if not peer:
-            return bool(self.proxies)
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self.proxies)
+        address = _address(peer)
+        return address is not None and any(address in network for network in self.proxies)
 
     def user(self, headers: Headers, peer: str) -> str:
         """Return who it is by a proxy that is believed; empty if nobody says."""
         if not self.user_header or not self.is_from_proxy(peer):
             return ""
         said = values(headers, self.user_header)
-        return said[0].strip()[:MOST_USER] if len(said) == 1 else ""
+        if len(said) != 1:
+            return ""
+        name = said[0].encode("latin-1").decode("utf-8", "replace")  # as nginx and others send it
+        return shown(name.strip(), MOST_USER)
 
     def is_secure(self, headers: Headers, scheme: str, peer: str) -> bool:
         """Tell whether the browser has come by HTTPS."""
@@ -88,23 +92,44 @@ class Gate:
         return scheme == "https" or list(said) == ["https"]
 
 
-def origin_refusal(headers: Headers, *, is_browser: bool) -> Refusal | None:
+def origin_refusal(headers: Headers, *, is_browser: bool, is_secure: bool) -> Refusal | None:
     """Return why a request that changes something isn't one of our page; None if it may be.
 
     Fetch metadata (W3C) says it where a browser is of this decade; Origin (RFC 6454) in any other.
     Whoever sends neither is no browser, and has no business with a browser's cookie.
+
+    Args:
+        is_browser: it comes with a session, or begins one.
+        is_secure: the browser has come by HTTPS: so has its page.
     """
     sites = values(headers, b"sec-fetch-site")
     if sites and set(sites) != {"same-origin"}:
-        return Refusal(403, "it comes from another site")
+        return _ELSEWHERE
     origins = values(headers, b"origin")
     if origins:
-        here = values(headers, b"host")
-        if len(origins) != 1 or urlsplit(origins[0]).netloc.lower() != here[0].lower():
-            return Refusal(403, "it comes from another site")
-    elif is_browser and not sites:
+        host = values(headers, b"host")[0].lower()
+        ours = {f"https://{host}"} if is_secure else {f"https://{host}", f"http://{host}"}
+        return None if len(origins) == 1 and origins[0].lower() in ours else _ELSEWHERE
+    if is_browser and not sites:
         return Refusal(403, "a session is for browsers: scripts send Authorization: Bearer TOKEN")
     return None
+
+
+def is_led_here(headers: Headers) -> bool:
+    """Tell whether a page of another site, or of another port, has led the browser here."""
+    return any(site in ("cross-site", "same-site") for site in values(headers, b"sec-fetch-site"))
+
+
+def bearer(headers: Headers) -> str | None:
+    """Return the token that a script has sent; None if it has sent none.
+
+    What else stands in ``Authorization`` is between the browser and a proxy, and passed over.
+    """
+    said = [value.partition(" ") for value in values(headers, b"authorization")]
+    tokens = [token.strip() for kind, _, token in said if kind.lower() == "bearer"]
+    if not tokens:
+        return None
+    return tokens[0] if len(tokens) == 1 else ""
 
 
 def values(headers: Headers, name: bytes) -> Sequence[str]:
@@ -113,7 +138,7 @@ def values(headers: Headers, name: bytes) -> Sequence[str]:
 
 
 def host_name(host: str) -> str | None:
-    """Return the name in a ``Host`` header, in lower case and without its port; None if it is none."""
+    """Return the name in a ``Host`` header, in lower case, without its port; None for none."""
     if not host or any(sign in host for sign in "/@?#\\ \t"):
         return None
     try:
@@ -139,11 +164,19 @@ def _names_here() -> frozenset[str]:
 
 
 def _is_same_address(name: str, local: str) -> bool:
-    """Tell whether it is the address that the connection came to, which nobody can lead elsewhere."""
+    """Tell whether it is the address that the connection came to: nobody leads that elsewhere."""
+    address = _address(name)
+    return address is not None and address == _address(local)
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that stands there; one of IPv4 as such, however the system writes it."""
     try:
-        return ipaddress.ip_address(name) == ipaddress.ip_address(local.partition("%")[0])
+        address = ipaddress.ip_address(text.partition("%")[0])
     except ValueError:
-        return False
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
 
 
 def cookies(headers: Headers) -> Mapping[str, str]:

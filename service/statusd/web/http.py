@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +12,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Send
 
+from statusd import threads
 from statusd.web.gate import Refusal
 
 MOST_BODY = 64 * 1024
 """The longest body of a request, in bytes: a command has a few hundred."""
 BODY_S = 10.0
 """So long a body may take until it is whole."""
+SMALL = 1024
+"""A shorter answer isn't worth packing, in bytes."""
 _SAFE: tuple[tuple[bytes, bytes], ...] = (
     (
         b"content-security-policy",
@@ -29,6 +33,7 @@ _SAFE: tuple[tuple[bytes, bytes], ...] = (
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
+_TOO_LONG = f"a body has at most {MOST_BODY} bytes"
 
 
 class Refused(Exception):
@@ -71,19 +76,34 @@ async def body_of(request: Request) -> bytes:
     Raises:
         Refused: it is too long, takes too long, or ends before it is whole.
     """
-    parts, size = [], 0
+    parts: list[bytes] = []
+    size = 0
+    said = request.headers.get("content-length", "0")
+    if len(said) > 9 or int(said) > MOST_BODY:  # h11 has seen to it that these are digits
+        raise Refused(413, _TOO_LONG)
     try:
         async with asyncio.timeout(BODY_S):
             async for part in request.stream():
                 size += len(part)
                 if size > MOST_BODY:
-                    raise Refused(413, f"a body has at most {MOST_BODY} bytes")
+                    raise Refused(413, _TOO_LONG)
                 parts.append(part)
     except TimeoutError:
         raise Refused(408, f"the body wasn't there within {BODY_S:g} s") from None
     except ClientDisconnect:
         raise Refused(400, "the body ended before it was whole") from None
     return b"".join(parts)
+
+
+async def packed(request: Request, text: str) -> Response:
+    """Return a JSON text as an answer, packed if that is wanted: in a thread, if it is long."""
+    body = text.encode()
+    if len(body) < SMALL or "gzip" not in request.headers.get("accept-encoding", ""):
+        return Json(text)
+    answer = Json("", headers={"content-encoding": "gzip", "vary": "accept-encoding"})
+    answer.body = await threads.apart(lambda: gzip.compress(body, 1), "gzip")
+    answer.headers["content-length"] = str(len(answer.body))
+    return answer
 
 
 def safe(send: Send) -> Send:

@@ -1,8 +1,8 @@
 """What the server knows of the fleet: read from the broker once, however many look.
 
-Two tasks: one follows the histories, one reads the documents, of those of which there is news at once
-and of all every second. Rules of this file: what was known stays shown while the broker is away, with
-since when; what can't be read of one unit is a matter of that unit.
+Two tasks: one follows the histories, one reads the documents, of those of which there is news at
+once and of all every second. Rules of this file: what was known stays shown while the broker is
+away, with since when; what can't be read of one unit is a matter of that unit.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import isnan
 from typing import Any, NamedTuple
 
 from statusd.core.errors import Unavailable
@@ -75,7 +76,7 @@ class Curve:
 
     def record(self) -> list[list[float | None]]:
         """Return the points, oldest first: ``[time, step, cpu, memory]``; null for unknown."""
-        return [[None if one != one else round(one, 3) for one in point] for point in self._points]
+        return [[None if isnan(one) else round(one, 3) for one in point] for point in self._points]
 
 
 def _number(value: object) -> float:
@@ -107,6 +108,7 @@ class Mirror:
         self._curves: dict[str, Curve] = {}
         self._touched: set[str] = set()
         self._news = asyncio.Event()
+        self._troubles: dict[str, str] = {}
 
     # ---- what is known ---------------------------------------------------------------------------
 
@@ -146,8 +148,11 @@ class Mirror:
         while True:
             try:
                 await self._client.run(follower.step(self._client.block_s))
-            except Unavailable:
-                await asyncio.sleep(AGAIN_S)  # that it is away is found, and told, by `_look`
+            except Unavailable as error:
+                self._note("histories", str(error))
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self._note("histories")
             told = False
             while (event := follower.next_ready()) is not None:
                 self._tell(event)
@@ -170,16 +175,16 @@ class Mirror:
             try:
                 await self._look_at(None if everything else self._take_touched())
             except Unavailable as error:
-                self._note(is_up=False, reason=str(error))
+                self._note("documents", str(error))
                 await asyncio.sleep(AGAIN_S)
                 continue
-            self._note(is_up=True)
+            self._note("documents")
             now = time.monotonic()
             if everything:
                 due = max(began + LOOK_S, now + REST * (now - began))
-            with_news = asyncio.wait_for(self._news.wait(), max(0.0, due - now))
             try:
-                await with_news
+                async with asyncio.timeout(max(0.0, due - now)):
+                    await self._news.wait()
             except TimeoutError:
                 continue
             await asyncio.sleep(NEWS_S)
@@ -212,12 +217,16 @@ class Mirror:
             if known is None or known.news() != unit.news():
                 self._broadcast.say("unit", record)
 
-    def _note(self, *, is_up: bool, reason: str = "") -> None:
+    def _note(self, what: str, reason: str = "") -> None:
+        """Note how asking for ``what`` went; it is up if all was answered that was asked last."""
         now, before = rfc3339(self._wall()), self.broker
-        heard = now if is_up else before.heard
-        is_same = before.is_up == is_up and before.reason == reason
-        self.broker = Broker(is_up, before.since if before.is_up == is_up else now, reason, heard)
-        if not is_same:
+        self._troubles[what] = reason
+        troubles = [trouble for trouble in self._troubles.values() if trouble]
+        is_up = not troubles
+        since = before.since if before.is_up == is_up else now
+        heard = before.heard if reason else now
+        self.broker = Broker(is_up, since, "".join(troubles[:1]), heard)
+        if self.broker[:3] != before[:3]:
             self._broadcast.say("broker", _line(self.broker.record()))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +15,12 @@ from statusd.fleet import records
 from statusd.fleet.async_fleet import AsyncFleet
 from statusd.fleet.operations import LAUNCH
 from statusd.fleet.response_collector import Outcome, Report, UnitInfo
+from statusd.fleet.targets import message_to
 from statusd.web.http import Refused
 
 MOST_TIMEOUT_S = 3600.0
+"""So long the answer to a request may go on."""
+MOST_EXPIRES_S = 366 * 86400.0
 MOST_GLOBS = 2000
 """So many names a target may have: a selection is names, one by one."""
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -29,12 +32,14 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "expires_s": (int, float),
     "timeout_s": (int, float),
 }
+_SOME_CHANNEL = "x" * 128
+"""As long as the name of the channel for answers is, or longer."""
 _TARGETS = ("name", "tag", "state")
 
 
 @dataclass(frozen=True, slots=True)
 class WebOrder:
-    """What somebody wants done, see `AsyncFleet.send`; ``is_dry``: only to know who would be asked."""
+    """What somebody wants done, see `AsyncFleet.send`; ``is_dry``: to know who would be asked."""
 
     word: str
     target: Mapping[str, tuple[str, ...]]
@@ -68,15 +73,20 @@ def read(body: bytes) -> WebOrder:
             raise Refused(400, f"{key}: it is no {_spelt(kinds)}")
     if not said.get("command"):
         raise Refused(400, "command: it is missing")
-    return WebOrder(
+    order = WebOrder(
         said["command"],
         _target(said.get("target", {})),
         said.get("args", {}),
         said.get("dry_run", False),
         said.get("durable", False),
-        said.get("expires_s"),
-        _timeout_s(said.get("timeout_s")),
+        _seconds("expires_s", said.get("expires_s"), MOST_EXPIRES_S),
+        _seconds("timeout_s", said.get("timeout_s"), MOST_TIMEOUT_S),
     )
+    if order.is_launch and not {"args", "expires_s"}.isdisjoint(said):
+        raise Refused(400, "launch: it takes no args and doesn't expire")
+    if order.is_launch and "state" in order.target:
+        raise Refused(400, "launch: it is for those that have ended: target them by name or tag")
+    return order
 
 
 def _spelt(kinds: tuple[type, ...]) -> str:
@@ -97,10 +107,22 @@ def _target(said: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
     return target
 
 
-def _timeout_s(said: float | None) -> float | None:
-    if said is not None and not 0 <= said <= MOST_TIMEOUT_S:
-        raise Refused(400, f"timeout_s: it is 0 to {MOST_TIMEOUT_S:g}")
+def _seconds(key: str, said: float | None, most: float) -> float | None:
+    if said is not None and not 0 <= said <= most:
+        raise Refused(400, f"{key}: it is 0 to {most:g}")
     return said
+
+
+def check(order: WebOrder, by: str) -> None:
+    """See that it is a command, before anything is asked or sent.
+
+    Raises:
+        Refused: it is none.
+    """
+    try:
+        message_to(_SOME_CHANNEL, order.word, args=order.args, by=by, expires="", **order.target)
+    except ConfigError as error:
+        raise Refused(400, str(error)) from None
 
 
 # ---- what becomes of it --------------------------------------------------------------------------
@@ -120,41 +142,45 @@ def _brief(unit: UnitInfo) -> dict[str, str]:
     return {"name": unit.name, "state": unit.state}
 
 
-async def carried_out(fleet: AsyncFleet, order: WebOrder, by: str) -> AsyncIterator[dict[str, Any]]:
+async def carried_out(
+    fleet: AsyncFleet, order: WebOrder, by: str
+) -> AsyncGenerator[dict[str, Any], None]:
     """Send it; yield each outcome as it comes, and at last the report or what went wrong.
 
     Whoever stops to listen doesn't take it back: it was sent.
     """
-    outcomes: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    told: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
 
     def heard(outcome: Outcome) -> None:
-        outcomes.put_nowait({"outcome": outcome.record()})
+        told.put_nowait({"outcome": outcome.record()})
 
-    async def end() -> dict[str, Any]:
+    async def send() -> None:
         try:
-            return {"report": report_of(await _sent(fleet, order, by, heard))}
+            report = await _sent(fleet, order, by, heard)
+            told.put_nowait({"report": report_of(report)})
         except StatusdError as error:
-            return {"error": str(error)}
+            told.put_nowait({"error": str(error)})
+        finally:
+            told.put_nowait(None)
 
-    sending = asyncio.create_task(end())
+    sending = asyncio.create_task(send())
     try:
-        while not sending.done() or not outcomes.empty():
-            waiting = asyncio.create_task(outcomes.get())
-            await asyncio.wait((waiting, sending), return_when=asyncio.FIRST_COMPLETED)
-            if waiting.done():
-                yield waiting.result()
-            else:
-                waiting.cancel()
-        yield sending.result()
+        while (record := await told.get()) is not None:
+            yield record
+        await sending
     finally:
         sending.cancel()
+        await asyncio.wait((sending,))
 
 
-async def _sent(fleet: AsyncFleet, order: WebOrder, by: str, heard: Any) -> Report:
-    target = dict(order.target)
+async def _sent(
+    fleet: AsyncFleet, order: WebOrder, by: str, heard: Callable[[Outcome], None]
+) -> Report:
+    names, tags = order.target.get("name"), order.target.get("tag")
     if order.is_launch:
         return await fleet.launch(
-            **{key: globs for key, globs in target.items() if key != "state"},
+            names,
+            tag=tags,
             by=by,
             durable=order.is_durable,
             timeout_s=order.timeout_s,
@@ -162,7 +188,9 @@ async def _sent(fleet: AsyncFleet, order: WebOrder, by: str, heard: Any) -> Repo
         )
     return await fleet.send(
         order.word,
-        **target,
+        name=names,
+        tag=tags,
+        state=order.target.get("state"),
         args=order.args or None,
         by=by,
         durable=order.is_durable,
@@ -184,6 +212,3 @@ def report_of(report: Report) -> dict[str, Any]:
 def line(record: Mapping[str, Any]) -> bytes:
     """Return a record as a line of JSON."""
     return json.dumps(record, separators=(",", ":")).encode() + b"\n"
-
-
-__all__ = ["ConfigError", "WebOrder", "asked", "carried_out", "line", "read", "report_of"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import resource
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -11,14 +13,27 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from statusd import logs
 from statusd.core.errors import Unavailable
+from statusd.web.protocol import Protocol
 from statusd.wire.listen import Listen
 
 LINGER_S = 1
-"""So long at most an answer may take after we were told to go, in whole seconds as uvicorn has it."""
-MOST_CONNECTIONS = 1000
-BACKLOG = 128
+"""So long at most an answer may take after we were told to go, in whole seconds."""
+BACKLOG = 512
+DESCRIPTORS = 4096
+"""So many a connection each, and others to the broker, at most."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+log = logs.get()
+
+
+class _Told(logging.Handler):
+    """Has uvicorn's errors told in our log."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell one."""
+        log.error("web.server", text=record.getMessage().strip(), exc_info=record.exc_info)
 
 
 class _Server(uvicorn.Server):
@@ -51,24 +66,40 @@ def listener(where: Listen) -> socket.socket:
     return listening
 
 
+def config(app: ASGIApp, protocol: type[Protocol] = Protocol) -> uvicorn.Config:
+    """Return how uvicorn is to serve."""
+    told = logging.getLogger("uvicorn.error")
+    told.handlers, told.propagate = [_Told()], False
+    told.setLevel(logging.ERROR)  # what it warns of is what strangers send: any amount of it
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        lifespan="off",
+        log_config=None,
+        access_log=False,  # an address may hold a token
+        server_header=False,
+        proxy_headers=False,  # whom to believe is the gate's matter
+        timeout_graceful_shutdown=LINGER_S,
+        ws="none",
+    )
+
+
+def allow_descriptors() -> None:
+    """Have as many as there may be connections, if the system lets us: it lets most have 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    Protocol.most = min(Protocol.most, allowed // 2)
+
+
 async def serve(app: ASGIApp, listening: socket.socket, end: Callable[[], None]) -> int:
     """Serve until a signal comes; return its number.
 
     Args:
         end: lets whoever reads a stream go.
     """
-    config = uvicorn.Config(
-        app,
-        lifespan="off",
-        log_config=None,
-        access_log=False,  # an address may hold a token
-        server_header=False,
-        proxy_headers=False,  # whom to believe is the gate's matter
-        limit_concurrency=MOST_CONNECTIONS,
-        timeout_graceful_shutdown=LINGER_S,
-        ws="none",
-    )
-    server = _Server(config)
+    server = _Server(config(app))
     caught: list[int] = []
 
     def stop(number: int) -> None:
