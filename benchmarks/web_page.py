@@ -37,22 +37,28 @@ CALM_S = 0.15
 # When a row's badge says something new, the next frame is what somebody sees.
 _WATCH = """() => {
   window.seen = {};
-  const look = new MutationObserver(() => requestAnimationFrame(() => setTimeout(() => {
-    for (const row of document.querySelectorAll(".row:not(.head)")) {
-      const key = `${row.querySelector(".c-name").innerText} ${row.querySelector(".badge").innerText}`;
-      window.seen[key] ??= Date.now();
-    }
-  })));
-  look.observe(document.querySelector("#grid"), { subtree: true, childList: true, characterData: true });
+  const text = (row, part) => row.querySelector(part).innerText;
+  const told = row => `${text(row, ".c-name")} ${text(row, ".badge")}`;
+  const note = () => {
+    const rows = document.querySelectorAll(".row:not(.head)");
+    for (const row of rows) window.seen[told(row)] ??= Date.now();
+  };
+  const look = new MutationObserver(() => requestAnimationFrame(() => setTimeout(note)));
+  const grid = document.querySelector("#grid");
+  look.observe(grid, { subtree: true, childList: true, characterData: true });
 }"""
 _FRAMES = """() => {
   window.frames_ms = [];
-  let last = performance.now();
-  const next = now => { window.frames_ms.push(now - last); last = now; requestAnimationFrame(next); };
-  requestAnimationFrame(next);
   window.long_tasks = [];
-  new PerformanceObserver(list => list.getEntries().forEach(entry => window.long_tasks.push(entry.duration)))
-    .observe({ type: "longtask" });
+  let last = performance.now();
+  const next = now => {
+    window.frames_ms.push(now - last);
+    last = now;
+    requestAnimationFrame(next);
+  };
+  requestAnimationFrame(next);
+  const take = list => list.getEntries().forEach(entry => window.long_tasks.push(entry.duration));
+  new PerformanceObserver(take).observe({ type: "longtask" });
 }"""
 _FILTER = """text => new Promise(resolve => {
   const input = document.querySelector("#filter");
@@ -62,8 +68,10 @@ _FILTER = """text => new Promise(resolve => {
   requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - began)));
 })"""
 _PAINT = """() => new Promise(resolve => {
-  const look = () => document.querySelector(".row:not(.head)") && document.body.dataset.ready !== undefined
-    ? requestAnimationFrame(() => setTimeout(() => resolve(performance.now()))) : setTimeout(look, 1);
+  const isReady = () => "ready" in document.body.dataset;
+  const isThere = () => isReady() && document.querySelector(".row:not(.head)");
+  const done = () => requestAnimationFrame(() => setTimeout(() => resolve(performance.now())));
+  const look = () => isThere() ? done() : setTimeout(look, 1);
   look();
 })"""
 

@@ -120,7 +120,9 @@ class PaperFleet:
             "args": {},
             "worker": {
                 **{"pid": pick.randrange(1000, 99999), "beats": 1, "restarts": 0},
-                "resources": {
+                "resources": None
+                if is_down
+                else {
                     **{
                         "cpu": pick.random(),
                         "cpu_s": 812.0,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from statusd.core.times import rfc3339
 from tests.tools import Program, wait_until
 from tests.web.conftest import Look, row, state
 from tests.web.world import VIEWER, Web, World
@@ -296,15 +294,24 @@ def test_who_only_looks(kind: str, world: World, web: Web, look: Look) -> None:
 
 def test_not_seen_yet(world: World, web: Web, look: Look) -> None:
     """A worker that is still in its step isn't shown as there; after a while it is trouble."""
-    page = look(web)
-    document = world.document("stage")
-    document |= {"unseen_since": rfc3339(0.0), "seq": document["seq"] + 1}
-    world.daemon.signal(signal.SIGSTOP)  # or it would write it anew
-    world.client.set("statusd:status:{stage}", json.dumps(document), ex=60)
-    expect(row(page, "stage").locator(".more")).to_contain_text("not seen yet")
-    expect(page.locator(".row:not(.head)").first).to_contain_text("stage")
-    world.daemon.signal(signal.SIGCONT)
-    expect(row(page, "stage").locator(".more")).to_have_text("")
+    settings = {
+        **{"name": "slow", "goal": "RUNNING", "redis": {"url": world.broker.url}},
+        **{"control": {"channels": ["mychannel"]}},
+        **{"worker": {"function": "tests.workers:slow_to_pause"}},
+    }
+    folder = world.folder / "slow"
+    with Program(settings, directory=folder):
+        world.wait_for("slow", "RUNNING")
+        wait_until((folder / "working").exists, 10, "its step to begin")
+        page = look(web)
+        world.say("pause", "slow")
+        expect(state(page, "slow")).to_have_text("PAUSED")
+        expect(row(page, "slow").locator(".more")).to_contain_text("not seen yet")
+        expect(page.locator("[data-key=trouble] b")).to_have_text("1", timeout=SILENCE_MS)
+        expect(page.locator(".row:not(.head)").first).to_contain_text("slow")
+        (folder / "release").touch()
+        expect(row(page, "slow").locator(".more")).to_have_text("")
+        expect(page.locator("[data-key=trouble] b")).to_have_text("0")
 
 
 def test_rows_stay_under_a_pointer(world: World, web: Web, look: Look) -> None:
@@ -314,14 +321,12 @@ def test_rows_stay_under_a_pointer(world: World, web: Web, look: Look) -> None:
     expect(names).to_have_text(["camera", "laser", "stage"])
     row(page, "camera").hover()
     world.say("pause", "camera")
-    wait_until(
-        lambda: (
-            page.mouse.move(300, 210 + page.evaluate("performance.now() % 3")) is None
-            and state(page, "camera").inner_text() == "PAUSED"
-        ),
-        10,
-        "it to be paused",
-    )
+
+    def is_paused_while_it_aims() -> bool:
+        page.mouse.move(300, 210 + page.evaluate("performance.now() % 3"))
+        return bool(state(page, "camera").inner_text() == "PAUSED")
+
+    wait_until(is_paused_while_it_aims, 10, "it to be paused")
     expect(names).to_have_text(["camera", "laser", "stage"])
     page.mouse.move(5, 5)
     expect(names).to_have_text(["laser", "camera", "stage"])

@@ -1,6 +1,6 @@
 """The pictures of README and docs: what is seen there is the page as it is.
 
-``make web-check PICTURES=--pictures`` writes docs/pictures anew; else they go where nobody keeps them.
+``make web-check PICTURES=--pictures`` writes docs/pictures anew; else nobody keeps them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,6 @@ def test_pictures(world: World, web: Web, look: Look, pictures: Path) -> None:
     """The fleet by day, a unit by night, the fleet on a phone."""
     PaperFleet(world.client, 0, names=NAMES, seed=SEED).write()
     world.lose("archive-copy")
-    world.tell_lifecycle("camera")
     day = look(web, width=1240, height=680, color_scheme="light")
     expect(state(day, "camera")).to_have_text("RUNNING")
     for name in ("laser", "camera"):

@@ -17,7 +17,6 @@ from playwright.sync_api import expect
 
 def test_picture(world: World, web: Web, look: Look) -> None:
     """The present state is lit; an arrow is pressed where it is allowed, and only there."""
-    world.tell_lifecycle("laser")
     page = look(web)
     row(page, "laser").locator("a").click()
     lit = page.locator(".node.current text")

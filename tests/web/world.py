@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from statusd.core.lifecycle import BUILT_IN
-from statusd.lifecycles.drawing import draw
+from statusd.core.times import rfc3339
 from statusd.wire.names import NAMESPACE, Names
 from tests.tools import Broker, Program, wait_until
 from tests.tools.ports import free_port, give_back
@@ -19,7 +19,8 @@ from tests.tools.program import environment
 
 OPERATOR, VIEWER = "operators-token-of-a-test", "viewers-token-of-a-test"
 CLOSE_TIMEOUT_S = 10.0
-UNITS = {
+LOST_FOR_S = 7200.0
+UNITS: dict[str, dict[str, Any]] = {
     "camera": {"worker": {"function": "tests.web.jobs:exposing"}, "goal": "RUNNING"},
     "laser": {"worker": {"function": "tests.workers:obedient"}, "goal": "RUNNING"},
     "stage": {"worker": {"function": "tests.workers:blocked"}},
@@ -113,22 +114,8 @@ class World:
 
     def lose(self, name: str) -> None:
         """Let there be a unit whose daemon is gone without a word."""
-        entry = {"boot": 1, "left": False, "seen": "2026-01-01T00:00:00.000Z"}
+        entry = {"boot": 1, "left": False, "seen": rfc3339(time.time() - LOST_FOR_S)}
         self.client.hset(Names(NAMESPACE).roster, name, json.dumps(entry))
-
-    def tell_lifecycle(self, name: str) -> None:
-        """Put down the lifecycle of a unit, as its daemon does."""
-        drawing = draw(BUILT_IN)
-        nodes = [{"name": node.name, "kind": node.kind} for node in drawing.nodes]
-        arrows = [
-            {
-                **{"source": arrow.source, "dest": arrow.dest, "labels": list(arrow.labels)},
-                **{"who": arrow.who, "is_aside": arrow.is_aside},
-            }
-            for arrow in drawing.arrows
-        ]
-        told = json.dumps({"nodes": nodes, "arrows": arrows})
-        self.client.set(Names(NAMESPACE, name).lifecycle, told)
 
     def __enter__(self) -> Self:
         self.daemon.__enter__()

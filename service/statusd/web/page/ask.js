@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { $, badge, h } from "./dom.js";
 import { entryOf } from "./fleet.js";
 import { count } from "./format.js";
-import { argumentsOf, batches, caution, isFatal, named } from "./orders.js";
+import { argumentsOf, batches, caution, isFatal, LAUNCH, named } from "./orders.js";
 
 const MOST_SHOWN = 200;
 
@@ -69,7 +69,8 @@ function partsOf(word, entries) {
   parts.wrong = h("p", { class: "wrong", role: "alert" });
   parts.args = h("textarea", { rows: 2, spellcheck: "false", placeholder: "exposure=0.5", "aria-label": "Arguments, one key=value a line" });
   parts.durable = h("input", { type: "checkbox" });
-  parts.more = h("details", {}, h("summary", {}, "Arguments and more"), parts.args, h("label", {}, parts.durable, " Keep it for who is away, until they are back"));
+  parts.args.hidden = word === LAUNCH; // it goes on as it was
+  parts.more = h("details", {}, h("summary", {}, parts.args.hidden ? "More" : "Arguments and more"), parts.args, h("label", {}, parts.durable, " Keep it for who is away, until they are back"));
   parts.cancel = h("button", { type: "button", class: "plain" }, "Cancel");
   parts.send = h("button", { type: "submit", class: isFatal(word) ? "fatal" : "main", disabled: true }, title);
   parts.sure = h("div", { class: "sure" });

@@ -1,7 +1,7 @@
 // What may be said to a selection of units, and what became of it. Pure: node tests it.
 
 const USUAL = ["start", "pause", "resume", "stop", "reset", "end"];
-const LAUNCH = "launch";
+export const LAUNCH = "launch";
 const FATAL = new Set(["end", "force"]);
 
 /** A request names so many units at most: its body is bounded. */
