@@ -124,6 +124,9 @@ test("a unit stays silent until it says something new", () => {
   assert.equal(fleet.get("b").silentTo, "pause");
   fleet.reset([unit("a", "RUNNING"), unit("b", "RUNNING")], NOW);
   assert.equal(fleet.get("b").rank, RANK.silent);
+  fleet.take(unit("c", "LOST"), NOW);
+  fleet.silent("c", "pause", NOW);
+  assert.equal(fleet.get("c").rank, RANK.lost);
   fleet.take(unit("b", "PAUSED", { seq: 2 }), NOW);
   assert.equal(fleet.get("b").silentTo, "");
 });

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tools import Program, wait_until
+from tests.tools.paper_fleet import PaperFleet
 from tests.web.conftest import Look, row, state
 from tests.web.world import VIEWER, Web, World
 
@@ -49,13 +50,15 @@ def test_a_change_shows_itself(world: World, web: Web, look: Look) -> None:
 
 def test_what_is_in_trouble_stands_first(world: World, web: Web, look: Look) -> None:
     """LOST comes before all that work; it is counted, and there is a way to see nothing else."""
-    world.lose("zeppelin")
     page = look(web)
+    expect(page.locator("[data-key=trouble] b")).to_have_text("0")
+    world.lose("zeppelin")
     first = page.locator(".row:not(.head)").first
     expect(first).to_contain_text("zeppelin")
     expect(first).to_contain_text("LOST")
     expect(first).to_contain_text("its daemon died, or can't reach the broker")
     expect(page).to_have_title("(1) statusd")
+    expect(page.locator("#said")).to_contain_text("zeppelin: LOST")
     page.keyboard.press("t")
     expect(page.locator(".row:not(.head)")).to_have_count(1)
 
@@ -133,7 +136,13 @@ def test_one_at_work_ends_by_a_second_press_elsewhere(world: World, web: Web, lo
     expect(page.locator("#ask")).to_be_hidden()
     assert world.document("camera")["state"] == "RUNNING"
     press(page, "end")
+    page.locator("#ask summary").click()
+    page.locator("#ask input[type=checkbox]").focus()
+    page.keyboard.press("Enter")
     first.click()
+    page.locator("#ask input[type=checkbox]").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#ask")).to_be_visible()
     page.locator("#ask .sure button").click()
     expect(page.locator("#verdicts h2")).to_have_text("end: 1 done")
     world.wait_for("camera", "END")
@@ -330,6 +339,26 @@ def test_rows_stay_under_a_pointer(world: World, web: Web, look: Look) -> None:
     expect(names).to_have_text(["camera", "laser", "stage"])
     page.mouse.move(5, 5)
     expect(names).to_have_text(["laser", "camera", "stage"])
+
+
+def test_only_what_is_seen_is_in_the_document(world: World, web: Web, look: Look) -> None:
+    """Two thousand units are a few dozen rows; the last one is there when somebody goes to it."""
+    PaperFleet(world.client, 2000).write()
+    page = look(web)
+    expect(page.locator("[data-key=all] b")).to_have_text("2,003")
+    rows = page.locator(".row:not(.head)")
+    assert rows.count() < 60
+    expect(page.locator("#grid")).to_have_attribute("aria-rowcount", "2004")
+    page.locator("#grid").focus()
+    page.keyboard.press("End")
+    last = rows.last
+    expect(last).to_have_attribute("aria-rowindex", "2004")
+    expect(last).to_be_in_viewport()
+    current = page.locator("#grid").get_attribute("aria-activedescendant")
+    assert last.get_attribute("id") == current
+    assert rows.count() < 60
+    page.keyboard.press("Control+a")
+    expect(page.locator("#meant")).to_contain_text("2,003 selected")
 
 
 def test_phone(world: World, web: Web, look: Look) -> None:

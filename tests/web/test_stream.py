@@ -21,7 +21,27 @@ _SEEN = """is_hidden => {
   document.dispatchEvent(new Event("visibilitychange"));
 }"""
 """A browser without a window hides no tab by itself."""
+_COUNTED = """window.sources = [];
+window.EventSource = class extends EventSource {
+  constructor(...words) {
+    super(...words);
+    window.sources.push(this);
+  }
+};"""
 WAKES_MS = 1000
+
+
+def streams(page: Page) -> int:
+    """Return how many streams a tab has open."""
+    return int(page.evaluate("sources.filter(source => source.readyState !== 2).length"))
+
+
+def opened(page: Page, web: Web) -> None:
+    """Let a tab count its streams, and look at the fleet."""
+    page.add_init_script(_COUNTED)
+    page.goto(web.url)
+    page.reload()
+    expect(state(page, "laser")).to_have_text("RUNNING")
 
 
 def hide(page: Page, *, is_hidden: bool = True) -> None:
@@ -57,10 +77,12 @@ def test_hidden_tabs_hear_nothing_and_are_right_when_seen(
     """What has happened meanwhile is there within a second, of the one that leads and the other."""
     first = look(web)
     second = first.context.new_page()
-    second.goto(web.url)
-    expect(state(second, "laser")).to_have_text("RUNNING")
+    opened(first, web)
+    opened(second, web)
+    assert (streams(first), streams(second)) == (1, 0)
     hide(first)
     hide(second)
+    assert (streams(first), streams(second)) == (0, 0)
     world.say("pause", "laser")
     world.wait_for("laser", "PAUSED")
     world.say("end", "stage")
@@ -74,3 +96,19 @@ def test_hidden_tabs_hear_nothing_and_are_right_when_seen(
     world.say("resume", "laser")
     for page in (first, second):
         expect(state(page, "laser")).to_have_text("RUNNING")
+
+
+def test_what_was_missed_is_read_anew(world: World, web: Web, look: Look) -> None:
+    """Who comes from a place that isn't kept any more reads all units, and goes on from there."""
+    page = look(web)
+    told = page.evaluate(
+        """async () => {
+      const { Stream } = await import(new URL("static/stream.js", location.href));
+      return new Promise(resolve => {
+        const stream = new Stream({ units: resolve, message() {}, link() {} }, "another");
+        stream.position = "dead-1";
+        stream.start();
+      });
+    }"""
+    )
+    assert [unit["name"] for unit in told["units"]] == ["camera", "laser", "stage"]

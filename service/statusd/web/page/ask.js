@@ -42,8 +42,9 @@ export function ask(word, entries) {
     parts.cancel.onclick = () => over(null);
     parts.form.onsubmit = (event) => {
       event.preventDefault();
-      if (!parts.send.disabled) said(parts, over);
+      if (parts.isFree) said(parts, over); // Enter on a checkbox asks for it as well, whatever buttons there are
     };
+    parts.yes = () => said(parts, over);
     dialog.showModal();
     parts.cancel.focus();
     look(word, entries, parts);
@@ -111,8 +112,13 @@ function showRoster(list, { asked, lost }, entries) {
 }
 
 function ready(parts) {
-  parts.send.disabled = false;
+  free(parts, true);
   parts.send.focus();
+}
+
+function free(parts, isFree) {
+  parts.isFree = isFree;
+  parts.send.disabled = !isFree;
 }
 
 /** The second press is in another place than the first, and the keys rest on what does no harm. */
@@ -125,8 +131,8 @@ function elsewhere(parts, { asked }, word) {
   first.type = "button";
   first.onclick = () => {
     first.hidden = true;
-    parts.send = h("button", { type: "submit", class: "fatal" }, `Yes, ${word} ${name}`);
-    parts.sure.replaceChildren(parts.send, h("p", {}, `${why} It isn't started again by itself.`));
+    const second = h("button", { type: "button", class: "fatal", onclick: parts.yes }, `Yes, ${word} ${name}`);
+    parts.sure.replaceChildren(second, h("p", {}, `${why} It isn't started again by itself.`));
     parts.cancel.textContent = "Keep it";
     parts.cancel.focus();
   };
@@ -137,8 +143,6 @@ function typed(parts, { asked }, word) {
   const input = h("input", { id: "ask-many", inputmode: "numeric", autocomplete: "off" });
   const label = `Type ${asked.length} to ${word} ${count(asked.length, "unit")}`;
   parts.sure.replaceChildren(h("label", { for: "ask-many" }, label), input);
-  input.oninput = () => {
-    parts.send.disabled = input.value.trim() !== String(asked.length);
-  };
+  input.oninput = () => free(parts, input.value.trim() === String(asked.length));
   input.focus();
 }
