@@ -42,7 +42,7 @@ export function ask(word, entries) {
     parts.cancel.onclick = () => over(null);
     parts.form.onsubmit = (event) => {
       event.preventDefault();
-      if (parts.isFree) said(parts, over); // Enter on a checkbox asks for it as well, whatever buttons there are
+      if (parts.isFree) said(parts, over); // some browsers ask for it by Enter on a checkbox
     };
     parts.yes = () => said(parts, over);
     dialog.showModal();
