@@ -95,7 +95,7 @@ web-check: $(VENV)/.ready
 	@$(PIP) -e '.[web,page]' || echo "playwright can't be installed here"
 	@command -v chromium >/dev/null || test "$$(id -u)" -ne 0 || { apt-get -qq update && \
 	apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || echo "Chromium can't be installed here"
-	$(BIN)/python -m pytest -n 2 --dist worksteal --web $(PICTURES) -ra tests/web
+	$(BIN)/python -m pytest -n 2 --dist worksteal --browser $(PICTURES) -ra tests/browser
 
 format: $(VENV)/.ready
 	$(BIN)/ruff format .

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.tools import Broker, available_brokers
 from tests.tools.paper_fleet import PaperFleet
-from tests.web.conftest import ARGUMENTS, CHROMIUM
-from tests.web.world import OPERATOR, Web
+from tests.browser.conftest import ARGUMENTS, CHROMIUM
+from tests.browser.world import OPERATOR, Web
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tools import wait_until
-from tests.web.conftest import Look, state
-from tests.web.world import Web, World
+from tests.browser.conftest import Look, state
+from tests.browser.world import Web, World
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect

@@ -11,8 +11,8 @@ import pytest
 
 from tests.tools import wait_until
 from tests.tools.paper_fleet import PaperFleet
-from tests.web.conftest import Look, row, state
-from tests.web.world import Web, World
+from tests.browser.conftest import Look, row, state
+from tests.browser.world import Web, World
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect

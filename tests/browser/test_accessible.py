@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.web.conftest import Look, row
-from tests.web.world import Web, World
+from tests.browser.conftest import Look, row
+from tests.browser.world import Web, World
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect
@@ -29,7 +29,7 @@ DARK_PHONE: dict[str, Any] = {"width": 390, "height": 844, "color_scheme": "dark
 @pytest.fixture(scope="session")
 def axe(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
     """The source of axe-core, by npm."""
-    if not request.config.getoption("web"):
+    if not request.config.getoption("browser"):
         pytest.skip("drives a browser: make web-check")
     npm = shutil.which("npm")
     if npm is None:

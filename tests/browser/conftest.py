@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.tools import Broker
-from tests.web.world import OPERATOR, Web, World
+from tests.browser.world import OPERATOR, Web, World
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -28,7 +28,7 @@ Look = Callable[..., "Page"]
 @pytest.fixture(scope="session")
 def browser(request: pytest.FixtureRequest) -> Iterator[Browser]:
     """Chromium without a window."""
-    if not request.config.getoption("web"):
+    if not request.config.getoption("browser"):
         pytest.skip("drives a browser: make web-check")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright isn't installed")
     program = CHROMIUM if Path(CHROMIUM).exists() else shutil.which("chromium")

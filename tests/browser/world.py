@@ -21,7 +21,7 @@ OPERATOR, VIEWER = "operators-token-of-a-test", "viewers-token-of-a-test"
 CLOSE_TIMEOUT_S = 10.0
 LOST_FOR_S = 7200.0
 UNITS: dict[str, dict[str, Any]] = {
-    "camera": {"worker": {"function": "tests.web.jobs:exposing"}, "goal": "RUNNING"},
+    "camera": {"worker": {"function": "tests.browser.jobs:exposing"}, "goal": "RUNNING"},
     "laser": {"worker": {"function": "tests.workers:obedient"}, "goal": "RUNNING"},
     "stage": {"worker": {"function": "tests.workers:blocked"}},
 }
