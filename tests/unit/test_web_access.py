@@ -1,0 +1,188 @@
+"""Tests of `statusd.web.access`: who somebody is, and for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from statusd.core.errors import ConfigError, Unavailable
+from statusd.web import access as rules
+from statusd.web.access import Access, Role, Token, checked, read_token
+
+OPERATOR, VIEWER = "operator-0123456789", "viewer-0123456789"
+
+
+class Clock:
+    """Time that goes by when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        """Return the time."""
+        return self.now
+
+
+def of_both() -> tuple[Access, Clock, dict[Role, Token]]:
+    """Return rules with two tokens, their clock, and the tokens."""
+    tokens = {Role.OPERATOR: Token(OPERATOR), Role.VIEWER: Token(VIEWER)}
+    clock = Clock()
+    return Access(tokens, clock), clock, tokens
+
+
+def test_a_token_stands_for_its_role() -> None:
+    """And nothing that is like one."""
+    access, _, _ = of_both()
+
+    found = access.by_token(OPERATOR)
+    assert found is not None
+    assert (found.role, found.is_browser) == (Role.OPERATOR, False)
+    for wrong in ("", OPERATOR[:-1], OPERATOR + "x", OPERATOR.upper(), "\ud800", VIEWER * 99):
+        assert access.by_token(wrong) is None
+        assert access.begin(wrong) == ""
+
+
+def test_who_has_the_token_of_both_only_looks() -> None:
+    """The same in both files is a mistake, and is taken for the lesser right."""
+    for order in ((Role.OPERATOR, Role.VIEWER), (Role.VIEWER, Role.OPERATOR)):
+        access = Access({role: Token(OPERATOR) for role in order}, Clock())
+        found = access.by_token(OPERATOR)
+        assert found is not None
+        assert found.role is Role.VIEWER
+
+
+def test_a_session_lasts_while_it_is_used() -> None:
+    """Twelve hours after the last use it is over, and doesn't come back."""
+    access, clock, _ = of_both()
+    session = access.begin(VIEWER)
+
+    for _ in range(5):
+        clock.now += rules.SESSION_S - 1
+        assert access.by_session(session) is not None
+    clock.now += rules.SESSION_S
+    assert access.by_session(session) is None
+    clock.now -= rules.SESSION_S
+    assert access.by_session(session) is None
+
+
+def test_a_session_s_id_is_ours_and_no_token() -> None:
+    """Each begins with a new one; what somebody has thought of is none."""
+    access, _, _ = of_both()
+    ids = {access.begin(OPERATOR) for _ in range(20)}
+
+    assert len(ids) == 20
+    assert min(map(len, ids)) >= 43
+    for chosen in ("", "chosen", OPERATOR, VIEWER):
+        assert access.by_session(chosen) is None
+
+
+def test_a_session_that_was_ended_is_over() -> None:
+    """And the others go on; to end none is no mistake."""
+    access, _, _ = of_both()
+    one, other = access.begin(OPERATOR), access.begin(OPERATOR)
+
+    access.end(one)
+    access.end("no such one")
+
+    assert access.by_session(one) is None
+    assert access.by_session(other) is not None
+
+
+def test_what_began_with_a_token_ends_with_it() -> None:
+    """Sessions, and what is still being read; those of the other role go on."""
+    access, _, tokens = of_both()
+    session, viewers = access.begin(OPERATOR), access.begin(VIEWER)
+    bearer, reader = access.by_token(OPERATOR), access.by_session(session)
+    assert bearer is not None
+    assert reader is not None
+    assert access.still(bearer)
+    assert access.still(reader)
+
+    tokens[Role.OPERATOR].text = "another-0123456789"
+
+    assert not access.still(bearer)
+    assert not access.still(reader)
+    assert access.by_session(session) is None
+    assert access.by_session(viewers) is not None
+    assert access.by_token("another-0123456789") is not None
+
+    tokens[Role.OPERATOR].text = OPERATOR
+    assert access.by_session(session) is None
+
+
+def test_where_there_is_no_token_nobody_gets_in() -> None:
+    """Also not by an empty one."""
+    access, _, tokens = of_both()
+    session = access.begin(OPERATOR)
+    tokens[Role.OPERATOR].text = ""
+
+    assert access.by_token("") is None
+    assert access.by_session(session) is None
+    assert access.begin("") == ""
+
+
+def test_there_are_only_so_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that was used longest ago goes."""
+    monkeypatch.setattr(rules, "MOST_SESSIONS", 3)
+    access, _, _ = of_both()
+    first, second, third = (access.begin(VIEWER) for _ in range(3))
+    assert access.by_session(first) is not None
+
+    fourth = access.begin(VIEWER)
+
+    alive = [access.by_session(one) is not None for one in (first, second, third, fourth)]
+    assert alive == [True, False, True, True]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["", "short", "x" * 257, "has a blank in it", "new\nline-0123456789", "ümlaut-01234567890"],
+)
+def test_a_token_is_long_and_plain(bad: str) -> None:
+    """What says so doesn't show it."""
+    with pytest.raises(ConfigError) as caught:
+        checked(bad)
+    assert bad == "" or bad not in str(caught.value)
+
+
+def test_a_file_that_can_t_be_read_says_why(tmp_path: Path) -> None:
+    """With its name, and nothing of what stands in it."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary").write_bytes(b"\xff" * 20)
+    (tmp_path / "short").write_text("secret\n")
+    (tmp_path / "long").write_text("s" * 100_000)
+    for name in ("missing", "folder", "binary", "short", "long"):
+        with pytest.raises(Unavailable) as caught:
+            read_token(tmp_path / name)
+        assert f"token file {tmp_path / name}: " in str(caught.value)
+        assert "secret" not in str(caught.value)
+
+    (tmp_path / "good").write_text(f"  {OPERATOR}\r\n\n")
+    assert read_token(tmp_path / "good") == OPERATOR
+
+
+def test_a_file_is_read_again_and_its_trouble_told_once(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """While it can't be read nobody gets in by it; then they do."""
+    file = tmp_path / "token"
+    token = Token(OPERATOR, file)
+    told: list[str] = []
+
+    async def look(times: int = 1) -> str:
+        for _ in range(times):
+            await token.look()
+        told.extend(
+            json.loads(line)["event"] for line in capfd.readouterr().err.splitlines() if line
+        )
+        return token.text
+
+    assert asyncio.run(look(3)) == ""
+    file.write_text(VIEWER)
+    assert asyncio.run(look(3)) == VIEWER
+    file.write_text("")
+    assert asyncio.run(look(2)) == ""
+    assert told == ["web.token_unreadable", "web.token_read", "web.token_unreadable"]

@@ -1,0 +1,1 @@
+"""`statusd web`: a real server, asked and attacked over real HTTP."""
