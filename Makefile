@@ -1,6 +1,6 @@
 # Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run demo web man test nightly least check lint faults soak reliability ops-check format contract clean help
+.PHONY: run demo web man test nightly least check lint faults soak reliability ops-check web-check format contract clean help
 .PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -30,6 +30,7 @@ help:
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES); as long, units that come and go"
 	@echo "make reliability  the tests of all faults, and of the night, written down in docs/reliability.md"
 	@echo "make ops-check  a real systemd is booted, a real image built and run; as root, minutes"
+	@echo "make web-check  the page of statusd web in a real Chromium; PICTURES=--pictures: docs/pictures anew"
 	@echo "make bench   the benchmarks; ARGS='--only latency --rounds 9 --json FILE --plot FILE.svg'"
 	@echo "make bench-peers    RQ, Celery, Circus, supervisord, bluesky-queueserver beside statusd"
 	@echo "make bench-compare BASE=main   what the working tree changes, beside that revision"
@@ -92,6 +93,13 @@ reliability: $(VENV)/.ready
 ops-check: $(VENV)/.ready
 	@$(PIP) -e '.[ops]'
 	$(BIN)/python -m pytest tests/ops --ops -s -p no:randomly -ra
+
+# What can't be had here is skipped, with a reason.
+web-check: $(VENV)/.ready
+	@$(PIP) -e '.[web,page]' || echo "playwright can't be installed here"
+	@command -v chromium >/dev/null || test "$$(id -u)" -ne 0 || { apt-get -qq update && \
+	apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || echo "Chromium can't be installed here"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --browser $(PICTURES) -ra tests/browser
 
 format: $(VENV)/.ready
 	$(BIN)/ruff format .

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import redis
@@ -35,13 +35,19 @@ class PaperFleet:
 
     Args:
         client: to the broker; namespace: of the fleet.
+        names: what they are called, if not that.
         seed: the same one gives the same fleet.
     """
 
     def __init__(
-        self, client: redis.Redis, count: int, namespace: str = NAMESPACE, seed: int = 1
+        self,
+        client: redis.Redis,
+        count: int,
+        namespace: str = NAMESPACE,
+        seed: int = 1,
+        names: Sequence[str] = (),
     ) -> None:
-        self.names = [f"unit-{number:05d}" for number in range(count)]
+        self.names = [*names] or [f"unit-{number:05d}" for number in range(count)]
         self._client, self._namespace = client, namespace
         self._random = random.Random(seed)
         self._boot = int(time.time() * 1000)
@@ -57,6 +63,10 @@ class PaperFleet:
                     lines.hset(Names(self._namespace).roster, name, json.dumps(entry))
                     self._say(lines, name)
                 lines.execute()
+
+    def state_of(self, name: str) -> str:
+        """Return the state of a unit."""
+        return str(self._documents[name]["state"])
 
     def turn(self, name: str) -> str:
         """Let a unit pause or resume, and return the state that it is in now."""
@@ -92,7 +102,7 @@ class PaperFleet:
             lines.execute()
 
     def turns(self, per_second: float, for_s: float) -> Iterator[tuple[str, str, float]]:
-        """Let units turn at that pace, one by one; yield name, new state and time of each."""
+        """Let units turn at that pace; yield name, new state and time of each."""
         began = time.monotonic()
         for number in range(int(per_second * for_s)):
             time.sleep(max(0.0, began + number / per_second - time.monotonic()))
@@ -124,7 +134,9 @@ class PaperFleet:
             "args": {},
             "worker": {
                 **{"pid": pick.randrange(1000, 99999), "beats": 1, "restarts": 0},
-                "resources": {
+                "resources": None
+                if is_down
+                else {
                     **{
                         "cpu": pick.random(),
                         "cpu_s": 812.0,

@@ -12,9 +12,13 @@ let skew = 0; // the server's clock less ours, in seconds
 /** Return the time in seconds since 1970 by the server's clock: a laptop's may be off by minutes. */
 export const now = () => Date.now() / 1000 + skew;
 
-/** Return the JSON of an answer; throws `Refused`, or TypeError where the server doesn't answer. */
-export async function get(path, options = {}) {
-  const answer = await asked(path, options);
+/**
+ * Return the JSON of an answer; throws `Refused`, or TypeError where the server doesn't answer.
+ *
+ * `early`: the answer to the same, if it was asked for already.
+ */
+export async function get(path, options = {}, early = undefined) {
+  const answer = await asked(path, options, early);
   return answer.json();
 }
 
@@ -23,8 +27,8 @@ export function post(path, body, options = {}) {
   return asked(path, { ...options, method: "POST", headers, body: JSON.stringify(body) });
 }
 
-async function asked(path, options) {
-  const answer = await fetch(path, { cache: "no-store", ...options });
+async function asked(path, options, early = undefined) {
+  const answer = await (early ?? fetch(path, { cache: "no-store", ...options }));
   const ahead = Date.parse(answer.headers.get("date")) - Date.now();
   skew = Math.abs(ahead) > 2500 ? ahead / 1000 : 0; // the header knows no parts of a second
   if (answer.ok) return answer;

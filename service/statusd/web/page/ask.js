@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { $, badge, h } from "./dom.js";
 import { entryOf } from "./fleet.js";
 import { count } from "./format.js";
-import { argumentsOf, batches, caution, isFatal, named } from "./orders.js";
+import { argumentsOf, batches, caution, isFatal, LAUNCH, named } from "./orders.js";
 
 const MOST_SHOWN = 200;
 
@@ -42,8 +42,9 @@ export function ask(word, entries) {
     parts.cancel.onclick = () => over(null);
     parts.form.onsubmit = (event) => {
       event.preventDefault();
-      if (!parts.send.disabled) said(parts, over);
+      if (parts.isFree) said(parts, over); // some browsers ask for it by Enter on a checkbox
     };
+    parts.yes = () => said(parts, over);
     dialog.showModal();
     parts.cancel.focus();
     look(word, entries, parts);
@@ -69,7 +70,8 @@ function partsOf(word, entries) {
   parts.wrong = h("p", { class: "wrong", role: "alert" });
   parts.args = h("textarea", { rows: 2, spellcheck: "false", placeholder: "exposure=0.5", "aria-label": "Arguments, one key=value a line" });
   parts.durable = h("input", { type: "checkbox" });
-  parts.more = h("details", {}, h("summary", {}, "Arguments and more"), parts.args, h("label", {}, parts.durable, " Keep it for who is away, until they are back"));
+  parts.args.hidden = word === LAUNCH; // it goes on as it was
+  parts.more = h("details", {}, h("summary", {}, parts.args.hidden ? "More" : "Arguments and more"), parts.args, h("label", {}, parts.durable, " Keep it for who is away, until they are back"));
   parts.cancel = h("button", { type: "button", class: "plain" }, "Cancel");
   parts.send = h("button", { type: "submit", class: isFatal(word) ? "fatal" : "main", disabled: true }, title);
   parts.sure = h("div", { class: "sure" });
@@ -110,8 +112,13 @@ function showRoster(list, { asked, lost }, entries) {
 }
 
 function ready(parts) {
-  parts.send.disabled = false;
+  free(parts, true);
   parts.send.focus();
+}
+
+function free(parts, isFree) {
+  parts.isFree = isFree;
+  parts.send.disabled = !isFree;
 }
 
 /** The second press is in another place than the first, and the keys rest on what does no harm. */
@@ -124,8 +131,8 @@ function elsewhere(parts, { asked }, word) {
   first.type = "button";
   first.onclick = () => {
     first.hidden = true;
-    parts.send = h("button", { type: "submit", class: "fatal" }, `Yes, ${word} ${name}`);
-    parts.sure.replaceChildren(parts.send, h("p", {}, `${why} It isn't started again by itself.`));
+    const second = h("button", { type: "button", class: "fatal", onclick: parts.yes }, `Yes, ${word} ${name}`);
+    parts.sure.replaceChildren(second, h("p", {}, `${why} It isn't started again by itself.`));
     parts.cancel.textContent = "Keep it";
     parts.cancel.focus();
   };
@@ -136,8 +143,6 @@ function typed(parts, { asked }, word) {
   const input = h("input", { id: "ask-many", inputmode: "numeric", autocomplete: "off" });
   const label = `Type ${asked.length} to ${word} ${count(asked.length, "unit")}`;
   parts.sure.replaceChildren(h("label", { for: "ask-many" }, label), input);
-  input.oninput = () => {
-    parts.send.disabled = input.value.trim() !== String(asked.length);
-  };
+  input.oninput = () => free(parts, input.value.trim() === String(asked.length));
   input.focus();
 }

@@ -38,9 +38,14 @@ export function entryOf(unit, now, silentTo = "") {
   const entry = { ...unit, document, silentTo, kind: "", rank: 0, place: "", text: "" };
   entry.kind = kindOf(entry);
   entry.rank = rankOf(entry, now);
-  entry.place = `${String(entry.rank).padStart(2, "0")} ${unit.name}`;
+  entry.place = `${String(entry.rank).padStart(2, "0")} ${counted(unit.name)}`;
   entry.text = searched(entry);
   return entry;
+}
+
+/** Return what sorts a name as people count: unit-2 before unit-10. */
+function counted(name) {
+  return `${name.replace(/\d+/g, (digits) => digits.padStart(12, "0"))} ${name}`;
 }
 
 function rankOf(entry, now) {
@@ -94,7 +99,7 @@ export function howEnded(document) {
 export function lastSaid(document) {
   const last = part(document, "last");
   if (last.command) return `${last.command} by ${last.by || last.source || "somebody"}`;
-  return last.reason || last.source || "";
+  return last.reason ?? "";
 }
 
 // ---- the filter ---------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 // What may be said to a selection of units, and what became of it. Pure: node tests it.
 
 const USUAL = ["start", "pause", "resume", "stop", "reset", "end"];
-const LAUNCH = "launch";
+export const LAUNCH = "launch";
 const FATAL = new Set(["end", "force"]);
 
 /** A request names so many units at most: its body is bounded. */
@@ -158,7 +158,8 @@ export class Sent {
     const parts = told.map(([many, group]) => `${many} ${group}`);
     const said = parts.join(", ") || (this.isOver ? "nobody was there to be asked" : "sent");
     if (this.error) return `${this.word}: ${this.error}`;
-    return this.isOver ? `${this.word}: ${said}` : `${this.word}: ${said}; waiting for ${named([...this.waiting.keys()])}`;
+    const waits = this.waiting.size > 0 ? `; waiting for ${named([...this.waiting.keys()])}` : "";
+    return `${this.word}: ${said}${waits}`;
   }
 }
 

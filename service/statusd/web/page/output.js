@@ -63,12 +63,12 @@ export class Output {
 
   /** A unit that had ended may print again. */
   wake() {
-    this.isOver = false;
     this.again?.();
   }
 
   /** Read until it ends; what was shown already when we were away comes again, and is passed over. */
   async _read(signal) {
+    this.isOver = false;
     this.isAgain = Boolean(this.last.at);
     const since = this.last.at ? `&since=${encodeURIComponent(this.last.at)}` : "";
     const path = `${unitPath(this.name)}/logs?lines=${since ? MOST : FIRST}&follow=1${since}`;

@@ -81,7 +81,8 @@ export class Stream {
 
   async _lead(signal) {
     this.isLeading = true;
-    if (!this.position) await this._read(signal);
+    // One that is as of a while ago will do: the stream goes on from there. It won't for who only hears.
+    if (!this.position) await this._read(signal, globalThis.early);
     if (!signal.aborted) this._open(signal);
   }
 
@@ -146,11 +147,12 @@ export class Stream {
   }
 
   /** Read all anew; what comes meanwhile waits. */
-  async _read(signal) {
+  async _read(signal, early = undefined) {
     this.isReading = true;
+    globalThis.early = undefined;
     while (!signal?.aborted) {
       try {
-        const answer = await get("api/units", { signal });
+        const answer = await get("api/units", { signal }, early);
         this.position = answer.position;
         this.heard.units(answer);
         this.heard.link(true);
@@ -158,6 +160,7 @@ export class Stream {
       } catch (error) {
         if (error.name === "AbortError") break;
         this.heard.link(false);
+        early = undefined;
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
     }

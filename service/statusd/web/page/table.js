@@ -256,6 +256,8 @@ function fillProgress(cells, progress, isOver) {
   const parts = Number.isNaN(share) ? [f.number(progress?.step)] : [];
   if (!isOver && Number.isFinite(progress?.left_s)) parts.push(`${f.duration(progress.left_s)} left`);
   put(cells.much, parts.filter(Boolean).join(" · "));
+  const exact = [f.number(progress?.step), progress?.total ? `of ${f.number(progress.total)}` : "", progress?.unit].filter(Boolean);
+  mark(cells.progress, "title", [exact.join(" "), f.rate(progress?.rate, progress?.unit), ...parts].filter(Boolean).join(", "));
 }
 
 /** Write what the time changes. */

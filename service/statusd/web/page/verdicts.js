@@ -34,7 +34,8 @@ export class Verdicts {
     this.open = sent;
     this.place.hidden = false;
     this.draw();
-    for (const name of batches(names)) await this._part(sent, { command: word, target: { name }, args, durable });
+    const more = { ...(Object.keys(args).length > 0 && { args }), ...(durable && { durable }) };
+    for (const name of batches(names)) await this._part(sent, { command: word, target: { name }, ...more });
     sent.end();
     for (const { name } of sent.of("silent")) this.heard.silent(name, word);
     announce(sent.summary);
