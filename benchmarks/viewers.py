@@ -1,6 +1,6 @@
 """Readers of the stream of events of one server, as browsers are: so many in one process.
 
-Run as ``python -m benchmarks.viewers PORT TOKEN COUNT``: it says ``ready`` when all are let in, reads
+Run as ``python -m benchmarks.viewers PORT TOKEN COUNT``: it says ``ready`` when all are in, reads
 until its input ends, and prints as JSON how long after it had happened each event came to the
 first of them (``ms``), and how many bytes each has got (``bytes``).
 """

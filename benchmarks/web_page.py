@@ -21,10 +21,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.tools import Broker, available_brokers
-from tests.tools.paper_fleet import PaperFleet
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
 from tests.browser.world import OPERATOR, Web
+from tests.tools import Broker, available_brokers
+from tests.tools.paper_fleet import PaperFleet
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from tests.tools import wait_until
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import Web, World
+from tests.tools import wait_until
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect

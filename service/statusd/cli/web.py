@@ -70,10 +70,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 examples:
   statusd web                    for this machine's browsers
   statusd web --read-only
-  statusd web --listen 0.0.0.0:9460 --allow-host status.lab \\
-    --token-file /etc/statusd/token
-  curl -H "Authorization: Bearer $(cat token)" \\
-    http://127.0.0.1:9460/api/units
+  statusd web --file web.toml    [web] of that file says the rest
+  statusd web --listen 0.0.0.0:9460 --allow-host status.lab
+  curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:9460/api/units
 
 The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it.
 
