@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import time
@@ -317,6 +318,29 @@ def test_head_is_answered_and_over(web: Web) -> None:
     for path in ("/api/units", "/api/events", "/"):
         answer = client.head(path)
         assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "nonsense",
+        '{"command": "pause"',
+        '{"command": "pause", "target": {"name": []}}',
+        '{"command": "pause now"}',
+        '{"command": "launch", "target": {"state": ["END"]}}',
+        json.dumps({"command": "pause", "target": {"name": ["x" * 64] * 500}}),
+    ],
+)
+def test_what_is_no_command_is_sent_to_nobody(web: Web, lasting_broker: Broker, body: str) -> None:
+    """It is refused at once, in words."""
+    before = sent(lasting_broker)
+    headers = {"content-type": "application/json"}
+    told = web.client().post("/api/commands", content=body, headers=headers)
+
+    assert told.status_code == 400
+    assert told.json()["error"]
+    assert sent(lasting_broker) == before
 
 
 # ---- silence -------------------------------------------------------------------------------------

@@ -26,8 +26,10 @@ from statusd.wire.async_client import AsyncClient
 
 LOOK_S = 1.0
 """How often all documents are read."""
-REST = 4.0
-"""Reading them takes at most one part in so many of the time, however many there are."""
+REST, MOST_REST_S = 4.0, 5.0
+"""After it has taken long, so many times as long is rested before the next time, in bounds."""
+AT_ONCE = 300
+"""So many units are told of at a time: what else there is to do needn't wait for all of them."""
 NEWS_S = 0.06
 """After an event its document is on its way: so long it is waited for, and for more events."""
 AGAIN_S = 0.5
@@ -184,7 +186,7 @@ class Mirror:
             self._note("documents")
             now = time.monotonic()
             if everything:
-                due = max(began + LOOK_S, now + REST * (now - began))
+                due = max(began + LOOK_S, now + min(MOST_REST_S, REST * (now - began)))
             try:
                 async with asyncio.timeout(max(0.0, due - now)):
                     await self._news.wait()
@@ -202,10 +204,16 @@ class Mirror:
         looking = self._snapshot.look() if names is None else self._snapshot.look_at(names)
         news = await self._client.run(looking)
         for name in news.gone:
-            del self._units[name], self._records[name]
+            self._strike(name)
+        for first in range(0, len(news.changed), AT_ONCE):
+            self._take(news.changed[first : first + AT_ONCE])
+            await asyncio.sleep(0)
+
+    def _strike(self, name: str) -> None:
+        if self._units.pop(name, None) is not None:
+            del self._records[name]
             self._curves.pop(name, None)
             self._broadcast.say("gone", _line({"name": name}))
-        self._take(news.changed)
 
     def _take(self, units: Iterable[UnitInfo]) -> None:
         now = self._wall()
