@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.tools import Broker
 from tests.browser.world import OPERATOR, Web, World
+from tests.tools import Broker
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tools import Program, wait_until
-from tests.tools.paper_fleet import PaperFleet
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import VIEWER, Web, World
+from tests.tools import Program, wait_until
+from tests.tools.paper_fleet import PaperFleet
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools import wait_until
-from tests.tools.paper_fleet import PaperFleet
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import Web, World
+from tests.tools import wait_until
+from tests.tools.paper_fleet import PaperFleet
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from tests.tools import wait_until
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import Web, World
+from tests.tools import wait_until
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect
@@ -56,6 +56,7 @@ def test_work_and_document(world: World, web: Web, look: Look) -> None:
     world.say("pause", "camera")
     expect(facts).to_contain_text("pause by ops@desk")
     page.get_by_text("As JSON").click()
+    expect(page.locator(".document pre")).to_contain_text("PAUSED")
     shown = json.loads(page.locator(".document pre").inner_text())
     assert shown["name"] == "camera"
     assert shown["state"] == "PAUSED"
