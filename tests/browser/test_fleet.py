@@ -108,6 +108,7 @@ def test_silent_and_lost_ones_are_named(world: World, web: Web, look: Look) -> N
         mute.signal(signal.SIGSTOP)
         press(page, "pause")
         expect(page.locator("#ask .roster")).to_contain_text("can't be asked")
+        expect(page.locator("#ask h2")).to_have_text("Pause 2 of 3 units")
         page.keyboard.press("Enter")
         expect(page.locator("#verdicts h2")).to_contain_text("waiting for mute")
         expect(page.locator("#verdicts .done")).not_to_contain_text("mute")
