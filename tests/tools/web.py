@@ -141,7 +141,7 @@ class Web:
         shown = self.token if token is None else token
         headers = {**({"authorization": f"Bearer {shown}"} if shown else {})}
         headers |= more.pop("headers", {})
-        hooks = {"response": [judge]}
+        hooks = more.pop("event_hooks", {"response": [judge]})
         return self._clients.enter_context(
             httpx.Client(
                 base_url=self.base,

@@ -93,8 +93,8 @@ def main(arguments: argparse.Namespace) -> int:
     server.allow_descriptors()
     where = parse_listen(settings.listen)
     try:
-        listening = server.listener(where)
         tokens, shown_once = _tokens(settings)
+        listening = server.listener(where)
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE

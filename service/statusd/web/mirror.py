@@ -20,15 +20,17 @@ from statusd.core.errors import Unavailable
 from statusd.core.times import rfc3339
 from statusd.fleet.follower import Follower
 from statusd.fleet.history import Event
-from statusd.fleet.operations import status
+from statusd.fleet.operations import documented, roster
 from statusd.fleet.response_collector import UnitInfo
 from statusd.web.broadcast import Broadcast
 from statusd.wire.async_client import AsyncClient
 
 LOOK_S = 1.0
 """How often all documents are read."""
-REST = 4.0
-"""Reading them takes at most one part in so many of the time, however many there are."""
+REST, MOST_REST_S = 4.0, 5.0
+"""After it has taken long, so many times as long is rested before the next time, in bounds."""
+AT_ONCE = 300
+"""So many documents are read at a time: what else there is to do needn't wait for all of them."""
 NEWS_S = 0.06
 """After an event its document is on its way: so long it is waited for, and for more events."""
 AGAIN_S = 0.5
@@ -108,7 +110,7 @@ class Mirror:
         self._curves: dict[str, Curve] = {}
         self._touched: set[str] = set()
         self._news = asyncio.Event()
-        self._troubles: dict[str, str] = {}
+        self._troubles = {"documents": "", "histories": ""}
 
     # ---- what is known ---------------------------------------------------------------------------
 
@@ -181,7 +183,7 @@ class Mirror:
             self._note("documents")
             now = time.monotonic()
             if everything:
-                due = max(began + LOOK_S, now + REST * (now - began))
+                due = max(began + LOOK_S, now + min(MOST_REST_S, REST * (now - began)))
             try:
                 async with asyncio.timeout(max(0.0, due - now)):
                     await self._news.wait()
@@ -196,14 +198,19 @@ class Mirror:
 
     async def _look_at(self, names: Sequence[str] | None) -> None:
         """Read the documents of these, or of all, and tell what is new."""
-        found = await self._client.run(status(self.namespace, names))
-        here = {unit.name: unit for unit in found}
-        gone = (self._units.keys() if names is None else set(names)) - here.keys()
-        for name in gone & self._units.keys():
-            del self._units[name], self._records[name]
+        known = await self._client.run(roster(self.namespace))
+        for name in (self._units.keys() if names is None else set(names)) - known.keys():
+            self._strike(name)
+        wanted = [name for name in (known if names is None else names) if name in known]
+        for first in range(0, len(wanted), AT_ONCE):
+            some = {name: known[name] for name in wanted[first : first + AT_ONCE]}
+            self._take(await self._client.run(documented(self.namespace, some)))
+
+    def _strike(self, name: str) -> None:
+        if self._units.pop(name, None) is not None:
+            del self._records[name]
             self._curves.pop(name, None)
             self._broadcast.say("gone", _line({"name": name}))
-        self._take(found)
 
     def _take(self, units: Iterable[UnitInfo]) -> None:
         now = self._wall()
@@ -221,11 +228,11 @@ class Mirror:
         """Note how asking for ``what`` went; it is up if all was answered that was asked last."""
         now, before = rfc3339(self._wall()), self.broker
         self._troubles[what] = reason
-        troubles = [trouble for trouble in self._troubles.values() if trouble]
+        troubles = dict.fromkeys(filter(None, self._troubles.values()))
         is_up = not troubles
         since = before.since if before.is_up == is_up else now
         heard = before.heard if reason else now
-        self.broker = Broker(is_up, since, "".join(troubles[:1]), heard)
+        self.broker = Broker(is_up, since, "; ".join(troubles), heard)
         if self.broker[:3] != before[:3]:
             self._broadcast.say("broker", _line(self.broker.record()))
 

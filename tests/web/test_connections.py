@@ -1,0 +1,293 @@
+"""Who says nothing on a connection, or takes nothing: he is hung up on, and keeps nobody out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from statusd.web import server, streams
+from statusd.web.access import Role, Somebody
+from statusd.web.http import Refused
+from statusd.web.protocol import KNOWN, Protocol
+from statusd.web.streams import Kind, Streams
+from tests.tools.waiting import until
+
+Guest = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+KNOWN_GET = GET.replace(b"/ ", b"/known ")
+HALF = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf"
+LENGTH = [(b"content-length", b"0")]
+KIND = Kind("text/plain", b"idle\n", lambda reason: f"over: {reason}\n".encode())
+SOMEBODY = Somebody(Role.VIEWER, is_browser=False, proof=b"")
+
+
+class Hasty(Protocol):
+    """One that waits for as long as a test does."""
+
+    head_s = 0.3
+    stuck_s = 0.3
+    most = 10
+
+
+class Few(Hasty):
+    """One that waits, and of which there are few."""
+
+    head_s = 20.0
+
+
+class Guests:
+    """Connections to a server on ``port``."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self._open: list[Guest] = []
+
+    async def come(self, said: bytes = b"") -> Guest:
+        """Return a connection on which that was said."""
+        guest = await asyncio.open_connection("127.0.0.1", self.port)
+        self._open.append(guest)
+        guest[1].write(said)
+        return guest
+
+    async def is_answered(self) -> bool:
+        """Tell whether somebody who says what he wants gets in."""
+        reader, writer = await self.come(GET)
+        answer = await reader.read(12)
+        writer.close()
+        return answer == b"HTTP/1.1 200"
+
+    async def go(self) -> None:
+        """Hang up."""
+        for _, writer in self._open:
+            writer.transport.abort()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+Talk = Callable[[Guests], Awaitable[None]]
+
+
+async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer at once; whoever asks for /known is known, and waits until he goes."""
+    if scope["path"] == "/known":
+        scope[KNOWN]()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    await send({"type": "http.response.start", "status": 200, "headers": LENGTH})
+    await send({"type": "http.response.body"})
+
+
+def serving(app: ASGIApp, talk: Talk, protocol: type[Protocol] = Hasty) -> None:
+    """Let ``talk`` have guests at a server."""
+
+    async def scenario() -> None:
+        listening = socket.create_server(("127.0.0.1", 0))
+        guests = Guests(listening.getsockname()[1])
+        one = server._Server(server.config(app, protocol))
+        task = asyncio.create_task(one.serve([listening]))
+        try:
+            async with asyncio.timeout(20):
+                await talk(guests)
+        finally:
+            await guests.go()
+            one.should_exit = True
+            await task
+
+    asyncio.run(scenario())
+
+
+# ---- connections ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT", GET[:-2], GET, GET + GET[:5], HALF])
+def test_who_says_nothing_more_is_hung_up_on(said: bytes) -> None:
+    """Before his first request, in the middle of one, behind one, with half a body."""
+
+    async def talk(guests: Guests) -> None:
+        began = time.monotonic()
+        reader, _ = await guests.come(said)
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        assert 0.2 < time.monotonic() - began < 3
+
+    serving(plain, talk)
+
+
+def test_who_dribbles_is_hung_up_on() -> None:
+    """However it goes on: a head is there in time, or never."""
+
+    async def talk(guests: Guests) -> None:
+        began = time.monotonic()
+        _, writer = await guests.come(b"GET / HTTP/1.1\r\n")
+
+        async def dribble() -> None:
+            while True:
+                writer.write(b"x: y\r\n")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+
+        with pytest.raises(ConnectionError):
+            await dribble()
+        assert time.monotonic() - began < 3
+
+    serving(plain, talk)
+
+
+def test_silent_ones_keep_nobody_out() -> None:
+    """However many there are: the oldest of them makes room, whoever is known stays."""
+
+    async def talk(guests: Guests) -> None:
+        known, _ = await guests.come(KNOWN_GET)
+        assert await guests.is_answered()
+        for _ in range(50):
+            await guests.come()
+            assert await guests.is_answered()
+        assert not known.at_eof()
+
+    serving(plain, talk, Few)
+
+
+def test_who_is_known_makes_no_room() -> None:
+    """When all are, a new one is turned away, and those go on."""
+
+    arrived: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        arrived.append(scope["path"])
+        await plain(scope, receive, send)
+
+    async def talk(guests: Guests) -> None:
+        for _ in range(Few.most):
+            known, _ = await guests.come(KNOWN_GET)
+        await until(lambda: len(arrived) == Few.most, "all of them")
+
+        with contextlib.suppress(ConnectionError):
+            assert not await guests.is_answered()
+        assert not known.at_eof()
+
+    serving(app, talk, Few)
+
+
+# ---- streams -------------------------------------------------------------------------------------
+
+
+class Source:
+    """Parts of a stream, and whether anybody still wants them."""
+
+    def __init__(self, part: bytes = b"", count: int = 10**9) -> None:
+        self.part, self.count = part, count
+        self.is_closed = False
+        self.told = 0
+
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        """Yield them; without any, wait for ever."""
+        try:
+            while self.told < self.count:
+                self.told += 1
+                if self.part:
+                    yield self.part
+                    await asyncio.sleep(0)
+                else:
+                    await asyncio.Event().wait()
+        finally:
+            self.is_closed = True
+
+
+def streaming(open_ones: Streams, source: Source) -> ASGIApp:
+    """Return an application that tells the parts of ``source``."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = open_ones.open(source.parts(), KIND, SOMEBODY)
+        except Refused:
+            await plain(scope, receive, send)
+        else:
+            await answer(scope, receive, send)
+
+    return app
+
+
+def test_who_takes_nothing_is_hung_up_on() -> None:
+    """He costs what was in the buffers, and not more; others are told meanwhile."""
+    open_ones, source = Streams(lambda _: True), Source(b"x" * 65536)
+
+    async def talk(guests: Guests) -> None:
+        await guests.come(GET)
+        await until(lambda: len(open_ones) == 1, "the stream")
+        other, more = await guests.come(GET)
+        for _ in range(20):
+            assert await other.read(65536)
+        began = time.monotonic()
+        more.close()
+        await until(lambda: len(open_ones) == 0, "both to be gone", 5)
+        assert time.monotonic() - began < 3
+        assert source.is_closed
+
+    serving(streaming(open_ones, source), talk)
+
+
+def test_who_has_gone_leaves_nothing() -> None:
+    """No place, no task, and whatever was open for him is closed."""
+    open_ones, source = Streams(lambda _: True, most=1), Source()
+
+    async def talk(guests: Guests) -> None:
+        before = len(asyncio.all_tasks())
+        for _ in range(5):
+            reader, writer = await guests.come(GET)
+            assert (await reader.read(12)) == b"HTTP/1.1 200"
+            assert len(open_ones) == 1
+            writer.close()
+            await until(lambda: len(open_ones) == 0, "him to be gone")
+            assert source.is_closed
+        await until(lambda: len(asyncio.all_tasks()) == before, "no task")
+
+    serving(streaming(open_ones, source), talk)
+
+
+def test_who_may_not_look_any_more_is_told_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But why; a stream that ends by itself ends without that."""
+    monkeypatch.setattr(streams, "LOOK_S", 0.05)
+    monkeypatch.setattr(streams, "KEEPALIVE_S", 0.1)
+    may = [True]
+    open_ones, source = Streams(lambda _: may[0]), Source()
+
+    async def talk(guests: Guests) -> None:
+        watching = asyncio.create_task(open_ones.watch())
+        reader, _ = await guests.come(GET)
+        assert b"idle\n" in await reader.readuntil(b"idle\n")
+        may[0] = False
+        assert b"over: the token or the session is over\n" in await reader.readuntil(b"0\r\n\r\n")
+        watching.cancel()
+
+    serving(streaming(open_ones, source), talk)
+
+    short = Source(b"part\n", 3)
+
+    async def read(guests: Guests) -> None:
+        reader, _ = await guests.come(GET)
+        answer = await reader.readuntil(b"0\r\n\r\n")
+        assert answer.count(b"part\n") == 3
+        assert b"over" not in answer
+
+    serving(streaming(Streams(lambda _: True), short), read)
+
+
+def test_the_end_of_the_server_is_the_end_of_all_streams() -> None:
+    """Also of those that are opened in that moment."""
+    open_ones, source = Streams(lambda _: True), Source()
+
+    async def talk(guests: Guests) -> None:
+        reader, _ = await guests.come(GET)
+        await until(lambda: len(open_ones) == 1, "the stream")
+        open_ones.end()
+        assert b"over: the server ends\n" in await reader.readuntil(b"0\r\n\r\n")
+        late, _ = await guests.come(GET)
+        assert b"over: the server ends\n" in await late.readuntil(b"0\r\n\r\n")
+
+    serving(streaming(open_ones, source), talk)

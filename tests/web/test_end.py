@@ -1,0 +1,135 @@
+"""The end of a server: at once, whoever still reads, commands, dribbles or takes nothing."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from tests.system.commands import statusd
+from tests.tools import Broker, wait_until
+from tests.tools.variants import some
+from tests.tools.web import Ghosts, Web
+
+
+@pytest.fixture
+def own(lasting_broker: Broker, tmp_path: Path) -> Iterator[Web]:
+    """A server that a test may end."""
+    with Web(lasting_broker.url, directory=tmp_path) as running:
+        yield running
+
+
+def ask(web: Web, line: str, *more: str, body: str = "") -> socket.socket:
+    """Return a connection on which that was asked."""
+    connection = web.connect()
+    lines = (line, "Host: localhost", f"Authorization: Bearer {web.token}", *more)
+    connection.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
+    return connection
+
+
+def rest(connection: socket.socket) -> bytes:
+    """Return what is still said on it."""
+    said = b""
+    try:
+        while part := connection.recv(65536):
+            said += part
+    except ConnectionError:
+        pass
+    return said
+
+
+@pytest.mark.parametrize("number", some((signal.SIGTERM, signal.SIGINT), 2))
+def test_a_signal_ends_it_whatever_is_open(
+    own: Web, lasting_broker: Broker, number: signal.Signals
+) -> None:
+    """Within a second, with exit code 0: who reads is told, who commands is told that nobody knows.
+
+    The log is as empty as it was: nothing of it is an error.
+    """
+    Ghosts(lasting_broker).write("silent", "other")
+    client = own.client()
+    wait_until(lambda: client.get("/api/units/silent").status_code == 200, 5, "the units")
+    body = '{"command": "pause", "target": {"name": ["silent"]}, "timeout_s": 60}'
+    length = f"Content-Length: {len(body)}"
+    events = [ask(own, "GET /api/events HTTP/1.1") for _ in range(20)]
+    logs = ask(own, "GET /api/units/silent/logs?follow=1 HTTP/1.1")
+    post = ("POST /api/commands HTTP/1.1", "Content-Type: application/json", length)
+    command, half = ask(own, *post, body=body), ask(own, *post, body=body[:9])
+    silent, idle = own.connect(), ask(own, "GET /api/me HTTP/1.1")
+    for one in (*events, logs, command, idle):
+        assert one.recv(12) == b"HTTP/1.1 200"
+    wait_until(lambda: own.logged("web.command"), 5, "the command to be sent")
+    before = own.log()
+
+    began = time.monotonic()
+    os.kill(own.process.pid, number)
+    assert own.wait_exit() == 0
+    took = time.monotonic() - began
+
+    assert took < 1.0
+    assert own.log() == before
+    assert b'{"error":"the server ends: what becomes of the command' in rest(command)
+    assert b'{"error":"the server ends"}' in rest(logs)
+    for one in (*events, logs, command, half, silent, idle):
+        rest(one)
+        one.close()
+
+
+def shows(web: Web, text: str) -> bool:
+    """Tell whether the last unit's text has that in it."""
+    return text in web.client().get("/api/units/large-4").text
+
+
+def test_who_takes_nothing_delays_nothing(own: Web, lasting_broker: Broker) -> None:
+    """Nor do ten of them, with a megabyte each on its way."""
+    ghosts = Ghosts(lasting_broker)
+    names = [f"large-{number}" for number in range(5)]
+    stuck = [ask(own, "GET /api/events HTTP/1.1") for _ in range(10)]
+    for one in stuck:
+        one.recv(12)
+    for text in "abc":
+        ghosts.write(*names, text=text * 900_000)
+        wait_until(partial(shows, own, text * 9), 5, "the documents to be told")
+    began = time.monotonic()
+    os.kill(own.process.pid, signal.SIGTERM)
+
+    assert own.wait_exit() == 0
+    assert time.monotonic() - began < 1.5  # a megabyte is on its way
+    for one in stuck:
+        one.close()
+    ghosts.strike(*names)
+
+
+def test_two_signals_are_one(own: Web) -> None:
+    """Whoever is impatient changes nothing."""
+    with own.events():
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            os.kill(own.process.pid, number)
+        assert own.wait_exit() == 0
+    assert "Traceback" not in own.log()
+
+
+def test_an_address_that_can_t_be_had_is_said(web: Web, tmp_path: Path) -> None:
+    """With what to do; a mistake in what was typed is told by its option."""
+    taken = statusd("web", "--listen", str(web.port), "--url", "redis://127.0.0.1:1")
+    assert taken.returncode == 69
+    assert f"127.0.0.1:{web.port}: Address already in use: --listen" in taken.stderr
+
+    none = tmp_path / "none"
+    for words, wanted in (
+        (("--token-file", str(none)), (69, f"token file {none}: No such file")),
+        (("--trusted-proxy", "proxy"), (78, "--trusted-proxy: 'proxy' is no address")),
+        (("--allow-host", "http://x"), (78, "--allow-host: 'http://x' is no name of a host")),
+        (("--root-path", "x y"), (78, "--root-path: 'x y' is no path")),
+        (("--user-header", "Cookie"), (78, "--user-header: 'Cookie' says something else")),
+        (("--listen", "x"), (78, "--listen: 'x' is no address")),
+    ):
+        done = statusd("web", "--listen", str(web.port), *words, "--url", "redis://127.0.0.1:1")
+        assert (done.returncode, wanted[1] in done.stderr) == (wanted[0], True), done.stderr
+        assert "Traceback" not in done.stderr
