@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.conftest import Look, row, state
-from tests.browser.world import VIEWER, Web, World
+from tests.browser.world import OPERATOR, VIEWER, Web, World
 from tests.tools import Program, wait_until
 from tests.tools.paper_fleet import PaperFleet
 
@@ -285,6 +285,21 @@ def test_token_expired(world: World, web: Web, look: Look) -> None:
     page.locator("input[name=token]").fill("another-token-of-operators")
     page.keyboard.press("Enter")
     expect(state(page, "laser")).to_have_text("RUNNING")
+
+
+def test_below_a_path(world: World, look: Look) -> None:
+    """Where a proxy has put it, all of it is there: door, page, news, commands."""
+    with Web(world.broker.url, world.folder / "below", ("--root-path", "/statusd")) as web:
+        assert web.url.endswith("/statusd/")
+        page = look(web)
+        page.locator("#logout").click()
+        page.wait_for_url("**/statusd/login")
+        page.locator("input[name=token]").fill(OPERATOR)
+        page.keyboard.press("Enter")
+        select(page, "laser")
+        press(page, "pause")
+        page.keyboard.press("Enter")
+        expect(state(page, "laser")).to_have_text("PAUSED")
 
 
 @pytest.mark.parametrize("kind", ["viewer", "read-only"])
