@@ -6,6 +6,7 @@ machine. It prints, in milliseconds:
 - paint: from the first request to the frame in which the units stand on the screen;
 - change: from an event's entry in the broker to the frame that shows it, at a calm pace;
 - filter: from a letter typed to the frame that shows what fits;
+- wake: from a tab's being seen again to the frame that shows what has changed meanwhile;
 - frames: the longest of the frames while fifty units a second change, and how many took over 50 ms.
 """
 
@@ -22,17 +23,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.browser.conftest import ARGUMENTS, CHROMIUM
-from tests.browser.world import OPERATOR, Web
+from tests.browser.world import OPERATOR, SEEN, Web
 from tests.tools import Broker, available_brokers
 from tests.tools.paper_fleet import PaperFleet
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHANGES, FILTERS = 60, 20
+CHANGES, FILTERS, WAKES = 60, 20, 10
+HIDDEN_S = 1.0
 BUSY_PER_S, BUSY_S = 50.0, 10.0
 LONG_MS = 50.0
-CALM_S = 0.15
+CALM_S = 0.3
+LOOK_S = 0.05
+"""How often it is asked whether the page has shown it: it notes itself when that was."""
 
 # When a row's badge says something new, the next frame is what somebody sees.
 _WATCH = """() => {
@@ -109,7 +113,7 @@ def change_ms(page: Page, fleet: PaperFleet) -> list[float]:
         began = time.time() * 1000
         key = f"{name} {fleet.turn(name)}"
         while not (at := page.evaluate("key => window.seen[key]", key)):
-            time.sleep(0.002)
+            time.sleep(LOOK_S)
         found.append(float(at) - began)
         time.sleep(CALM_S)
     page.locator("#filter").fill("")
@@ -120,6 +124,25 @@ def filter_ms(page: Page) -> list[float]:
     """Return how long some filters take to the screen."""
     texts = ("u", "un", "unit-0", "unit-00", "state:run", "tag:gpu -state:paused", "*7", "")
     return [float(page.evaluate(_FILTER, texts[n % len(texts)])) for n in range(FILTERS)]
+
+
+def wake_ms(page: Page, fleet: PaperFleet) -> list[float]:
+    """Return how long after it is seen again a tab shows what has changed meanwhile."""
+    name = page.locator(".row.working .c-name").first.inner_text()
+    page.locator("#filter").fill(name)
+    found = []
+    for _ in range(WAKES):
+        page.evaluate(SEEN, True)
+        key = f"{name} {fleet.turn(name)}"
+        time.sleep(HIDDEN_S)
+        page.evaluate("window.seen = {}")
+        began = page.evaluate("Date.now()")
+        page.evaluate(SEEN, False)
+        while not (at := page.evaluate("key => window.seen[key]", key)):
+            time.sleep(LOOK_S)
+        found.append(float(at) - began)
+    page.locator("#filter").fill("")
+    return found
 
 
 def frames_ms(page: Page, fleet: PaperFleet) -> tuple[list[float], list[float]]:
@@ -148,6 +171,7 @@ def measure(units: int, rounds: int) -> dict[str, Any]:
         page.goto(f"{web.url}?token={OPERATOR}")
         page.wait_for_selector("body[data-ready]")
         filters, changes = filter_ms(page), change_ms(page, fleet)
+        wakes = wake_ms(page, fleet)
         frames, tasks = frames_ms(page, fleet)
     return {
         "units": units,
@@ -155,6 +179,7 @@ def measure(units: int, rounds: int) -> dict[str, Any]:
         "paint_worst_ms": round(max(paints)),
         "change_median_ms": round(centile(changes, 0.5)),
         "change_p95_ms": round(centile(changes, 0.95)),
+        "wake_worst_ms": round(max(wakes)),
         "filter_worst_ms": round(max(filters), 1),
         "frame_worst_ms": round(max(frames), 1),
         "frames_over_50_ms": sum(frame > LONG_MS for frame in frames),

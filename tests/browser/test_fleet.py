@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.conftest import Look, row, state
-from tests.browser.world import VIEWER, Web, World
+from tests.browser.world import OPERATOR, VIEWER, Web, World
 from tests.tools import Program, wait_until
 from tests.tools.paper_fleet import PaperFleet
 
@@ -108,6 +108,7 @@ def test_silent_and_lost_ones_are_named(world: World, web: Web, look: Look) -> N
         mute.signal(signal.SIGSTOP)
         press(page, "pause")
         expect(page.locator("#ask .roster")).to_contain_text("can't be asked")
+        expect(page.locator("#ask h2")).to_have_text("Pause 2 of 3 units")
         page.keyboard.press("Enter")
         expect(page.locator("#verdicts h2")).to_contain_text("waiting for mute")
         expect(page.locator("#verdicts .done")).not_to_contain_text("mute")
@@ -284,6 +285,21 @@ def test_token_expired(world: World, web: Web, look: Look) -> None:
     page.locator("input[name=token]").fill("another-token-of-operators")
     page.keyboard.press("Enter")
     expect(state(page, "laser")).to_have_text("RUNNING")
+
+
+def test_below_a_path(world: World, look: Look) -> None:
+    """Where a proxy has put it, all of it is there: door, page, news, commands."""
+    with Web(world.broker.url, world.folder / "below", ("--root-path", "/statusd")) as web:
+        assert web.url.endswith("/statusd/")
+        page = look(web)
+        page.locator("#logout").click()
+        page.wait_for_url("**/statusd/login")
+        page.locator("input[name=token]").fill(OPERATOR)
+        page.keyboard.press("Enter")
+        select(page, "laser")
+        press(page, "pause")
+        page.keyboard.press("Enter")
+        expect(state(page, "laser")).to_have_text("PAUSED")
 
 
 @pytest.mark.parametrize("kind", ["viewer", "read-only"])

@@ -56,6 +56,7 @@ def test_work_and_document(world: World, web: Web, look: Look) -> None:
     world.say("pause", "camera")
     expect(facts).to_contain_text("pause by ops@desk")
     page.get_by_text("As JSON").click()
+    expect(page.locator(".document pre")).to_contain_text("PAUSED")
     shown = json.loads(page.locator(".document pre").inner_text())
     assert shown["name"] == "camera"
     assert shown["state"] == "PAUSED"

@@ -27,6 +27,12 @@ UNITS: dict[str, dict[str, Any]] = {
 }
 """Two that work, one that waits for a word."""
 
+SEEN = """is_hidden => {
+  Object.defineProperty(document, "hidden", { get: () => is_hidden, configurable: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+"""A browser without a window hides no tab by itself."""
+
 
 class Web:
     """``statusd web`` of a broker; it is started by the constructor.

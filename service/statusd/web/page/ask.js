@@ -90,6 +90,11 @@ async function look(word, entries, parts) {
     return;
   }
   showRoster(parts.roster, found, entries);
+  if (found.asked.length !== entries.length) {
+    const many = found.asked.length;
+    parts.form.firstChild.textContent = `${capital(word)} ${many} of ${count(entries.length, "unit")}`;
+    parts.send.textContent = `${capital(word)} ${many === 1 ? found.asked[0].name : count(many, "unit")}`;
+  }
   if (found.asked.length === 0) {
     parts.wrong.textContent = "Nobody would get it.";
     return;

@@ -3,7 +3,7 @@
 import { $, h } from "./dom.js";
 
 const ROWS = [
-  ["/", "filter: words, or name: tag: state: host: text:, -word for what hasn't it, gpu-* for names"],
+  ["/", "filter: words; name: tag: state: host: text:; gpu-* for whole names; -\u2060word for what hasn't it"],
   ["↑ ↓ or k j", "go to another unit"], ["Space", "select it, or no longer"],
   ["Ctrl A", "select all that are shown"], ["Enter", "look at it in full; Backspace leads back"],
   ["t", "show trouble alone"], ["p", "pause"], ["r", "resume"],

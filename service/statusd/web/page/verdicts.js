@@ -86,14 +86,17 @@ function waiting(sent) {
 function groupOf(sent, group) {
   const found = sent.of(group);
   if (found.length === 0) return null;
-  const items = found.slice(0, MOST_NAMES).map(itemOf);
+  const items = found.slice(0, MOST_NAMES).map((outcome) => itemOf(group, outcome));
   return h("section", { class: group }, h("h3", {}, `${HEADS[group]} · ${found.length}`), h("ul", {}, ...items));
 }
 
-function itemOf(outcome) {
+const AT = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
+
+function itemOf(group, outcome) {
   const { name, verdict, before, after, ms, reason } = outcome;
   const change = after && before !== after ? `${before} → ${after}` : before || after || "";
   const took = Number.isFinite(ms) ? `${Math.round(ms)} ms` : "";
-  const parts = [h("b", {}, name), h("i", {}, verdict), h("span", {}, change), h("span", { class: "took" }, took)];
-  return h("li", {}, ...parts, ...(reason ? [h("span", { class: "reason" }, reason)] : []));
+  const told = verdict === group ? "" : verdict; // its head says so
+  const parts = [h("b", {}, name), h("i", {}, told), h("span", {}, change), h("span", { class: "took" }, took)];
+  return h("li", {}, ...parts, ...(reason ? [h("span", { class: "reason" }, reason.replace(AT, (at) => clock(at, now())))] : []));
 }
