@@ -16,6 +16,9 @@ from tests.tools.pages import block, shell_lines
 from tests.tools.web import Web
 
 AUTH = 'auth="Authorization: Bearer $(cat web.token)"'
+PAUSE = """curl -s -N -H "$auth" -H "Content-Type: application/json" -d \
+'{"command": "pause", "target": {"name": ["counter"]}}' http://127.0.0.1:9460/api/commands"""
+EVENTS = 'curl -s -N -m 2 -H "$auth" "http://127.0.0.1:9460/api/events"'
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl isn't installed")
@@ -44,27 +47,15 @@ def test_the_api_answers_as_the_page_says(broker: Broker, run: Run, tmp_path: Pa
 
         looking = shell_lines(block("docs/api.md", AUTH))[1:]
         me, units, one, history, lifecycle, logs = map(typed, looking)
-        pause, dry = map(
-            typed,
-            shell_lines(
-                block(
-                    "docs/api.md",
-                    'curl -s -N -H "$auth" -H "Content-Type: application/json" -d '
-                    "'" + '{"command": "pause", "target": {"name": ["counter"]}}' + "' "
-                    "http://127.0.0.1:9460/api/commands",
-                )
-            ),
-        )
-        news = typed(
-            block("docs/api.md", 'curl -s -N -m 2 -H "$auth" "http://127.0.0.1:9460/api/events"')
-        )
+        pause, dry = map(typed, shell_lines(block("docs/api.md", PAUSE)))
+        news = typed(block("docs/api.md", EVENTS))
 
     assert json.loads(me)["may_command"] is True
     assert [unit["name"] for unit in json.loads(units)["units"]] == ["counter"]
     assert json.loads(one)["curve"]
     assert [event["new"] for event in json.loads(history)] == ["READY", "RUNNING"]
     assert "RUNNING" in [node["name"] for node in json.loads(lifecycle)["nodes"]]
-    assert all("counter" in line for line in rows(logs))
+    assert all(line["name"] == "counter" for line in rows(logs))
     asked, outcome, report = rows(pause)
     assert asked["asked"] == [{"name": "counter", "state": "RUNNING"}]
     assert (outcome["outcome"]["verdict"], report["report"]["done"]) == ("done", ["counter"])
