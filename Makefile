@@ -47,7 +47,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	echo "setting up $(VENV) with $$($(PYTHON) --version)"; \
 	$(PYTHON) -m venv $$(test ! -e $(VENV)/.begun || echo --clear) $(VENV); \
 	touch $(VENV)/.begun; \
-	$(PIP) -e '.[embedded,graph,metrics,dev]'; \
+	$(PIP) -e '.[embedded,graph,metrics,web,dev]'; \
 	mv $(VENV)/.begun $@
 
 run: $(VENV)/.ready
