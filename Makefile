@@ -15,7 +15,7 @@ NIGHTLY_ROUNDS = 12
 MINUTES = 30
 MESSAGES = 5000000
 RESTARTS = 1000
-TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach many thousand
+TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach many thousand web
 TESTS = -m "not nightly"
 
 help:
