@@ -72,9 +72,9 @@ examples:
   statusd web --read-only
   statusd web --file web.toml    [web] of that file says the rest
   statusd web --listen 0.0.0.0:9460 --allow-host status.lab
-  curl -H "Authorization: Bearer $(cat token)" http://127.0.0.1:9460/api/units
 
-The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it.
+The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it. Scripts ask api/units with \
+Authorization: Bearer TOKEN (docs/api.md).
 
 exit codes: 0 ended by a signal, 69 the address can't be had, 78 bad settings, or the extra \
 web is missing"""
