@@ -73,8 +73,8 @@ examples:
   statusd web --file web.toml    [web] of that file says the rest
   statusd web --listen 0.0.0.0:9460 --allow-host status.lab
 
-The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it. Scripts ask api/units with \
-Authorization: Bearer TOKEN (docs/api.md).
+The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it. \
+Scripts send Authorization: Bearer TOKEN (docs/api.md).
 
 exit codes: 0 ended by a signal, 69 the address can't be had, 78 bad settings, or the extra \
 web is missing"""
