@@ -9,7 +9,7 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 COPY service service
 # Compiled here: the image's root is read-only for whoever runs it.
 RUN pip --python /opt/statusd/bin/python install --no-cache-dir --disable-pip-version-check \
-    --compile -c constraints.txt .
+    --compile -c constraints.txt '.[web]'
 
 FROM python:${PYTHON_VERSION}-slim
 ARG VERSION=0.1.0

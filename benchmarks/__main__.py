@@ -28,6 +28,7 @@ from benchmarks import (
     thousand,
     throughput,
     verdicts,
+    web,
 )
 from benchmarks.broker import Broker
 from benchmarks.machine import Others, header
@@ -53,6 +54,7 @@ TOPICS: Mapping[str, Callable[[Bench], list[Row]]] = {
     "thousand": thousand.measure,
     "isolation": isolation.measure,
     "attach": attach.measure,
+    "web": web.measure,
 }
 
 

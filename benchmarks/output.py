@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 
 from benchmarks.broker import Wire, pack
-from benchmarks.contestants import CHANNEL, Unit
+from benchmarks.contestants import CHANNEL, NAME, Unit, clean_environment
 from benchmarks.latency import TRIGGERS, round_of
+from benchmarks.processes import end, wait_until
 from benchmarks.rounds import Bench, Figures
 from benchmarks.table import Row
 
@@ -21,6 +26,10 @@ def measure(bench: Bench) -> list[Row]:
             "inherit": lambda: _flood(bench, unit("flooding", goal="READY", output="inherit")),
             "tagged": lambda: _flood(bench, unit("flooding", goal="READY", output="./out")),
         },
+    )
+    read = bench.interleave(
+        "flood that is read",
+        {how: partial(_long_flood, bench, how) for how in ("unread", "read", "stuck")},
     )
     reader = [sys.executable, "-m", "benchmarks.workers"]
     wakes = bench.interleave(
@@ -41,6 +50,16 @@ def measure(bench: Bench) -> list[Row]:
             floods["inherit"]["ms"],
             'output = "inherit"',
         ),
+        *(
+            Row(
+                f"500 MB of lines printed, {what}",
+                "ms",
+                read[how]["ms"],
+                read["unread"]["ms"],
+                "no reader",
+            )
+            for how, what in _READERS.items()
+        ),
         row(
             metric="PUBLISH -> worker blocked in wait(), which prints a line each time, p50",
             ours=wakes["tagged"]["p50"],
@@ -56,8 +75,43 @@ def measure(bench: Bench) -> list[Row]:
     ]
 
 
+_READERS = {
+    "read": "while `statusd logs -f` reads",
+    "stuck": "while a `statusd logs -f` that is stopped doesn't read",
+}
+"""How a flood is read -> in words."""
+
+
+def _long_flood(bench: Bench, how: str) -> Figures:
+    unit = bench.unit("flooding_long", goal="READY", output="./out")
+    with unit, nullcontext() if how == "unread" else _reader(bench, unit, how):
+        return _flooded(bench, unit)
+
+
+@contextmanager
+def _reader(bench: Bench, unit: Unit, how: str) -> Iterator[None]:
+    """Read what it prints, as somebody far away does; or have asked for it, and be stopped."""
+    words = [bench.python, "-m", "statusd", "logs", NAME, "-f", "--url", bench.broker.url]
+    said = unit.folder / "read"
+    with said.open("wb") as out:
+        process = bench.guard.start(words, clean_environment(), stdout=out)
+    try:
+        wait_until(lambda: said.stat().st_size, "the reader to read")
+        if how == "stuck":
+            os.kill(process.pid, signal.SIGSTOP)
+        yield
+        os.kill(process.pid, signal.SIGCONT)
+    finally:
+        end(process)
+
+
 def _flood(bench: Bench, unit: Unit) -> Figures:
-    with unit, Wire(bench.broker.port) as wire:
+    with unit:
+        return _flooded(bench, unit)
+
+
+def _flooded(bench: Bench, unit: Unit) -> Figures:
+    with Wire(bench.broker.port) as wire:
         wire.send(pack("PUBLISH", CHANNEL, "start"))
         wire.take()
         unit.page.wait(1, nap_s=0.01)

@@ -47,13 +47,23 @@ FLOOD_LINES = 100_000_000 // 80
 """A flood is 100 MB, in lines of 80 bytes."""
 
 
-def flooding(worker: Worker) -> None:
+LONG_FLOOD = 5
+"""So many floods are a long one: a reader is sent something several times meanwhile."""
+
+
+def flooding_long(worker: Worker) -> None:
+    """Print a line, by which a reader knows that he reads; then as `flooding`, for longer."""
+    print("ready", flush=True)
+    flooding(worker, LONG_FLOOD)
+
+
+def flooding(worker: Worker, floods: int = 1) -> None:
     """Print the flood when it is told to run, and tell how many nanoseconds that took."""
     page = Page.of_environment()
     chunk = (b"x" * 79 + b"\n") * 800
     for _ in worker.while_running():
         started = time.monotonic_ns()
-        for _ in range(FLOOD_LINES // 800):
+        for _ in range(floods * FLOOD_LINES // 800):
             os.write(1, chunk)
         page.put(time.monotonic_ns() - started)
         worker.trigger("pause")

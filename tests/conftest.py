@@ -54,6 +54,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--ops", action="store_true", help="let tests/ops boot a machine and build images"
     )
+    parser.addoption("--browser", action="store_true", help="let tests/browser drive one")
+    parser.addoption(
+        "--pictures", action="store_true", help="let tests/browser make docs/pictures anew"
+    )
     parser.addoption(
         "--reliability", action="store_true", help="write what came of it to docs/reliability.md"
     )

@@ -1,4 +1,4 @@
-"""The real daemon, one part of which stands still from SIGUSR1 on: what a bug could do to it.
+"""The real daemon, one part of which stands still from SIGWINCH on: what a bug could do to it.
 
 ``python -m tests.frozen PART FILE``
 """
@@ -44,7 +44,7 @@ def run(part: str, file: str) -> int:
 
     async def noted(self: Daemon, *args: Any, **kwargs: Any) -> int:
         daemons.append(self)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, frozen)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGWINCH, frozen)
         return await live(self, *args, **kwargs)
 
     def frozen() -> None:

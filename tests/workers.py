@@ -39,6 +39,13 @@ def tracking(worker: Worker) -> None:
         time.sleep(STEP_S * 4)
 
 
+def telling_time_left(worker: Worker) -> None:
+    """Tell how long there is until the deadline."""
+    for _ in worker.while_running():
+        worker.text(f"{worker.time_left_s} s left")
+        time.sleep(STEP_S)
+
+
 def blocked(worker: Worker) -> None:
     """Do nothing but wait for the next state."""
     while worker.wait() != "ENDING":

@@ -1,6 +1,6 @@
 """A script that stays the main process: one `with`, and it can be paused and ended from anywhere.
 
-The same lines work in the cells of a notebook.
+The same lines work in a cell of a notebook.
 """
 
 from __future__ import annotations
@@ -21,10 +21,7 @@ def measure(point: int) -> float:
 
 values: list[float] = []
 with statusd.attach("mychannel", name="scan", goal="RUNNING", log="info") as worker:
-    for point in worker.while_running():
+    for point in worker.track(range(POINTS), "scanning", unit="points"):
         values.append(measure(point))
-        worker.progress(point + 1, POINTS, f"{values[-1]:.1f} mm")
-        if len(values) == POINTS:
-            break
 
 print(f"{len(values)} points, and the program goes on")

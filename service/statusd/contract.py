@@ -184,6 +184,7 @@ class Document(TypedDict):
     ``daemon`` is the name of the daemon that can launch the unit again when it has ended; it is
     missing where the daemon leaves with its unit.
     ``waits_for`` is the word that begins the work, where the worker stands by for want of it.
+    ``deadline`` is when the job has to be over; it is missing where it has no deadline.
     ``at`` is when it was written; with nothing new that is every ``beat_s`` seconds.
     """
 
@@ -216,6 +217,7 @@ class Document(TypedDict):
     beat_s: float
     ends_within_s: float
     daemon: NotRequired[str]
+    deadline: NotRequired[str]
     words: NotRequired[list[str]]
     trouble: str
     at: str

@@ -15,9 +15,16 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from statusd.core.signals import PROMPTS
+
 T = TypeVar("T")
 
 NONE_LEFT = "no thread is to be had: the limit on processes is reached (ulimit -u, TasksMax=)"
+
+_HELD = (
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGHUP),
+    *(signal.Signals[name] for name in PROMPTS),
+)
 
 
 def start(call: Callable[[], None], name: str) -> threading.Thread:
@@ -36,7 +43,7 @@ def start(call: Callable[[], None], name: str) -> threading.Thread:
 
 def _undisturbed(call: Callable[[], None]) -> None:
     """Run ``call`` in a thread that takes no signal: who has sent it is known where it is held."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    signal.pthread_sigmask(signal.SIG_BLOCK, _HELD)
     call()
 
 

@@ -207,7 +207,7 @@ def test_whatever_stands_still_starves_the_watchdog(
     try:
         wait_until(lambda: len(fed(manager)) > 2, 15, "it to be fed")
 
-        unit.send_signal(signal.SIGUSR1)
+        unit.send_signal(signal.SIGWINCH)
 
         def is_starved() -> bool:
             told = (directory / "log").read_text(encoding="utf-8")

@@ -243,3 +243,53 @@ def test_the_page_lists_what_is_asked() -> None:
     listed = set(re.findall(r"\w+", " ".join(rows))) - set(LEVELS)
 
     assert listed == asked
+
+
+# ---- a server of the fleet -----------------------------------------------------------------------
+
+
+def for_web(directory: Path, url: str, **web: Any) -> Told:
+    """Ask the doctor after a file for `statusd web` alone."""
+    file = directory / "web.toml"
+    file.write_text(to_toml({"redis": {"url": url}, "web": web}), encoding="utf-8")
+    return ask(file)
+
+
+def test_the_roles_of_the_acl_file_are_enough_for_the_web(
+    each_broker: Broker, tmp_path: Path
+) -> None:
+    """A viewer's for one that commands nobody; what an operator must besides is named."""
+    client = each_broker.client()
+    for line in Path("config/acl/statusd.acl").read_text().splitlines()[:3]:
+        setuser(client, *line.split()[1:])
+    url = "redis://statusd-{0}:change-me-{0}@127.0.0.1:" + str(each_broker.port)
+    listen = f"127.0.0.1:{free_port()}"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = for_web(
+            tmp_path, url.format("viewer"), listen=str(other.getsockname()[1]), read_only=True
+        )
+    looks = for_web(tmp_path, url.format("viewer"), listen=listen, read_only=True)
+    commands = for_web(tmp_path, url.format("operator"), listen=listen)
+    may_not = for_web(tmp_path, url.format("viewer"), listen=listen)
+
+    assert looks.code == commands.code == 0
+    assert looks.level("rights") == commands.level("rights") == "ok"
+    assert looks.level("web") == "ok"
+    assert taken.code == may_not.code == 1
+    assert "Address already in use" in taken.text("web")
+    assert "statusd-viewer may not: XADD statusd:commands" in may_not.text("rights")
+    assert "for `statusd web`" in may_not.text("rights")
+
+
+def test_a_unit_whose_file_has_web_is_asked_for_both(broker: Broker, tmp_path: Path) -> None:
+    """A daemon needs nothing of it: what a server couldn't do is a warning there."""
+    (tmp_path / "short").write_text("short")
+    file = {"web": {"token_file": "short", "listen": "0.0.0.0:9460"}}
+
+    told = examine(tmp_path, broker.url, **file)
+
+    assert told.code == 0
+    assert told.level("web") == "warning"
+    assert "a token is 16 to 256" in told.text("web")
+    assert "cross the network in the clear" in told.text("web")
+    assert "for `statusd web`" in told.text("rights")

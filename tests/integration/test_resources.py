@@ -215,6 +215,34 @@ def test_who_takes_his_time_with_him_makes_no_less_of_it(process: Obedient) -> N
     assert (sampler.usage.cpu, sampler.usage.cpu_s) == (0.0, before.cpu_s)
 
 
+def test_a_child_that_ends_while_others_are_read_counts_once(
+    process: Obedient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its parent was read before it has waited for it: the next sample isn't a busy one."""
+    spinning = "t = time.process_time\nwhile t() < 0.5: pass\nprint(flush=True); time.sleep(600)"
+    process.do(
+        "import subprocess; p = subprocess.Popen([sys.executable, '-c', "
+        f"{'import time; ' + spinning!r}], stdout=subprocess.PIPE); p.stdout.readline()"
+    )
+    sample, real = Samples(process.popen.pid), resources.look
+    before = sample()
+
+    def late(pid: int) -> Any:
+        if pid != process.popen.pid:
+            process.do("p.kill(), p.wait()")
+        return real(pid)
+
+    monkeypatch.setattr(resources, "look", late)
+    between = sample()
+    monkeypatch.undo()
+    after = sample()
+
+    assert (before.processes, between.processes) == (2, 1)
+    assert before.cpu_s >= 0.5
+    assert after.cpu_s < before.cpu_s + 0.2
+    assert after.cpu == pytest.approx(0.0, abs=0.06)
+
+
 def test_a_child_counts_if_it_still_is_one(
     process: Obedient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

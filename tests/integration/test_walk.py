@@ -13,7 +13,7 @@ import pytest
 
 from tests.tools import environment
 
-MOST_MOVES = 62
+MOST_MOVES = 64
 """So often a ``pause`` may cross from one file to another until it is shown and answered; ``python
 -m tests.tools.walk`` shows where it does."""
 MOST_LATER = 114

@@ -139,6 +139,8 @@ def test_wrong_settings_are_78(engine: Engine, image: str) -> None:
     assert "did you mean STATUSD_NAME?" in done.stderr
 
 
+SECRETS = {"redis-password": "0123456789abcdef", "web-token": "fedcba9876543210"}
+"""File in config/compose -> what stands in it."""
 FAILING = 'name = "bad"\n[worker]\ncommand = ["false"]\nrestart = "never"\n'
 
 
@@ -177,6 +179,41 @@ def test_a_folder_of_units_runs_in_one_container(
     assert units.state("ExitCode") == "0"
 
 
+FLEET = """\
+import sys, urllib.request
+asked = urllib.request.Request("http://127.0.0.1:9460/api/units")
+asked.add_header("Authorization", "Bearer " + sys.argv[1])
+print(urllib.request.urlopen(asked, timeout=5).read().decode())
+"""
+"""Asks the server for the fleet, as a script would that has its token."""
+
+
+def test_the_image_shows_the_fleet_to_browsers(
+    engine: Engine, image: str, broker: Container, unit: Container, tmp_path: Path
+) -> None:
+    """Tightly, by a token from a file; it is asked for its health as compose.yaml asks it."""
+    secret, token = tmp_path / "web-token", SECRETS["web-token"]
+    secret.write_text(f"{token}\n")
+    secret.chmod(0o644)
+    options = (*TIGHT, "--volume", f"{secret}:/run/web-token:ro", "--no-healthcheck")
+    network = ("--network", f"container:{broker.name}")
+    words = ("--", "web", "--listen", "0.0.0.0:9460")
+    variables = {"STATUSD_WEB__TOKEN_FILE": "/run/web-token"}
+    web = engine.run("ops-web", image, *options, *network, *words, **variables)
+    found = re.search(r'- "(import urllib.*)"$', (ROOT / "compose.yaml").read_text("utf-8"), re.M)
+    assert found is not None
+    asks = ("exec", web.name, "python", "-c", found[1])
+
+    is_well(unit)
+    wait_until(lambda: engine.podman(*asks, is_fine=None).returncode == 0, 30, web.log())
+    wait_until(lambda: '"READY"' in web.execute("python", "-c", FLEET, token), 30, web.log())
+    engine.podman("exec", web.name, "python", "-c", FLEET, "x" * 20, is_fine=False)
+    assert token not in Path(f"/proc/{web.pid}/cmdline").read_text() + web.log()
+    web.stop()
+    assert web.state("ExitCode") == "0"
+    engine.podman(*asks, is_fine=False)
+
+
 def snippets() -> list[str]:
     """Return the Dockerfiles that docs/containers.md shows."""
     page = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
@@ -210,6 +247,7 @@ OVERRIDE = """\
 services:
   valkey: {network_mode: host}
   unit: {network_mode: host, extra_hosts: ["valkey:127.0.0.1"]}
+  web: {network_mode: host, extra_hosts: ["valkey:127.0.0.1"]}
 """
 
 
@@ -228,7 +266,8 @@ class Compose:
         shutil.copy(ROOT / "compose.yaml", directory)
         shutil.copytree(ROOT / "config" / "compose", directory / "config" / "compose")
         (directory / "host.yaml").write_text(OVERRIDE)
-        (directory / "config" / "compose" / "redis-password").write_text("0123456789abcdef\n")
+        for name, secret in SECRETS.items():
+            (directory / "config" / "compose" / name).write_text(f"{secret}\n")
 
     def __call__(self, *words: str) -> str:
         """Run one of its commands."""
@@ -298,6 +337,32 @@ def test_the_compose_file_runs_three_units_of_one_daemon(engine: Engine, tmp_pat
         assert unit.state("ExitCode") == "0"
     finally:
         compose("down", "--volumes")
+
+
+@pytest.mark.usefixtures("apart", "image")
+def test_the_compose_file_shows_the_fleet_to_browsers(engine: Engine, tmp_path: Path) -> None:
+    """With the profile alone; tightly, by a token from a file, which is seen nowhere."""
+    compose = Compose(engine, tmp_path)
+    compose("--profile", "web", "up", "--detach", "--no-build")
+    try:
+        unit, web = Container(engine, "ops_unit_1"), Container(engine, "ops_web_1")
+        is_well(unit)
+        is_well(web)
+        token = SECRETS["web-token"]
+
+        def states() -> dict[str, str]:
+            told = json.loads(web.execute("python", "-c", FLEET, token))
+            return {one["name"]: one["state"] for one in told["units"]}
+
+        wait_until(lambda: states() == {"sample": "RUNNING"}, 30, f"the fleet; {web.log()}")
+        status = Path(f"/proc/{web.pid}/status").read_text()
+        assert re.search(r"^CapEff:\t0+$", status, re.M)
+        seen = Path(f"/proc/{web.pid}/cmdline").read_text() + web.log()
+        assert not any(secret in seen for secret in SECRETS.values())
+        web.stop()
+        assert web.state("ExitCode") == "0"
+    finally:
+        compose("--profile", "web", "down", "--volumes")
 
 
 def test_the_example_for_kubernetes_runs_as_it_is(

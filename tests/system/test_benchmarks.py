@@ -38,7 +38,7 @@ def test_a_run_prints_a_table_and_keeps_every_figure(tmp_path: Path) -> None:
     where = ("--json", str(file), "--plot", str(picture))
     said, _ = start("benchmarks", "--quick", "--only", "verdicts", *where).communicate(timeout=50)
     assert "| command -> final verdict at its sender, p50" in said
-    assert "of 1 goals are met" in said
+    assert "of 2 goals are met" in said
     found = json.loads(file.read_text("utf-8"))
     assert found["header"].keys() >= {
         "date",

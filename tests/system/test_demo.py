@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.tools import Terminal, environment, processes_with_marker, wait_until
-from tests.tools.processes import MARKER
+from tests.tools.processes import MARKER, dying_with_us
+from tests.tools.variants import nightly
 
 COMMAND = [sys.executable, "-m", "statusd", "demo"]
 
@@ -165,3 +168,39 @@ def test_the_plain_story_needs_no_terminal(demo: Demo) -> None:
 
         assert process.wait(20) == 141
     assert "PUBLISH camera pause" in told
+
+
+ENDS = {signal.SIGINT: 0, signal.SIGTERM: 0, signal.SIGHUP: 129}
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, *nightly(signal.SIGTERM, signal.SIGHUP)])
+def test_in_a_browser_it_is_the_same_and_nothing_is_left(how: signal.Signals, demo: Demo) -> None:
+    """By the address that it prints: three units that work, print, obey; a signal ends it all."""
+    file = demo.folder.parent / "printed"
+    with file.open("wb") as printed:
+        process = subprocess.Popen(
+            dying_with_us([*COMMAND, "--web"]),
+            env=demo.env,
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+        )
+    address = wait_until(lambda: re.search(r"http://\S+", file.read_text()), 15, "the address")
+    with httpx.Client(headers={"sec-fetch-site": "same-origin"}, timeout=10) as browser:
+        assert browser.get(address[0]).status_code == 303
+        at = str(httpx.URL(address[0]).copy_with(query=None))
+
+        def units() -> dict[str, dict[str, str]]:
+            return {one["name"]: one for one in browser.get(f"{at}api/units").json()["units"]}
+
+        names = {"camera", "laser", "stage"}
+        wait_until(lambda: units().keys() == names, 15, "three units")
+        wait_until(lambda: all(u["state"] == "RUNNING" for u in units().values()), 15, "work")
+        order = {"command": "pause", "target": {"name": ["camera"]}}
+        assert '"done":["camera"]' in browser.post(f"{at}api/commands", json=order).text
+        assert "counter: 1 of 2000" in browser.get(f"{at}api/units/camera/logs?lines=2000").text
+
+    process.send_signal(how)
+
+    assert process.wait(15) == ENDS[how]
+    assert "Traceback" not in file.read_text()

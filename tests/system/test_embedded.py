@@ -19,9 +19,11 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from statusd.daemon import embedded
+from statusd.supervision.held_signals import HARMLESS
 from statusd.wire import own_broker
 from tests.system.commands import statusd
 from tests.tools import Broker, Program, free_port, processes_with_marker, wait_until
+from tests.tools.processes import descendants
 
 DEMO = Path("config/demo.toml").read_text()
 SAID = re.compile(r"A broker listens on 127\.0\.0\.1:(\d+)")
@@ -103,6 +105,18 @@ def test_a_port_that_is_taken_meanwhile_is_left_to_its_owner(
         assert [one.url for one in own_broker.running()] == [ours.url]
 
     assert list(tmp_path.glob("*/*")) == []
+
+
+def test_a_signal_to_all_of_a_job_does_not_reach_the_broker() -> None:
+    """Nor the shell that ends it: what is for the daemon of the job would kill both."""
+    with embedded.Embedded() as ours:
+        shell = ours._guard.pid
+        (server,) = descendants(shell)
+        for number in HARMLESS:
+            os.kill(shell, number)
+            os.kill(server, number)
+        assert redis.Redis(port=ours.port, password=ours.password_file.read_text().strip()).ping()
+        assert descendants(shell) == [server]
 
 
 def test_the_broker_goes_with_a_killed_daemon(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def command(url: str, folder: Path) -> None:
     for word in ("pause", "resume", "end"):
         done = statusd("send", word, "--wait", "--url", url, cwd=folder)
         assert (done.returncode, done.stderr) == (0, ""), word
-        assert done.stdout.startswith("camera ")
+        assert re.match(r"camera[@-]\S+ ", done.stdout)
 
 
 @pytest.mark.parametrize("words", [(), ("--command", "sh -c 'exec sleep 60'")])
@@ -88,7 +88,7 @@ def test_three_lines_from_nothing_to_a_job_that_is_commanded(folder: Path) -> No
         told = [statusd(*words, cwd=folder, env=here) for words in lines[1:]]
 
         assert unit.wait_exit(15) == 0
-    assert re.search(r"camera +done +RUNNING -> PAUSED", paused.stdout)
+    assert re.search(r"camera@\S+ +done +RUNNING -> PAUSED", paused.stdout)
     assert [done.returncode for done in told] == [0, 0, 0, 0]
     assert "PAUSED" in told[0].stdout
     assert "camera" in told[-1].stdout

@@ -268,6 +268,24 @@ def test_it_follows_over_the_workers_restart(
     assert following.text().startswith("first\nrun 2\nfirst\nsecond\n")
 
 
+@pytest.mark.nightly
+def test_it_joins_past_the_broker_who_begins_later(broker: Broker, tmp_path: Path) -> None:
+    """A unit of a folder that had ended and is launched; it was told of its first life as well."""
+    prints = {"command": ["sh", "-c", "echo begins; exec sleep 60"]}
+    units = {name: {"name": name, "worker": prints} for name in ("a", "b")}
+    toml = {"redis": {"url": broker.url}, "daemon": {"name": "hall"}}
+    with Program(toml, directory=tmp_path / "d", units=units) as hall:
+        hall.wait_logged("link.up", link="hears")
+        here = str(hall.directory / "statusd")
+        with Following(tmp_path, "a", "b", "--socket", here) as following:
+            wait_until(lambda: following.text().count("begins") == 2, 20, "both")
+            assert statusd("send", "end", "--name", "b", "--socket", here).returncode == 0
+            following.wait("b: it has ended")
+            assert statusd("launch", "b", "--socket", here).returncode == 0
+            wait_until(lambda: following.text().count("begins") == 3, 20, "its next life")
+            assert following.stop() == 130
+
+
 def test_ctrl_c_ends_it(broker: Broker, start: Start, tmp_path: Path) -> None:
     """Without a word, as for other verbs."""
     say(start(), "first\n")

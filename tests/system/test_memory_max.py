@@ -141,7 +141,7 @@ def test_another_limit_is_taken_over(broker: Broker, journal: Journal, run: Run)
 def test_an_attached_program_is_never_killed(
     program: str, trigger: str, start: Start, broker: Broker, journal: Journal
 ) -> None:
-    """It is told of, or told to wait; what it uses is shown."""
+    """It is told of, or told to wait, as it has said to `attach`; what it uses is shown."""
     parent = start(program)
 
     told = event(journal, trigger)

@@ -183,10 +183,10 @@ def test_messages_are_real() -> None:
 
 @pytest.fixture
 def project(broker: Broker, tmp_path: Path) -> dict[str, str]:
-    """The environment of somebody in a folder with the README's job, and with a broker."""
+    """The environment of somebody in a folder with the README's job, named, and with a broker."""
     (tmp_path / "job.py").write_text(JOB)
     for name in ("statusd.toml", "job.toml"):
-        (tmp_path / name).write_text(SETTINGS)
+        (tmp_path / name).write_text(SETTINGS.removeprefix("# "))  # the name is chosen
     paths = [str(Path(sys.prefix, "bin")), str(redis_cli(tmp_path, broker.port))]
     return environment(tmp_path) | {
         "PATH": ":".join([*paths, os.environ["PATH"]]),

@@ -67,6 +67,20 @@ def test_the_dashboard_is_one() -> None:
     assert all(panel["targets"] and panel["description"] for panel in panels)
 
 
+def test_what_a_worker_does_and_uses_is_shown() -> None:
+    """Each number of it has its panel; how many processes it is stands in the status."""
+    asked = "\n".join(expressions(dashboard()))
+    told = {name for name in SHOWN if re.match("statusd_(progress|worker)_", name)}
+
+    hidden = {name for name in told if not re.search(rf"\b{name}\b", asked)}
+
+    assert hidden == {
+        "statusd_progress_steps_per_second",
+        "statusd_worker_processes",
+        "statusd_worker_turns_total",
+    }
+
+
 def test_nobody_asks_for_what_isnt_told() -> None:
     """Every metric that a query or a rule names is one of ours."""
     asked = "\n".join([*expressions(dashboard()), RULES.read_text(encoding="utf-8")])
@@ -148,7 +162,7 @@ def test_each_alert_fires_for_who_has_the_trouble(run: Run, tmp_path: Path) -> N
                 name=name,
                 goal="RUNNING",
                 http={"listen": ports[name]},
-                worker={"budget": 1, "backoff_s": [0, 0]},
+                worker={"budget": 1, "backoff_s": [0, 0], "memory_max": "8GiB"},
             )
             for name in ports
         }
@@ -176,6 +190,7 @@ def test_each_alert_fires_for_who_has_the_trouble(run: Run, tmp_path: Path) -> N
             }
             wait_until(lambda: prometheus.firing() == expected, 30, "these three alerts alone")
             for expression in expressions(dashboard()):
-                assert prometheus.query(expression), expression
+                # How long the work takes is known after some seconds of it.
+                wait_until(lambda asked=expression: prometheus.query(asked), 15, expression)  # type: ignore[misc]  # mypy can't infer lambdas with defaults
 
         broker.client().publish("statusd:control", "end")

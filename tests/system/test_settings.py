@@ -169,9 +169,10 @@ def test_the_reference_file_has_every_setting_with_its_default() -> None:
     content.setdefault("name", "")
 
     assert keys(content) == keys(defaults)
-    worker = WorkerSettings()  # what two of them are by default depends on others
+    worker = WorkerSettings()  # what three of them are by default depends on others
     assert content["worker"].pop("stop_timeout_s") == worker.longest_stop_s()
     assert content["worker"].pop("signal_stop_timeout_s") == worker.longest_signal_stop_s()
+    assert content["worker"].pop("deadline_margin_s") == worker.margin_s()
     assert written(made(content)) == written(Settings())
 
 

@@ -127,7 +127,7 @@ def wheels(there: Path, root: Path, *more: str) -> None:
         [
             *("download", "-d", str(there), "--find-links", str(there), "--only-binary=:all:"),
             *(f"--python-version={version}", "--implementation=cp", *platforms),
-            *("-c", str(ROOT / "constraints.txt"), "statusd", *_FOR_OLDER, *more),
+            *("-c", str(ROOT / "constraints.txt"), "statusd[web]", *_FOR_OLDER, *more),
         ],
     ):
         done = run([*pip, *words])

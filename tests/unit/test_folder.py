@@ -162,6 +162,7 @@ def test_files_of_lifecycles_are_no_units(tmp_path: Path) -> None:
         ({"a": JOB, "b": f"[redis]\n{JOB}"}, ["b.toml:1: redis: it is the daemon's"]),
         ({"a": f'state_directory = "x"\n{JOB}'}, ["a.toml:1: state_directory: it is the daemon's"]),
         ({"a": f"[http]\n{JOB}"}, ["a.toml:1: http: it is the daemon's"]),
+        ({"a": f"[web]\n{JOB}"}, ["a.toml:1: web: it is the daemon's"]),
         ({"a": f"[log]\n{JOB}"}, ["a.toml:1: log: it is the daemon's"]),
         ({"a": f"[daemon]\n{JOB}"}, ["a.toml:1: daemon: it is the daemon's"]),
         ({"statusd": 'name = "x"', "a": JOB}, ["statusd.toml:1: name: it makes a unit this one"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,7 @@ import pytest
 from statusd.cli import beginnings, init, parser
 from statusd.cli.init import main
 from statusd.core.errors import ConfigError
+from statusd.settings.load import load
 from tests.tools.pages import blocks, text
 
 README = text("README.md")
@@ -58,7 +60,8 @@ def test_what_is_written_is_what_the_pages_show(folder: Path) -> None:
     assert content(folder)["statusd.toml"].endswith("\n\n" + blocks(README, "toml")[1])
 
     typed("--attach")
-    assert content(folder)["job.py"] == blocks(text("docs/attach.md"), "python")[1]
+    shown = blocks(text("docs/attach.md"), "python")[1]
+    assert re.sub("camera-[0-9a-f]{4}", "camera", content(folder)["job.py"]) == shown
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -180,10 +183,10 @@ def test_arguments_stand_there_as_they_are() -> None:
     ("folder_name", "name"),
     [("scan 7", "scan-7"), ("-x", "x"), ("ü", "job"), ("x" * 80, "x" * 64), ("COMMAND", "COMMAND")],
 )
-def test_the_unit_is_called_as_the_folder_is(
+def test_names_are_made_of_the_folders(
     folder_name: str, name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As far as a unit can be."""
+    """As far as a unit can be called so; that in settings isn't chosen, but to be chosen."""
     there = folder / folder_name
     there.mkdir()
     monkeypatch.chdir(there)
@@ -191,8 +194,34 @@ def test_the_unit_is_called_as_the_folder_is(
     (there / "job.py").unlink()
     typed("--attach")
 
-    assert tomllib.loads((there / "statusd.toml").read_text())["name"] == name
-    assert f'name="{name}"' in (there / "job.py").read_text()
+    settings = (there / "statusd.toml").read_text()
+    assert tomllib.loads(settings.removeprefix("# "))["name"] == name
+    assert load(Path("statusd.toml"), {}).is_name_derived
+    (own,) = re.findall('name="(.*?)"', (there / "job.py").read_text())
+    assert own.startswith(name[:59])
+    assert re.fullmatch(r"[A-Za-z0-9._@-]{1,64}", own)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_two_folders_of_one_name_have_no_unit_in_common(
+    variant: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings say no name, so that the first one holds it; what attaches has one of its own."""
+    written = []
+    for parent in ("a", "b", "a"):
+        there = folder / parent / "camera"
+        there.mkdir(parents=True, exist_ok=True)
+        monkeypatch.chdir(there)
+        for path in there.iterdir():
+            path.unlink()
+        typed(*VARIANTS[variant][0])
+        written.append(content(there))
+
+    assert written[0] == written[2]
+    if variant == "attached":
+        assert written[0] != written[1]
+    else:
+        assert "name" not in tomllib.loads(written[0]["statusd.toml"])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -103,7 +103,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     ),
     "a name of a variable": (
         JOB + '[worker.environment]\n"a b" = "1"\n',
-        ["a.toml:4: worker.environment.a b.[key]: 'a b' is no name for a variable"],
+        ["a.toml:4: worker.environment.a b: 'a b' is no name for a variable"],
     ),
     "a signal": (
         JOB + '[worker.signals]\nPAUSED = "usr9"\nRUNNING = "KILL"\n',

@@ -378,6 +378,19 @@ class Peer:
         self.told.append(json.loads(text))
 
 
+def test_nothing_comes_after_the_end(world: World) -> None:
+    """What a worker prints that is being killed then is sent to nobody, whichever way he asked."""
+    reader, peer = Reader(world).ask(lines=0, follow_s=60), Peer()
+    world.unit.logs.hear_local(b'{"ask": "logs", "lines": 0, "follow_s": 60}', peer)
+    world.unit.logs.end()
+    prints(world, b"too late\n")
+    world.play("+5")
+
+    for told in (reader.told(), peer.told):
+        assert told[-1]["ended"] == "it has ended"
+        assert not [one for one in told if one["lines"]]
+
+
 def test_the_same_by_the_socket(world: World) -> None:
     """On the connection itself; what is a command there stays one."""
     peer, logs = Peer(), world.unit.logs

@@ -42,6 +42,15 @@ NOT_TYPED = {
         "docs/containers.md",
         "docker compose -f compose.yaml -f config/compose/many.yaml up --build --detach",
     ): ENGINE,
+    ("docs/containers.md", "openssl rand -hex 32 >config/compose/web-token"): ENGINE,
+    (
+        "docs/containers.md",
+        "docker run -d --name web --read-only --cap-drop=all -p 127.0.0.1:9460:9460 "
+        "-v ./web-token:/run/web-token:ro -e STATUSD_REDIS__URL=redis://broker:6379/0 "
+        "-e STATUSD_WEB__TOKEN_FILE=/run/web-token --no-healthcheck statusd web "
+        "--listen 0.0.0.0:9460",
+    ): ENGINE,
+    ("docs/web.md", "openssl rand -hex 32 >config/compose/web-token"): ENGINE,
     ("docs/running.md", "loginctl enable-linger"): "asks polkit, which the machine of tests/ops "
     "hasn't: there root does it, in tests/ops/test_user_systemd.py",
 }
@@ -59,7 +68,7 @@ def test_the_readme_is_short() -> None:
 def typed() -> set[tuple[str, ...]]:
     """Return page and first line of each block that a test asks for, by `pages.block`."""
     found = set()
-    for path in [*ROOT.glob("tests/system/**/*.py"), *ROOT.glob("tests/ops/*.py")]:
+    for path in sorted(ROOT.glob("tests/*/**/*.py")):
         source = path.read_text(encoding="utf-8")
         if "tests.tools.pages" in source:
             found |= asked_for(ast.parse(source))

@@ -28,7 +28,7 @@ ARROWS = {
     "private": {"core"},
     "reading": {"reading", "core"},
     "home": {"core"},
-    "threads": {"threads"},
+    "threads": {"threads", "core"},
     "scheduler": {"scheduler"},
     "environment_file": {"reading", "core"},
     "log_output": {"log_output"},
@@ -56,9 +56,9 @@ ARROWS = {
         *("daemon", "unit", "supervision", "settings", "lifecycles", "complaints", "logs"),
         *("scheduler", "threads", "worker", "wire", "private", "home", "reading", "core"),
     },
-    "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "wire", "private", "core"},
+    "doctor": {"doctor", "daemon", "unit", "fleet", "settings", "web", "wire", "private", "core"},
     "web": {
-        *("web", "fleet", "wire", "complaints", "logs", "threads", "reading", "core"),
+        *("web", "fleet", "settings", "wire", "complaints", "logs", "threads", "reading", "core"),
     },
     "cli": {
         *("cli", "web", "doctor", "daemon", "supervision", "fleet", "settings", "lifecycles"),

@@ -33,6 +33,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         **{"canary_ms": None, "beat_s": 6.0, "trouble": "", "ends_within_s": 7.0},
         "at": "2026-01-01T00:00:00.000Z",
         **{"words": ["start", "END"], "waits_for": "", "daemon": "hall"},
+        "deadline": "2026-01-01T06:00:00.000Z",
     },
     "event": {
         **{"event": "5-1", "name": "a", "boot": 5, "seq": 1, "run": 1, "old": "A", "new": "B"},

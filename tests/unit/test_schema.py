@@ -21,7 +21,7 @@ def table(kind: Any, default: Any = None) -> type[Any]:
 @pytest.mark.parametrize(
     "kind",
     [
-        bool,
+        complex,
         bytes,
         list[str],
         set[str],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from statusd.cli.status_view import (
     progress_text,
     style_of,
 )
+from statusd.core.times import rfc3339
 from statusd.fleet.response_collector import UnitInfo
 
 NOW = 1_795_436_000.0
@@ -125,9 +128,9 @@ def test_the_lost_are_red() -> None:
     assert style_of(UnitInfo("a", 1, False, "")) == "bold red"
 
 
-def told(document: dict[str, Any], name: str = "a") -> dict[str, str]:
-    """Return what is told of a living unit in full, by the name of the fact."""
-    unit = UnitInfo(name, 1, False, "", {"state": "READY", "run": 2, **document})
+def told(document: dict[str, Any], name: str = "a", *, left: bool = False) -> dict[str, str]:
+    """Return what is told of a unit in full, by the name of the fact."""
+    unit = UnitInfo(name, 1, left, "", {"state": "READY", "run": 2, **document})
     return {key.text: value.text for key, value in facts(unit) if key.text}
 
 
@@ -156,6 +159,15 @@ def test_who_waits_for_a_word_is_told_what_to_type() -> None:
     assert told({"waits_for": "start"})["waits for"] == "`start`: statusd send start --name a"
     assert told({"waits_for": "go"}, "a b")["waits for"] == "`go`: statusd send go --name 'a b'"
     assert "waits for" not in told({"waits_for": ""})
+
+
+def test_a_job_says_how_long_it_has() -> None:
+    """Until its deadline; nothing without one, nor of a unit that isn't there any more."""
+    at = rfc3339(time.time() + 4801)
+    assert re.fullmatch(r"1 h 20 min \(.+\)", told({"deadline": at})["ends in"])
+    past = told({"deadline": "2026-01-01T00:00:00.000Z"})["ends in"]
+    assert past.startswith("its deadline has passed (")
+    assert "ends in" not in {**told({"deadline": at}, left=True), **told({})}
 
 
 @pytest.mark.parametrize(

@@ -62,9 +62,10 @@ def test_every_setting_is_there_with_its_default() -> None:
     expected = settings(written(Settings()))
     expected["worker.umask"] = ""  # -1 inside: ours
     expected["instances"] = 0  # as many as if there were no such key
-    worker = WorkerSettings()  # what two of them are depends on others
+    worker = WorkerSettings()  # what three of them are depends on others
     expected["worker.stop_timeout_s"] = worker.longest_stop_s()
     expected["worker.signal_stop_timeout_s"] = worker.longest_signal_stop_s()
+    expected["worker.deadline_margin_s"] = worker.margin_s()
 
     assert told == expected
 

@@ -20,7 +20,10 @@ WORKING = "boot [ready] start [sees] +1 disk"
 
 
 def kinds(lines: list[Any]) -> list[str]:
-    """Return what lines are about: a verdict, an event, the history, document or cursor."""
+    """Return what lines are about: a verdict, an event, the history, document or cursor.
+
+    The lifecycle goes with the first document, and says nothing of what happens.
+    """
     known = {
         "statusd:verdicts": "verdict",
         "statusd:events": "event",
@@ -28,7 +31,8 @@ def kinds(lines: list[Any]) -> list[str]:
         "statusd:status:{unit}": "document",
         "statusd:cursor:{unit}": "cursor",
     }
-    return [known[str(line[1])] for line in lines]
+    told = [str(line[1]) for line in lines]
+    return [known[key] for key in told if key != "statusd:lifecycle:{unit}"]
 
 
 def handled(world: World) -> int:

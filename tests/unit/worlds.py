@@ -52,6 +52,9 @@ from statusd.wire.outbox import Outbox, Outgoing, RedisCommand
 from statusd.wire.roster import Roster
 from statusd.worker.board import Record
 
+WALL = 1_700_000_000.0
+"""What the clock on the wall says when that of the loop says 0."""
+
 SPEC = Spec(
     ("INIT", "READY", "RUNNING", "PAUSED", "BACKOFF", "FAILED", "ENDING", "END"),
     "swrwwwee",
@@ -338,6 +341,8 @@ class World:
         self.logged: list[tuple[str, dict[str, Any]]] = []
         self.fields: dict[str, Any] = {}
         self.tidied = 0
+        self.set_by = 0.0
+        """So many seconds the clock on the wall was set by, or the loop's has stood still."""
         self.heard: list[str] = []
         self._is_untidy = False
         self._at = 0
@@ -367,7 +372,7 @@ class World:
         )
         ports = Ports(
             loop=self.loop,
-            wall=lambda: 1_700_000_000.0 + self.loop.now,
+            wall=lambda: WALL + self.loop.now + self.set_by,
             broker=self.broker,
             heard=lambda: self.heard.append(self.unit.name),
             later=self._later,
@@ -414,7 +419,7 @@ class World:
             self.loop.pass_by(float(token[1:]))
         elif token == "boot":
             unit.document.is_ours = True
-            unit.happened(ev.Booted())
+            unit.happened(ev.Booted(0, unit.ports.wall()))
         elif token.startswith("SIG"):
             unit.happened(ev.Signalled(token))
         elif token.startswith("("):

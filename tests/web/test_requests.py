@@ -342,7 +342,7 @@ def test_what_is_no_command_is_sent_to_nobody(web: Web, lasting_broker: Broker, 
     assert sent(lasting_broker) == before
 
 
-# ---- scripts --------------------------------------------------------------------------------------
+# ---- scripts -------------------------------------------------------------------------------------
 
 
 def test_the_viewer_s_client_is_httpx_too(web: Web) -> None:

@@ -29,6 +29,7 @@ with statusd.attach("mychannel", name="{NAME}", goal="RUNNING", log="info") as w
         time.sleep(0.5)  # one step of your work
         print(f"step {{step + 1}} of 120")
 """
+_NAME = f'# name = "{NAME}"                         # without, as this folder, @ the host\n'
 _URL = '# redis.url = "redis://127.0.0.1:6379/0"  # the broker, if it is elsewhere\n'
 _CONTROL = """
 [control]
@@ -37,7 +38,7 @@ channels = ["mychannel"]                  # where commands come in; patterns, to
 [worker]
 """
 OF_FUNCTION = f"""\
-name = "{NAME}"
+{_NAME}\
 goal = "RUNNING"                          # it begins at once; without, it waits for `start`
 {_URL}{_CONTROL}\
 function = "job:main"                     # looked for here, then beside this file
@@ -45,7 +46,7 @@ function = "job:main"                     # looked for here, then beside this fi
 """
 _COMMAND = "COMMAND"
 _OF_PROGRAM = f"""\
-name = "{NAME}"
+{_NAME}\
 {_URL}{_CONTROL}\
 command = {_COMMAND}
 

@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from statusd.cli import out
-from statusd.cli.files import settings_file
+from statusd.cli import check_web, out
+from statusd.cli.files import find_file, settings_file
 from statusd.cli.missing import (
     endpoint_of,
     missing_of_daemon,
@@ -22,6 +22,7 @@ from statusd.core.lifecycle import Part
 from statusd.lifecycles.load import Source
 from statusd.settings.load import load_lifecycle
 from statusd.settings.models import Settings
+from statusd.settings.web import is_for_web
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +39,7 @@ examples:
   statusd check                what `statusd run` would say
   statusd check job.toml
   statusd check units/         each *.toml in it, and all of them together
+  statusd check web.toml       [redis] and [web] alone: for `statusd web`
 
 exit codes: 0 no mistakes, 78 mistakes; they stand on standard error"""
 
@@ -53,16 +55,31 @@ def main(arguments: argparse.Namespace) -> int:
         out.say(f"{arguments.file}: no mistakes; a lifecycle, for [lifecycle] file = ...")
         out.say(f"  states   {states_of(lifecycle)}")
         return 0
-    hint = _hint(arguments.file)
+    file = arguments.file if arguments.file is not None else find_file("statusd check")
+    if file is not None and is_for_web(file):
+        return check_web.main(file)
+    return _check_unit(arguments.file)
+
+
+def _check_unit(given: Path | None) -> int:
+    """Say what the settings of one unit come to.
+
+    Raises:
+        ConfigError: with every mistake.
+    """
+    hint = _hint(given)
     try:
-        file, settings = find_settings(arguments.file, "check")
+        file, settings = find_settings(given, "check")
         source = Source(file)
-        if missing := [*missing_of_unit(settings, source), *missing_of_daemon(settings, source)]:
-            raise ConfigError(*missing)
+        of_web = check_web.judged(settings, source)
+        missing = [*missing_of_unit(settings, source), *missing_of_daemon(settings, source)]
+        if missing or of_web.mistakes:
+            raise ConfigError(*missing, *of_web.mistakes)
     except ConfigError as error:
         raise ConfigError(*error.problems, *hint) from None
     _say(settings, file)
-    for warning in (*warnings(settings, source), *(f"warning: {text}" for text in hint)):
+    more = (*of_web.warnings, *(f"warning: {text}" for text in hint))
+    for warning in (*warnings(settings, source), *more):
         out.say(warning, to=sys.stderr)
     return 0
 
@@ -84,10 +101,16 @@ def _say(settings: Settings, file: Path | None) -> None:
     out.say(f"  hears    {channels}")
     if settings.http.listen:
         out.say(f"  http     {endpoint_of(settings)}")
+    if settings.says("web"):
+        out.say(f"  web      {check_web.where(settings.web)}: passed over by a daemon")
     out.say(f"  worker   {worker_of(settings)}")
     out.say(f"  told     {_told(settings)}")
     out.say(f"  states   {states_of(settings.states())}")
     out.say(f"  goal     {settings.first_goal()}")
+    for name, word in settings.daemon.signals.items():
+        out.say(f"  signal   {name} is {word}")
+    if settings.worker.deadline:
+        out.say(f"  deadline {settings.worker.deadline}")
 
 
 def _told(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
-from statusd.cli import missing, out
+from statusd.cli import check_web, missing, out
 from statusd.cli.out import Cell, Row, cell
 from statusd.cli.work import once
 from statusd.core.errors import ConfigError
@@ -24,11 +24,14 @@ def main(path: Path) -> int:
     """Look for mistakes in all files and between them, and say what the units come to."""
     folder, problems = read_folder(path)
     problems += once(folder, lambda unit: missing.missing_of_unit(unit.settings, unit.source))
-    problems += missing.missing_of_daemon(folder.shared, _shared(path))
+    shared = _shared(path)
+    of_web = check_web.judged(folder.shared, shared)
+    problems += (*missing.missing_of_daemon(folder.shared, shared), *of_web.mistakes)
     if problems:
         raise ConfigError(*dict.fromkeys(problems))
     _say(folder)
-    for warning in once(folder, lambda unit: missing.warnings(unit.settings, unit.source)):
+    of_units = once(folder, lambda unit: missing.warnings(unit.settings, unit.source))
+    for warning in (*of_units, *of_web.warnings):
         out.say(warning, to=sys.stderr)
     count = len(folder.units)
     out.say(f"{path}/: no mistakes; {count} unit{'s' if count > 1 else ''}")
@@ -49,6 +52,10 @@ def _say(folder: Folder) -> None:
     out.say(f"  hears    {folder.shared.redis.namespace}:control, and the channels of its units")
     if folder.shared.http.listen:
         out.say(f"  http     {missing.endpoint_of(folder.shared)}")
+    for name, word in folder.shared.daemon.signals.items():
+        out.say(f"  signal   {name} is {word}")
+    if folder.shared.says("web"):
+        out.say(f"  web      {check_web.where(folder.shared.web)}: passed over by a daemon")
     heads, rows = _table(folder)
     if out.size()[0]:
         out.draw(out.table(rows, heads, folds=True))

@@ -29,7 +29,7 @@ SHELLS = ("bash", "zsh", "tcsh")
 TIMEOUT_S = 0.5
 """A completion that takes longer is worse than none."""
 
-FILES = ("OUT", "PATH")
+FILES = ("FILE", "OUT", "PATH")
 SETTINGS: CompleteType = {
     "bash": "_statusd_glob_settings",
     "zsh": "_statusd_settings",

@@ -13,9 +13,9 @@ import time
 import tty
 from collections.abc import Iterator
 
-from statusd.cli import EXIT_USAGE, complain, out
+from statusd.cli import EXIT_USAGE, complain, demo_web, out, web
 from statusd.cli.demo_screen import draw
-from statusd.cli.demo_stage import LOOK_S, Stage, staged
+from statusd.cli.demo_stage import LOOK_S, Stage, running, staged
 
 STEP_S = 2.5
 """How long each step of the plain story is given."""
@@ -34,31 +34,43 @@ class _Signalled(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Say which arguments the verb takes."""
-    parser.add_argument(
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
         "--plain", action="store_true", help="no screen and no keys: a story of half a minute"
+    )
+    ways.add_argument(
+        "--web", action="store_true", help="in a browser: it prints the address of the page"
     )
     parser.epilog = """\
 examples:
   statusd demo               keys instead of typing; q leaves
   statusd demo --plain       the same as lines, without a terminal
+  statusd demo --web         the same in a browser; Ctrl-C ends it
 
 While it runs, a second terminal in this folder finds its broker by itself: statusd status, \
 statusd send pause; redis-cli wants the password, which --plain says how to get. \
-It needs statusd[embedded]; nothing is left behind.
+It needs statusd[embedded], --web also statusd[web]; nothing is left behind.
 
-exit codes: 0 left by q, 64 no terminal, 78 no broker; 129, 130, 143 by a signal"""
+exit codes: 0 left by q, and --web by Ctrl-C or SIGTERM; 64 no terminal, 78 no broker, or the \
+extra web is missing; 129, 130, 143 by a signal"""
 
 
 def main(arguments: argparse.Namespace) -> int:
     """Show it until somebody has seen enough."""
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    if not has_terminal and not arguments.plain:
+    if arguments.web:
+        web.demand()
+    elif not has_terminal and not arguments.plain:
         complain("the demo draws on a terminal, and this is none; statusd demo --plain tells it")
         return EXIT_USAGE
     try:
         _heed_signals()
-        with staged() as stage:
-            (_print_story if arguments.plain else _play)(stage)
+        if arguments.web:
+            with running() as (broker, _):
+                demo_web.show(broker.url)
+        else:
+            with staged() as stage:
+                (_print_story if arguments.plain else _play)(stage)
         out.say("It is all gone again. Yours comes next: statusd run --embedded job.toml")
     except _Signalled as error:
         return error.code

@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from statusd.cli.demo_screen import WORDS, View
 from statusd.cli.demo_units import COMMON, UNITS, DemoDaemon
@@ -16,6 +16,9 @@ from statusd.core.bounds import Unreadable
 from statusd.fleet import records
 from statusd.wire import shapes
 from statusd.wire.talk import ask
+
+if TYPE_CHECKING:
+    from statusd.daemon.embedded import Embedded
 
 LOOK_S = 0.2
 """How often the status documents are read."""
@@ -115,6 +118,16 @@ class Stage:
 
 @contextlib.contextmanager
 def staged() -> Iterator[Stage]:
+    """Start broker and units, and hear them; at the end, see `running`."""
+    with (
+        running() as (broker, daemon),
+        contextlib.closing(Stage(broker.url, broker.password_file, daemon)) as stage,
+    ):
+        yield stage
+
+
+@contextlib.contextmanager
+def running() -> Iterator[tuple[Embedded, DemoDaemon]]:
     """Start broker and units; at the end, end them all and remove what they had."""
     from statusd.daemon.embedded import Embedded
     from statusd.private import temporary_directory
@@ -127,8 +140,7 @@ def staged() -> Iterator[Stage]:
         with Embedded() as broker:
             daemon = DemoDaemon(folder, broker.url)
             try:
-                with contextlib.closing(Stage(broker.url, broker.password_file, daemon)) as stage:
-                    yield stage
+                yield broker, daemon
             finally:
                 _ignore_signals()  # what is left to do takes a moment, and nobody is to be left
                 daemon.close()

@@ -45,7 +45,6 @@ channels = ["{common}", "{name}"]
 [worker]
 function = "statusd.examples.counter:main"
 environment = {{ COUNTER_STEP_S = "{step_s}", COUNTER_TOTAL = "{total}" }}
-output = "./{name}.log"
 """
 _GUARD = """folder=$1; shift; "$@" </dev/null >"$folder/daemon.log" 2>&1 & pid=$!
 read -r _; kill "$pid" 2>/dev/null; wait "$pid"; rm -rf "$folder"

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from statusd.cli import out
-from statusd.cli.files import default_files, folder_objection, objection, settings_file
+from statusd.cli.files import (
+    default_files,
+    find_file,
+    folder_objection,
+    objection,
+    settings_file,
+)
 from statusd.core.text import shown
 
 if TYPE_CHECKING:
@@ -45,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 examples:
   statusd doctor job.toml              what could trouble this unit, and what to do
   statusd doctor job.toml --strict     a warning is as bad as an error
+  statusd doctor web.toml              [redis] and [web] alone: for `statusd web`
   statusd doctor units/                the daemon of a folder: each unit, and what all of them need
   statusd doctor                       without settings: this machine, and the broker that runs here
   statusd doctor --json | jq '.[] | select(.level == "error")'
@@ -72,13 +79,47 @@ def _at_file(arguments: argparse.Namespace, admin: Address | None) -> Iterator[F
     """Yield what is to be said of the one unit of a file."""
     from statusd.cli.settings import find_settings_if_any
     from statusd.doctor import broker, local, units
+    from statusd.settings.web import is_for_web
 
+    named = arguments.file if arguments.file is not None else find_file("statusd doctor")
+    if named is not None and is_for_web(named):
+        yield from _at_web(named, arguments)
+        return
     file, settings = find_settings_if_any(arguments.file, "doctor")
     settings, how = _with_broker(settings, file, arguments)
     yield from _whose(file, is_named=arguments.file is not None)
     yield from local.examine(settings, file)
+    yield from _web(settings, file)
     yield from _which(settings, how)
     yield from broker.examine(units.daemon_of(settings, [settings], settings.name), admin)
+
+
+def _at_web(file: Path, arguments: argparse.Namespace) -> Iterator[Finding]:
+    """Yield what is to be said of a file for ``statusd web`` alone."""
+    from statusd.doctor import broker, local, web
+    from statusd.settings.load import load
+
+    settings, how = _with_broker(load(file, attached=True), file, arguments)
+    yield from _whose(file, is_named=arguments.file is not None)
+    yield from local.secrets(settings, file)
+    yield from _web(settings, file, is_alone=True)
+    yield from _which(settings, how)
+    role = web.role_of(settings.web)
+    yield from broker.examine_for_web(settings.address(), settings.redis.namespace, role)
+
+
+def _web(settings: Settings, file: Path | None, *, is_alone: bool = False) -> Iterator[Finding]:
+    """Yield what is to be said of ``[web]``, if anybody has said anything there.
+
+    Args:
+        is_alone: the file is for nothing else.
+    """
+    from statusd.doctor import web
+    from statusd.settings.web import load_web
+
+    if settings.says("web"):
+        is_there = file is not None and file.is_file()
+        yield from web.examine(load_web(file if is_there else None, {}), is_alone=is_alone)
 
 
 def _at_folder(
@@ -92,6 +133,7 @@ def _at_folder(
     settings, how = _with_broker(folder.shared, shared, arguments)
     yield from _whose_folder(folder, shared)
     yield from local.of_daemon(settings, shared if shared.is_file() else None, folder.path)
+    yield from _web(settings, shared)
     for unit in folder.units:
         label = f"{unit.settings.name}: "
         yield from local.of_unit(unit.settings, unit.file, label=label)

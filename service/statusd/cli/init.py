@@ -11,7 +11,9 @@ import contextlib
 import os
 import shlex
 import shutil
+import socket
 import sys
+import zlib
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = """\
 examples:
-  statusd init                 job.py and statusd.toml, called as this folder is
+  statusd init                 job.py and statusd.toml, named after this folder
   statusd init --command "./acquire --fast"
                                statusd.toml for a program
   statusd init --attach        job.py, to be run by itself
@@ -57,7 +59,7 @@ exit codes: 0 written, 78 one of the files is there, or no such program; nothing
 
 def main(arguments: argparse.Namespace) -> int:
     """Write the files, and say what to type then."""
-    name = spelt(Path.cwd().name)[:MOST_NAME] or "job"
+    name = _name(Path.cwd(), attaches=arguments.attach)
     files = {path: beginnings.named(text, name) for path, text in _files(arguments).items()}
     _write(files)
     written = " and ".join(map(str, files))
@@ -68,6 +70,20 @@ def main(arguments: argparse.Namespace) -> int:
     out.say("", f"    {begin}", "", *([remark, ""] if remark else []))
     out.say("In another terminal:", "", *(f"    {line}" for line in lines))
     return 0
+
+
+def _name(folder: Path, *, attaches: bool) -> str:
+    """Return what a unit is called that is written in ``folder``.
+
+    Settings have it as what might be written, for they go by a name that is derived, and held by
+    the folder that came first. For a program that attaches nobody derives one of its folder: its
+    name is written, and of no other folder of that name, on whatever host.
+    """
+    name = spelt(folder.name) or "job"
+    if not attaches:
+        return name[:MOST_NAME]
+    own = f"-{zlib.crc32(os.fsencode(f'{socket.gethostname()}:{folder}')) & 0xFFFF:04x}"
+    return f"{name[: MOST_NAME - len(own)]}{own}"
 
 
 def _command(text: str) -> list[str]:

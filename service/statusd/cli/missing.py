@@ -5,6 +5,8 @@ For `statusd check`, of a file and of a folder.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterator
 
 from statusd.cli import work
@@ -12,6 +14,7 @@ from statusd.core.errors import ConfigError
 from statusd.core.lifecycle import Lifecycle
 from statusd.lifecycles.load import Source
 from statusd.reading import opened
+from statusd.settings.deadline import moment
 from statusd.settings.models import Settings
 
 DOCKER_STOP_S, UNIT_STOP_S = 10.0, 15.0
@@ -29,13 +32,35 @@ def missing_of_unit(settings: Settings, source: Source) -> Iterator[str]:
 
 def missing_of_daemon(settings: Settings, source: Source) -> Iterator[str]:
     """Yield the same of its daemon."""
-    yield from _missing_files(settings, source)
+    yield from missing_files(settings, source)
     yield from _missing_library(settings, source)
     yield from _missing_home(settings)
 
 
 def warnings(settings: Settings, source: Source) -> Iterator[str]:
     """Yield what is right here and may be wrong where it is to run."""
+    yield from _stop_warnings(settings, source)
+    yield from _deadline_warnings(settings, source)
+
+
+def _deadline_warnings(settings: Settings, source: Source) -> Iterator[str]:
+    """Yield why a deadline isn't known here, or is over, and what would not end in its time."""
+    worker = settings.worker
+    if not worker.deadline:
+        return
+    try:
+        moment(worker.deadline, os.environ, time.time())
+    except ValueError as error:
+        yield f"warning: {source.place(('worker', 'deadline'))}: {error}"
+    stop_s = worker.longest_stop_s() + worker.kill_timeout_s
+    if worker.margin_s() < stop_s:
+        place = source.place(("worker", "deadline_margin_s"))
+        text = f"END may take {stop_s:g} s (stop_timeout_s, kill_timeout_s), and is said"
+        yield f"warning: {place}: {text} {worker.margin_s():g} s before the deadline"
+
+
+def _stop_warnings(settings: Settings, source: Source) -> Iterator[str]:
+    """Yield that END by a signal takes longer than who sends it may wait."""
     from statusd.daemon.session import DRAIN_S
 
     worker = settings.worker
@@ -73,8 +98,8 @@ def _missing_home(settings: Settings) -> Iterator[str]:
         yield str(error)
 
 
-def _missing_files(settings: Settings, source: Source) -> Iterator[str]:
-    """Yield what the daemon would complain of again and again, each time it connects."""
+def missing_files(settings: Settings, source: Source) -> Iterator[str]:
+    """Yield what would be complained of again and again, each time we connect to the broker."""
     redis = settings.redis
     for key in ("password_file", "sentinel_password_file", *TLS_FILES):
         path = getattr(redis, key)

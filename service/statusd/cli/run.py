@@ -33,6 +33,7 @@ from statusd.settings.verdict import Judge
 if TYPE_CHECKING:
     from statusd.daemon.daemon import Daemon
     from statusd.daemon.plan import Plan
+    from statusd.daemon.senders import Told
 
 Change = Callable[[Settings], Settings]
 
@@ -81,8 +82,9 @@ none are read: it is called as its module or program is, here.
 The daemon of a FILE leaves with its unit. That of a FOLDER stays until it is signalled, and a unit
 that a command has ended stays so, also when the daemon is started again.
 
-exit codes: 0 END was reached, 70 a bug, 75 the restarts are used up, 78 bad settings; of many units
-the worst of 70, 78, 75, 0"""
+exit codes: 0 END was reached, 70 a bug, 75 the restarts are used up, 78 bad settings; with
+daemon.requeue_exit that one, if a signal or the deadline has cut the work short; of many units the
+worst of 70, 78, 75, that one, 0"""
 
 
 class Subject(NamedTuple):
@@ -221,8 +223,12 @@ async def _live(subject: Subject, change: Change, *, replace: bool) -> int:
     reaper.become_nearest()
     daemon = subject.build(change, partial(_shown, subject, change))
     _warn_of_unverified_tls(change(subject.settings))
-    loop = asyncio.get_running_loop()
-    code = await daemon.live(lambda signalled: signals.hand_over(loop, signalled), replace=replace)
+    loop, words = asyncio.get_running_loop(), subject.settings.daemon.signals
+
+    def early(signalled: Told) -> None:
+        signals.hand_over(loop, signalled, words)
+
+    code = await daemon.live(early, replace=replace)
     signals.block()  # a loop that is closed gives them back their deadly default
     return code
 

@@ -209,6 +209,8 @@ def _of_the_state(unit: UnitInfo, in_zone: InZone) -> Iterable[tuple[str, str]]:
     yield "since", f"{ago(since, time.time())} ({in_zone(str(since))})"
     if unit.is_alive and document.get("waits_for"):
         yield "waits for", _waits_for(unit.name, str(document["waits_for"]))
+    if unit.is_alive and document.get("deadline"):
+        yield "ends in", _ends_in(str(document["deadline"]), in_zone)
     how = how_it_ended(document)
     if how:
         past = ago(since, time.time()).replace("now", "a moment")
@@ -218,6 +220,13 @@ def _of_the_state(unit: UnitInfo, in_zone: InZone) -> Iterable[tuple[str, str]]:
     for key in ("goal", "text", "trouble"):
         if document.get(key):
             yield key, str(document[key])
+
+
+def _ends_in(deadline: str, in_zone: InZone) -> str:
+    """Return how long a job has until its deadline: ``1 h 20 min (2026-12-01 06:00:00)``."""
+    left_s = _seconds(deadline, math.inf) - time.time()
+    told = f"{duration(left_s)}" if 0 < left_s < math.inf else "its deadline has passed"
+    return f"{told} ({in_zone(deadline)})"
 
 
 def _of_the_work(unit: UnitInfo) -> Iterable[tuple[str, str]]:

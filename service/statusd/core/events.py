@@ -27,9 +27,11 @@ class Booted:
 
     Args:
         survivor: the run of an earlier daemon's worker of which something lives; 0 for none.
+        wall: Unix time, for the deadline.
     """
 
     survivor: int = 0
+    wall: float = 0.0
 
 
 class Commanded(NamedTuple):
@@ -61,9 +63,7 @@ class Delivered:
     """Entries of the stream of durable commands arrived, in order.
 
     What they lead to must not be done before it is kept how far the stream was read with them.
-
-    Args:
-        messages: what they say; fewer than entries, if some were for nobody to obey.
+    ``messages`` are fewer than entries, if some were for nobody to obey.
     """
 
     messages: tuple[Commanded | InvalidMessage, ...]
@@ -117,14 +117,17 @@ class Dismissed:
 
 @dataclass(frozen=True, slots=True)
 class Signalled:
-    """A signal that asks the daemon to end: ``SIGTERM`` or ``SIGINT``.
-
-    Args:
-        sender: who has sent it, in words; empty if nobody knows.
-    """
+    """A signal that asks the daemon to end, and who has sent it, in words; empty: nobody knows."""
 
     name: str
     sender: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """A signal that stands for a word has come, or the deadline is near: see `prompts`."""
+
+    command: Command
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +241,7 @@ class Timer(enum.Enum):
     STATE = "state"
     STOP = "stop"
     KILL = "kill"
+    DEADLINE = "deadline"
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +264,7 @@ Input = (
     | Gapped
     | Dropped
     | Signalled
+    | Prompted
     | WorkerAcknowledged
     | Passed
     | WorkerInput
@@ -309,11 +314,7 @@ class Event(NamedTuple):
 
 
 class Say(NamedTuple):
-    """Send ``verdict`` to whoever listens.
-
-    Args:
-        document: with the status document in it, as the shell knows it.
-    """
+    """Send ``verdict`` to whoever listens, with the status ``document`` in it if that is wanted."""
 
     verdict: Verdict
     document: bool = False
@@ -361,10 +362,14 @@ class StopWorker:
 
 
 class Arm(NamedTuple):
-    """Let `Passed` come in ``after_s`` seconds."""
+    """Let `Passed` come in ``after_s`` seconds; with ``at``, when the clock on the wall says that.
+
+    That is Unix time: it goes on while the machine is suspended, and somebody may set it.
+    """
 
     timer: Timer
     after_s: float
+    at: float = 0.0
 
 
 class Disarm(NamedTuple):
@@ -386,11 +391,7 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Tell the log something that is no transition.
-
-    Args:
-        name: a dotted event name in the past tense.
-    """
+    """Tell the log something that is no transition; ``name`` is dotted, in the past tense."""
 
     name: str
     fields: Mapping[str, Any] = field(default_factory=dict)

@@ -51,6 +51,10 @@ class Policy:
         stop_timeout_s: from END to SIGTERM; kill_timeout_s: from SIGTERM to SIGKILL.
         signal_stop_timeout_s: from END to SIGTERM where a signal has asked for it: whoever sends
             that has a limit of its own.
+        deadline: when the job has to be over, in Unix time; 0 for never.
+        deadline_margin_s: so long before that ``deadline_word`` is obeyed.
+        requeue_exit: what the daemon leaves with if a signal or the deadline has cut the work
+            short; 0 for no code of its own.
         attached: the worker is the user's own program, and we are its child: it is told, and never
             signalled, killed or started. What it doesn't do in time is said, and no more.
     """
@@ -70,6 +74,10 @@ class Policy:
     signal_stop_timeout_s: float = 5.0
     kill_timeout_s: float = 2.0
     attached: bool = False
+    deadline: float = 0.0
+    deadline_margin_s: float = 0.0
+    deadline_word: str = "end"
+    requeue_exit: int = 0
 
     def is_excess(self, memory: int, *, before: bool) -> bool:
         """Tell whether so many bytes are too much, or still are where they were ``before``."""

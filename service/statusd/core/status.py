@@ -15,7 +15,6 @@ from dataclasses import replace
 from typing import Any
 
 from statusd.core import events as ev
-from statusd.core.answers import Answer
 from statusd.core.capabilities import Capabilities
 from statusd.core.commands import Commands
 from statusd.core.context import DAEMON, Context
@@ -24,6 +23,7 @@ from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Who
 from statusd.core.machine import Refused
 from statusd.core.messages import Scalar
 from statusd.core.policy import Policy, Restarts
+from statusd.core.prompts import Prompts
 from statusd.core.supervision import Firing, Supervision
 from statusd.core.transitions import Transitions
 from statusd.core.unit import Cause, Identity, Memory, WorkerView
@@ -86,6 +86,8 @@ class Status:
         self.supervision = Supervision(context, self._restarts)
         self.transitions = Transitions(context, self.supervision, states, goals, objection)
         self.commands = Commands(context, self.supervision, self.transitions)
+        parts = self.supervision, self.transitions, self.commands
+        self._prompts = Prompts(context, *parts)
         self._takes = self._takers()
 
     def _takers(self) -> Mapping[type, Callable[[Any], object]]:
@@ -103,7 +105,8 @@ class Status:
             **{kind: self._of_this_run(self._befell) for kind in self.supervision.takes},
             ev.Passed: self._passed,
             ev.Booted: self._booted,
-            ev.Signalled: self._signalled,
+            ev.Signalled: self._prompts.signalled,
+            ev.Prompted: self._prompts.obey,
             ev.LeaseLost: self._dismissed,
             ev.Dismissed: self._dismissed,
             ev.Gapped: self._gapped,
@@ -187,7 +190,7 @@ class Status:
         """Return what must survive this daemon."""
         context = self._context
         return Memory(
-            goal=context.goal.name,
+            goal=context.kept_goal.name,
             args=dict(context.args),
             run=context.worker.run,
             last_event=context.last_event,
@@ -198,6 +201,7 @@ class Status:
 
     def take_over(self, policy: Policy, tags: frozenset[str]) -> None:
         """Be as patient as ``policy`` says from now on, and answer to ``tags``."""
+        policy = replace(policy, deadline=self.policy.deadline)
         self._context.policy = self._restarts.policy = policy
         self._be(replace(self.identity, tags=tags))
 
@@ -261,28 +265,19 @@ class Status:
             self.transitions.not_followed()
         elif happened.timer is ev.Timer.STATE:
             self.transitions.lasted()
+        elif happened.timer is ev.Timer.DEADLINE:
+            self._prompts.due()
         else:
             self._fire(self.supervision.passed[happened.timer]())
 
     def _booted(self, happened: ev.Booted) -> None:
-        context, left = self._context, self._left
-        for command in left.open:
-            failed = context.answers.make(command, Answer.FAILED, "the daemon was restarted")
-            context.say(failed)
-        if left.goal not in ("", self.goal.name):
-            context.note("goal.dropped", goal=left.goal, new=self.goal.name)
-        self._left = Memory()
-        if happened.survivor or self.state is self.lifecycle.start:
+        left, self._left = self._left, Memory()
+        self.commands.inherit(left)
+        if happened.survivor:
             self.supervision.boot(happened.survivor)
-
-    def _signalled(self, happened: ev.Signalled) -> None:
-        source = f"signal:{happened.name}"
-        if self.state is self.lifecycle.ending:
-            if not self.supervision.stopping.hurry():
-                self._context.note("worker.forced", source=source)
-                self.supervision.stopping.force(ev.Force.KILL)
-        elif self.state is not self.lifecycle.end:
-            self.transitions.fire("end", Cause(source, happened.sender))
+        self._prompts.booted(happened.wall)
+        if not happened.survivor and self.state is self.lifecycle.start:
+            self.supervision.boot(0)
 
     def _dismissed(self, happened: ev.LeaseLost | ev.Dismissed) -> None:
         if self.state not in (self.lifecycle.ending, self.lifecycle.end):

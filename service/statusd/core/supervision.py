@@ -296,4 +296,4 @@ class Supervision:
     def _enter_end(self, _: Cause) -> None:
         reason = self._context.worker.end if self.stopping.cut else ""
         self._context.say(*self._context.answers.close_ending(reason=reason))
-        self._context.out.append(ev.Leave(EXIT_OK))
+        self._context.out.append(ev.Leave(self._context.exit_code))

@@ -189,8 +189,10 @@ class Transitions:
     def set_goal(self, decision: Decision) -> None:
         """Take over the goal of what a command was found to mean, if that has one."""
         context = self._context
-        if decision.goal is not None and decision.goal is not context.goal:
-            context.goal = decision.goal
+        goal = decision.goal
+        if goal is not None and (goal is not context.goal or not context.is_goal_kept):
+            context.goal = goal
+            context.set_kept_goal(goal)
             context.out.append(SAVE)
 
     def _keep(self, args: Mapping[str, Scalar] | None) -> None:

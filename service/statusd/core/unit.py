@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from statusd.core.messages import Command, Scalar
+from statusd.core.signals import is_prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Cause(NamedTuple):
     reason: str = ""
     command: Command | None = None
     stderr: tuple[str, ...] = ()
+
+    @property
+    def is_asked(self) -> bool:
+        """Tell whether somebody has asked for it by a command: no signal has, nor the deadline."""
+        return self.command is not None and not is_prompt(self.source)
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,8 +122,8 @@ async def _live(
         return replace(plan, units=(own,), service_manager=Announcer(inherited))
 
     daemon = wiring.build(settings, file, load_again, fresh=bool(first.get("fresh")), adapt=adapt)
-    loop = asyncio.get_running_loop()
-    code = await daemon.live(lambda signalled: signals.hand_over(loop, signalled))
+    loop, words = asyncio.get_running_loop(), settings.daemon.signals
+    code = await daemon.live(lambda signalled: signals.hand_over(loop, signalled, words))
     signals.block()
     return code
 

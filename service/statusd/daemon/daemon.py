@@ -18,13 +18,13 @@ from statusd import logs
 from statusd.core import events as ev
 from statusd.core.answers import remembered_by_each
 from statusd.core.errors import Unavailable
+from statusd.core.prompts import of_signal
 from statusd.daemon.canary import Canary
 from statusd.daemon.channels import Channels
 from statusd.daemon.desk import Desk
-from statusd.daemon.endpoint import answers
+from statusd.daemon.endpoint import server
 from statusd.daemon.farewell import Farewell
 from statusd.daemon.health import Health
-from statusd.daemon.http import HttpServer
 from statusd.daemon.launcher import Hearing, Launcher
 from statusd.daemon.living import Living
 from statusd.daemon.outputs import Outputs
@@ -45,7 +45,6 @@ from statusd.unit.cursor import Cursor
 from statusd.unit.parts import Parts
 from statusd.unit.ports import Ports
 from statusd.unit.unit import EXIT_BUG, Unit
-from statusd.wire.listen import Listen
 
 OUTPUT_S = 0.5
 """So long what the workers have printed last may take to be read."""
@@ -111,12 +110,7 @@ class Daemon:
         )
         reconciler = Reconciler.of(plan.folder, self._launcher, self._reloader, log)
         self._desk = Desk(plan, self._living, self._launcher, reconciler, self._health, log)
-        self._http = self._make_http(plan.listen)
-
-    def _make_http(self, listen: Listen | None) -> HttpServer | None:
-        if listen is None:
-            return None
-        return HttpServer(listen, answers(self.units, self._living, self.session, self._wall))
+        self._http = server(plan.listen, self.units, self._living, self.session, wall)
 
     def _channels(self, *heard: Sequence[str]) -> tuple[str, ...]:
         """Return all that is to be heard, each once."""
@@ -355,7 +349,12 @@ class Daemon:
         if name == "SIGCHLD":
             reaper.reap_orphans()
             return
-        log.info("signal.received", signal=name, **({"sender": sender} if sender else {}))
+        word = self._plan.prompts.get(name, "")
+        told = {"command": word, "sender": sender}
+        log.info("signal.received", signal=name, **{key: v for key, v in told.items() if v})
+        if word:
+            self._living.prompted(of_signal(word, name, sender, self._loop.time()))
+            return
         if name == "SIGHUP" and not is_hangup():
             self._outputs.reopen()
             self._reloader.reload()

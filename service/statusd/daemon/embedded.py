@@ -25,6 +25,7 @@ from statusd.private import (
     writing,
 )
 from statusd.supervision import reaper
+from statusd.supervision.held_signals import HARMLESS, popen
 from statusd.wire import own_broker
 from statusd.wire.local import runtime_directory
 
@@ -97,8 +98,9 @@ class Embedded:
         lines = "".join(f'{key} "{value}"\n' for key, value in options.items())
         _write(settings, os.fsencode(lines))  # TMPDIR may be of any bytes
         _write(self.password_file, f"{self._password}\n".encode("ascii"))
-        shell = subprocess.Popen(
+        shell = popen(
             [*_SHELL, str(self._folder), str(binary), str(settings)],
+            deaf_to=HARMLESS,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -7,12 +7,28 @@ from http import HTTPStatus
 
 from statusd.core.status import Status
 from statusd.core.text import shown
-from statusd.daemon.http import Answer, Reply, say
+from statusd.daemon.http import Answer, HttpServer, Reply, say
 from statusd.daemon.living import Living
 from statusd.daemon.metrics import Exporter
 from statusd.daemon.session import Session
 from statusd.unit.unit import Unit
 from statusd.wire.link import Link, LinkState
+from statusd.wire.listen import Listen
+
+
+def server(
+    listen: Listen | None,
+    units: Mapping[str, Unit],
+    living: Living,
+    session: Session,
+    wall: Callable[[], float],
+) -> HttpServer | None:
+    """Return what answers at ``listen``; None for nowhere. The others: see `answers`.
+
+    Raises:
+        ConfigError: prometheus-client isn't installed.
+    """
+    return None if listen is None else HttpServer(listen, answers(units, living, session, wall))
 
 
 def answers(

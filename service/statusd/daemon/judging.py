@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from statusd.supervision import reaper
+from statusd.supervision.held_signals import deaf_helpers
 
 if TYPE_CHECKING:
     from statusd.settings.verdict import Judge, Verdict
@@ -85,14 +86,15 @@ class Judging:
         # Without `site`: where modules are found it is told, as we have it. In a session of its
         # own: a Ctrl-C is for us. What we hold back it lets come by itself: not even for a moment
         # may a signal come to this thread, for then nobody would know who has sent it.
-        self._process = subprocess.Popen(
-            [sys.executable or "python3", "-P", "-S", _PROGRAM],
-            bufsize=0,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        with deaf_helpers():
+            self._process = subprocess.Popen(
+                [sys.executable or "python3", "-P", "-S", _PROGRAM],
+                bufsize=0,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
         reaper.ours.add(self._process.pid)
         assert self._process.stdin is not None
         os.set_blocking(self._process.stdin.fileno(), False)

@@ -159,7 +159,7 @@ class Launcher:
         place, asks = unit.cursor.place, unit.cursor.asks
         self._rest(self._parts[unit.name], place, unit.document.fields(), asks=asks)
         cause = unit.status.ended
-        is_by_command = cause is not None and cause.command is not None
+        is_by_command = cause is not None and cause.is_asked
         if what is Then.BEGIN_ANEW and not is_by_command:  # whom somebody has ended stays so
             self._start(self._begin(self._rests[unit.name]))
 

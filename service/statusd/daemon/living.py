@@ -11,8 +11,9 @@ from statusd.unit.unit import EXIT_BUG, Unit
 
 EXIT_LEASE_LOST = 78
 """The name is held by another daemon: starting again won't mend that."""
-WORST = (EXIT_BUG, EXIT_LEASE_LOST, 75, 0)
-"""Of the codes of its units a daemon leaves with the first of these."""
+WORST = (EXIT_BUG, EXIT_LEASE_LOST, 75)
+"""Of the codes of its units a daemon leaves with the first of these; else with that of work that is
+cut short (``daemon.requeue_exit``), if there is any."""
 
 
 class Living:
@@ -30,7 +31,7 @@ class Living:
         self.are_many = stays or len(self._units) > 1
         """There are others to tell each of them from, or were, or will be."""
         self._asked_to_end = 0
-        self._early: list[ev.Signalled] | None = []
+        self._early: list[ev.Signalled | ev.Prompted] | None = []
         """What came before they have begun; None if they have."""
         self._is_asked_early = asyncio.Event()
 
@@ -91,16 +92,24 @@ class Living:
     def begin(self) -> None:
         """Take what came while they could say nothing, for they had no names yet."""
         early, self._early = self._early or (), None
-        for signalled in early:
-            self.signalled(signalled)
+        for one in early:
+            self._tell(one)
 
     def signalled(self, signalled: ev.Signalled) -> None:
         """Let each of them hear of a signal; before they begin, whoever waits for that."""
-        if self._early is None:
-            self.each(lambda unit: unit.happened(signalled))
-        else:
-            self._early.append(signalled)
+        if self._early is not None:
             self._is_asked_early.set()
+        self._tell(signalled)
+
+    def prompted(self, prompted: ev.Prompted) -> None:
+        """Let each of them obey a word of a signal; before they begin, as soon as they do."""
+        self._tell(prompted)
+
+    def _tell(self, told: ev.Signalled | ev.Prompted) -> None:
+        if self._early is None:
+            self.each(lambda unit: unit.happened(told))
+        else:
+            self._early.append(told)
 
     def ended(self, unit: Unit, code: int) -> bool:
         """Take note of the code that a unit leaves with; tell whether it has just ended."""
@@ -110,7 +119,7 @@ class Living:
 
     def _note(self, name: str, code: int) -> None:
         """Take note of a code, if none that is worse is known of that unit."""
-        self._codes[name] = min(code, self._codes.get(name, code), key=WORST.index)
+        self._codes[name] = min(code, self._codes.get(name, code), key=rank)
 
     def failed(self, unit: Unit) -> None:
         """Take note of a unit that could not begin: its name is held."""
@@ -140,4 +149,9 @@ class Living:
     @property
     def code(self) -> int:
         """What the daemon leaves with."""
-        return min(self._codes.values(), key=WORST.index, default=0)
+        return min(self._codes.values(), key=rank, default=0)
+
+
+def rank(code: int) -> int:
+    """Return how bad a code is; the worst is 0."""
+    return WORST.index(code) if code in WORST else len(WORST) + (code == 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Container
 from dataclasses import replace
 from pathlib import Path
@@ -81,7 +82,12 @@ def _opened(path: Path) -> Sinks:
 
 
 def means(
-    settings: Settings, file: Path | None, directory: Path, outlets: Outlets, whose: str
+    settings: Settings,
+    file: Path | None,
+    directory: Path,
+    outlets: Outlets,
+    whose: str,
+    deadline: float = 0.0,
 ) -> Means:
     """Return what the worker of ``settings`` is started with.
 
@@ -90,12 +96,14 @@ def means(
         directory: for the file that names its process.
         outlets: where it may print to.
         whose: the unit, as lines of its worker name it among others'; empty for the only one.
+        deadline: when its job has to be over, in Unix time; 0 for never.
 
     Raises:
         Unavailable: its output can't be written.
     """
     worker_file = WorkerFile(directory.absolute(), settings.name, whose)
     spec = replace(_spec(settings, file), worker_file=str(worker_file.path), unit=whose)
+    spec = replace(spec, deadline=deadline)
     sinks = outlets.sinks(settings, file)
     return Means(spec, Outlet(*sinks, Ring()) if sinks is not None else None, worker_file)
 
@@ -122,7 +130,14 @@ def _spec(settings: Settings, file: Path | None) -> Spec:
         chosen_environment=worker.environment,
         umask=worker.umask,
         nice=worker.nice,
+        ignored=_ignored(settings),
     )
+
+
+def _ignored(settings: Settings) -> tuple[int, ...]:
+    """Return the signals that are for the daemon, and by which the worker isn't told a state."""
+    told = settings.worker.signals.values()
+    return tuple(signal.Signals[name] for name in settings.daemon.signals if name not in told)
 
 
 def _told_as(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from statusd.daemon.means import Outlets
@@ -55,6 +55,7 @@ class Plan:
         outlets: where its workers print to.
         listen: where HTTP is answered; None for nowhere.
         folder: what it has besides, if it is that of a folder.
+        prompts: signal -> the word that it stands for.
     """
 
     units: Sequence[Parts]
@@ -66,6 +67,7 @@ class Plan:
     outlets: Outlets
     listen: Listen | None = None
     folder: FolderPlan | None = None
+    prompts: Mapping[str, str] = field(default_factory=dict)
 
 
 def all_parts(plan: Plan) -> list[Parts]:

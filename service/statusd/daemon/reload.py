@@ -40,11 +40,13 @@ LIVE = (
     "worker.stop_timeout_s",
     "worker.signal_stop_timeout_s",
     "worker.kill_timeout_s",
+    "daemon.requeue_exit",
     "log.level",
 )
 """What a running unit takes over."""
-OF_NO_UNIT = ("instances",)
-"""How many units a file makes is no affair of any one of them."""
+OF_NO_UNIT = ("instances", "web")
+"""How many units a file makes is no affair of any one of them, and what a server of the fleet is
+told none of any daemon."""
 
 
 def of_file(settings: Settings, load_again: Callable[[], Settings]) -> Callable[[], NewSettings]:
@@ -145,7 +147,7 @@ def _is_units(key: str) -> bool:
 
 def changes(old: Settings, new: Settings) -> tuple[list[str], list[str]]:
     """Return the keys that differ: those that are taken over, and those that need a restart."""
-    differ = [key for key in _differences(old, new) if key not in OF_NO_UNIT]
+    differ = [key for key in _differences(old, new) if key.partition(".")[0] not in OF_NO_UNIT]
     if old.states() != new.states():
         differ += [key for key in ("lifecycle",) if not any(d.startswith(key) for d in differ)]
     return [key for key in differ if key in LIVE], [key for key in differ if key not in LIVE]

@@ -23,6 +23,7 @@ from statusd.daemon.reload import FolderSettings
 from statusd.daemon.reloader import NewSettings
 from statusd.daemon.service_manager import ServiceManager
 from statusd.home import nobodys, xdg
+from statusd.settings.deadline import moment
 from statusd.settings.folder import Folder, FolderUnit
 from statusd.settings.models import Settings
 from statusd.unit import claim
@@ -157,6 +158,7 @@ def _plan(
         service_manager=ServiceManager.from_environment(),
         outlets=outlets,
         listen=settings.http.where(),
+        prompts=settings.daemon.signals,
     )
 
 
@@ -184,7 +186,8 @@ def unit_parts(
     names = Names(settings.redis.namespace, settings.name)
     directory = state_directory(settings)
     whose = names.name if is_one_of_many else ""
-    worker = means(settings, origin.file, directory, outlets, whose)
+    deadline = _deadline(settings, origin)
+    worker = means(settings, origin.file, directory, outlets, whose, deadline)
     state_file = StateFile(directory, names.name, names.namespace, origin, loop)
     try:
         kept, last_boot = (NOTHING, 0) if fresh else state_file.load()
@@ -203,7 +206,7 @@ def unit_parts(
             identity,
             lifecycle=settings.states(),
             capabilities=settings.capabilities(),
-            policy=settings.policy(),
+            policy=replace(settings.policy(), deadline=deadline),
             memory=memory,
             default_goal=settings.goal,
             draw=random.random,
@@ -221,6 +224,26 @@ def unit_parts(
         drawn=lambda: _drawn(settings.states()),
         own_words=frozenset(row.trigger for row in settings.states().rows),
     )
+
+
+def _deadline(settings: Settings, origin: Origin) -> float:
+    """Return when the unit has to be over, in Unix time; 0 for never.
+
+    Raises:
+        Unavailable: that isn't known here, or is over; of a program that has attached: or is near.
+    """
+    now, worker = time.time(), settings.worker
+    try:
+        at = moment(worker.deadline, os.environ, now)
+        if (
+            settings.is_attached and at and at - now <= worker.margin_s()
+        ):  # its program works already
+            less = f"less than deadline_margin_s ({worker.margin_s():g} s) is left"
+            raise ValueError(f"{worker.deadline}: {less}")
+    except ValueError as error:
+        where = f"{origin.file}: " if origin.file is not None else ""
+        raise Unavailable(f"{where}worker.deadline: {error}") from None
+    return at
 
 
 def _drawn(lifecycle: Lifecycle) -> str:

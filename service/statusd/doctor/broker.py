@@ -18,6 +18,7 @@ from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.client import Client
 from statusd.wire.greeting import NEEDS
+from statusd.wire.rights import Role
 from statusd.wire.talk import ask, read
 
 CLIENT = "statusd-doctor"
@@ -50,6 +51,32 @@ def examine(daemon: Daemon, admin: Address | None) -> Iterator[Finding]:
             yield from _conversation(client, hello, daemon, admin)
     except Unavailable as failure:
         yield error("broker", str(failure), _cure(str(failure), address))
+
+
+def examine_for_web(address: Address, namespace: str, role: Role) -> Iterator[Finding]:
+    """Yield what is to be said of it for a server of the fleet, which only talks with units.
+
+    Args:
+        role: what the server is to do there.
+    """
+    yield from transport(address)
+    try:
+        with Client(address, CLIENT) as client:
+            hello = _hello(client)
+            yield ok("broker", f"{address} answers")
+            yield from _part(hello)
+            yield from rights_for_web(client, address, namespace, role)
+    except Unavailable as failure:
+        yield error("broker", str(failure), _cure(str(failure), address))
+
+
+def rights_for_web(
+    client: Client, address: Address, namespace: str, role: Role
+) -> Iterator[Finding]:
+    """Yield which rights a server of the fleet lacks."""
+    user = address.username or "default"
+    for finding in permissions.examine_role(client, user, role, namespace):
+        yield finding._replace(what=f"{finding.what}, for `statusd web`")
 
 
 def transport(address: Address) -> Iterator[Finding]:
@@ -86,11 +113,14 @@ def _is_loopback(host: str) -> bool:
 def _conversation(
     client: Client, hello: dict[str, str], daemon: Daemon, admin: Address | None
 ) -> Iterator[Finding]:
-    user = daemon.address.username or "default"
+    address = daemon.address
+    user = address.username or "default"
     units = [unit.names for unit in daemon.units]
     yield from _part(hello)
     yield from _clock(client)
     yield from permissions.examine(client, user, units, daemon.canary, daemon.channels)
+    if daemon.web_role is not None:
+        yield from rights_for_web(client, address, units[0].namespace, daemon.web_role)
     with nullcontext(client) if admin is None else Client(admin, CLIENT) as asked:
         facts = server_facts(asked)
         yield from _version(hello, facts)

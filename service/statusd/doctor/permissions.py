@@ -12,13 +12,15 @@ import hiredis
 
 from statusd.doctor.findings import Finding, error, ok, unknown
 from statusd.wire.names import Names
-from statusd.wire.rights import DAEMON, everybody, granting
+from statusd.wire.rights import DAEMON, Role, everybody, granting
 
 if TYPE_CHECKING:
     from statusd.wire.client import Client
     from statusd.wire.outbox import RedisCommand
 
 ABOUT = "rights"
+NOBODY = "statusd-doctor"
+"""The name of no unit: nobody hears what would be said to it."""
 _UNTRIED = ("MULTI", "DISCARD")
 
 
@@ -38,7 +40,31 @@ def examine(
     for names in units[1:]:
         for line, rule in _rules(names, canary, ()).items():  # with channels it is tried already
             rules.setdefault(line, rule)
-    lines = [line for line in rules if line[0] != "PSUBSCRIBE" or line[1] in channels]
+    pattern = [line for line in rules if line[0] == "PSUBSCRIBE" and line[1] not in channels]
+    for line in pattern:
+        del rules[line]
+    yield from _tried(client, user, rules, "a unit")
+
+
+def examine_role(client: Client, user: str, role: Role, namespace: str) -> Iterator[Finding]:
+    """Yield which rights of a role are missing, for whoever only talks with units.
+
+    Args:
+        client: logged in as that one; user: the name of its ACL user.
+    """
+    said = role.says(Names(namespace, NOBODY), ())
+    of_all = role.says(everybody(namespace), ())
+    rules = granting(of_all)
+    pairs = zip(said, of_all, strict=True)
+    wanted = {line: rules[general] for line, general in pairs if line[0] not in _UNTRIED}
+    yield from _tried(client, user, wanted, f"a {role.name}")
+
+
+def _tried(
+    client: Client, user: str, rules: dict[RedisCommand, str], who: str
+) -> Iterator[Finding]:
+    """Yield which of these lines would be refused, each with the rule that would allow it."""
+    lines = [*rules]
     verdicts = refusals(client, lines)
     if verdicts is None:
         cure = f"ACL SETUSER {user} +multi +discard (they let it be tried without being done)"
@@ -53,7 +79,7 @@ def examine(
         cure = f"ACL SETUSER {user} {word}; `statusd acl` prints all that it needs"
         yield error(ABOUT, f"{user} may not: {', '.join(refused)}", cure)
     if not missing:
-        yield ok(ABOUT, f"{user} may do all that a unit must ({len(lines)} commands tried)")
+        yield ok(ABOUT, f"{user} may do all that {who} must ({len(lines)} commands tried)")
 
 
 def _rules(names: Names, canary: str, channels: Sequence[str]) -> dict[RedisCommand, str]:

@@ -10,6 +10,7 @@ import hiredis
 from statusd.core.bounds import Unreadable
 from statusd.doctor.findings import Finding, Level, error, ok, warning
 from statusd.doctor.local import lives_here
+from statusd.doctor.web import role_of
 from statusd.fleet import records
 from statusd.settings.models import Settings
 from statusd.unit.lease_holder import LeaseHolder
@@ -17,6 +18,7 @@ from statusd.wire import shapes
 from statusd.wire.address import Address
 from statusd.wire.client import Client
 from statusd.wire.names import Names, is_pattern
+from statusd.wire.rights import Role
 from statusd.wire.talk import read
 
 MOST_TOLD = 10
@@ -38,11 +40,13 @@ class Daemon(NamedTuple):
         address: of the broker, with what it logs in with.
         canary: the channel on which it hears itself.
         units: at least one, all in one namespace.
+        web_role: what a server of the fleet would do there, as the same user; None if none would.
     """
 
     address: Address
     canary: str
     units: tuple[Heard, ...]
+    web_role: Role | None = None
 
     @property
     def control(self) -> str:
@@ -71,7 +75,8 @@ def daemon_of(settings: Settings, units: Iterable[Settings], name: str) -> Daemo
     """
     namespace = settings.redis.namespace
     heard = (Heard(Names(namespace, unit.name), unit.control.channels) for unit in units)
-    return Daemon(settings.address(), Names(namespace, name).canary, tuple(heard))
+    role = role_of(settings.web) if settings.says("web") else None
+    return Daemon(settings.address(), Names(namespace, name).canary, tuple(heard), role)
 
 
 def owners(units: Sequence[Names], replies: Sequence[object]) -> Iterator[Finding]:

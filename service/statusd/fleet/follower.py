@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from statusd.wire.outbox import RedisCommand
 
 BLOCK_S = 1.0
-"""How long a watcher waits at most before it looks for new units."""
+"""How long a watcher waits at most; how often it looks for new units, however much comes."""
 LOOK_BACK_S = 5.0
 """How often a watcher to whom nothing comes looks whether it waits at the right place."""
 MOST_BEFORE = 100
@@ -56,6 +56,7 @@ class Follower:
         self._aside: set[str] = set()
         self._before: dict[str, deque[str]] = {}
         self._looked_back = time.monotonic()
+        self._found = float("-inf")
 
     def next_ready(self) -> Event | None:
         """Return the next event of those that have been read."""
@@ -82,7 +83,9 @@ class Follower:
         self._failures = 0
 
     def _read(self, block_s: float) -> Operation[None]:
-        yield from self._find_units()
+        if not self.positions or time.monotonic() - self._found >= BLOCK_S:
+            yield from self._find_units()
+            self._found = time.monotonic()
         if self._aside - {""}:
             yield from self._sort(sorted(self._aside - {""}))
         names = [name for name in self.positions if name not in self._aside]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import select
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 
 from statusd.core.errors import Unavailable
@@ -15,7 +15,7 @@ from statusd.wire.local import Local, sockets
 GONE = "its daemon has hung up"
 
 
-def logs(wanted: Wanted, namespace: str = "statusd", given: str = "") -> Iterator[LogItem]:
+def logs(wanted: Wanted, namespace: str = "statusd", given: str = "") -> Generator[LogItem]:
     """Give out what the workers of this host have printed, and if you follow, what they print.
 
     Args:
@@ -30,12 +30,14 @@ def logs(wanted: Wanted, namespace: str = "statusd", given: str = "") -> Iterato
 
 def _read(
     follower: LogFollower, namespace: str, given: str, paths: Mapping[str, Path]
-) -> Iterator[LogItem]:
+) -> Generator[LogItem]:
     calls: dict[str, Local] = {}
     ask_at = 0.0
     try:
         while True:
             if time.monotonic() >= ask_at:
+                if ask_at and follower.wanted.follow:  # some have begun, or have come back
+                    paths = {**paths, **_found(namespace, given)}
                 _ask(follower, calls, paths)
                 ask_at = time.monotonic() + RENEW_S
             is_over = follower.look()
@@ -44,8 +46,6 @@ def _read(
                 return
             wait_s = max(0.0, min(ask_at - time.monotonic(), follower.left_s))
             _listen(follower, calls, wait_s)
-            if not calls:
-                paths = {**paths, **_found(namespace, given)}  # who is away may come back
     finally:
         for call in calls.values():
             call.close()
@@ -70,6 +70,25 @@ def _ask(follower: LogFollower, calls: dict[str, Local], paths: Mapping[str, Pat
             calls[name].write(follower.question(name).encode())
         except (Unavailable, Untrusted) as error:
             _hang_up(follower, calls, name, str(error))
+    for name in follower.ended:
+        if name not in calls:
+            _ask_again(follower, calls, name, paths[name])
+
+
+def _ask_again(follower: LogFollower, calls: dict[str, Local], name: str, path: Path) -> None:
+    """Ask one that has ended, if somebody listens there again; it is read on if that is a new life.
+
+    Nobody who does is no news: that it has ended was told.
+    """
+    try:
+        call = Local(path)
+    except (Unavailable, Untrusted):
+        return
+    calls[name] = call
+    try:
+        call.write(follower.question(name).encode())
+    except Unavailable as error:
+        _hang_up(follower, calls, name, str(error))
 
 
 def _listen(follower: LogFollower, calls: dict[str, Local], wait_s: float) -> None:

@@ -177,11 +177,23 @@ class LogFollower:
             self._put(unit, {"name": name, "ended": reason})
             self._answered(unit)
 
+    @property
+    def ended(self) -> list[str]:
+        """Those who have told, and whom a later life may bring back; none if nobody follows."""
+        if not self.wanted.follow:
+            return []
+        return [name for name, unit in self._units.items() if unit.is_over and unit.boot]
+
     def lives(self, unit: UnitInfo) -> None:
         """A unit is there; one that had ended may have begun again."""
-        known = self._units[unit.name]
-        if known.is_over and known.boot and unit.boot > known.boot and self.wanted.follow:
-            known.is_over, known.away = False, ""
+        self._is_back(self._units[unit.name], unit.boot)
+
+    def _is_back(self, unit: _Unit, boot: int) -> bool:
+        """Tell whether one that had ended has begun again; from then on it is read."""
+        if unit.is_over and unit.boot and boot > unit.boot and self.wanted.follow:
+            unit.is_over, unit.away = False, ""
+            return True
+        return False
 
     @property
     def left_s(self) -> float:
@@ -213,7 +225,9 @@ class LogFollower:
             return
         name = told["logs"]
         unit = self._units.get(name)
-        if unit is None or unit.is_over or told["boot"] < unit.boot:
+        if unit is None or told["boot"] < unit.boot:
+            return
+        if unit.is_over and not self._is_back(unit, told["boot"]):
             return
         if "refused" in told:
             self._refused(unit, name, told["refused"])

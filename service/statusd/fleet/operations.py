@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -94,31 +94,19 @@ def launch(
 # ---- looking ------------------------------------------------------------------------------------
 
 
-def status(namespace: str) -> Operation[list[UnitInfo]]:
+def status(namespace: str, names: Sequence[str] | None = None) -> Operation[list[UnitInfo]]:
     """Return every unit that there is or was, by name: two round trips, however many.
 
-    Raises:
-        Unavailable: the broker refuses.
-    """
-    return (yield from documented(namespace, (yield from roster(namespace))))
-
-
-def roster(namespace: str) -> Operation[dict[str, Any]]:
-    """Return what the roster says of every unit that there is or was, as it stands there, by name.
+    Args:
+        names: only those of them.
 
     Raises:
         Unavailable: the broker refuses.
     """
     found = yield from ask_key(shapes.table, "HGETALL", Names(namespace).roster)
-    return {as_text(name): entry for name, entry in found.items()}
-
-
-def documented(namespace: str, roster: Mapping[str, Any]) -> Operation[list[UnitInfo]]:
-    """Return the units of ``roster``, or of a part of it, with their documents, by name.
-
-    Raises:
-        Unavailable: the broker refuses.
-    """
+    roster = {as_text(name): entry for name, entry in found.items()}
+    if names is not None:
+        roster = {name: roster[name] for name in names if name in roster}
     replies = yield Ask([("GET", Names(namespace, name).status) for name in roster])
     for reply in replies:
         if shapes.is_error(reply) and not shapes.is_wrong_type(reply):

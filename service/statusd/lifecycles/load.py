@@ -55,6 +55,11 @@ class Source:
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
         return f"{where}: {key[1:]}" if key else where
 
+    @property
+    def written(self) -> tuple[Mapping[str, Any], ...]:
+        """What stands in it; and behind that, if it is one of several, in what they share."""
+        return (self.content,)
+
     def resolve(self, path: str) -> Path:
         """Return ``path`` as it is meant: beside this file, if it isn't absolute.
 

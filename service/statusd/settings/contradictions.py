@@ -20,7 +20,10 @@ from statusd.settings.variables import variable
 
 _REDIS_FILES = ("password_file", "sentinel_password_file", "ca_file", "cert_file", "key_file")
 """What of ``[redis]`` names a file that is read at each connect."""
-_ATTACHED = ("ack_timeout_s", "hang_timeout_s", "memory_max", "on_memory", "stop_timeout_s")
+_ATTACHED = (
+    *("ack_timeout_s", "hang_timeout_s", "memory_max", "on_memory", "stop_timeout_s"),
+    *("deadline", "deadline_margin_s", "deadline_word"),
+)
 """What of ``[worker]`` is for a program that we are attached to."""
 
 

@@ -23,13 +23,14 @@ from statusd.settings.layers import Layered, has, merged
 from statusd.settings.load import here, judged
 from statusd.settings.models import Settings
 from statusd.settings.plain import plain
+from statusd.settings.prompts import prompt_mistakes
 from statusd.settings.tables import MOST_INSTANCES, PREFIX, KeyPath
 from statusd.settings.variables import fields, unknown_variables, variable
 from statusd.settings.verdict import Judge
 from statusd.wire.names import default_name
 
 SHARED = "statusd.toml"
-COMMON = ("daemon", "redis", "http", "log", "state_directory")
+COMMON = ("daemon", "redis", "http", "web", "log", "state_directory")
 """The daemon's own: said once for all its units."""
 _OWN = (("name",), ("instances",), ("worker", "function"), ("worker", "command"))
 """What makes a unit this one, and so can't be shared."""
@@ -293,6 +294,8 @@ def _judged_with(
 ) -> Settings:
     """Return the settings of a unit over those of its daemon, ``below``, of which ``said`` is."""
     settings = judged(source, name, {}, judge, below=below)
+    if problems := [*prompt_mistakes(settings, source)]:
+        raise ConfigError(*problems)
     return replace(settings, said=settings.said | {path for path in said if path[0] in COMMON})
 
 

@@ -20,6 +20,11 @@ class Layered(Source):
         self.file, self.content = own.file, dict(content)
         self._own, self._shared = own, shared
 
+    @property
+    def written(self) -> tuple[Mapping[str, Any], ...]:
+        """What stands in its file, and in the shared one."""
+        return self._own.content, self._shared.content
+
     def place(self, path: tuple[str | int, ...]) -> str:
         """Return ``file:line: key``, in the file that says it."""
         is_shared = not has(self._own.content, path) and has(self._shared.content, path)

@@ -18,6 +18,7 @@ from statusd.settings.environment import NoJson, written
 from statusd.settings.layers import merged
 from statusd.settings.mistakes import describe, no_json
 from statusd.settings.models import Settings
+from statusd.settings.prompts import prompt_mistakes
 from statusd.settings.tables import Content, LifecycleTable
 from statusd.settings.variables import said_in, unknown_variables, variable
 from statusd.settings.verdict import Judge, Mistake, Verdict
@@ -72,6 +73,7 @@ def load_source(
     try:
         settings = judged(source, name, environ, judge, attached=attached)
         problems += _of_folders(settings, source)
+        problems += prompt_mistakes(settings, source)
     except ConfigError as error:
         problems += error.problems
     if problems:
@@ -81,10 +83,10 @@ def load_source(
 
 def _of_folders(settings: Settings, source: Source) -> Iterator[str]:
     """Yield a complaint of each setting that only a folder of units has."""
-    for key in ("instances", "daemon"):
-        if settings.says(key):
+    for path in (("instances",), ("daemon", "name")):
+        if settings.says(*path):
             folder = source.file.parent if source.file is not None else "FOLDER"
-            yield f"{source.place((key,))}: it is for a folder of units: statusd run {folder}"
+            yield f"{source.place(path)}: it is for a folder of units: statusd run {folder}"
 
 
 def judged(
@@ -155,13 +157,13 @@ def _asked(
     Raises:
         NoJson: a variable is none.
     """
-    wrote, said = _spelt({**(below or {}), **content}), written(environ)
+    wrote, said = spelt({**(below or {}), **content}), written(environ)
     whole = merged(said, wrote) if wins else merged(wrote, said)
     verdict = judge(whole)
     return Settings.of(verdict, said_in(whole)) if isinstance(verdict, Content) else verdict
 
 
-def _spelt(content: Mapping[str, Any]) -> dict[str, Any]:
+def spelt(content: Mapping[str, Any]) -> dict[str, Any]:
     """Return the same with each key at the top as it is spelt here, for upper case counts as lower.
 
     Of two that differ in that alone, the first one counts.

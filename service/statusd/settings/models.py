@@ -72,7 +72,7 @@ class Settings(Content):
             parse_url(redis.url),
             username=redis.username,
             password=redis.password,
-            password_file=redis.password_file or _secret_file(),
+            password_file=redis.password_file or secret_file(_SECRET),
             sentinel_username=redis.sentinel_username,
             sentinel_password=redis.sentinel_password,
             sentinel_password_file=redis.sentinel_password_file,
@@ -117,14 +117,17 @@ class Settings(Content):
             stop_timeout_s=worker.longest_stop_s(),
             signal_stop_timeout_s=worker.longest_signal_stop_s(),
             kill_timeout_s=worker.kill_timeout_s,
+            deadline_margin_s=worker.margin_s(),
+            deadline_word=worker.deadline_word,
+            requeue_exit=self.daemon.requeue_exit,
             attached=self.is_attached,
         )
 
 
-def _secret_file() -> str:
-    """Return the file with the password that systemd or a container engine put there, if any."""
+def secret_file(name: str) -> str:
+    """Return the file that systemd or a container engine put there by that name, if any."""
     for directory in (os.environ.get("CREDENTIALS_DIRECTORY", ""), "/run/secrets"):
-        path = Path(directory, _SECRET)
+        path = Path(directory, name)
         if directory and path.is_file():
             return str(path)
     return ""

@@ -12,6 +12,8 @@ from typing import Annotated, Any, ClassVar, Literal
 from statusd.settings.values import (
     Arguments,
     Channel,
+    Deadline,
+    ExitCode,
     Function,
     HeaderName,
     HostName,
@@ -21,6 +23,7 @@ from statusd.settings.values import (
     Namespace,
     Network,
     Output,
+    Prompts,
     RootPath,
     Seconds,
     Signal,
@@ -28,6 +31,7 @@ from statusd.settings.values import (
     Umask,
     Url,
     VariableName,
+    Word,
     within,
 )
 from statusd.wire.listen import Listen, parse_listen
@@ -40,6 +44,8 @@ MOST_INSTANCES = 1000
 """So many units one file makes."""
 FUNCTION_STOP_S, PROGRAM_STOP_S, SIGNAL_STOP_S = 60.0, 5.0, 5.0
 """From END to SIGTERM: for a function, for a program, and where a signal has asked for it."""
+LAST_WORDS_S = 3.0
+"""So long a daemon may take to leave when its worker is gone."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,15 @@ class WorkerSettings:
     stop_timeout_s: Seconds | None = None
     signal_stop_timeout_s: Seconds | None = None
     kill_timeout_s: Seconds = 2
+    deadline: Deadline = ""
+    deadline_margin_s: Seconds | None = None
+    deadline_word: Word = "end"
+
+    def margin_s(self) -> float:
+        """Return how long before the deadline its word is obeyed: END has its time, by default."""
+        if self.deadline_margin_s is not None:
+            return self.deadline_margin_s
+        return self.longest_stop_s() + self.kill_timeout_s + LAST_WORDS_S
 
     def longest_stop_s(self) -> float:
         """Return how long END may take by itself: a function is given time for its step."""
@@ -169,10 +184,12 @@ class Log:
 
 @dataclass(frozen=True)
 class DaemonTable:
-    """``[daemon]``: the process that runs the units of a folder."""
+    """``[daemon]``: the process; a name has only that of a folder."""
 
     OTHERS: ClassVar = "forbid"
     name: Name = ""
+    signals: Prompts = field(default_factory=dict)
+    requeue_exit: ExitCode = 0
 
 
 @dataclass(frozen=True)

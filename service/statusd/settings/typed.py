@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from statusd.lifecycles.load import Source
+from statusd.settings import interpreters
 from statusd.settings.layers import has
 from statusd.settings.load import here, load_source
 from statusd.settings.models import Settings
@@ -35,12 +36,14 @@ class Typed(Source):
         super().__init__(None)
         worker = {"function": function, "command": [*command]}  # both: neither is the environment's
         self.content = {"worker": worker, **{key: value for key, value in more.items() if value}}
+        runs = interpreters.script(command)
         program = re.sub(r"\.[A-Za-z]+$", "", os.path.basename(command[0] if command else ""))
-        self.name = typed_name(program or function.partition(":")[0])
+        self.name = typed_name((runs and runs.name) or program or function.partition(":")[0])
         """The unit's, if nobody has chosen one."""
-        shown = f"-- {shlex.quote(command[0])}" if command else shlex.quote(function)
-        self.line = f"statusd run {shown}"
-        """What is to be typed for that job, without arguments: one may be a secret."""
+        words = runs.words if runs else command[:1]
+        self.line = f"statusd run {shlex.join(['--', *words] if words else [function])}"
+        """What is to be typed for that job, without arguments: one may be a secret. What an
+        interpreter is typed for is the job, and none."""
 
     def place(self, path: tuple[str | int, ...]) -> str:
         """Return where what stands at ``path`` was said, and its key."""

@@ -10,12 +10,15 @@ import json
 import re
 import shlex
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple
 
 from statusd.core.errors import ConfigError
+from statusd.core.fields import WORD
+from statusd.core.signals import PROMPTS
 from statusd.core.sizes import parse_size
 from statusd.core.suggestions import nearest
+from statusd.settings.deadline import written
 from statusd.wire.listen import parse_listen
 from statusd.wire.url import parse_url
 
@@ -97,14 +100,66 @@ def _command(value: object) -> object:
     return value
 
 
+def signal_name(value: str) -> str:
+    """Return ``SIGUSR1`` of ``usr1``, be there such a signal or not."""
+    return value.upper() if value.upper().startswith("SIG") else f"SIG{value.upper()}"
+
+
 def _signal(value: str) -> str:
-    name = value.upper() if value.upper().startswith("SIG") else f"SIG{value.upper()}"
+    name = signal_name(value)
     if name not in signal.Signals.__members__:
         near = nearest(name, tuple(signal.Signals.__members__))
         raise ValueError(f"{value} is no signal" + (f", did you mean {near}?" if near else ""))
     if name == "SIGKILL":
         raise ValueError("SIGKILL tells nothing: nobody survives it")
     return name
+
+
+_TAKEN = {
+    **dict.fromkeys(("SIGTERM", "SIGINT"), "it is END already"),
+    "SIGHUP": "it has the settings read again",
+    **dict.fromkeys(("SIGKILL", "SIGSTOP"), "no program hears of it"),
+    **dict.fromkeys(("SIGTSTP", "SIGCONT", "SIGTTIN", "SIGTTOU"), "it is a shell's, for its jobs"),
+    "SIGWINCH": "a terminal sends it whenever its size changes",
+    "SIGQUIT": "it is for a core dump",
+    **dict.fromkeys(("SIGCHLD", "SIGPIPE", "SIGXFSZ"), "statusd needs it itself"),
+}
+"""Signals that have a meaning already, and which."""
+
+
+def _prompt(value: str) -> str:
+    """Return the name of a signal that may stand for a word."""
+    name = signal_name(value)
+    if name in PROMPTS:
+        return name
+    known = ", ".join(one.removeprefix("SIG") for one in PROMPTS)
+    if name in signal.Signals.__members__:
+        why = _TAKEN.get(name, "it tells of a fault, or is for something else")
+        raise ValueError(f"{value} can't stand for a word: {why}; {known} can")
+    near = nearest(name, PROMPTS)
+    hint = f", did you mean {near}?" if near else f": {known} can stand for a word"
+    raise ValueError(f"{value} is no signal{hint}")
+
+
+def _prompts(value: object) -> object:
+    """Return what is written, if no signal stands there twice in two spellings."""
+    names = [signal_name(key) for key in value] if isinstance(value, Mapping) else []
+    twice = next((name for name in names if names.count(name) > 1), "")
+    if twice:
+        raise ValueError(f"{twice} stands there twice, and can have one word")
+    return value
+
+
+def _word(value: str) -> str:
+    if not WORD.fullmatch(value.encode("utf-8", "replace")):
+        raise ValueError('a word is wanted, as `statusd send` takes it: "pause"')
+    return value
+
+
+def _code(value: int) -> int:
+    if value in (64, 69, 70, 74, 78):
+        raise ValueError(f"{value} says of `statusd run` that something is wrong: 85, or 75, say")
+    return value
 
 
 def _umask(value: object) -> object:
@@ -183,6 +238,10 @@ Channel = Annotated[str, Note(judge=_channel)]
 Function = Annotated[str, Note(judge=_function)]
 Arguments = Annotated[tuple[str, ...], Note(read=_command)]
 Signal = Annotated[str, Note(judge=_signal)]
+Word = Annotated[str, Note(judge=_word)]
+Prompts = Annotated[dict[Annotated[str, Note(judge=_prompt)], Word], Note(read=_prompts)]
+ExitCode = Annotated[int, within(0, 255), Note(judge=_code)]
+Deadline = Annotated[str, Note(read=written)]
 Umask = Annotated[int, Note(read=_umask)]
 Memory = Annotated[int, within(0, 2**62), Note(read=_size)]
 Output = Annotated[str, Note(judge=_output)]

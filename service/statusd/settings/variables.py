@@ -11,8 +11,9 @@ from typing import Any
 from statusd.core.suggestions import nearest
 from statusd.settings.tables import PREFIX, Content, KeyPath
 
-_INJECTED = re.compile(r"STATUSD_(SERVICE_|PORT|ARG|RUN$|INSTANCE$)")
-"""Kubernetes injects these for a Service that is called statusd, and we ourselves in a worker."""
+_INJECTED = re.compile(r"STATUSD_((WEB_)?(SERVICE_|PORT)|ARG|RUN$|INSTANCE$|DEADLINE$)")
+"""Kubernetes injects these for a Service that is called statusd or statusd-web, and we ourselves in
+a worker."""
 
 
 def fields(table: Any = None, above: KeyPath = ()) -> Iterator[KeyPath]:

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from statusd.settings.tables import Content
 
 _UNKNOWN = "unexpected_keyword_argument"
+_KEY = "[key]"
+"""Stands behind a key that is wrong itself."""
 
 
 class Mistake(NamedTuple):
@@ -28,7 +30,7 @@ class Mistake(NamedTuple):
     @property
     def path(self) -> tuple[str, ...]:
         """Return the path of the setting that it is about."""
-        return tuple(str(part) for part in self.place if not isinstance(part, int))
+        return tuple(str(p) for p in self.place if not isinstance(p, int) and p != _KEY)
 
     @property
     def is_unknown_key(self) -> bool:

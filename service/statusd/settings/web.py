@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,30 @@ from statusd.lifecycles.load import Source
 from statusd.settings.environment import NoJson, written
 from statusd.settings.judge import judge
 from statusd.settings.layers import merged
+from statusd.settings.load import spelt
 from statusd.settings.mistakes import describe, no_json
-from statusd.settings.tables import Content, Web
+from statusd.settings.models import secret_file
+from statusd.settings.tables import PREFIX, Content, Web
+from statusd.settings.variables import unknown_variables, variable
+from statusd.settings.verdict import Mistake
 
-_FILES = ("token_file", "viewer_token_file")
+SECRETS = {"token_file": "statusd_web_token", "viewer_token_file": "statusd_web_viewer_token"}
+"""Key -> the name of a systemd credential, or of a file in /run/secrets, that is taken if the key
+says nothing."""
+_ITS_OWN = {"redis", "web"}
+"""The tables of a file that is for a server of the fleet and for no unit."""
+_OPTIONS = {"allow_hosts": "allow-host", "trusted_proxies": "trusted-proxy"}
+
+
+def is_for_web(file: Path, environ: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether a file is for ``statusd web`` alone: it has [web], and nothing of a unit.
+
+    Raises:
+        ConfigError: it can't be read, or isn't TOML.
+    """
+    tables = spelt(Source(file).content).keys()
+    is_units = any(name.upper().startswith(f"{PREFIX}WORKER") for name in environ)
+    return "web" in tables and tables <= _ITS_OWN and not is_units
 
 
 def load_web(
@@ -32,32 +52,52 @@ def load_web(
         ConfigError: with every mistake that was found, one a line.
     """
     source = Source(file)
-    wrote = {"web": source.content["web"]} if "web" in source.content else {}
-    try:
-        said = {key: value for key, value in written(environ).items() if key == "web"}
-    except NoJson as error:
-        if error.key != "web":
-            said = {}
-        else:
-            raise ConfigError(no_json(error.key)) from None
     typed = {key: value for key, value in typed.items() if value is not None}
-    verdict = judge(merged(merged(wrote, said), {"web": typed} if typed else {}))
+    problems = list(unknown_variables(environ))
+    content = {"web": spelt(source.content).get("web", {})}
+    verdict = judge(merged(merged(content, _said(environ)), {"web": typed} if typed else {}))
+    if isinstance(verdict, Content) and not problems:
+        return _with_files(verdict.web, source, typed)
     if not isinstance(verdict, Content):
-        raise ConfigError(*(_said(mistake, source, environ, typed) for mistake in verdict))
-    beside: dict[str, Any] = {
-        key: str(source.resolve(value))
-        for key in _FILES
-        if (value := getattr(verdict.web, key)) and key not in typed
-    }
-    return replace(verdict.web, **beside)
+        problems += _mistakes(verdict, source, environ, typed)
+    raise ConfigError(*problems)
 
 
-def _said(
-    mistake: Any, source: Source, environ: Mapping[str, str], typed: Mapping[str, Any]
-) -> str:
-    """Return a mistake in words: by the option that was typed, or where it stands."""
-    key = mistake.path[1] if len(mistake.path) > 1 else ""
-    if key not in typed:
-        return describe(mistake, source, environ)
-    option = {"allow_hosts": "allow-host", "trusted_proxies": "trusted-proxy"}.get(key, key)
-    return f"--{option.replace('_', '-')}: {mistake.text.removeprefix('Value error, ')}"
+def _said(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what the environment says of the table.
+
+    Raises:
+        ConfigError: it is no JSON.
+    """
+    try:
+        return {key: value for key, value in written(environ).items() if key == "web"}
+    except NoJson as error:
+        raise ConfigError(no_json(error.key)) from None
+
+
+def _with_files(web: Web, source: Source, typed: Mapping[str, Any]) -> Web:
+    """Return the same with files as they are meant: beside what names them, or as secrets."""
+    found: dict[str, Any] = {}
+    for key, secret in SECRETS.items():
+        name = getattr(web, key)
+        if not name:
+            found[key] = secret_file(secret)
+        elif key not in typed:
+            found[key] = str(source.resolve(name))
+    return replace(web, **found)
+
+
+def _mistakes(
+    mistakes: tuple[Mistake, ...],
+    source: Source,
+    environ: Mapping[str, str],
+    typed: Mapping[str, Any],
+) -> Iterator[str]:
+    """Yield them in words: by the option that was typed, or where it stands."""
+    for mistake in mistakes:
+        key = mistake.path[1] if len(mistake.path) > 1 else ""
+        if key in typed:
+            option = _OPTIONS.get(key, key).replace("_", "-")
+            yield f"--{option}: {mistake.text.removeprefix('Value error, ')}"
+        elif not (mistake.is_unknown_key and variable(mistake.path) in environ):  # told already
+            yield describe(mistake, source, environ)

@@ -53,6 +53,7 @@ class FunctionChannel(WorkerChannel):
             os.set_blocking(fd, False)
         self._board = page.Board(board_fd)
         self._board.words[page.STATE] = page.pack_word(number, self._run, seq)
+        self._board.words[page.DEADLINE] = int(self._spec.deadline * 1e9)
         self._down = DownPipe(down_write, self._loop)
         if args:
             self._down.send_args(args)

@@ -17,7 +17,7 @@ from itertools import islice
 
 from statusd import logs
 from statusd.supervision import reaper
-from statusd.supervision.held_signals import popen
+from statusd.supervision.held_signals import HARMLESS, popen
 
 _SCRIPT = """\
 trap '' HUP INT TERM
@@ -117,6 +117,7 @@ class Guard:
         try:
             self._shell = popen(
                 ["sh", "-c", _SCRIPT, "statusd-guard"],
+                deaf_to=HARMLESS,
                 stdin=reading,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

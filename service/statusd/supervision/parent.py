@@ -81,6 +81,7 @@ class ParentChannel(FunctionChannel):
     def take_over(self, number: int, seq: int, args: Mapping[str, Scalar]) -> None:
         """Put the first state on the board and listen."""
         self._board = page.Board(self._inherited.board)
+        self._board.words[page.DEADLINE] = int(self._spec.deadline * 1e9)
         self._down, self._up = DownPipe(self._inherited.down, self._loop), self._inherited.up
         self._lines = notes.Lines(self._up)
         self._loop.add_reader(self._up, self._hear)

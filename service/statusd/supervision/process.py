@@ -105,6 +105,7 @@ class Process:
         out, err = relay.pipes() if relay is not None else (None, None)
         self._popen = popen(
             list(spawn.argv),
+            deaf_to=spec.ignored,
             cwd=spec.directory or None,
             umask=spec.umask,
             stdin=spawn.stdin,
@@ -154,7 +155,9 @@ class Process:
         """Return what tells it who it is; our part of its process takes the file away."""
         run, file = self.run, self._spec.worker_file
         known = {wrapper.FILE: f"{run} {file}", TOKEN: f"{file}:{run}"} if file else {}
-        return {**known, **descriptors.theirs()}
+        ignored = self._spec.ignored
+        deaf = {wrapper.IGNORED: " ".join(str(int(n)) for n in ignored)} if ignored else {}
+        return {**known, **deaf, **descriptors.theirs()}
 
     # ---- what it is told, and says -----------------------------------------------------------
 

@@ -48,6 +48,8 @@ class ProgramChannel(WorkerChannel):
     def prepare(self, number: int, seq: int, args: Mapping[str, Scalar]) -> Spawn:
         """Make the socket, and the pipe for standard input if it is asked for."""
         variables = {"NOTIFY_SOCKET": self._notify.open(), **args_as_variables(args)}
+        if self._spec.deadline:
+            variables["STATUSD_DEADLINE"] = f"{self._spec.deadline:.0f}"
         report = self._report.open()
         argv, fds = self._argv(report), (report,)
         if not self._spec.lines:

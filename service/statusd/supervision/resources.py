@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from statusd.scheduler import Scheduler
 from statusd.supervision import proc
+from statusd.supervision.cpu_time import CpuTime, Spent
 
 AT_ONCE = 16
 """So many files are read in a row: a fifth of a millisecond."""
@@ -74,18 +75,21 @@ class Reading(NamedTuple):
     """One process, as it was a moment ago.
 
     Args:
-        ticks: its CPU time, with that of its children that it has waited for.
+        spent: its CPU time, and that of its children that it has waited for.
         memory: its resident set in bytes.
         descriptors: None if nobody may count them.
     """
 
-    pid: int
-    parent: int
+    spent: Spent
     is_dead: bool
-    ticks: int
     threads: int
     memory: int
     descriptors: int | None
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        return self.spent.pid
 
 
 class Sampler:
@@ -106,7 +110,7 @@ class Sampler:
         self._reads: Iterator[Reading | None] | None = None
         self._found: list[Reading] = []
         self._began = self._sampled_at = 0.0
-        self._ticks = self._all_ticks = 0
+        self._time = CpuTime()
 
     def sample(self, leader: int, orphans: Iterable[int], done: Callable[[Usage], None]) -> None:
         """Take a sample, unless one is being taken.
@@ -139,16 +143,14 @@ class Sampler:
     def _sum(self) -> Usage:
         found = self._found
         living = [one for one in found if not one.is_dead]
-        ticks = sum(one.ticks for one in found)
-        used = max(0, ticks - self._ticks)  # who was buried by us has taken his with him
-        self._ticks, self._all_ticks = ticks, self._all_ticks + used
+        used = self._time.count(one.spent for one in found)
         took_s, self._sampled_at = self._began - self._sampled_at, self._began
         is_first = self.usage is None or took_s <= 0
         counted = [one.descriptors for one in living if one.descriptors is not None]
         self.pids = tuple(one.pid for one in living)
         return Usage(
             cpu=None if is_first else used / _TICKS_A_SECOND / took_s,
-            cpu_s=self._all_ticks / _TICKS_A_SECOND,
+            cpu_s=self._time.ticks / _TICKS_A_SECOND,
             memory=sum(one.memory for one in living),
             threads=sum(one.threads for one in living),
             processes=len(living),
@@ -185,7 +187,7 @@ def _readings(leader: int, orphans: Iterable[int]) -> Iterator[Reading | None]:
         if pid in seen:
             continue
         reading = look(pid)
-        if reading is None or (place and _TELLS_CHILDREN and reading.parent not in seen):
+        if reading is None or (place and _TELLS_CHILDREN and reading.spent.parent not in seen):
             yield None  # it is gone; its number may be somebody else's
             continue
         seen.add(pid)
@@ -211,10 +213,14 @@ def look(pid: int) -> Reading | None:
         _, _, tail = _content(f"/proc/{pid}/stat").rpartition(b")")
         fields = tail.split()
         return Reading(
-            pid,
-            int(fields[1]),
+            Spent(
+                pid,
+                parent=int(fields[1]),
+                began=int(fields[19]),
+                own=int(fields[11]) + int(fields[12]),
+                waited_for=int(fields[13]) + int(fields[14]),
+            ),
             fields[0] in (b"Z", b"X"),
-            sum(map(int, fields[11:15])),
             int(fields[17]),
             int(fields[21]) * _PAGE,
             _descriptors(pid),

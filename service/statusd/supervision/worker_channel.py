@@ -39,6 +39,8 @@ class Spec:
         umask: of the process, -1 for ours; nice: its priority, 0 for ours.
         worker_file: where its process writes who it is; empty for nowhere.
         unit: whose worker it is, as its lines say it; empty if there is no other unit.
+        ignored: signals that are for the daemon, wherever they come.
+        deadline: when its job has to be over, in Unix time; 0 for never.
     """
 
     states: tuple[str, ...]
@@ -59,6 +61,8 @@ class Spec:
     nice: int = 0
     worker_file: str = ""
     unit: str = ""
+    ignored: tuple[int, ...] = ()
+    deadline: float = 0.0
 
     @property
     def what(self) -> str:

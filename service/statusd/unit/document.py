@@ -96,6 +96,7 @@ def document(
         "canary_ms": proof.canary_ms,
         "beat_s": TOUCH_S,
         "ends_within_s": _ends_within_s(status.policy),
+        **({"deadline": rfc3339(status.policy.deadline)} if status.policy.deadline else {}),
         **({} if status.lifecycle is BUILT_IN else {"words": list(status.table.vocabulary)}),
     }
 

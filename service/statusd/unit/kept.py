@@ -22,8 +22,8 @@ class Ended(NamedTuple):
 
     @classmethod
     def of(cls, cause: Cause, at: float) -> Ended | None:
-        """Return it of why a unit ends; None if that isn't a command."""
-        if cause.command is None:
+        """Return it of why a unit ends; None if nobody asked for it."""
+        if cause.command is None or not cause.is_asked:
             return None
         return cls(cause.command.by, cause.source[:MOST_SOURCE], at)
 

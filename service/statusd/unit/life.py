@@ -34,7 +34,8 @@ async def start(unit: Unit) -> None:
     unit.lease.take()
     unit.document.is_ours = True
     await unit.socket.start()
-    unit.submit(ev.Booted(unit.supervisor.find_survivor(unit.status.worker.run)))
+    survivor = unit.supervisor.find_survivor(unit.status.worker.run)
+    unit.submit(ev.Booted(survivor, unit.ports.wall()))
 
 
 def stop_hearing(unit: Unit) -> None:

@@ -85,7 +85,7 @@ class Unit:
             troubles=self._troubles,
             publish=self.publisher.publish_status,
         )
-        self.timers = Timers(loop, self.happened)
+        self.timers = Timers(loop, self.happened, ports.wall)
         self.logs = LogReaders(parts, ports, status, self.reporter.refused, self.fail)
         self.socket = LocalSocket(parts.socket, partial(loop.run, self._hear_local))
         self.lease = self._make_lease(parts)

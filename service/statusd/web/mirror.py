@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from array import array
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import isnan
 from typing import Any, NamedTuple
 
 from statusd.core.errors import Unavailable
 from statusd.core.times import rfc3339
 from statusd.fleet.follower import Follower
 from statusd.fleet.history import Event
-from statusd.fleet.operations import documented, roster
 from statusd.fleet.response_collector import UnitInfo
+from statusd.fleet.snapshot import Snapshot
 from statusd.web.broadcast import Broadcast
 from statusd.wire.async_client import AsyncClient
 
@@ -33,13 +32,15 @@ FIRST_S = 0.02
 """So long is waited for the first event: who is asked whether all is well is to know it soon."""
 NOT_ASKED = "not asked yet"
 AT_ONCE = 300
-"""So many documents are read at a time: what else there is to do needn't wait for all of them."""
+"""So many units are told of at a time: what else there is to do needn't wait for all of them."""
 NEWS_S = 0.06
 """After an event its document is on its way: so long it is waited for, and for more events."""
 AGAIN_S = 0.5
 """How long after a failure it is tried again."""
 SAMPLES, SAMPLE_S = 150, 4.0
 """So many points a curve has, and how far apart they are at least."""
+WIDTH = 4
+"""So many numbers a point has."""
 
 
 class Broker(NamedTuple):
@@ -67,21 +68,22 @@ class Curve:
     """The last minutes of a unit: time, step, share of a processor, memory; bounded."""
 
     def __init__(self) -> None:
-        self._points: deque[array[float]] = deque(maxlen=SAMPLES)
+        self._numbers = array("d")
 
     def add(self, now: float, document: Mapping[str, Any]) -> None:
         """Take a point of ``document``, unless the last one is too near."""
-        if self._points and now - self._points[-1][0] < SAMPLE_S:
+        if self._numbers and now - self._numbers[-WIDTH] < SAMPLE_S:
             return
         progress, worker = document.get("progress") or {}, document.get("worker") or {}
         used = worker.get("resources") or {}
         found = (progress.get("step"), used.get("cpu"), used.get("memory"))
-        point = array("d", (now, *(_number(value) for value in found)))
-        self._points.append(point)
+        self._numbers.extend((now, *(_number(value) for value in found)))
+        del self._numbers[: -SAMPLES * WIDTH]
 
     def record(self) -> list[list[float | None]]:
         """Return the points, oldest first: ``[time, step, cpu, memory]``; null for unknown."""
-        return [[None if isnan(one) else round(one, 3) for one in point] for point in self._points]
+        numbers = [None if math.isnan(one) else round(one, 3) for one in self._numbers]
+        return [numbers[first : first + WIDTH] for first in range(0, len(numbers), WIDTH)]
 
 
 def _number(value: object) -> float:
@@ -108,6 +110,7 @@ class Mirror:
         self.broker = Broker(False, rfc3339(wall()), NOT_ASKED)
         self.namespace = namespace
         self._client, self._broadcast, self._wall = client, broadcast, wall
+        self._snapshot = Snapshot(namespace)
         self._units: dict[str, UnitInfo] = {}
         self._records: dict[str, str] = {}
         self._curves: dict[str, Curve] = {}
@@ -202,13 +205,13 @@ class Mirror:
 
     async def _look_at(self, names: Sequence[str] | None) -> None:
         """Read the documents of these, or of all, and tell what is new."""
-        known = await self._client.run(roster(self.namespace))
-        for name in (self._units.keys() if names is None else set(names)) - known.keys():
+        looking = self._snapshot.look() if names is None else self._snapshot.look_at(names)
+        news = await self._client.run(looking)
+        for name in news.gone:
             self._strike(name)
-        wanted = [name for name in (known if names is None else names) if name in known]
-        for first in range(0, len(wanted), AT_ONCE):
-            some = {name: known[name] for name in wanted[first : first + AT_ONCE]}
-            self._take(await self._client.run(documented(self.namespace, some)))
+        for first in range(0, len(news.changed), AT_ONCE):
+            self._take(news.changed[first : first + AT_ONCE])
+            await asyncio.sleep(0)
 
     def _strike(self, name: str) -> None:
         if self._units.pop(name, None) is not None:
@@ -221,8 +224,6 @@ class Mirror:
         for unit in units:
             self._curves.setdefault(unit.name, Curve()).add(now, unit.document)
             known = self._units.get(unit.name)
-            if known == unit:
-                continue
             self._units[unit.name] = unit
             self._records[unit.name] = record = _line(unit.record())
             if known is None or known.news() != unit.news():

@@ -93,10 +93,16 @@ def allow_descriptors() -> None:
     Protocol.most = min(Protocol.most, allowed // 2)
 
 
-async def serve(app: ASGIApp, listening: socket.socket, end: Callable[[], None]) -> int:
+async def serve(
+    app: ASGIApp,
+    listening: socket.socket,
+    tell: Callable[[], None],
+    end: Callable[[], None],
+) -> int:
     """Serve until a signal comes; return its number.
 
     Args:
+        tell: says that we serve; from then on a signal ends us as it should.
         end: lets whoever reads a stream go.
     """
     server = _Server(config(app))
@@ -111,6 +117,7 @@ async def serve(app: ASGIApp, listening: socket.socket, end: Callable[[], None])
     for number in SIGNALS:
         loop.add_signal_handler(number, stop, number)
     try:
+        tell()
         await server.serve([listening])
     finally:
         for number in SIGNALS:

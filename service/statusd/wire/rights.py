@@ -82,7 +82,8 @@ def _of_daemon(names: Names, channels: Sequence[str]) -> list[RedisCommand]:
         ("GETRANGE", names.cursor, 0, 1),
         ("SET", names.cursor, ""),
         *_healing(names),
-        *_LOOKING,
+        ("PUBSUB", "NUMSUB"),
+        *_TRYING,
     ]
 
 
@@ -95,8 +96,8 @@ def _healing(names: Names) -> list[RedisCommand]:
     ]
 
 
-_LOOKING: tuple[RedisCommand, ...] = (("PUBSUB", "NUMSUB"), ("MULTI",), ("DISCARD",))
-"""What `doctor` needs, as the daemon: to try a right without using it, and to see who hears."""
+_TRYING: tuple[RedisCommand, ...] = (("MULTI",), ("DISCARD",))
+"""What `doctor` needs, whoever asks: to try a right without using it."""
 
 
 def _spoken(names: Names) -> list[str]:
@@ -139,6 +140,7 @@ def _of_viewer(names: Names, _: Sequence[str]) -> list[RedisCommand]:
         ("XRANGE", names.history, "-", "+"),
         ("XREVRANGE", names.history, "+", "-"),
         ("XREAD", "STREAMS", names.history, "$"),
+        *_TRYING,
     ]
 
 
@@ -159,7 +161,7 @@ ROLES = (
     Role("operator", "publish commands, and read what units say", _of_operator),
     Role("viewer", "read what units say; command nothing", _of_viewer),
 )
-DAEMON = ROLES[0]
+DAEMON, OPERATOR, VIEWER = ROLES
 
 
 def command_of(line: RedisCommand) -> str:

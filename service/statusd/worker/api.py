@@ -9,8 +9,7 @@ Reading the state is a read of memory. Blocking is a read of a pipe: no polling,
 Rules of this file: what the user's code says of its work never raises; any number of its threads
 may use a worker; another process looks on (`Spectator`), and says nothing.
 
-Length: a third of it is what `help(Worker)` shows, the manual of whoever writes a worker; the rest
-are two waits (`wait`, `while_running`) and the fork, which share who is inside and what was seen.
+Length: a third is what `help(Worker)` shows; the waits and the fork share who has seen what.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from _weakref import ref
 from select import POLLIN, poll
 
 from statusd.worker import notes
-from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board
+from statusd.worker.board import BEATS, PATIENCE, SEEN, STATE, STATE_BYTE, Board, time_left_s
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.progress import Progress, as_float
 from statusd.worker.states import Generic, States, StateT_co
@@ -127,6 +126,11 @@ class Worker(Generic[StateT_co]):
         """What commands told this worker (``statusd send start --arg run=1234``), flat."""
         self._drain()
         return self._args
+
+    @property
+    def time_left_s(self) -> float | None:
+        """Seconds until the deadline of this job (``worker.deadline``); None if it has none."""
+        return time_left_s(self._words)
 
     @property
     def fds(self) -> tuple[int, ...]:

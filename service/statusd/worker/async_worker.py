@@ -84,6 +84,11 @@ class AsyncWorker(Generic[StateT_co]):
         return self._worker.args
 
     @property
+    def time_left_s(self) -> float | None:
+        """Seconds until the deadline of this job (``worker.deadline``); None if it has none."""
+        return self._worker.time_left_s
+
+    @property
     def fds(self) -> tuple[int, ...]:
         """The descriptors of this process that it must not close."""
         return self._worker.fds

@@ -58,6 +58,8 @@ def attach(
     namespace: str = "",
     hang_timeout_s: float | None = None,
     stop_timeout_s: float | None = None,
+    memory_max: str | int | None = None,
+    on_memory: str = "",
     log: str = "",
     fresh: bool = False,
     replace: bool = False,
@@ -78,6 +80,9 @@ def attach(
         config: a TOML file with settings.
         hang_timeout_s, stop_timeout_s: in seconds, as in ``[worker]``. Both end in words: nobody
             is killed.
+        memory_max: more memory of all our processes is told of, e.g. ``2GiB`` or a number of bytes;
+            0 for no limit. on_memory: what is done then, ``tell`` or ``pause``; with a memory_max
+            it has to be said, for the settings' own default is a crash.
         log: from which level on the daemon writes to our standard error; ``warning``.
         fresh: forget the last time, its goal and args.
         replace: a worker of this program that goes by the same name is detached first: for the cell
@@ -101,23 +106,17 @@ def attach(
         "LIFECYCLE": chosen,
         "WORKER__HANG_TIMEOUT_S": hang_timeout_s,
         "WORKER__STOP_TIMEOUT_S": stop_timeout_s,
+        "WORKER__MEMORY_MAX": memory_max,
+        "WORKER__ON_MEMORY": on_memory,
         "LOG__LEVEL": log,
     }
     deadline = time.monotonic() + timeout_s
     told = _told(settings, os.fspath(config), fresh=fresh)
     start = Starter(told, python or sys.executable, name or os.fspath(config))
-    if not replace:
-        bury(LAST_WORDS_S)  # a name that this program has just given up is free then
-        return _start(start, own, deadline)
-    if not _replacing.acquire(True, max(0.0, timeout_s)):
-        start.board.close()
-        raise AttachError("another thread takes too long to attach")
-    try:
-        detach_named(start.names)
-        bury(LAST_WORDS_S)
-        return _start(start, own, deadline)
-    finally:
-        _replacing.release()
+    if replace:
+        return _start_in_its_place(start, own, deadline)
+    bury(LAST_WORDS_S)  # a name that this program has just given up is free then
+    return _start(start, own, deadline)
 
 
 _IMPORTED = (
@@ -188,6 +187,19 @@ def _start(start: Starter, own: Any, deadline: float) -> Attached[Any]:
         raise
     worker.take_in()
     return worker
+
+
+def _start_in_its_place(start: Starter, own: Any, deadline: float) -> Attached[Any]:
+    """Start it once the worker of this program is gone that goes by the same name."""
+    if not _replacing.acquire(True, max(0.0, deadline - time.monotonic())):
+        start.board.close()
+        raise AttachError("another thread takes too long to attach")
+    try:
+        detach_named(start.names)
+        bury(LAST_WORDS_S)
+        return _start(start, own, deadline)
+    finally:
+        _replacing.release()
 
 
 def _expect(child: Child, what: str, deadline: float) -> list[str]:

@@ -13,6 +13,7 @@ at any instant, and the other must still read whole values.
       1024     8  worker  patience: until when a step may last, CLOCK_MONOTONIC in ns; 0: not said
       1032    36  worker  unit: u32 CRC-32 of what follows, u32 length, text in UTF-8: what the
                           steps are, "images"; all zeros: not said, or by an older writer
+      1072     8  daemon  deadline of the job, Unix time in ns; 0: none, or by an older writer
 
 What is new stands behind what there was, where older readers never look. The state word
 is one 64-bit store; an unaligned or byte-wise one tears. The record is written between an odd and
@@ -28,13 +29,14 @@ import struct
 from collections import namedtuple
 from math import isfinite
 from sys import byteorder
+from time import time
 from zlib import crc32
 
 from statusd.worker.descriptor import Descriptor
 
 SIZE = 4096
 FORMAT = b"STATUSD1"
-STATE, SEEN, BEATS, PATIENCE = 1, 2, 3, 128
+STATE, SEEN, BEATS, PATIENCE, DEADLINE = 1, 2, 3, 128, 134
 """Where the words are, in units of 8 bytes."""
 STATE_BYTE = STATE * 8 + (0 if byteorder == "little" else 7)
 """Where the state itself is, the lowest byte of its word."""
@@ -66,6 +68,12 @@ Record = namedtuple("Record", "step total text unit", defaults=("",))
 def pack_word(state: int, run: int, seq: int) -> int:
     """Return the state word for state number ``state`` (8 bits), ``run`` (24) and ``seq`` (32)."""
     return (seq & 0xFFFFFFFF) << 32 | (run & 0xFFFFFF) << 8 | state & 0xFF
+
+
+def time_left_s(words: memoryview) -> float | None:
+    """Return the seconds until the deadline, 0 when it has passed; None if there is none."""
+    at = words[DEADLINE]
+    return max(0.0, at / 1e9 - time()) if at else None
 
 
 def unpack_word(word: int) -> Word:

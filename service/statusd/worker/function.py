@@ -16,7 +16,7 @@ from statusd.worker import callee, notes
 from statusd.worker.board import Board
 from statusd.worker.descriptor import Descriptor
 from statusd.worker.standard import WithLibraryFirst
-from statusd.worker.wrapper import die_with, keep_identity, limit_descriptors
+from statusd.worker.wrapper import die_with, ignore_signals, keep_identity, limit_descriptors
 
 UNUSABLE = 78
 """The exit code where there is nothing to run, or nothing that can be: EX_CONFIG of sysexits.h."""
@@ -69,6 +69,7 @@ def main(argv: Sequence[str]) -> int:
     launch = Launch(argv)
     die_with(launch.daemon_pid)
     keep_identity()
+    ignore_signals()
     with WithLibraryFirst():
         limit_descriptors()
     faulthandler.register(

@@ -68,6 +68,22 @@ def limit_descriptors() -> None:
         setrlimit(RLIMIT_NOFILE, (int(soft), getrlimit(RLIMIT_NOFILE)[1]))
 
 
+IGNORED = "STATUSD_IGNORED"
+"""The variable that says which signals are the daemon's, which a job may send to all of us."""
+
+
+def ignore_signals() -> None:
+    """Ignore what is for the daemon, until we say otherwise ourselves; it was held back so far.
+
+    It is inherited by what we start or become: whoever wants such a signal sets a handler.
+    """
+    numbers = [int(number) for number in os.environ.pop(IGNORED, "").split()]
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
+    if numbers:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, numbers)
+
+
 def keep_identity() -> None:
     """Write down who we are, for a daemon that comes after ours (`supervision.worker_file`).
 
@@ -127,6 +143,7 @@ def main(argv: list[str]) -> None:
     die_with(int(parent))
     keep_identity()
     limit_descriptors()
+    ignore_signals()
     os.set_inheritable(int(report), False)
     if locale == "none":  # the interpreter has set it for itself (PEP 538)
         os.environ.pop("LC_CTYPE", None)

@@ -210,6 +210,7 @@ MISTAKES: dict[str, dict[str, Any]] = {
     "name: ": {"name": "a name"},
     "RUNING: it can't be taken up": {"goal": "RUNING"},
     "starts nothing and kills nothing": {"config": "run.toml"},
+    "memory_max: attach() kills nothing: with": {"memory_max": "1GiB"},
     "nowhere.toml: No such file": {"config": "nowhere.toml"},
     "must lead out of INIT": {"lifecycle": ["INIT", "A", "END"]},
     "/nowhere/python: No such file": {"python": "/nowhere/python"},

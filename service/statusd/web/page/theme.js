@@ -1,0 +1,6 @@
+// Runs before anything is painted, so that nobody who chose dark is blinded by a white flash.
+const chosen = localStorage.getItem("statusd-theme");
+if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
+
+// The fleet is on its way while the modules still are; who takes it is `stream.js`.
+if ("early" in document.currentScript.dataset) globalThis.early = fetch("api/units", { cache: "no-store" });
