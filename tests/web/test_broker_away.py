@@ -164,11 +164,14 @@ def complains(web: Web, wanted: str) -> bool:
 
 
 def test_a_broker_that_refuses_says_so(guarded: Broker, tmp_path: Path) -> None:
-    """Whatever it is: a wrong password, no right to the documents, none to the histories."""
+    """Whatever it is: a wrong password, no right to the documents, none to the histories.
+
+    It was never said to be up before.
+    """
     admin = guarded.client()
     Ghosts(guarded).write("unit")
     rules = ("+hello", "+auth", "+client|setname", "+select", "+ping")
-    some = {"blind": ("+hgetall",), "deaf": ("+hgetall", "+get", "+hkeys")}
+    some = {"blind": ("+hgetall",), "deaf": ("+hgetall", "+get", "+hkeys", "+xrevrange")}
     for name, more in some.items():
         admin.acl_setuser(
             name,
@@ -178,9 +181,14 @@ def test_a_broker_that_refuses_says_so(guarded: Broker, tmp_path: Path) -> None:
             keys=["statusd:*"],
         )
 
-    for user, wanted in (("blind", "get"), ("deaf", "xre"), ("nobody", "WRONGPASS")):
+    for user, wanted in (("blind", "get"), ("deaf", "xread"), ("nobody", "WRONGPASS")):
         url = guarded.url.replace("redis://", f"redis://{user}:secret-of-tests@")
         with Web(url, directory=tmp_path / user) as web:
             wait_until(partial(complains, web, wanted), 5, f"{user}: {wanted}")
             assert link(web)["state"] == "away"
+            epoch = web.client().get("/api/units").json()["position"].partition("-")[0]
+            with web.events(f"{epoch}-0") as stream:
+                first = next(told for told in stream.messages() if told[0] == "broker")
+            assert first[2]["state"] == "away"
+            assert "not asked" not in first[2]["reason"]
             assert "secret-of-tests" not in web.client().get("/api/units").text

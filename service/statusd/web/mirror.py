@@ -235,9 +235,10 @@ class Mirror:
         self._troubles[what] = reason
         troubles = dict.fromkeys(filter(None, self._troubles.values()))
         is_up = not troubles
+        reasons = [trouble for trouble in troubles if trouble != NOT_ASKED] or troubles
         since = before.since if before.is_up == is_up else now
         heard = before.heard if reason else now
-        self.broker = Broker(is_up, since, "; ".join(troubles), heard)
+        self.broker = Broker(is_up, since, "; ".join(reasons), heard)
         if self.broker[:3] != before[:3]:
             self._broadcast.say("broker", _line(self.broker.record()))
 
