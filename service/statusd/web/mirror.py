@@ -72,7 +72,7 @@ class Curve:
 
     def add(self, now: float, document: Mapping[str, Any]) -> None:
         """Take a point of ``document``, unless the last one is too near."""
-        if self._numbers and now - self._numbers[-WIDTH] < SAMPLE_S:
+        if self._numbers and 0 <= now - self._numbers[-WIDTH] < SAMPLE_S:
             return
         progress, worker = document.get("progress") or {}, document.get("worker") or {}
         used = worker.get("resources") or {}
