@@ -233,18 +233,21 @@ transitions = [
 
 
 def test_a_unit_that_rests_is_told_of_by_the_next_daemon(start: Start, broker: Broker) -> None:
-    """Its document names who can launch it, and who has ended it."""
+    """Its document names who can launch it, and who has ended it; its lifecycle is there, too."""
     first = start(named("a"))
     wait_states(broker, a="READY")
     sent(broker, "end", "--name", "a")
     first.signal(signal.SIGTERM)
     first.wait_exit()
-    broker.client().delete("statusd:status:{a}")
+    before = Fleet(broker.url).lifecycle("a")
+    broker.client().delete("statusd:status:{a}", "statusd:lifecycle:{a}")
     start(named("a"))
     wait_states(broker, a="END")
     document = documents(broker)["a"]
     assert document["daemon"] == "hall"
     assert document["ended"]["by"]
+    assert before
+    assert wait_until(lambda: Fleet(broker.url).lifecycle("a"), 5, "its lifecycle") == before
 
 
 def test_the_verbs_launch_and_restart(start: Start, broker: Broker) -> None:

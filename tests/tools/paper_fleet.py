@@ -95,7 +95,8 @@ class PaperFleet:
             progress["step"] = progress["step"] % progress["total"] + 1
         worker = document["worker"]
         worker["beats"] += 1
-        worker["resources"]["cpu"] = round(self._random.random(), 3)
+        if worker["resources"] is not None:
+            worker["resources"]["cpu"] = round(self._random.random(), 3)
         document |= {"at": now, "canary_ms": round(self._random.random(), 2)}
         with self._client.pipeline(transaction=False) as lines:
             self._say(lines, name)

@@ -181,6 +181,11 @@ class Web:
         query = f"?since={since}" if since else ""
         return Stream(self.client(), f"/api/events{query}", headers)
 
+    def wait_up(self) -> None:
+        """Wait until it has heard of the fleet: what is told from then on comes by its stream."""
+        client = self.client()
+        wait_until(lambda: client.get("/api/units").json()["broker"]["state"] == "up", 10, "it")
+
     # ---- what is done to it --------------------------------------------------------------------
 
     def wait_exit(self, timeout_s: float = 10.0) -> int:
@@ -352,8 +357,8 @@ class Ghosts:
         entry = json.dumps({"boot": self.boot, "left": False, "seen": "2026-11-28T05:00:00.000Z"})
         for name in names:
             document = {"name": name, "boot": self.boot, "state": "RUNNING", "tags": [], **said}
-            pipeline.hset("statusd:roster", name, entry)
             pipeline.set(f"statusd:status:{{{name}}}", json.dumps(document))
+            pipeline.hset("statusd:roster", name, entry)
         pipeline.execute()
 
     def tell(self, name: str, seq: int, **said: Any) -> None:

@@ -22,4 +22,5 @@ def lasting_broker() -> Iterator[Broker]:
 def web(lasting_broker: Broker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     """A server for all tests of a file."""
     with Web(lasting_broker.url, directory=tmp_path_factory.mktemp("web")) as running:
+        running.wait_up()
         yield running

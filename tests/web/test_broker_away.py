@@ -41,6 +41,7 @@ def test_a_broker_that_was_away(kept: Broker, tmp_path: Path) -> None:
     ghosts.tell("unit", 1)
     with Web(kept.url, directory=tmp_path) as web, web.events() as stream:
         wait_until(lambda: web.client().get("/api/units/unit").status_code == 200, 5, "the unit")
+        web.wait_up()
         up = link(web)
         kept.kill()
         began = time.monotonic()
@@ -134,6 +135,7 @@ def test_a_viewer_s_rights_are_enough_to_show(guarded: Broker, tmp_path: Path) -
     ghosts.put("statusd:lifecycle:{unit}", '{"nodes": [], "arrows": []}')
     args = ("--read-only",)
     with Web(url_of(guarded, "viewer"), directory=tmp_path / "web", args=args) as web:
+        web.wait_up()
         client = web.client()
         wait_until(lambda: client.get("/api/units/unit").status_code == 200, 5, "the unit")
         assert "change-me" not in client.get("/api/me").text + client.get("/api/units").text
@@ -162,11 +164,14 @@ def complains(web: Web, wanted: str) -> bool:
 
 
 def test_a_broker_that_refuses_says_so(guarded: Broker, tmp_path: Path) -> None:
-    """Whatever it is: a wrong password, no right to the documents, none to the histories."""
+    """Whatever it is: a wrong password, no right to the documents, none to the histories.
+
+    It was never said to be up before.
+    """
     admin = guarded.client()
     Ghosts(guarded).write("unit")
     rules = ("+hello", "+auth", "+client|setname", "+select", "+ping")
-    some = {"blind": ("+hgetall",), "deaf": ("+hgetall", "+get", "+hkeys")}
+    some = {"blind": ("+hgetall",), "deaf": ("+hgetall", "+get", "+hkeys", "+xrevrange")}
     for name, more in some.items():
         admin.acl_setuser(
             name,
@@ -176,9 +181,14 @@ def test_a_broker_that_refuses_says_so(guarded: Broker, tmp_path: Path) -> None:
             keys=["statusd:*"],
         )
 
-    for user, wanted in (("blind", "get"), ("deaf", "xre"), ("nobody", "WRONGPASS")):
+    for user, wanted in (("blind", "get"), ("deaf", "xread"), ("nobody", "WRONGPASS")):
         url = guarded.url.replace("redis://", f"redis://{user}:secret-of-tests@")
         with Web(url, directory=tmp_path / user) as web:
             wait_until(partial(complains, web, wanted), 5, f"{user}: {wanted}")
             assert link(web)["state"] == "away"
+            epoch = web.client().get("/api/units").json()["position"].partition("-")[0]
+            with web.events(f"{epoch}-0") as stream:
+                first = next(told for told in stream.messages() if told[0] == "broker")
+            assert first[2]["state"] == "away"
+            assert "not asked" not in first[2]["reason"]
             assert "secret-of-tests" not in web.client().get("/api/units").text

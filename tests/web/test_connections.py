@@ -9,9 +9,10 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import pytest
+from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from statusd.web import server, streams
+from statusd.web import http, server, streams
 from statusd.web.access import Role, Somebody
 from statusd.web.http import Refused
 from statusd.web.protocol import KNOWN, Protocol
@@ -137,6 +138,29 @@ def test_who_dribbles_is_hung_up_on() -> None:
         assert time.monotonic() - began < 3
 
     serving(plain, talk)
+
+
+def test_a_body_that_dribbles_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it goes on, and whoever sends it: what isn't whole in time is none."""
+    monkeypatch.setattr(http, "BODY_S", 0.3)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await http.body_of(Request(scope, receive))
+        except Refused as error:
+            await http.refused(error.refusal)(scope, receive, send)
+
+    async def talk(guests: Guests) -> None:
+        began = time.monotonic()
+        reader, writer = await guests.come(HALF.replace(b"9", b"9999"))
+        answer = asyncio.create_task(reader.read(12))
+        while not answer.done():
+            writer.write(b"x")
+            await asyncio.sleep(0.02)
+        assert answer.result() == b"HTTP/1.1 408"
+        assert time.monotonic() - began < 3
+
+    serving(app, talk, Few)
 
 
 def test_silent_ones_keep_nobody_out() -> None:

@@ -22,6 +22,7 @@ from tests.tools.web import Ghosts, Web
 def own(lasting_broker: Broker, tmp_path: Path) -> Iterator[Web]:
     """A server that a test may end."""
     with Web(lasting_broker.url, directory=tmp_path) as running:
+        running.wait_up()
         yield running
 
 

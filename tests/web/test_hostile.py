@@ -23,6 +23,7 @@ TEXTS = (SCRIPT, HOSTILE, "\r\n\r\nevent: unit\ndata: {}\n\n", "\x00" * 5, "\ufe
 def own(broker: Broker, tmp_path: Path) -> Iterator[Web]:
     """A server of a broker that a test has for itself."""
     with Web(broker.url, directory=tmp_path) as running:
+        running.wait_up()
         yield running
 
 
@@ -41,7 +42,7 @@ def document_of(text: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("text", some(TEXTS, 5))
+@pytest.mark.parametrize("text", some(TEXTS, 2))
 def test_a_text_is_told_as_it_is(web: Web, lasting_broker: Broker, text: str) -> None:
     """Wherever it stands: as JSON, which no browser takes for a page; in a message of a stream."""
     ghosts = Ghosts(lasting_broker)

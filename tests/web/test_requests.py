@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import socket
-import time
 
 import httpx
 import pytest
 
-from tests.tools import Broker, wait_until
+from tests.tools import Broker
 from tests.tools.variants import some
 from tests.tools.web import Web, sent
 
@@ -343,31 +342,7 @@ def test_what_is_no_command_is_sent_to_nobody(web: Web, lasting_broker: Broker, 
     assert sent(lasting_broker) == before
 
 
-# ---- silence -------------------------------------------------------------------------------------
-
-
-def test_a_body_that_dribbles_is_given_up(web: Web) -> None:
-    """After ten seconds, however it goes on; others aren't kept waiting."""
-    head = ["POST /login HTTP/1.1", here(web), "Sec-Fetch-Site: same-origin", "Content-Length: 99"]
-    with web.connect(20.0) as connection:
-        connection.sendall(("\r\n".join(head) + "\r\n\r\ntoken=").encode())
-        began = time.monotonic()
-        connection.settimeout(0.5)
-        answer = b""
-
-        def answered() -> bool:
-            nonlocal answer
-            connection.sendall(b"a")
-            try:
-                answer = connection.recv(65536)
-            except TimeoutError:
-                return False
-            return True
-
-        assert web.client("").get("/login").status_code == 200
-        wait_until(answered, 15, "an answer")
-        assert answer.startswith(b"HTTP/1.1 408 ")
-        assert 8 < time.monotonic() - began < 13
+# ---- scripts -------------------------------------------------------------------------------------
 
 
 def test_the_viewer_s_client_is_httpx_too(web: Web) -> None:

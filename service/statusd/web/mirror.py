@@ -28,6 +28,9 @@ LOOK_S = 1.0
 """How often all documents are read."""
 REST, MOST_REST_S = 4.0, 5.0
 """After it has taken long, so many times as long is rested before the next time, in bounds."""
+FIRST_S = 0.02
+"""So long is waited for the first event: who is asked whether all is well is to know it soon."""
+NOT_ASKED = "not asked yet"
 AT_ONCE = 300
 """So many units are told of at a time: what else there is to do needn't wait for all of them."""
 NEWS_S = 0.06
@@ -69,7 +72,7 @@ class Curve:
 
     def add(self, now: float, document: Mapping[str, Any]) -> None:
         """Take a point of ``document``, unless the last one is too near."""
-        if self._numbers and now - self._numbers[-WIDTH] < SAMPLE_S:
+        if self._numbers and 0 <= now - self._numbers[-WIDTH] < SAMPLE_S:
             return
         progress, worker = document.get("progress") or {}, document.get("worker") or {}
         used = worker.get("resources") or {}
@@ -104,7 +107,7 @@ class Mirror:
         broadcast: Broadcast,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.broker = Broker(False, rfc3339(wall()), "not asked yet")
+        self.broker = Broker(False, rfc3339(wall()), NOT_ASKED)
         self.namespace = namespace
         self._client, self._broadcast, self._wall = client, broadcast, wall
         self._snapshot = Snapshot(namespace)
@@ -113,7 +116,7 @@ class Mirror:
         self._curves: dict[str, Curve] = {}
         self._touched: set[str] = set()
         self._news = asyncio.Event()
-        self._troubles = {"documents": "", "histories": ""}
+        self._troubles = {"documents": NOT_ASKED, "histories": NOT_ASKED}
 
     # ---- what is known ---------------------------------------------------------------------------
 
@@ -149,15 +152,16 @@ class Mirror:
 
     async def _follow(self) -> None:
         """Tell each event on. After one it rests for a moment: the next are read along."""
-        follower = Follower(self.namespace, None, None)
+        follower, block_s = Follower(self.namespace, None, None), FIRST_S
         while True:
             try:
-                await self._client.run(follower.step(self._client.block_s))
+                await self._client.run(follower.step(block_s))
             except Unavailable as error:
                 self._note("histories", str(error))
                 await asyncio.sleep(AGAIN_S)
             else:
                 self._note("histories")
+                block_s = self._client.block_s
             told = False
             while (event := follower.next_ready()) is not None:
                 self._tell(event)
@@ -231,9 +235,10 @@ class Mirror:
         self._troubles[what] = reason
         troubles = dict.fromkeys(filter(None, self._troubles.values()))
         is_up = not troubles
+        reasons = [trouble for trouble in troubles if trouble != NOT_ASKED] or troubles
         since = before.since if before.is_up == is_up else now
         heard = before.heard if reason else now
-        self.broker = Broker(is_up, since, "; ".join(troubles), heard)
+        self.broker = Broker(is_up, since, "; ".join(reasons), heard)
         if self.broker[:3] != before[:3]:
             self._broadcast.say("broker", _line(self.broker.record()))
 
