@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import sys
 import time
@@ -108,8 +109,9 @@ def test_a_signal_without_a_word_is_what_it_always_was(broker: Broker, run: Run)
 def interpreter(tmp_path: Path) -> str:
     """Make an interpreter that writes down what it was born with, and is ours from then on."""
     script = tmp_path / "python"
-    born = f'while read -r row; do echo "$row"; done </proc/$$/status >{tmp_path / "born"}'
-    script.write_text(f'#!/bin/sh\n{born}\nexec {sys.executable} "$@"\n', encoding="utf-8")
+    born = f'while read -r row; do echo "$row"; done </proc/$$/status >"{tmp_path / "born"}"'
+    ours = shlex.quote(sys.executable)  # a checkout's folder may have a blank in its name
+    script.write_text(f'#!/bin/sh\n{born}\nexec {ours} "$@"\n', encoding="utf-8")
     script.chmod(0o755)
     return str(script)
 
