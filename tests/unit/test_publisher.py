@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hiredis import ReplyError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -80,3 +81,23 @@ def test_the_lifecycle_is_written_anew_before_it_runs_out() -> None:
 
     world.play("end#a [sees] [exits 0] [gone] +0.1")
     assert drawn(world) == [DRAWN]
+
+
+def test_a_lifecycle_that_is_refused_is_written_again_soon() -> None:
+    """An access list that lacks the right may be loaded anew while the unit runs."""
+    world = World("boot +0.1")
+    world.broker.replies["SET"] = ReplyError("NOPERM no permissions to access a key")
+    world.play("[ready] +0.1")
+    assert drawn(world) == [DRAWN]
+
+    def written_within(beats: int) -> list[str]:
+        for _ in range(beats):
+            world.play("+3.0")
+            world.unit.beat()
+            world.broker.flush()
+        return drawn(world)
+
+    assert written_within(15) == []
+    world.broker.replies.clear()
+    assert written_within(10) == [DRAWN]
+    assert written_within(40) == []

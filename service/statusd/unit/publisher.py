@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+import hiredis
+
 from statusd.core.answers import Verdict
 from statusd.core.events import Event, EventHead
 from statusd.core.messages import as_template, to_json
@@ -24,6 +26,8 @@ LEFT_TTL_S = 24 * 3600
 """How long the last document stays after END, and the lifecycle after it was written."""
 DRAW_S = 6 * 3600.0
 """How often the lifecycle is written anew on the same connection."""
+DRAW_AGAIN_S = 60.0
+"""How long after a refusal it is tried again: an access list may have been loaded meanwhile."""
 START = "INIT"
 """The state that each lifecycle begins with."""
 
@@ -102,9 +106,13 @@ class Publisher:
         is_starting = document["state"] == START and now < self._hold_until
         if left or (now >= self._draw_at and not is_starting):
             self._draw_at = now + DRAW_S
-            self.outbox.put_latest(
-                "lifecycle", ("SET", self._lifecycle, self._drawn(), "EX", LEFT_TTL_S)
-            )
+            drawn: RedisCommand = ("SET", self._lifecycle, self._drawn(), "EX", LEFT_TTL_S)
+            self.outbox.put_latest("lifecycle", drawn, self._drawn_replied)
+
+    def _drawn_replied(self, _: RedisCommand, reply: object) -> bool:
+        if isinstance(reply, hiredis.ReplyError):
+            self._draw_at = self._clock() + DRAW_AGAIN_S
+        return False
 
     def link_changed(self) -> None:
         """Another broker may be at the end of the link, or another life of it."""
