@@ -62,12 +62,13 @@ class Api:
         self._mirror, self._broadcast, self._fleet = mirror, broadcast, fleet
         self._streams = streams
         self._is_read_only = is_read_only
+        self._contract = files("statusd.web").joinpath("openapi.json").read_text("utf-8")
 
     def routes(self) -> list[Route]:
         """Return who answers which path."""
         return [
             Route("/api/me", self._me),
-            Route("/api/openapi.json", _contract),
+            Route("/api/openapi.json", self._told_contract),
             Route("/api/units", self._units),
             Route("/api/units/{name}", self._unit),
             Route("/api/units/{name}/history", self._history),
@@ -76,6 +77,9 @@ class Api:
             Route("/api/events", self._events),
             Route("/api/commands", self._command, methods=["POST"]),
         ]
+
+    async def _told_contract(self, _: Request) -> Response:
+        return Json(self._contract)
 
     # ---- looking ---------------------------------------------------------------------------------
 
@@ -198,10 +202,6 @@ async def _lines(read: AsyncIterator[LogItem]) -> AsyncGenerator[bytes, None]:
                 yield orders.line(item)
     except (ConfigError, Unavailable) as error:
         yield _error(str(error))
-
-
-async def _contract(_: Request) -> Response:
-    return Json(files("statusd.web").joinpath("openapi.json").read_text("utf-8"))
 
 
 async def _of_broker(asking: Awaitable[T]) -> T:

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route, Router
@@ -91,6 +92,7 @@ class App:
         """Answer one request, never anything but HTTP; a bug ends this request and nothing else."""
         if scope["type"] != "http":
             return
+        scope["app"] = self  # so that a route that refuses a method raises, and doesn't answer
         has_begun = False
 
         async def sent(message: Message) -> None:
@@ -104,6 +106,9 @@ class App:
         except Refused as error:
             if not has_begun:
                 await refused(error.refusal)(scope, receive, sent)
+        except HTTPException as error:
+            told = {"error": error.detail}
+            await Json(told, error.status_code, error.headers)(scope, receive, sent)
         except Exception:
             log.exception("web.bug", path=scope["path"])
             if not has_begun:
