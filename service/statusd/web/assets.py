@@ -19,6 +19,16 @@ _KINDS = {
 }
 
 
+_WRONG = (
+    (
+        b"<!-- wrong -->",
+        b'<p class="wrong" id="wrong" role="alert">That is no token of this server.</p>',
+    ),
+    (b'aria-describedby="where-from"', b'aria-describedby="wrong" aria-invalid="true"'),
+)
+"""What is another in the page where one logs in, for who has come with a wrong token."""
+
+
 class Asset(NamedTuple):
     """A file as it goes out."""
 
@@ -39,12 +49,19 @@ class Asset(NamedTuple):
 
 
 def load() -> dict[str, Asset]:
-    """Return every file of the page by its name."""
+    """Return every file of the page by its name; ``wrong.html`` is the login once more."""
     found = {}
     for file in files("statusd.web").joinpath("page").iterdir():
         ending = "." + file.name.rpartition(".")[2]
         if file.is_file() and ending in _KINDS:
-            body = file.read_bytes()
-            tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-            found[file.name] = Asset(_KINDS[ending], body, gzip.compress(body, mtime=0), tag)
-    return found
+            found[file.name] = _asset(_KINDS[ending], file.read_bytes())
+    login = found["login.html"]
+    wrong = login.body
+    for usual, other in _WRONG:
+        wrong = wrong.replace(usual, other)
+    return found | {"wrong.html": _asset(login.kind, wrong)}
+
+
+def _asset(kind: str, body: bytes) -> Asset:
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    return Asset(kind, body, gzip.compress(body, mtime=0), tag)
