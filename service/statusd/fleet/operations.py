@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -94,19 +94,14 @@ def launch(
 # ---- looking ------------------------------------------------------------------------------------
 
 
-def status(namespace: str, names: Sequence[str] | None = None) -> Operation[list[UnitInfo]]:
+def status(namespace: str) -> Operation[list[UnitInfo]]:
     """Return every unit that there is or was, by name: two round trips, however many.
-
-    Args:
-        names: only those of them.
 
     Raises:
         Unavailable: the broker refuses.
     """
     found = yield from ask_key(shapes.table, "HGETALL", Names(namespace).roster)
     roster = {as_text(name): entry for name, entry in found.items()}
-    if names is not None:
-        roster = {name: roster[name] for name in names if name in roster}
     replies = yield Ask([("GET", Names(namespace, name).status) for name in roster])
     for reply in replies:
         if shapes.is_error(reply) and not shapes.is_wrong_type(reply):
