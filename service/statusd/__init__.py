@@ -8,9 +8,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing would cost every worker time and memory
 if TYPE_CHECKING:
+    from statusd.core.conditions import Request as Request
     from statusd.core.errors import ConfigError as ConfigError
     from statusd.core.errors import Unavailable as Unavailable
-    from statusd.core.lifecycle import Request as Request
     from statusd.core.lifecycle import State as State
     from statusd.fleet.async_fleet import AsyncFleet as AsyncFleet
     from statusd.fleet.fleet import Fleet as Fleet
@@ -42,7 +42,7 @@ _HOMES = {
     "ConfigError": "statusd.core.errors",
     "Fleet": "statusd.fleet.fleet",
     "LogText": "statusd.worker.log_text",
-    "Request": "statusd.core.lifecycle",
+    "Request": "statusd.core.conditions",
     "State": "statusd.core.lifecycle",
     "Unavailable": "statusd.core.errors",
     "Worker": "statusd.worker.api",

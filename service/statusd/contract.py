@@ -195,6 +195,7 @@ class Document(TypedDict):
     run: int
     state: str
     part: Literal["works", "waits", "ends"]
+    kind: Literal["waiting", "working", "acting", "fault", "end"]
     since: str
     goal: str
     allowed: list[str]

@@ -47,6 +47,16 @@ test("lengths, sizes, shares, numbers and paces", () => {
   for (const none of [null, {}, { step: 3, total: 0 }, { total: 4 }]) assert.ok(Number.isNaN(f.share(none)));
 });
 
+test("a state is of the kind that its daemon says; of an older one, what its part tells", () => {
+  const kinds = (...documents) => documents.map(([state, document]) => entryOf(unit("a", state, document), NOW).kind);
+  assert.deepEqual(kinds(["ABORTED", { kind: "fault" }], ["CLEARING", { kind: "acting", part: "works" }], ["IDLE", { kind: "waiting" }]), ["fault", "acting", "waiting"]);
+  assert.deepEqual(kinds(["FAILED", {}], ["BACKOFF", {}], ["ACQUIRING", { part: "works" }], ["IDLE", {}]), ["fault", "acting", "working", "waiting"]);
+  assert.deepEqual(kinds(["LOST", { kind: "working" }], ["IDLE", { kind: "lost" }], ["IDLE", { kind: ["fault"] }]), ["lost", "waiting", "waiting"]);
+  const entry = entryOf(unit("a", "ABORTED", { kind: "fault", text: "door open" }), NOW);
+  assert.equal(entry.rank, RANK.fault);
+  assert.ok(isTrouble(entry));
+});
+
 test("trouble stands first, the worst of it before the rest, and names decide the rest", () => {
   const fleet = fleetOf(
     unit("works", "RUNNING"), unit("also-works", "RUNNING"), unit("waits", "READY"), unit("over", "END"),

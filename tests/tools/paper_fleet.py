@@ -26,7 +26,8 @@ _ALLOWED = {
     "BACKOFF": ["end"],
     "FAILED": ["reset", "end"],
 }
-_PARTS = {"RUNNING": "works", "END": "ends"}
+_PARTS = {"RUNNING": "works", **dict.fromkeys(("BACKOFF", "FAILED", "END"), "ends")}
+_KINDS = {"RUNNING": "working", "BACKOFF": "acting", "FAILED": "fault", "END": "end"}
 _TRIGGERS = {"RUNNING": "resume", "PAUSED": "pause"}
 
 
@@ -73,7 +74,7 @@ class PaperFleet:
         document = self._documents[name]
         old, new = document["state"], "PAUSED" if document["state"] == "RUNNING" else "RUNNING"
         now = rfc3339(time.time())
-        document |= {"state": new, "part": _PARTS.get(new, "waits"), "since": now, "at": now}
+        document |= {**_of(new), "since": now, "at": now}
         document |= {"seq": document["seq"] + 1, "allowed": _ALLOWED[new]}
         event = {
             **{"event": f"{self._boot}-{document['seq']}", "name": name, "boot": self._boot},
@@ -122,8 +123,8 @@ class PaperFleet:
         is_down = state in ("BACKOFF", "FAILED")
         return {
             **{"name": name, "tags": ["gpu" if pick.random() < 0.3 else "cpu", "night"]},
-            **{"boot": self._boot, "seq": 1, "run": 1, "state": state, "goal": "RUNNING"},
-            **{"part": _PARTS.get(state, "waits"), "since": rfc3339(now - pick.random() * 1e5)},
+            **{"boot": self._boot, "seq": 1, "run": 1, **_of(state), "goal": "RUNNING"},
+            **{"since": rfc3339(now - pick.random() * 1e5)},
             **{"allowed": _ALLOWED[state], "waits_for": "", "observed": True, "unseen_since": None},
             "text": "exit code 1 after 3 s" if is_down else "exposing",
             "progress": None
@@ -155,3 +156,9 @@ class PaperFleet:
             **{"link": "LISTENING", "outages": 0, "canary_ms": 0.4, "beat_s": 5.0},
             **{"ends_within_s": 10.0, "trouble": "", "at": rfc3339(now)},
         }
+
+
+def _of(state: str) -> dict[str, str]:
+    """Return what a document says of its state."""
+    part, kind = _PARTS.get(state, "waits"), _KINDS.get(state, "waiting")
+    return {"state": state, "part": part, "kind": kind}

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from statusd.core import events as ev
-from statusd.core.lifecycle import Deadline, Lifecycle, Part, Request, Who
+from statusd.core.conditions import Request
+from statusd.core.lifecycle import Deadline, Lifecycle, Part, Who
 from statusd.core.words import DecisionKind, compile_table
 from statusd.lifecycles.definition import BadLifecycle, define
 from tests.unit.histories import Story

@@ -256,3 +256,27 @@ def test_it_says_which_words_a_lifecycle_of_ones_own_has() -> None:
 
     assert {"acquire", "abort", "ACQUIRING", "end", "END", "status"} <= {*words}
     assert "words" not in told()
+
+
+@pytest.mark.parametrize(
+    ("history", "kind"),
+    [
+        ("boot", "acting"),
+        ("boot [ready]", "waiting"),
+        (WORKING, "working"),
+        (f"{WORKING} [exits 3] [gone]", "acting"),
+        (f"{WORKING} end#a", "acting"),
+        (f"{WORKING} end#a [exits 0] [gone]", "end"),
+    ],
+)
+def test_a_document_says_of_what_kind_its_state_is(history: str, kind: str) -> None:
+    """Who looks at many needs no lifecycle to tell trouble from rest."""
+    assert documented(history)["kind"] == kind
+
+
+def test_so_it_does_of_a_state_that_the_user_has_named() -> None:
+    """A fault is one though its worker waits in it as in any other."""
+    kinds = {state.name: kind for state, kind in INSTRUMENT.kinds.items()}
+
+    assert (kinds["FAULT"], kinds["FAILED"], kinds["END"]) == ("fault", "fault", "end")
+    assert {"waiting", "working", "acting"} < set(kinds.values())

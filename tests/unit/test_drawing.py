@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import pytest
 
+from statusd.core.conditions import Condition
 from statusd.core.lifecycle import (
     BUILT_IN,
-    Condition,
     Deadline,
     Lifecycle,
     Part,

@@ -10,7 +10,8 @@ import pytest
 
 from statusd.core import events as ev
 from statusd.core.capabilities import Capabilities
-from statusd.core.lifecycle import Lifecycle, Request
+from statusd.core.conditions import Request
+from statusd.core.lifecycle import Lifecycle
 from statusd.core.unit import Memory
 from statusd.core.words import DecisionKind, compile_table
 from statusd.lifecycles.definition import define

@@ -17,7 +17,12 @@ from statusd.fleet import records
 WHOLE: dict[str, dict[str, Any]] = {
     "document": {
         **{"name": "a", "tags": ["gpu"], "boot": 5, "seq": 1, "run": 1, "state": "RUNNING"},
-        **{"part": "works", "since": "2026-11-27T09:00:00.000Z", "goal": "RUNNING"},
+        **{
+            "part": "works",
+            "kind": "working",
+            "since": "2026-11-27T09:00:00.000Z",
+            "goal": "RUNNING",
+        },
         **{"allowed": ["end"], "observed": True, "text": "", "args": {"n": 1.5, "x": None}},
         "unseen_since": None,
         "progress": {"step": 1.5, "total": None},

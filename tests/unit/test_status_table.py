@@ -166,9 +166,10 @@ def test_a_unit_that_failed_shows_how_far_it_had_come() -> None:
     reached = {"run": 1, "step": 4, "total": 10, "text": ""}
     work: dict[str, Any] = {"progress": None, "worker": {"reached": reached}}
 
-    failed, running = drawn(200, unit(state="FAILED", **work), unit(**work))
+    own = unit(state="ABORTED", part="waits", kind="fault", **work)
+    failed, aborted, running = drawn(200, unit(state="FAILED", **work), own, unit(**work))
 
-    assert failed["PROGRESS"] == "####------  40%"
+    assert failed["PROGRESS"] == aborted["PROGRESS"] == "####------  40%"
     assert running["PROGRESS"] == ""
 
 

@@ -109,18 +109,24 @@ def test_a_time_has_one_unit_or_two(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "part", "style"),
+    ("state", "part", "kind", "style"),
     [
-        ("RUNNING", "works", "green"),
-        ("ACQUIRING", "works", "green"),
-        ("IDLE", "waits", "blue"),
-        ("FAILED", "ends", "bold red"),
-        ("BACKOFF", "ends", "yellow"),
+        ("RUNNING", "works", "working", "green"),
+        ("ACQUIRING", "works", "working", "green"),
+        ("IDLE", "waits", "waiting", "blue"),
+        ("ABORTED", "waits", "fault", "bold red"),
+        ("CLEARING", "waits", "acting", "yellow"),
+        ("RUNNING", "works", "", "green"),
+        ("IDLE", "waits", "", "blue"),
+        ("FAILED", "ends", "", "bold red"),
+        ("BACKOFF", "ends", "", "yellow"),
+        ("IDLE", "waits", "[red]", "blue"),
     ],
 )
-def test_a_state_is_coloured_by_its_kind(state: str, part: str, style: str) -> None:
-    """Also one that the user has named."""
-    assert style_of(UnitInfo("a", 1, False, "", {"state": state, "part": part})) == style
+def test_a_state_is_coloured_by_its_kind(state: str, part: str, kind: str, style: str) -> None:
+    """Also one that the user has named; an older daemon doesn't say of what kind it is."""
+    document = {"state": state, "part": part} | ({"kind": kind} if kind else {})
+    assert style_of(UnitInfo("a", 1, False, "", document)) == style
 
 
 def test_the_lost_are_red() -> None:

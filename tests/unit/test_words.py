@@ -8,7 +8,8 @@ import pytest
 from transitions import MachineError
 
 from statusd.core.capabilities import Capabilities
-from statusd.core.lifecycle import BUILT_IN, Condition, Lifecycle, Part, Row, State, Who
+from statusd.core.conditions import Condition
+from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Row, State, Who
 from statusd.core.machine import Model
 from statusd.core.words import Decision, DecisionKind, compile_states, compile_table
 

@@ -17,6 +17,7 @@ from statusd.cli.status_view import (
     ago,
     cpu_text,
     how_it_ended,
+    is_down,
     memory_text,
     progress_bar,
     progress_text,
@@ -52,7 +53,6 @@ _DISPENSABLE = (
 _USES = ("CPU", "MEMORY")
 """What isn't there for anybody takes no room from others."""
 NUMBERS = ("CPU", "MEMORY", "PID", "RESTARTS")
-_DOWN = ("LOST", "FAILED", "BACKOFF", "UNREADABLE")
 
 
 def table_of(units: Iterable[UnitInfo], width: int = 0) -> tuple[list[str], list[Row]]:
@@ -150,7 +150,7 @@ def telling(units: Iterable[UnitInfo]) -> set[str]:
     for unit in units:
         document = unit.document
         worker = document.get("worker") or {}
-        if unit.state in _DOWN:
+        if is_down(unit):
             told |= {"SINCE", "TEXT"}
         if document.get("trouble"):
             told.add("TEXT")
@@ -190,7 +190,7 @@ def _row(unit: UnitInfo) -> list[Cell]:
 def _progress(unit: UnitInfo) -> str:
     """Return how far the work is; of a unit that is down, how far it had come."""
     told = progress_text(unit.document.get("progress"))
-    if told or unit.state not in _DOWN:
+    if told or not is_down(unit):
         return told
     return progress_bar((unit.document.get("worker") or {}).get("reached"))
 

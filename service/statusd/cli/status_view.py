@@ -28,16 +28,17 @@ MOST = 5000
 FACTS = ("", "")
 """The heads of one unit in full: none."""
 _STYLES = {
-    "RUNNING": "green",
-    "FAILED": "bold red",
-    "FAULT": "bold red",
-    "LOST": "bold red",
-    "UNREADABLE": "bold red",
-    "BACKOFF": "yellow",
-    "INIT": "yellow",
-    "ENDING": "yellow",
-    "END": "dim",
+    "working": "green",
+    "waiting": "blue",
+    "acting": "yellow",
+    "fault": "bold red",
+    "end": "dim",
 }
+_KINDS = {
+    **{"LOST": "fault", "UNREADABLE": "fault", "FAILED": "fault", "END": "end"},
+    **dict.fromkeys(("INIT", "BACKOFF", "ENDING"), "acting"),
+}
+"""Of what kind the states are that every lifecycle has: an older daemon doesn't say it."""
 
 
 def state_text(unit: UnitInfo) -> str:
@@ -68,10 +69,20 @@ def _seconds(at: object, otherwise: float) -> float:
 
 def style_of(unit: UnitInfo) -> str:
     """Return how the state is coloured: by its kind, as far as the document tells."""
-    chosen = _STYLES.get(unit.state)
-    if chosen is not None:
-        return chosen
-    return "green" if unit.document.get("part") == "works" else "blue"
+    return _STYLES[kind_of(unit)]
+
+
+def is_down(unit: UnitInfo) -> bool:
+    """Tell whether its work is not done, because something has gone wrong."""
+    return unit.state == "BACKOFF" or kind_of(unit) == "fault"
+
+
+def kind_of(unit: UnitInfo) -> str:
+    """Return of what kind its state is, as `StateKind` names them; a lost unit is a fault."""
+    known = _KINDS.get(unit.state) or unit.document.get("kind")
+    if known in _STYLES:
+        return str(known)
+    return "working" if unit.document.get("part") == "works" else "waiting"
 
 
 def progress_bar(progress: Any) -> str:

@@ -6,12 +6,12 @@ The table is the definition. It knows nothing of how it is fired (`status`) or s
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from statusd.core.messages import Scalar
+from statusd.core.conditions import Condition
 
 
 class Who(enum.Flag):
@@ -36,6 +36,10 @@ class Part(enum.Enum):
     """Finish the step, then leave: `Worker.while_running` stops."""
 
 
+StateKind = Literal["waiting", "working", "acting", "fault", "end"]
+"""What a state is to who looks: acting means that somebody works towards the next one."""
+
+
 @enum.unique
 class State(enum.StrEnum):
     """The states of the built-in lifecycle; each equals its own name.
@@ -52,57 +56,6 @@ class State(enum.StrEnum):
     FAILED = "FAILED"
     ENDING = "ENDING"
     END = "END"
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Who wants a trigger to be fired, for a condition to judge.
-
-    Args:
-        trigger: its name; state: the name of the present state.
-        source: where it came in, e.g. ``redis:mychannel`` or ``worker``.
-        by: who the sender claims to be; empty if it doesn't say.
-        args: what the command brings for the worker.
-    """
-
-    trigger: str
-    state: str
-    source: str
-    by: str = ""
-    args: Mapping[str, Scalar] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """A pure function that must agree before a trigger is fired (``conditions``, ``unless``).
-
-    It judges commands and the worker's wishes, never the daemon: a signal and a deadline always
-    get through.
-
-    Args:
-        name: of the function.
-        function: called with a `Request`; no I/O, no side effects, no waiting.
-        wanted: what it must return: True for ``conditions``, False for ``unless``.
-    """
-
-    name: str
-    function: Callable[[Request], object]
-    wanted: bool = True
-
-    def objection(self, request: Request) -> str:
-        """Return why ``request`` is refused, or an empty text.
-
-        A function that raises refuses: nothing has changed, and the sender is told.
-        """
-        try:
-            agrees = bool(self.function(request)) is self.wanted
-        except Exception as error:  # the user's own code: whatever it raises, the answer is no
-            return f"the condition {self.name} failed: {type(error).__name__}: {error}"[:300]
-        if agrees:
-            return ""
-        lines = (self.function.__doc__ or "").strip().splitlines()
-        words = f"{'' if self.wanted else 'unless '}{self.name}"
-        return f"{words}: {lines[0]}" if lines else f"the condition {words} isn't met"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +145,20 @@ class Lifecycle:
     def postponing(self) -> frozenset[enum.Enum]:
         """The states that keep one command for later instead of refusing it."""
         return frozenset({self.start, self.backoff})
+
+    @cached_property
+    def kinds(self) -> Mapping[enum.Enum, StateKind]:
+        """What each state is to who looks."""
+        return {state: self._kind(state) for state in self.states}
+
+    def _kind(self, state: enum.Enum) -> StateKind:
+        if self.parts[state] is Part.WORKS:
+            return "working"
+        if state not in self.steady:
+            return "acting"
+        if state in self.faults:
+            return "fault"
+        return "end" if state is self.end else "waiting"
 
     def members(self) -> tuple[enum.Enum, ...]:
         """Return the states in the order of their numbers on the board."""

@@ -9,7 +9,8 @@ from functools import cached_property, partial
 
 from transitions import Machine
 
-from statusd.core.lifecycle import Lifecycle, Request, Row, Who
+from statusd.core.conditions import Request
+from statusd.core.lifecycle import Lifecycle, Row, Who
 
 
 class Refused(Exception):

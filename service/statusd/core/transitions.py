@@ -15,9 +15,10 @@ from typing import Any
 
 from statusd.core import events as ev
 from statusd.core.answers import Answer
+from statusd.core.conditions import Request
 from statusd.core.context import DAEMON, SAVE, Context
 from statusd.core.goals import Goals
-from statusd.core.lifecycle import Request, Who
+from statusd.core.lifecycle import Who
 from statusd.core.machine import Model, Refused
 from statusd.core.messages import Command, Scalar
 from statusd.core.supervision import Supervision
@@ -27,8 +28,7 @@ from statusd.core.words import CompiledState, Decision
 # What each transition needs: a member of an Enum costs more than all else in a line that names it.
 _ANYONE, _DAEMON = Who.ANYONE, Who.DAEMON
 _ACCEPTED, _DONE = Answer.ACCEPTED, Answer.DONE
-_FOLLOW, _STATE = ev.Timer.FOLLOW, ev.Timer.STATE
-_UNFOLLOW = ev.Disarm(_FOLLOW)
+_FOLLOW, _STATE, _UNFOLLOW = ev.Timer.FOLLOW, ev.Timer.STATE, ev.Disarm(ev.Timer.FOLLOW)
 
 
 class Transitions:

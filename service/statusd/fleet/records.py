@@ -133,10 +133,8 @@ _RESOURCES = _object(
     **dict.fromkeys(("memory", "threads", "processes"), _count),
 )
 _DOCUMENT: Mapping[str, Fits] = {
-    **dict.fromkeys(
-        ("name", "state", "part", "since", "goal", "text", "host", "daemon", "link", "trouble"),
-        _text,
-    ),
+    **dict.fromkeys(("name", "state", "part", "kind", "since", "goal", "text"), _text),
+    **dict.fromkeys(("host", "daemon", "link", "trouble"), _text),
     **dict.fromkeys(("waits_for", "at", "deadline"), _text),
     **dict.fromkeys(("tags", "allowed", "channels"), _texts),
     **dict.fromkeys(("boot", "seq", "run", "pid", "outages"), _count),

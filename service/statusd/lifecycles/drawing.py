@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from statusd.core.lifecycle import Lifecycle, Part, Row, Who
+from statusd.core.lifecycle import Lifecycle, Row, StateKind, Who
 from statusd.core.messages import to_json
 
-StateKind = Literal["waiting", "working", "acting", "fault", "end"]
-"""What a state is: acting means that somebody works towards the next one."""
 Sender = Literal["anyone", "worker", "daemon"]
 """Who may fire, the widest circle of them."""
 
@@ -60,7 +57,7 @@ def draw(lifecycle: Lifecycle, current: str = "") -> Drawing:
         current: the name of the state to highlight; a name that no state has highlights none.
     """
     nodes = (
-        Node(state.name, _kind(lifecycle, state), current=state.name == current)
+        Node(state.name, lifecycle.kinds[state], current=state.name == current)
         for state in lifecycle.members()
     )
     return Drawing(tuple(nodes), tuple(_arrows(lifecycle)))
@@ -78,16 +75,6 @@ def as_json(lifecycle: Lifecycle) -> str:
         arrows = [asdict(arrow) for arrow in drawing.arrows]
         known = lifecycle.compiled[as_json] = to_json({"nodes": nodes, "arrows": arrows})
     return str(known)
-
-
-def _kind(lifecycle: Lifecycle, state: enum.Enum) -> StateKind:
-    if lifecycle.parts[state] is Part.WORKS:
-        return "working"
-    if state not in lifecycle.steady:
-        return "acting"
-    if state in lifecycle.faults:
-        return "fault"
-    return "end" if state is lifecycle.end else "waiting"
 
 
 def _arrows(lifecycle: Lifecycle) -> Iterator[Arrow]:

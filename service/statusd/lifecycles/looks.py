@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from statusd.lifecycles.drawing import Sender, StateKind
+from statusd.core.lifecycle import StateKind
+from statusd.lifecycles.drawing import Sender
 
 
 class Look(NamedTuple):

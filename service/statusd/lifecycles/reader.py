@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from statusd.core.lifecycle import Condition, Part, Who
+from statusd.core.conditions import Condition
+from statusd.core.lifecycle import Part, Who
 from statusd.core.suggestions import nearest
 from statusd.core.words import RESERVED
 from statusd.lifecycles.written import DAEMONS_STATES, Find, Mistake, Path, State, Way, Written

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from statusd.core.lifecycle import Condition, Part, Who
+from statusd.core.conditions import Condition
+from statusd.core.lifecycle import Part, Who
 
 DAEMONS_STATES = ("INIT", "BACKOFF", "FAILED", "ENDING", "END")
 """States of the process, in every lifecycle."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from statusd.core import events as ev
-from statusd.core.lifecycle import Request
+from statusd.core.conditions import Request
 from statusd.core.prompts import of_signal
 from statusd.core.unit import Memory
 from statusd.lifecycles.definition import define

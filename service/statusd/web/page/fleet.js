@@ -13,13 +13,15 @@ export const RANK = Object.freeze({
 const WORST_CALM = RANK.ending;
 
 const OF_STATE = {
-  UNREADABLE: "unreadable", LOST: "lost", FAILED: "fault", FAULT: "fault",
+  UNREADABLE: "unreadable", LOST: "lost", FAILED: "fault",
   INIT: "acting", BACKOFF: "acting", ENDING: "acting", END: "end",
 };
+const KINDS = new Set(["waiting", "working", "acting", "fault", "end"]);
 
 /** Return what kind of state it is, as `statusd graph` colours them; a lost one has a kind of its own. */
 export function kindOf(unit) {
-  return OF_STATE[unit.state] ?? (unit.document.part === "works" ? "working" : "waiting");
+  const { kind, part } = unit.document;
+  return OF_STATE[unit.state] ?? (KINDS.has(kind) ? kind : part === "works" ? "working" : "waiting");
 }
 
 /** Return the parts of a document that are objects; empty ones in place of anything else. */
