@@ -221,7 +221,7 @@ def test_a_long_grace_is_granted(machine: Machine) -> None:
     assert machine.show("statusd@slow", "Result") == "success"
 
 
-HANGS = {"stopped": "STOP", "stuck": "USR1"}
+HANGS = {"stopped": "STOP", "stuck": "WINCH"}
 MODES = {
     "mixed, SIGABRT": "KillMode=mixed\nWatchdogSignal=SIGABRT",
     "mixed, SIGTERM": "KillMode=mixed\nWatchdogSignal=SIGTERM\nTimeoutAbortSec=10",
@@ -254,14 +254,19 @@ def test_what_becomes_of_the_worker(mode: str, machine: Machine) -> None:
         f"WorkingDirectory=/src\nEnvironment=PYTHONPATH=/src\nWatchdogSec=5\n{MODES[mode]}\n",
     )
     machine.type(f"systemctl daemon-reload; systemctl restart {unit}")
+
+    def bitten() -> int:
+        return machine.type(f"journalctl -o cat -u {unit}").count("Watchdog timeout")
+
     for hang, name in HANGS.items():
         machine.wait(works(machine, unit), "it to work")
         machine.type(f"rm -f {ended}; systemctl reset-failed {unit}")
-        pid = machine.show(unit, "MainPID")
+        pid, before = machine.show(unit, "MainPID"), bitten()
         machine.type(f"kill -{name} {pid}")
         took_s = machine.wait(works(machine, unit, but=pid), "it to work again", 90)
         how = machine.type(f"cat {ended} 2>/dev/null || true").strip()
         report(f"{mode}, {hang}: worker told by {how or 'nothing'}, working again", took_s)
+        assert bitten() == before + 1
         assert how == ENDS[mode, hang]
     machine.type(f"rm -f {ended}; systemctl stop {unit}")
     how = machine.type(f"cat {ended} 2>/dev/null || true").strip()
