@@ -1,8 +1,9 @@
-"""Behind Debian's nginx, configured as docs/web.md shows: TLS, names, a prefix, streams."""
+"""Behind nginx and Caddy, as docs/web.md configures them: TLS, names, a prefix, streams."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import ssl
@@ -22,12 +23,17 @@ from tests.tools.pages import blocks, text
 from tests.tools.processes import dying_with_us
 from tests.tools.web_server import WebServer
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+PROXIES = {
+    name: shutil.which(name, path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
+    for name in ("nginx", "caddy")
+}
+"""Each with where it is, if it is."""
+PORTS = {"nginx, the path whole": "nginx", "nginx, without prefix": "nginx", "caddy": "caddy"}
 HOST = "status.lab"
 USER = ("anna", "of the laboratory")
 NEWS_S = 2.0
 """By then what happens is told to a reader; a proxy that keeps it back waits for 4 KiB."""
-_AROUND = """\
+_AROUND_NGINX = """\
 daemon off;
 master_process off;
 pid {folder}/nginx.pid;
@@ -44,21 +50,30 @@ scgi_temp_path {folder}/scgi;
 }}
 """
 
-pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx: apt-get install nginx")
+_AROUND_CADDY = """\
+{{
+    admin off
+    auto_https off
+    storage file_system {folder}/caddy
+}}
+{site}
+"""
+pytestmark = pytest.mark.skipif(
+    not any(PROXIES.values()), reason="needs nginx or caddy: apt-get install nginx caddy"
+)
 
 
 class Site(NamedTuple):
-    """A server, and nginx in front of it on two ports.
+    """A server, and the proxies in front of it.
 
     Args:
         web: the server itself.
-        whole: the port by which it is passed the path as it is; stripped: without the prefix.
-        trust: of the browser, in nginx's certificate.
+        ports: of the proxies that are here, by the names of `PORTS`.
+        trust: of the browser, in their certificate.
     """
 
     web: WebServer
-    whole: int
-    stripped: int
+    ports: dict[str, int]
     trust: ssl.SSLContext
 
     def browser(self, port: int, **headers: str) -> Browser:
@@ -103,9 +118,17 @@ class _To127(httpx.HTTPTransport):
         return super().handle_request(there)
 
 
-def server_block(web: int, port: int, folder: Path, *, stripped: bool) -> str:
-    """Return what docs/web.md shows, with places and ports of this test."""
-    (found,) = blocks(text("docs/web.md"), "nginx")
+def shown(language: str, holds: str, changes: dict[str, str]) -> str:
+    """Return the block of docs/web.md that ``holds`` this, with places and ports of this test."""
+    (found,) = [block for block in blocks(text("docs/web.md"), language) if holds in block]
+    for theirs, ours in changes.items():
+        assert found.count(theirs) == 1, theirs
+        found = found.replace(theirs, ours)
+    return found
+
+
+def nginx(folder: Path, web: int, port: int, *, stripped: bool) -> str:
+    """Return its part for one port."""
     changes = {
         "listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
         "/etc/ssl/status.lab.pem": f"{folder}/cert.pem",
@@ -113,16 +136,30 @@ def server_block(web: int, port: int, folder: Path, *, stripped: bool) -> str:
         "/etc/nginx/statusd.htpasswd": f"{folder}/htpasswd",
         "127.0.0.1:9460": f"127.0.0.1:{web}{'/' if stripped else ''}",
     }
-    for shown, ours in changes.items():
-        assert found.count(shown) == 1, shown
-        found = found.replace(shown, ours)
-    return found
+    return shown("nginx", "location /statusd/", changes)
+
+
+def caddy(folder: Path, web: int, port: int) -> str:
+    """Return its file."""
+    asks = [str(PROXIES["caddy"]), "hash-password", "--plaintext", USER[1]]
+    password = subprocess.run(asks, capture_output=True, text=True, check=True).stdout.strip()
+    version = subprocess.run([asks[0], "version"], capture_output=True, text=True, check=True)
+    is_old = version.stdout.lstrip("v").startswith(tuple(f"2.{minor}." for minor in range(8)))
+    here = f"bind 127.0.0.1\n    tls {folder}/cert.pem {folder}/key.pem"
+    logs = f"log {{\n        output file {folder}/caddy.log\n    }}"
+    changes = {
+        f"{HOST} {{": f"https://{HOST}:{port} {{\n    {here}\n    {logs}",
+        "basic_auth": "basicauth" if is_old else "basic_auth",
+        "$2a$14$...": password,
+        "127.0.0.1:9460": f"127.0.0.1:{web}",
+    }
+    return _AROUND_CADDY.format(folder=folder, site=shown("", "reverse_proxy", changes))
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Broker, unit, server and nginx; the server is told what docs/web.md says of a proxy."""
-    folder = tmp_path_factory.mktemp("nginx")
+    """Broker, unit, server and proxies; the server is told what docs/web.md says of a proxy."""
+    folder = tmp_path_factory.mktemp("proxies")
     authority = trustme.CA()
     certificate = authority.issue_cert(HOST)
     certificate.cert_chain_pems[0].write_to_path(folder / "cert.pem")
@@ -130,14 +167,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     (folder / "htpasswd").write_text(f"{USER[0]}:{{PLAIN}}{USER[1]}\n")
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
-    port, whole, stripped = free_port(), free_port(), free_port()
-    servers = [
-        server_block(port, whole, folder, stripped=False),
-        server_block(port, stripped, folder, stripped=True),
-    ]
-    (folder / "nginx.conf").write_text(
-        _AROUND.format(folder=folder, servers="\n".join(servers)), encoding="utf-8"
-    )
+    port = free_port()
+    ports = {name: free_port() for name, proxy in PORTS.items() if PROXIES[proxy]}
     (folder / "web-token").write_text("0123456789abcdef0123")
     (folder / "web.toml").write_text(blocks(text("docs/web.md"), "toml")[0])
     toml = settings("tests.workers:blocked", "")
@@ -148,42 +179,68 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             WebServer(
                 broker.url, folder / "web", "--file", str(folder / "web.toml"), port=port
             ) as web,
-            _nginx(folder, (whole, stripped)),
+            _proxies(folder, port, ports),
         ):
             unit.wait_state("READY")
             web.token = "0123456789abcdef0123"
-            yield Site(web, whole, stripped, trust)
+            yield Site(web, ports, trust)
 
 
-class _nginx:
-    """nginx of that folder, until the end of the block."""
+class _proxies:
+    """Those that are here, until the end of the block."""
 
-    def __init__(self, folder: Path, ports: tuple[int, ...]) -> None:
+    def __init__(self, folder: Path, web: int, ports: dict[str, int]) -> None:
         self._folder, self._ports = folder, ports
+        self._commands: list[list[str]] = []
+        if PROXIES["nginx"]:
+            whole, stripped = list(ports.values())[:2]
+            servers = (
+                nginx(folder, web, whole, stripped=False),
+                nginx(folder, web, stripped, stripped=True),
+            )
+            conf, errors = folder / "nginx.conf", str(folder / "error.log")
+            conf.write_text(_AROUND_NGINX.format(folder=folder, servers="\n".join(servers)))
+            options = ["-p", str(folder), "-c", str(conf), "-e", errors]
+            self._commands.append([PROXIES["nginx"], *options])
+        if PROXIES["caddy"]:
+            conf = folder / "Caddyfile"
+            conf.write_text(caddy(folder, web, ports["caddy"]))
+            self._commands.append([PROXIES["caddy"], "run", "--config", str(conf)])
 
     def __enter__(self) -> None:
-        assert NGINX is not None
-        conf = ["-p", str(self._folder), "-c", str(self._folder / "nginx.conf")]
-        self._process = subprocess.Popen(
-            dying_with_us([NGINX, *conf, "-e", str(self._folder / "error.log")]),
-            stdin=subprocess.DEVNULL,
-        )
-        wait_until(lambda: all(map(self._listens, self._ports)), 10, "nginx to listen")
+        self._said = (self._folder / "proxies.log").open("w+b")
+        self._processes = [
+            subprocess.Popen(
+                dying_with_us(command),
+                stdin=subprocess.DEVNULL,
+                stdout=self._said,
+                stderr=self._said,
+                env={**os.environ, "HOME": str(self._folder)},
+            )
+            for command in self._commands
+        ]
+        wait_until(lambda: all(map(self._listens, self._ports.values())), 10, "them to listen")
 
     def _listens(self, port: int) -> bool:
-        assert self._process.poll() is None, (self._folder / "error.log").read_text()
+        for process in self._processes:
+            assert process.poll() is None, (self._folder / "proxies.log").read_text()
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", port)) == 0
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait(10)
+        for process in self._processes:
+            process.kill()
+            process.wait(10)
+        self._said.close()
 
 
-@pytest.fixture(params=["whole", "stripped"])
+@pytest.fixture(params=PORTS)
 def port(site: Site, request: pytest.FixtureRequest) -> int:
-    """The port of nginx that passes the path on whole, or without its prefix."""
-    return int(getattr(site, request.param))
+    """The port of a proxy, for each of them."""
+    if request.param not in site.ports:
+        name = PORTS[request.param]
+        pytest.skip(f"needs {name}: apt-get install {name}")
+    return site.ports[request.param]
 
 
 def test_a_session_begins_through_it_and_its_cookie_is_secure(site: Site, port: int) -> None:
@@ -264,14 +321,14 @@ def test_who_goes_past_it_is_nobody_s_user(site: Site) -> None:
         assert script.get("/api/me").json()["user"] == ""
 
 
-def test_the_token_stands_in_no_log_of_the_proxy(site: Site) -> None:
+def test_the_token_stands_in_no_log_of_the_proxy(site: Site, port: int) -> None:
     """The form sends it in a body."""
     folder = site.web.directory.parent
-    with site.browser(site.whole) as browser:
+    with site.browser(port) as browser:
         browser.log_in(site.web.token)
 
     def logged() -> str:
-        return (folder / "access.log").read_text() + (folder / "error.log").read_text()
+        return "".join(file.read_text() for file in folder.glob("*.log"))
 
-    wait_until(lambda: '"POST /statusd/login HTTP/1.1" 303' in logged(), 5, "its line")
+    wait_until(lambda: "/statusd/login" in logged(), 5, "its line")
     assert site.web.token not in logged() + site.web.log()
