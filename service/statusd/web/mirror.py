@@ -21,6 +21,7 @@ from statusd.fleet.follower import Follower
 from statusd.fleet.history import Event
 from statusd.fleet.response_collector import UnitInfo
 from statusd.fleet.snapshot import Snapshot
+from statusd.web.awaited import Awaited
 from statusd.web.broadcast import Broadcast
 from statusd.wire.async_client import AsyncClient
 
@@ -34,7 +35,9 @@ NOT_ASKED = "not asked yet"
 AT_ONCE = 300
 """So many units are told of at a time: what else there is to do needn't wait for all of them."""
 NEWS_S = 0.06
-"""After an event its document is on its way: so long it is waited for, and for more events."""
+"""So long is rested after an event: the next are read along."""
+DOCUMENT_S = 0.03
+"""After an event its document is on its way: so long it is waited for, and as long once more."""
 AGAIN_S = 0.5
 """How long after a failure it is tried again."""
 SAMPLES, SAMPLE_S = 150, 4.0
@@ -114,7 +117,7 @@ class Mirror:
         self._units: dict[str, UnitInfo] = {}
         self._records: dict[str, str] = {}
         self._curves: dict[str, Curve] = {}
-        self._touched: set[str] = set()
+        self._awaited = Awaited(time.monotonic)
         self._news = asyncio.Event()
         self._troubles = {"documents": NOT_ASKED, "histories": NOT_ASKED}
 
@@ -171,9 +174,7 @@ class Mirror:
 
     def _tell(self, event: Event) -> None:
         self._broadcast.say("event", _line(event))
-        name = event.get("name")
-        if isinstance(name, str):
-            self._touched.add(name)
+        if self._awaited.expect(event):
             self._news.set()
 
     async def _look(self) -> None:
@@ -181,27 +182,29 @@ class Mirror:
         while True:
             began = time.monotonic()
             everything = began >= due
+            self._news.clear()
             try:
-                await self._look_at(None if everything else self._take_touched())
+                await self._look_at(None if everything else self._awaited.names)
             except Unavailable as error:
                 self._note("documents", str(error))
                 await asyncio.sleep(AGAIN_S)
                 continue
             self._note("documents")
+            self._awaited.settle(self._units)
             now = time.monotonic()
             if everything:
                 due = max(began + LOOK_S, now + min(MOST_REST_S, REST * (now - began)))
+            await self._rest(due - now)
+
+    async def _rest(self, at_most_s: float) -> None:
+        """Wait until there are documents to be read."""
+        if not self._awaited.names:
             try:
-                async with asyncio.timeout(max(0.0, due - now)):
+                async with asyncio.timeout(max(0.0, at_most_s)):
                     await self._news.wait()
             except TimeoutError:
-                continue
-            await asyncio.sleep(NEWS_S)
-
-    def _take_touched(self) -> list[str]:
-        touched, self._touched = sorted(self._touched), set()
-        self._news.clear()
-        return touched
+                return
+        await asyncio.sleep(DOCUMENT_S)
 
     async def _look_at(self, names: Sequence[str] | None) -> None:
         """Read the documents of these, or of all, and tell what is new."""
