@@ -205,7 +205,6 @@ async def _run(site: Site, listening: socket.socket, tell: Callable[[], None]) -
         manager.stopping()
         site.streams.end()
 
-    server.allow_descriptors()
     beside = (site.mirror.run(), site.access.follow(), site.streams.watch())
     serving = server.serve(App(site), listening, tell, end)
     try:
