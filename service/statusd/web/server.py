@@ -122,7 +122,8 @@ async def serve(
     """Serve until a signal comes; return its number.
 
     Args:
-        tell: says that we serve; from then on a signal ends us as it should.
+        tell: says that we serve; from then on a signal ends us as it should, and another one
+            changes nothing.
         end: lets whoever reads a stream go.
     """
     server = _Server(config(app, backlog=allow_descriptors()))
@@ -143,4 +144,6 @@ async def serve(
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+            if caught:
+                signal.signal(number, signal.SIG_IGN)  # we are on our way
     return caught[0] if caught else 0

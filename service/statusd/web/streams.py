@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -54,6 +54,7 @@ class Streams:
     def __init__(self, still: Callable[[Somebody], bool], most: int = MOST_STREAMS) -> None:
         self._still, self._most = still, most
         self._open: set[Stream] = set()
+        self._waits: set[asyncio.Timeout] = set()
         self._is_over = False
 
     def __len__(self) -> int:
@@ -85,9 +86,28 @@ class Streams:
                 if not self._still(stream.somebody):
                     stream.end("the token or the session is over")
 
+    @contextlib.asynccontextmanager
+    async def before_the_end(self) -> AsyncIterator[None]:
+        """Wait for something within it, and not longer than the server goes on.
+
+        Raises:
+            Refused: the server ends.
+        """
+        try:
+            async with asyncio.timeout(0 if self._is_over else None) as wait:
+                self._waits.add(wait)
+                try:
+                    yield
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            raise Refused(503, ENDS) from None
+
     def end(self) -> None:
-        """Let all who read go: the server ends."""
+        """Let all who read or wait go: the server ends."""
         self._is_over = True
+        for wait in self._waits:
+            wait.reschedule(0)
         for stream in tuple(self._open):
             stream.end(ENDS)
 
