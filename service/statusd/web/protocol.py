@@ -27,6 +27,8 @@ class Protocol(H11Protocol):
     """So long it may take until the head of the first request is there, or of the next one."""
     stuck_s: ClassVar[float] = 20.0
     """So long what was sent may wait to be taken."""
+    leave_s: ClassVar[float] = 0.4
+    """So long what was said last may take to be taken, when the server ends."""
     most: ClassVar[int] = 1000
     """So many connections there are at once."""
 
@@ -105,3 +107,4 @@ class Protocol(H11Protocol):
             self.transport.abort()
         else:
             super().shutdown()
+            self.loop.call_later(self.leave_s, self.transport.abort)
