@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from statusd.cli import web as cli
 from statusd.core.errors import ConfigError
 from statusd.daemon.reload import changes
 from statusd.settings.tables import Web
 from statusd.settings.variables import unknown_variables
 from statusd.settings.web import is_for_web, load_web
 from statusd.web.doubts import doubts
+from statusd.wire.listen import parse_listen
 from tests.system.commands import statusd
 from tests.tools.settings import made
 
@@ -222,3 +225,43 @@ def test_check_tells_doubts_as_warnings_and_mistakes_with_the_rest(tmp_path: Pat
         (tmp_path / "u.toml").write_text(JOB + text)
         assert statusd("check", "u.toml", cwd=tmp_path).returncode == code
         (tmp_path / "u.toml").unlink()
+
+
+# ---- where it is found ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listen", "printed", "names"),
+    [
+        ("9460", "http://127.0.0.1:9460/statusd/", {"127.0.0.1", "lab"}),
+        ("[::1]:9460", "http://[::1]:9460/statusd/", {"::1", "lab"}),
+        ("10.0.0.5:9460", "http://10.0.0.5:9460/statusd/", {"10.0.0.5", "lab"}),
+        ("Gpu-3:9460", "http://gpu-3:9460/statusd/", {"gpu-3", "lab"}),
+        ("0.0.0.0:9460", f"http://{socket.gethostname()}:9460/statusd/", {"lab"}),
+        ("[::]:9460", f"http://{socket.gethostname()}:9460/statusd/", {"lab"}),
+    ],
+)
+def test_what_is_printed_is_where_it_is(
+    listen: str, printed: str, names: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And is one of its names; everywhere is none."""
+    settings = load_web(
+        None, {"listen": listen, "root_path": "/statusd", "allow_hosts": ["lab"]}, {}
+    )
+
+    cli.welcome(settings, parse_listen(settings.listen), "")
+
+    assert capsys.readouterr().out == f"{printed}\n"
+    assert cli.hosts_of(settings) == names
+
+
+def test_the_same_token_for_both_is_refused(tmp_path: Path) -> None:
+    """Whoever has it could be either; as `statusd check` says."""
+    for name in ("operators", "viewers"):
+        (tmp_path / name).write_text(TOKEN)
+    web = Web(token_file=str(tmp_path / "operators"), viewer_token_file=str(tmp_path / "viewers"))
+
+    with pytest.raises(ConfigError, match="viewers: it holds the operators' token"):
+        cli.tokens_of(web)
+    (tmp_path / "viewers").write_text(OTHER)
+    assert cli.tokens_of(web)[1] == ""

@@ -76,8 +76,8 @@ examples:
 The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it. \
 Scripts send Authorization: Bearer TOKEN (docs/api.md).
 
-exit codes: 0 ended by a signal, 69 the address can't be had, 78 bad settings, or the extra \
-web is missing"""
+exit codes: 0 ended by a signal, 69 the address, or a file with a \
+token, can't be had, 78 bad settings, or the extra web is missing"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -100,10 +100,9 @@ def main(arguments: argparse.Namespace) -> int:
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
-    here = Listen(where.host, listening.getsockname()[1])
 
     def tell() -> None:
-        welcome(settings, here, shown_once)
+        welcome(settings, where, shown_once)
 
     return asyncio.run(serve(settings, address, namespace, listening, tokens, tell))
 
@@ -123,6 +122,7 @@ def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
 
     Raises:
         Unavailable: a file can't be read.
+        ConfigError: both files hold the same.
     """
     from statusd.web.access import Role, Token, read_token
 
@@ -133,6 +133,11 @@ def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
     ):
         if name:
             found[role] = Token(read_token(Path(name)), Path(name))
+    if len({token.text for token in found.values()}) < len(found):
+        raise ConfigError(
+            f"{settings.viewer_token_file}: it holds the operators' token, too: whoever has it "
+            "could be either: openssl rand -hex 32 makes another one"
+        )
     if Role.OPERATOR in found:
         return found, ""
     token = secrets.token_urlsafe(32)
@@ -141,13 +146,19 @@ def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
 
 def welcome(settings: Web, where: Listen, token: str) -> None:
     """Say where the page is, once."""
-    host = f"http://{where}" if where.is_private else f"http://{socket.gethostname()}:{where.port}"
+    here = f"{socket.gethostname()}:{where.port}" if where.is_everywhere else where
     query = f"?token={token}" if token else ""
-    out.say(f"{host}{settings.root_path}/{query}", flush=True)
+    out.say(f"http://{here}{settings.root_path}/{query}", flush=True)
     if not where.is_private:
         complain(
             "others get there, too, and what they say isn't encrypted: see docs/web.md for TLS"
         )
+
+
+def hosts_of(settings: Web) -> frozenset[str]:
+    """Return the names by which browsers may reach it, beside those of this machine."""
+    where = parse_listen(settings.listen)
+    return frozenset([*settings.allow_hosts, *([] if where.is_everywhere else [where.host])])
 
 
 async def serve(
@@ -178,7 +189,7 @@ async def serve(
         site = Site(
             access,
             Gate(
-                frozenset(settings.allow_hosts),
+                hosts_of(settings),
                 networks(settings.trusted_proxies),
                 settings.user_header.encode(),
             ),
@@ -188,7 +199,7 @@ async def serve(
             Streams(access.still),
             is_read_only=settings.read_only,
             root_path=settings.root_path,
-            cookie=f"statusd-{listening.getsockname()[1]}",
+            cookie=f"statusd-{parse_listen(settings.listen).port}",
         )
         await _run(site, listening, tell)
     return 0
