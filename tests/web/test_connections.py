@@ -303,6 +303,22 @@ def test_who_may_not_look_any_more_is_told_nothing_more(monkeypatch: pytest.Monk
     serving(streaming(Streams(lambda _: True), short), read)
 
 
+def test_no_number_of_viewers_keeps_an_operator_from_looking() -> None:
+    """Nor does one of operators keep anybody from commanding: that isn't counted."""
+    operator = SOMEBODY._replace(role=Role.OPERATOR)
+
+    async def scenario() -> None:
+        open_ones = Streams(lambda _: True, most=2)
+        for somebody in (SOMEBODY, operator):
+            for _ in range(2):
+                open_ones.open(Source().parts(), KIND, somebody)
+            with pytest.raises(Refused, match="2 streams open"):
+                open_ones.open(Source().parts(), KIND, somebody)
+        open_ones.open(Source().parts(), KIND._replace(is_counted=False), operator)
+
+    asyncio.run(scenario())
+
+
 def test_the_end_of_the_server_is_the_end_of_all_streams() -> None:
     """Also of those that are opened in that moment."""
     open_ones, source = Streams(lambda _: True), Source()

@@ -18,7 +18,7 @@ from statusd.web.access import Somebody
 from statusd.web.http import Refused
 
 MOST_STREAMS = 200
-"""So many are open at once, beside those of commands."""
+"""So many of viewers, and so many of operators, are open at once, beside those of commands."""
 LOOK_S = 0.5
 """How often it is looked whether those who read may still do so."""
 KEEPALIVE_S = 15.0
@@ -48,7 +48,7 @@ class Streams:
 
     Args:
         still: tells whether somebody who was let in would be let in now.
-        most: so many are open at once, of those that are counted.
+        most: so many of a role are open at once, of those that are counted.
     """
 
     def __init__(self, still: Callable[[Somebody], bool], most: int = MOST_STREAMS) -> None:
@@ -63,10 +63,13 @@ class Streams:
     def open(self, parts: Parts, kind: Kind, somebody: Somebody) -> Stream:
         """Return an answer that goes on; it has its place from now on.
 
+        No number of viewers keeps an operator from looking.
+
         Raises:
             Refused: too many are open.
         """
-        if kind.is_counted and sum(one.is_counted for one in self._open) >= self._most:
+        its = sum(one.is_counted and one.somebody.role is somebody.role for one in self._open)
+        if kind.is_counted and its >= self._most:
             raise Refused(503, f"there are {self._most} streams open: try again later")
         stream = Stream(self, parts, kind, somebody)
         self._open.add(stream)
