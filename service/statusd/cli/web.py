@@ -9,12 +9,12 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli import EXIT_UNAVAILABLE, broker, complain, out
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.web import is_installed
 from statusd.wire.listen import Listen, parse_listen
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 DEFAULT_LISTEN = "127.0.0.1:9460"
 REPORT_S = 5.0
 """How often the service manager is told how things are."""
-NEEDED = ("starlette", "uvicorn")
 MISSING = "the fleet in a browser needs the extra web: pip install 'statusd[web]'"
 ANSWER_S = 3.0
 """So long an answer of the broker is waited for."""
@@ -113,7 +112,7 @@ def demand() -> None:
     Raises:
         ConfigError: there isn't; says what to install.
     """
-    if not all(map(find_spec, NEEDED)):
+    if not is_installed():
         raise ConfigError(MISSING)
 
 
@@ -240,6 +239,6 @@ async def _report(manager: ServiceManager, mirror: Mirror) -> None:
     manager.ready()
     while True:
         state = "up" if mirror.broker.is_up else "away"
-        manager.status(f"{len(mirror.units())} units; broker {state}")
+        manager.status(f"{len(mirror)} units; broker {state}")
         manager.alive()
         await asyncio.sleep(min(REPORT_S, manager.watchdog_s / 3 or REPORT_S))

@@ -21,7 +21,7 @@ from statusd.web.protocol import Protocol
 from statusd.wire.listen import Listen
 
 LINGER_S = 1
-"""So long at most an answer may take after we were told to go, in whole seconds."""
+"""So long at most it is waited for tasks whose connections were cut, in whole seconds."""
 BACKLOG = 256
 """So many connections wait to be taken, and are taken at once."""
 DESCRIPTORS = 4096
