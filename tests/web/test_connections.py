@@ -303,6 +303,28 @@ def test_who_may_not_look_any_more_is_told_nothing_more(monkeypatch: pytest.Monk
     serving(streaming(Streams(lambda _: True), short), read)
 
 
+def test_who_waits_is_let_go_at_the_end() -> None:
+    """Also who comes then; and whoever says it twice, in any moment, changes nothing."""
+
+    async def scenario() -> None:
+        open_ones = Streams(lambda _: True)
+
+        async def wait() -> None:
+            async with open_ones.before_the_end():
+                await asyncio.Event().wait()
+
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        for _ in range(3):
+            open_ones.end()
+            await asyncio.sleep(0)
+        for one in (waiting, wait()):
+            with pytest.raises(Refused, match="the server ends"):
+                await one
+
+    asyncio.run(scenario())
+
+
 def test_no_number_of_viewers_keeps_an_operator_from_looking() -> None:
     """Nor does one of operators keep anybody from commanding: that isn't counted."""
     operator = SOMEBODY._replace(role=Role.OPERATOR)

@@ -107,7 +107,9 @@ class Streams:
             raise Refused(503, ENDS) from None
 
     def end(self) -> None:
-        """Let all who read or wait go: the server ends."""
+        """Let all who read or wait go: the server ends. A second call does nothing."""
+        if self._is_over:
+            return
         self._is_over = True
         for wait in self._waits:
             wait.reschedule(0)
