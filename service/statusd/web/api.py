@@ -169,9 +169,9 @@ class Api:
             raise Refused(404, _NOBODY)
         lines = _number(request, "lines", 100, MOST_LINES, least=0)
         since, stream = said.get("since", ""), said.get("stream", "")
-        if said.get("follow", "") not in ("", "1", "true"):
-            raise Refused(400, "follow: it is 1, or isn't there")
-        follow = bool(said.get("follow"))
+        follow = said.get("follow", "") in ("1", "true")
+        if not follow and said.get("follow", "") not in ("", "0", "false"):
+            raise Refused(400, "follow: it is 0 or 1")
         try:
             wanted(name, lines, since, stream, 1.0, follow=follow)
         except ConfigError as error:
