@@ -62,6 +62,11 @@ def test_a_token_file_is_beside_what_names_it_or_is_found_as_a_secret(
 MISTAKES = {
     "a slip": ("lisen = 1", "web.lisen: unknown key, did you mean listen?"),
     "no address": ('listen = "everywhere"', "web.listen: 'everywhere' is no address and port"),
+    "nowhere": ('listen = ""', "web.listen: '' is no address and port"),
+    "a port of a host": (
+        'allow_hosts = ["ab:80"]',
+        "web.allow_hosts: entry 1 (\"ab:80\"): 'ab:80' is no name of a host",
+    ),
     "a url for a host": (
         'allow_hosts = ["ok", "http://a"]',
         "web.allow_hosts: entry 2 (\"http://a\"): 'http://a' is no name of a host: without a",
@@ -91,6 +96,15 @@ def test_a_mistake_is_told_by_check_and_by_the_server(
     assert (checked.returncode, served.returncode) == (78, 78)
     assert checked.stderr.startswith(f"statusd: web.toml:2: {problem}")
     assert served.stderr == checked.stderr
+
+
+def test_a_name_of_a_host_is_as_it_is_compared(tmp_path: Path) -> None:
+    """In lower case, without brackets and the last dot; an address of either kind is one."""
+    said = 'allow_hosts = ["Status.Lab.", "[2001:DB8::1]", "fe80::1", "10.0.0.5"]'
+
+    web = found(f"[web]\n{said}\n", tmp_path)
+
+    assert web.allow_hosts == ("status.lab", "2001:db8::1", "fe80::1", "10.0.0.5")
 
 
 def test_a_slip_in_the_environment_or_in_what_is_typed_is_told_by_its_name(tmp_path: Path) -> None:
