@@ -35,7 +35,7 @@ class _Told(logging.Handler):
     """Has errors of others told in our log: one kind of them can't fill it."""
 
     def __init__(self) -> None:
-        super().__init__(logging.ERROR)  # what they warn of is what strangers send: any amount
+        super().__init__()
         self._complaints = Complaints(time.monotonic, log)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -96,6 +96,7 @@ def config(
 def _tell(name: str) -> None:
     told = logging.getLogger(name)
     told.handlers, told.propagate = [_Told()], False
+    told.setLevel(logging.ERROR)  # what they warn of is what strangers send: any amount of it
 
 
 def allow_descriptors() -> int:
