@@ -301,7 +301,9 @@ def test_behind_a_proxy_that_is_believed(lasting_broker: Broker, tmp_path: Path)
         browser = one.client("", headers=said | SAME, cookies=session_of(answer))
         for root in ("/statusd", ""):  # a proxy may take it away
             assert browser.get(f"{root}/api/me").json()["user"] == "ann"
-        assert browser.get("/statusd").headers["location"] == "/statusd/"
+        for query in ("", "?token=x&more"):
+            moved = browser.get(f"/statusd{query}").headers
+            assert (moved["location"], moved["cache-control"]) == (f"/statusd/{query}", "no-store")
         refused = browser.post(
             "/api/commands", json=COMMAND, headers={"origin": "http://status.lab"}
         )

@@ -150,7 +150,8 @@ class App:
         """Take away where a proxy has put us, if it hasn't; redirect what lacks the last stroke."""
         root, path = self._site.root_path, scope["path"]
         if root and path == root:
-            return RedirectResponse(f"{root}/", 308)
+            query = scope["query_string"].decode("latin-1")
+            return RedirectResponse(f"{root}/?{query}" if query else f"{root}/", 308, _NOT_KEPT)
         if root and path.startswith(f"{root}/"):
             scope["path"] = path[len(root) :]
         return None
