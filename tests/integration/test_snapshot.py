@@ -14,7 +14,7 @@ from statusd.fleet.snapshot import AT_ONCE, News, Snapshot
 from statusd.wire.client import Client
 from statusd.wire.names import Names
 from statusd.wire.url import parse_url
-from tests.tools import Broker
+from tests.tools import Broker, wait_until
 from tests.tools.paper_fleet import PaperFleet
 
 BOOT = 5
@@ -188,3 +188,35 @@ def test_a_watcher_to_whom_much_comes_looks_for_new_units_no_more_often(broker: 
     assert seen == 20
     assert looks <= 1 + 20 * 0.5 / BLOCK_S
     assert looks < 20
+
+
+def test_a_watcher_reads_no_history_of_who_was_struck_off(broker: Broker) -> None:
+    """A fleet of short jobs would be read ever more slowly; who comes back is read on."""
+    fleet, redis, roster = PaperFleet(broker.client(), 2), broker.client(), Names("statusd").roster
+    fleet.write()
+    follower, name = Follower("statusd", None, None), fleet.names[0]
+    with Client(parse_url(broker.url), "test") as client:
+        looking = Looking(broker, client)
+
+        def told() -> int:
+            client.run(follower.step(0.05))
+            return int((follower.next_ready() or {}).get("seq", 0))
+
+        def has_looked() -> bool:
+            assert told() == 0
+            return looking.asked()["hkeys"] > before
+
+        client.run(follower.step(0.01))
+        fleet.turn(name)
+        first = wait_until(told, 3, "its event")
+        entry: Any = redis.hget(roster, name)
+        redis.hdel(roster, name)
+        before = looking.asked()["hkeys"]
+        wait_until(has_looked, 3, "a look at the roster")
+        fleet.turn(name)
+        before = looking.asked()["hkeys"]
+        wait_until(has_looked, 3, "another look")
+
+        redis.hset(roster, name, entry)
+        assert wait_until(told, 3, "the event that it has missed") == first + 1
+        assert told() == 0

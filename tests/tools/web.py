@@ -62,6 +62,7 @@ class Web:
         token: the operators', from a file; empty for one that the server makes and prints.
         viewer: the viewers', from a file; empty for none.
         host: where it listens.
+        descriptors: so many it may have; 0 for as many as we.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Web:
         token: str = "operator-of-tests-0123456789",
         viewer: str = "viewer-of-tests-0123456789",
         host: str = "127.0.0.1",
+        descriptors: int = 0,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.token, self.viewer = token, viewer
@@ -89,9 +91,10 @@ class Web:
             if text:
                 file.write_text(f"{text}\n", encoding="utf-8")
                 words += [option, str(file)]
+        limited = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh"] if descriptors else []
         with self._stdout.path.open("wb") as stdout, self._stderr.path.open("wb") as stderr:
             self.process = subprocess.Popen(
-                dying_with_us([sys.executable, "-m", "statusd", "web", *words]),
+                dying_with_us([*limited, sys.executable, "-m", "statusd", "web", *words]),
                 cwd=directory,
                 env=environment(directory) | dict(env or {}),
                 stdin=subprocess.DEVNULL,

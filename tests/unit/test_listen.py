@@ -9,21 +9,23 @@ from statusd.wire.listen import Listen, parse_listen
 
 
 @pytest.mark.parametrize(
-    ("text", "where", "is_private"),
+    ("text", "where", "reach"),
     [
-        ("9464", Listen("127.0.0.1", 9464), True),
-        ("127.0.0.1:9464", Listen("127.0.0.1", 9464), True),
-        ("localhost:80", Listen("localhost", 80), True),
-        ("[::1]:9464", Listen("::1", 9464), True),
-        ("0.0.0.0:9464", Listen("0.0.0.0", 9464), False),
-        ("[::]:9464", Listen("::", 9464), False),
-        ("gpu-3:9464", Listen("gpu-3", 9464), False),
+        ("9464", Listen("127.0.0.1", 9464), "this machine"),
+        ("127.0.0.1:9464", Listen("127.0.0.1", 9464), "this machine"),
+        ("localhost:80", Listen("localhost", 80), "this machine"),
+        ("[::1]:9464", Listen("::1", 9464), "this machine"),
+        ("0.0.0.0:9464", Listen("0.0.0.0", 9464), "everywhere"),
+        ("[::]:9464", Listen("::", 9464), "everywhere"),
+        ("gpu-3:9464", Listen("gpu-3", 9464), "others"),
+        ("10.0.0.5:9464", Listen("10.0.0.5", 9464), "others"),
     ],
 )
-def test_an_address_is_read_as_it_is_meant(text: str, where: Listen, is_private: bool) -> None:
+def test_an_address_is_read_as_it_is_meant(text: str, where: Listen, reach: str) -> None:
     """A port alone is for this machine; anything else is the user's choice."""
     assert parse_listen(text) == where
-    assert where.is_private is is_private
+    assert where.is_private is (reach == "this machine")
+    assert where.is_everywhere is (reach == "everywhere")
     assert parse_listen(str(where)) == where
 
 

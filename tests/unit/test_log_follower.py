@@ -108,6 +108,12 @@ def test_what_is_asked_next_is_what_comes_after() -> None:
     }
 
 
+def test_what_is_too_long_to_be_asked_is_told_as_that() -> None:
+    """Every refusal has its words."""
+    with pytest.raises(ConfigError, match="logs: it is too long"):
+        wanted("a", 1, "9" * 5000, "", 1.0, follow=False)
+
+
 def test_it_is_over_when_all_have_told_or_ended() -> None:
     """Whoever follows waits for one that is lost; whoever doesn't, has been told."""
     once, on = following("a", "b", follow=False), following("a", "b")

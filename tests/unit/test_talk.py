@@ -11,6 +11,7 @@ import pytest
 from statusd.core.errors import ConfigError, Unavailable
 from statusd.fleet import operations
 from statusd.fleet.operations import Order
+from statusd.fleet.snapshot import Snapshot
 from statusd.wire import shapes
 from statusd.wire.talk import Ask, Listen, Operation, Request, Subscribe, Where, ask
 
@@ -53,6 +54,13 @@ def test_what_is_no_answer_is_told_with_the_broker(reply: object, told: str) -> 
         carried_out(ask(shapes.number, "PUBLISH", "c", "x"), [reply])
 
     assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("documents", [[], [None, None]])
+def test_an_answer_to_many_has_one_for_each(documents: list[object]) -> None:
+    """Whoever told of others would have them told as those that were asked for."""
+    with pytest.raises(Unavailable, match=f"to MGET: {len(documents)} in the place of 1"):
+        carried_out(Snapshot("ns").look(), [{b"a": b'{"boot": 5}'}], [documents])
 
 
 def test_a_send_listens_before_it_speaks() -> None:

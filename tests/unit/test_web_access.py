@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -124,10 +125,26 @@ def test_where_there_is_no_token_nobody_gets_in() -> None:
     assert access.begin("") == ""
 
 
+def test_a_token_that_is_away_ends_nothing() -> None:
+    """Nobody gets in meanwhile; if it comes back as it was, so do its sessions, and no others."""
+    access, _, tokens = of_both()
+    session = access.begin(OPERATOR)
+    tokens[Role.OPERATOR].text = ""
+    assert access.by_session(session) is None
+
+    tokens[Role.OPERATOR].text = OPERATOR
+    assert access.by_session(session) is not None
+    tokens[Role.OPERATOR].text = ""
+    assert access.by_session(session) is None
+    tokens[Role.OPERATOR].text = "another-0123456789"
+    assert access.by_session(session) is None
+
+
 def test_there_are_only_so_many_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one that was used longest ago goes."""
+    """The one that was used longest ago goes, of the role that begins another one."""
     monkeypatch.setattr(rules, "MOST_SESSIONS", 3)
     access, _, _ = of_both()
+    operators = access.begin(OPERATOR)
     first, second, third = (access.begin(VIEWER) for _ in range(3))
     assert access.by_session(first) is not None
 
@@ -135,6 +152,7 @@ def test_there_are_only_so_many_sessions(monkeypatch: pytest.MonkeyPatch) -> Non
 
     alive = [access.by_session(one) is not None for one in (first, second, third, fourth)]
     assert alive == [True, False, True, True]
+    assert access.by_session(operators) is not None
 
 
 @pytest.mark.parametrize(
@@ -186,3 +204,26 @@ def test_a_file_is_read_again_and_its_trouble_told_once(
     file.write_text("")
     assert asyncio.run(look(2)) == ""
     assert told == ["web.token_unreadable", "web.token_read", "web.token_unreadable"]
+
+
+def test_where_we_can_t_look_the_token_holds(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever takes our descriptors ends no session; a file is as it was, as far as we know."""
+    file = tmp_path / "token"
+    file.write_text(VIEWER)
+    token = Token(OPERATOR, file)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    async def look() -> str:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            await token.look()
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        return token.text
+
+    assert asyncio.run(look()) == OPERATOR
+    told = json.loads(capfd.readouterr().err)
+    assert told["event"] == "web.token_unreadable"
+    assert told["reason"] == f"{file}: Too many open files"

@@ -171,6 +171,10 @@ def test_a_user_is_told_as_text() -> None:
     assert Gate().user(headers(x_remote_user="ann"), peer) == ""
 
 
-def test_of_two_cookies_of_a_name_the_first_counts() -> None:
-    """And what is none is passed over."""
-    assert cookies(headers(cookie="a=1; b; a=2;c=3=4")) == {"a": "1", "c": "3=4"}
+def test_of_a_name_there_may_be_several_cookies() -> None:
+    """In their order; what is another one, or none, is passed over."""
+    several = [*headers(cookie="a=1; b; a=2;c=3=4; aa=5;a; ba=6"), *headers(cookie="a=")]
+
+    assert cookies(several, "a") == ["1", "2", ""]
+    assert cookies(several, "c") == ["3=4"]
+    assert cookies(several, "d") == []

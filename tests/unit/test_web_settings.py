@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from statusd.cli import web as cli
 from statusd.core.errors import ConfigError
 from statusd.daemon.reload import changes
 from statusd.settings.tables import Web
 from statusd.settings.variables import unknown_variables
 from statusd.settings.web import is_for_web, load_web
 from statusd.web.doubts import doubts
+from statusd.wire.listen import parse_listen
 from tests.system.commands import statusd
 from tests.tools.settings import made
 
@@ -59,6 +62,11 @@ def test_a_token_file_is_beside_what_names_it_or_is_found_as_a_secret(
 MISTAKES = {
     "a slip": ("lisen = 1", "web.lisen: unknown key, did you mean listen?"),
     "no address": ('listen = "everywhere"', "web.listen: 'everywhere' is no address and port"),
+    "nowhere": ('listen = ""', "web.listen: '' is no address and port"),
+    "a port of a host": (
+        'allow_hosts = ["ab:80"]',
+        "web.allow_hosts: entry 1 (\"ab:80\"): 'ab:80' is no name of a host",
+    ),
     "a url for a host": (
         'allow_hosts = ["ok", "http://a"]',
         "web.allow_hosts: entry 2 (\"http://a\"): 'http://a' is no name of a host: without a",
@@ -88,6 +96,15 @@ def test_a_mistake_is_told_by_check_and_by_the_server(
     assert (checked.returncode, served.returncode) == (78, 78)
     assert checked.stderr.startswith(f"statusd: web.toml:2: {problem}")
     assert served.stderr == checked.stderr
+
+
+def test_a_name_of_a_host_is_as_it_is_compared(tmp_path: Path) -> None:
+    """In lower case, without brackets and the last dot; an address of either kind is one."""
+    said = 'allow_hosts = ["Status.Lab.", "[2001:DB8::1]", "fe80::1", "10.0.0.5"]'
+
+    web = found(f"[web]\n{said}\n", tmp_path)
+
+    assert web.allow_hosts == ("status.lab", "2001:db8::1", "fe80::1", "10.0.0.5")
 
 
 def test_a_slip_in_the_environment_or_in_what_is_typed_is_told_by_its_name(tmp_path: Path) -> None:
@@ -222,3 +239,43 @@ def test_check_tells_doubts_as_warnings_and_mistakes_with_the_rest(tmp_path: Pat
         (tmp_path / "u.toml").write_text(JOB + text)
         assert statusd("check", "u.toml", cwd=tmp_path).returncode == code
         (tmp_path / "u.toml").unlink()
+
+
+# ---- where it is found ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listen", "printed", "names"),
+    [
+        ("9460", "http://127.0.0.1:9460/statusd/", {"127.0.0.1", "lab"}),
+        ("[::1]:9460", "http://[::1]:9460/statusd/", {"::1", "lab"}),
+        ("10.0.0.5:9460", "http://10.0.0.5:9460/statusd/", {"10.0.0.5", "lab"}),
+        ("Gpu-3:9460", "http://gpu-3:9460/statusd/", {"gpu-3", "lab"}),
+        ("0.0.0.0:9460", f"http://{socket.gethostname()}:9460/statusd/", {"lab"}),
+        ("[::]:9460", f"http://{socket.gethostname()}:9460/statusd/", {"lab"}),
+    ],
+)
+def test_what_is_printed_is_where_it_is(
+    listen: str, printed: str, names: set[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And is one of its names; everywhere is none."""
+    settings = load_web(
+        None, {"listen": listen, "root_path": "/statusd", "allow_hosts": ["lab"]}, {}
+    )
+
+    cli.welcome(settings, parse_listen(settings.listen), "")
+
+    assert capsys.readouterr().out == f"{printed}\n"
+    assert cli.hosts_of(settings) == names
+
+
+def test_the_same_token_for_both_is_refused(tmp_path: Path) -> None:
+    """Whoever has it could be either; as `statusd check` says."""
+    for name in ("operators", "viewers"):
+        (tmp_path / name).write_text(TOKEN)
+    web = Web(token_file=str(tmp_path / "operators"), viewer_token_file=str(tmp_path / "viewers"))
+
+    with pytest.raises(ConfigError, match="viewers: it holds the operators' token"):
+        cli.tokens_of(web)
+    (tmp_path / "viewers").write_text(OTHER)
+    assert cli.tokens_of(web)[1] == ""

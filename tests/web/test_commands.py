@@ -261,7 +261,7 @@ def test_output_is_read_and_followed(units: Program, web: Web) -> None:
     with lines_of(viewer, "GET", f"{path}?follow=1&lines=1") as told:
         texts = [next(told).get("line") for _ in range(4)]
     assert texts.count("tick") >= 2
-    for bad in ("stream=both", "lines=x", "lines=2001", "since=yesterday"):
+    for bad in ("stream=both", "lines=x", "lines=2001", "since=yesterday", "follow=yes"):
         assert viewer.get(f"{path}?{bad}").status_code == 400, bad
 
 

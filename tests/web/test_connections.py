@@ -7,6 +7,7 @@ import contextlib
 import socket
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Any
 
 import pytest
 from starlette.requests import Request
@@ -45,8 +46,8 @@ class Few(Hasty):
 class Guests:
     """Connections to a server on ``port``."""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
+    def __init__(self, port: int, host: server._Server) -> None:
+        self.port, self.host = port, host
         self._open: list[Guest] = []
 
     async def come(self, said: bytes = b"") -> Guest:
@@ -89,8 +90,8 @@ def serving(app: ASGIApp, talk: Talk, protocol: type[Protocol] = Hasty) -> None:
 
     async def scenario() -> None:
         listening = socket.create_server(("127.0.0.1", 0))
-        guests = Guests(listening.getsockname()[1])
         one = server._Server(server.config(app, protocol))
+        guests = Guests(listening.getsockname()[1], one)
         task = asyncio.create_task(one.serve([listening]))
         try:
             async with asyncio.timeout(20):
@@ -302,6 +303,44 @@ def test_who_may_not_look_any_more_is_told_nothing_more(monkeypatch: pytest.Monk
     serving(streaming(Streams(lambda _: True), short), read)
 
 
+def test_who_waits_is_let_go_at_the_end() -> None:
+    """Also who comes then; and whoever says it twice, in any moment, changes nothing."""
+
+    async def scenario() -> None:
+        open_ones = Streams(lambda _: True)
+
+        async def wait() -> None:
+            async with open_ones.before_the_end():
+                await asyncio.Event().wait()
+
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0)
+        for _ in range(3):
+            open_ones.end()
+            await asyncio.sleep(0)
+        for one in (waiting, wait()):
+            with pytest.raises(Refused, match="the server ends"):
+                await one
+
+    asyncio.run(scenario())
+
+
+def test_no_number_of_viewers_keeps_an_operator_from_looking() -> None:
+    """Nor does one of operators keep anybody from commanding: that isn't counted."""
+    operator = SOMEBODY._replace(role=Role.OPERATOR)
+
+    async def scenario() -> None:
+        open_ones = Streams(lambda _: True, most=2)
+        for somebody in (SOMEBODY, operator):
+            for _ in range(2):
+                open_ones.open(Source().parts(), KIND, somebody)
+            with pytest.raises(Refused, match="2 streams open"):
+                open_ones.open(Source().parts(), KIND, somebody)
+        open_ones.open(Source().parts(), KIND._replace(is_counted=False), operator)
+
+    asyncio.run(scenario())
+
+
 def test_the_end_of_the_server_is_the_end_of_all_streams() -> None:
     """Also of those that are opened in that moment."""
     open_ones, source = Streams(lambda _: True), Source()
@@ -315,3 +354,34 @@ def test_the_end_of_the_server_is_the_end_of_all_streams() -> None:
         assert b"over: the server ends\n" in await late.readuntil(b"0\r\n\r\n")
 
     serving(streaming(open_ones, source), talk)
+
+
+def test_a_last_word_that_nobody_takes_delays_nothing() -> None:
+    """Also of who has taken nearly all: he isn't known to be stuck yet."""
+    open_ones, known = Streams(lambda _: True), set[Any]()
+
+    def untaken() -> int:
+        return sum(one.transport.get_write_buffer_size() for one in known)
+
+    async def parts() -> AsyncGenerator[bytes, None]:
+        while not untaken():
+            yield b"x" * 4096
+            await asyncio.sleep(0)
+        await asyncio.Event().wait()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await open_ones.open(parts(), KIND, SOMEBODY)(scope, receive, send)
+
+    async def talk(guests: Guests) -> None:
+        nonlocal known
+        known = guests.host.server_state.connections
+        _, writer = await guests.come(GET)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # it reads, too
+        await until(lambda: untaken() > 0, "what was sent to be left")
+        began = time.monotonic()
+        open_ones.end()
+        guests.host.should_exit = True
+        await until(lambda: not known, "all to be gone")
+        assert time.monotonic() - began < 0.9
+
+    serving(app, talk, Few)

@@ -101,19 +101,48 @@ def test_who_takes_nothing_delays_nothing(own: Web, lasting_broker: Broker) -> N
     os.kill(own.process.pid, signal.SIGTERM)
 
     assert own.wait_exit() == 0
-    assert time.monotonic() - began < 1.5  # a megabyte is on its way
+    assert time.monotonic() - began < 1.0
     for one in stuck:
         one.close()
     ghosts.strike(*names)
 
 
 def test_two_signals_are_one(own: Web) -> None:
-    """Whoever is impatient changes nothing."""
-    with own.events():
+    """Whoever is impatient changes nothing, from the first one to the last moment."""
+
+    def has_gone() -> bool:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
             os.kill(own.process.pid, number)
+        return own.process.poll() is not None
+
+    with own.events():
+        wait_until(has_gone, 5, "it to end")
+    assert own.wait_exit() == 0
+    assert own.log() == ""
+
+
+def test_who_waits_for_the_broker_is_let_go(own: Web, lasting_broker: Broker) -> None:
+    """At once, and told so, whatever he wants of it; that isn't an error of ours."""
+    body = '{"command": "pause"}'
+    post = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    lasting_broker.freeze()
+    try:
+        waiting = [
+            ask(own, "GET /api/units/x/history HTTP/1.1"),
+            ask(own, "GET /api/units/x/lifecycle HTTP/1.1"),
+            ask(own, "POST /api/commands HTTP/1.1", *post, body=body),
+        ]
+        assert own.client().get("/api/me").status_code == 200
+        os.kill(own.process.pid, signal.SIGTERM)
+        answers = [rest(one) for one in waiting]
         assert own.wait_exit() == 0
-    assert "Traceback" not in own.log()
+    finally:
+        lasting_broker.thaw()
+    for one, answer in zip(waiting, answers, strict=True):
+        assert answer.startswith(b"HTTP/1.1 503"), answer
+        assert answer.endswith(b'{"error":"the server ends"}')
+        one.close()
+    assert own.log() == ""
 
 
 def test_an_address_that_can_t_be_had_is_said(web: Web, tmp_path: Path) -> None:

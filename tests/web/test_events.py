@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import socket
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -167,6 +169,23 @@ def test_five_hundred_want_to_look(web: Web, ghosts: Ghosts) -> None:
         ghosts.write("still")
         ghosts.tell("still", int(time.time() * 1000))
         stream.until("event", name="still")
+
+
+def test_those_who_all_come_at_once_leave_descriptors(
+    lasting_broker: Broker, tmp_path: Path
+) -> None:
+    """However few there are: who says nothing makes room before they are all gone."""
+    with Web(lasting_broker.url, directory=tmp_path, descriptors=256) as web, ExitStack() as many:
+        web.wait_up()
+        os.kill(web.process.pid, signal.SIGSTOP)
+        for _ in range(500):
+            connection = many.enter_context(socket.socket())
+            connection.setblocking(False)
+            connection.connect_ex((web.host, web.port))
+        os.kill(web.process.pid, signal.SIGCONT)
+
+        assert web.client().get("/api/me").status_code == 200
+        assert web.log() == ""
 
 
 @pytest.mark.parametrize("times", some((50, 1000), 1))

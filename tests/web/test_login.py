@@ -133,6 +133,21 @@ def test_an_id_that_somebody_chose_is_never_taken(web: Web) -> None:
     assert role(web, chosen) == ""
 
 
+def test_a_cookie_of_another_port_keeps_nobody_out(web: Web) -> None:
+    """All ports of a host share them: one that is set there may come first, and be anything."""
+    (name, operators), (_, viewers) = (
+        next(iter(session_of(login(web, token)).items())) for token in (web.token, web.viewer)
+    )
+    for others in ("chosen", "", viewers):
+        for both in ((others, operators), (operators, others)):
+            shown = "; ".join(f"{name}={value}" for value in both)
+            client = web.client("", headers={"cookie": shown} | SAME)
+            assert client.get("/api/me").json()["role"] == "operator", both
+
+    assert client.post("/logout").json() == {"ended": True}
+    assert role(web, {name: operators}) == role(web, {name: viewers}) == ""
+
+
 def test_a_login_ends_the_session_before(web: Web) -> None:
     """Of that browser: whoever had its id has nothing any more."""
     first = session_of(login(web, web.viewer))
@@ -286,7 +301,9 @@ def test_behind_a_proxy_that_is_believed(lasting_broker: Broker, tmp_path: Path)
         browser = one.client("", headers=said | SAME, cookies=session_of(answer))
         for root in ("/statusd", ""):  # a proxy may take it away
             assert browser.get(f"{root}/api/me").json()["user"] == "ann"
-        assert browser.get("/statusd").headers["location"] == "/statusd/"
+        for query in ("", "?token=x&more"):
+            moved = browser.get(f"/statusd{query}").headers
+            assert (moved["location"], moved["cache-control"]) == (f"/statusd/{query}", "no-store")
         refused = browser.post(
             "/api/commands", json=COMMAND, headers={"origin": "http://status.lab"}
         )

@@ -262,6 +262,7 @@ def test_half_a_body_is_none(web: Web, lasting_broker: Broker) -> None:
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "GET /" + "a" * 70_000 + " HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET / HTTP/1.1\r\n" + "x: y\r\n" * 20_000 + "\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n",
     ],
 )
 def test_what_is_no_request_ends_its_connection(web: Web, head: str) -> None:
@@ -277,6 +278,21 @@ def test_what_is_no_request_ends_its_connection(web: Web, head: str) -> None:
     assert set(re.findall(rb"HTTP/1.1 (\d)", answer)) <= {b"4"}
     assert len(web.log()) == before
     assert web.client().get("/api/me").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/api/me", "/api/events"])
+def test_a_body_that_is_none_ends_its_connection(web: Web, path: str) -> None:
+    """Also where the answer has begun, or is over: nobody waited for the body."""
+    before = len(web.log())
+    for host in (EVIL, "localhost"):
+        lines = (f"GET {path} HTTP/1.1", f"Host: {host}", bearer(web), "Transfer-Encoding: chunked")
+        with web.connect() as connection:
+            connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+            assert connection.recv(12) in (b"HTTP/1.1 421", b"HTTP/1.1 200")
+            connection.sendall(b"no size\r\n")
+            rest = b"".join(iter(lambda: connection.recv(65536), b""))
+        assert b"HTTP/1.1" not in rest
+    assert len(web.log()) == before
 
 
 def test_an_upgrade_is_passed_over(web: Web) -> None:

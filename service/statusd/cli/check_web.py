@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from statusd.settings.load import load
 from statusd.settings.models import Settings
 from statusd.settings.tables import Web
 from statusd.settings.web import load_web
+from statusd.web import is_installed
 from statusd.web.doubts import doubts
 
 
@@ -37,7 +37,7 @@ def main(file: Path) -> int:
     settings = load(file, attached=True)
     found = judged(settings, source)
     problems = [*missing_files(settings, source), *found.mistakes]
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    if not is_installed():
         problems.append(f"{source.place(('web',))}: {MISSING}")
     if problems:
         raise ConfigError(*problems)

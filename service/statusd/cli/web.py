@@ -9,12 +9,12 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Coroutine
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from statusd.cli import EXIT_UNAVAILABLE, broker, complain, out
 from statusd.core.errors import ConfigError, Unavailable
+from statusd.web import is_installed
 from statusd.wire.listen import Listen, parse_listen
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 DEFAULT_LISTEN = "127.0.0.1:9460"
 REPORT_S = 5.0
 """How often the service manager is told how things are."""
-NEEDED = ("starlette", "uvicorn")
 MISSING = "the fleet in a browser needs the extra web: pip install 'statusd[web]'"
 ANSWER_S = 3.0
 """So long an answer of the broker is waited for."""
@@ -76,8 +75,8 @@ examples:
 The address that it prints has a token, and lets whoever has it command. Ctrl-C ends it. \
 Scripts send Authorization: Bearer TOKEN (docs/api.md).
 
-exit codes: 0 ended by a signal, 69 the address can't be had, 78 bad settings, or the extra \
-web is missing"""
+exit codes: 0 ended by a signal, 69 the address, or a file with a \
+token, can't be had, 78 bad settings, or the extra web is missing"""
 
 
 def main(arguments: argparse.Namespace) -> int:
@@ -100,10 +99,9 @@ def main(arguments: argparse.Namespace) -> int:
     except Unavailable as error:
         complain(str(error))
         return EXIT_UNAVAILABLE
-    here = Listen(where.host, listening.getsockname()[1])
 
     def tell() -> None:
-        welcome(settings, here, shown_once)
+        welcome(settings, where, shown_once)
 
     return asyncio.run(serve(settings, address, namespace, listening, tokens, tell))
 
@@ -114,7 +112,7 @@ def demand() -> None:
     Raises:
         ConfigError: there isn't; says what to install.
     """
-    if not all(map(find_spec, NEEDED)):
+    if not is_installed():
         raise ConfigError(MISSING)
 
 
@@ -123,6 +121,7 @@ def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
 
     Raises:
         Unavailable: a file can't be read.
+        ConfigError: both files hold the same.
     """
     from statusd.web.access import Role, Token, read_token
 
@@ -133,6 +132,11 @@ def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
     ):
         if name:
             found[role] = Token(read_token(Path(name)), Path(name))
+    if len({token.text for token in found.values()}) < len(found):
+        raise ConfigError(
+            f"{settings.viewer_token_file}: it holds the operators' token, too: whoever has it "
+            "could be either: openssl rand -hex 32 makes another one"
+        )
     if Role.OPERATOR in found:
         return found, ""
     token = secrets.token_urlsafe(32)
@@ -141,13 +145,19 @@ def tokens_of(settings: Web) -> tuple[dict[Role, Token], str]:
 
 def welcome(settings: Web, where: Listen, token: str) -> None:
     """Say where the page is, once."""
-    host = f"http://{where}" if where.is_private else f"http://{socket.gethostname()}:{where.port}"
+    here = f"{socket.gethostname()}:{where.port}" if where.is_everywhere else where
     query = f"?token={token}" if token else ""
-    out.say(f"{host}{settings.root_path}/{query}", flush=True)
+    out.say(f"http://{here}{settings.root_path}/{query}", flush=True)
     if not where.is_private:
         complain(
             "others get there, too, and what they say isn't encrypted: see docs/web.md for TLS"
         )
+
+
+def hosts_of(settings: Web) -> frozenset[str]:
+    """Return the names by which browsers may reach it, beside those of this machine."""
+    where = parse_listen(settings.listen)
+    return frozenset([*settings.allow_hosts, *([] if where.is_everywhere else [where.host])])
 
 
 async def serve(
@@ -178,7 +188,7 @@ async def serve(
         site = Site(
             access,
             Gate(
-                frozenset(settings.allow_hosts),
+                hosts_of(settings),
                 networks(settings.trusted_proxies),
                 settings.user_header.encode(),
             ),
@@ -188,7 +198,7 @@ async def serve(
             Streams(access.still),
             is_read_only=settings.read_only,
             root_path=settings.root_path,
-            cookie=f"statusd-{listening.getsockname()[1]}",
+            cookie=f"statusd-{parse_listen(settings.listen).port}",
         )
         await _run(site, listening, tell)
     return 0
@@ -205,7 +215,6 @@ async def _run(site: Site, listening: socket.socket, tell: Callable[[], None]) -
         manager.stopping()
         site.streams.end()
 
-    server.allow_descriptors()
     beside = (site.mirror.run(), site.access.follow(), site.streams.watch())
     serving = server.serve(App(site), listening, tell, end)
     try:
@@ -230,6 +239,6 @@ async def _report(manager: ServiceManager, mirror: Mirror) -> None:
     manager.ready()
     while True:
         state = "up" if mirror.broker.is_up else "away"
-        manager.status(f"{len(mirror.units())} units; broker {state}")
+        manager.status(f"{len(mirror)} units; broker {state}")
         manager.alive()
         await asyncio.sleep(min(REPORT_S, manager.watchdog_s / 3 or REPORT_S))

@@ -7,10 +7,10 @@ import socket
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from importlib.util import find_spec
 
 from statusd.doctor.findings import Finding, error, ok, warning
 from statusd.settings.tables import Web
+from statusd.web import is_installed
 from statusd.web.doubts import doubts
 from statusd.wire.listen import Listen, parse_listen
 from statusd.wire.rights import OPERATOR, VIEWER, Role
@@ -32,7 +32,7 @@ def examine(web: Web, *, is_alone: bool) -> Iterator[Finding]:
         is_alone: a daemon with such a table passes it over, and needs none of it.
     """
     worst = error if is_alone else warning
-    if find_spec("starlette") is None or find_spec("uvicorn") is None:
+    if not is_installed():
         yield worst(ABOUT, "the extra web isn't installed", "pip install 'statusd[web]'")
     for doubt in doubts(web):
         tell = worst if doubt.is_mistake else warning

@@ -54,6 +54,8 @@ class Follower:
         self._failures = 0
         self._began = False
         self._aside: set[str] = set()
+        self._asked = frozenset(self.positions)
+        self._here: set[str] | frozenset[str] = self._asked
         self._before: dict[str, deque[str]] = {}
         self._looked_back = time.monotonic()
         self._found = float("-inf")
@@ -88,7 +90,8 @@ class Follower:
             self._found = time.monotonic()
         if self._aside - {""}:
             yield from self._sort(sorted(self._aside - {""}))
-        names = [name for name in self.positions if name not in self._aside]
+        here = self._here - self._aside
+        names = [name for name in self.positions if name in here]
         if not names:
             yield Sleep(block_s / 4)
             return
@@ -133,13 +136,22 @@ class Follower:
                 self._ready.append(unreadable(name, self._key(name), "", "it is no stream"))
 
     def _find_units(self) -> Operation[None]:
-        """Look for units that are new in the roster; at first, begin with what comes now."""
+        """Look for units that are new in the roster; at first, begin with what comes now.
+
+        One that is struck off isn't read any more, or a fleet of short jobs would be read ever more
+        slowly; should it come back, it is read on where it was.
+        """
         key = Names(self._namespace).roster
         (reply,) = yield Ask([("HKEYS", key)])
         if not shapes.is_wrong_type(reply):
             self._aside.discard("")
             roster = map(as_text, (yield from read(shapes.names, reply, "HKEYS")))
-            yield from self._begin([n for n in roster if self._target.is_for(n, frozenset(), "")])
+            names = [n for n in roster if self._target.is_for(n, frozenset(), "")]
+            yield from self._begin(names)
+            self._here = self._asked | set(names)
+            self._aside &= self._here
+            for gone in self._before.keys() - self._here:
+                del self._before[gone]
         elif "" not in self._aside:
             self._aside.add("")
             self._ready.append(unreadable("", key, "", "it is no hash"))

@@ -82,7 +82,7 @@ def wanted(
     try:
         log_request.read(question(LogRequest("", lines, stream=stream), since).encode(), "any")
     except Unasked as unasked:
-        raise ConfigError(f"logs: {unasked.reason}") from None
+        raise ConfigError(f"logs: {unasked.reason or 'it is too long'}") from None
     return asked
 
 

@@ -115,7 +115,7 @@ class Snapshot:
         should have one, and of the others once.
         """
         (reply,) = yield Ask([self._line("MGET", names)])
-        found: list[object] = yield from read(shapes.elements, reply, "MGET")
+        found: list[object] = yield from read(shapes.elements_of(len(names)), reply, "MGET")
         documents = dict(zip(names, found, strict=True))
         missing = [name for name in names if documents[name] is None and self._asks(roster, name)]
         replies = yield Ask([self._line("GET", [name]) for name in missing])

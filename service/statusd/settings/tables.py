@@ -23,6 +23,7 @@ from statusd.settings.values import (
     Namespace,
     Network,
     Output,
+    Place,
     Prompts,
     RootPath,
     Seconds,
@@ -163,7 +164,7 @@ class Web:
     """``[web]``: the fleet in a browser, for ``statusd web``; a daemon passes it over."""
 
     OTHERS: ClassVar = "forbid"
-    listen: Listening = "127.0.0.1:9460"
+    listen: Place = "127.0.0.1:9460"
     read_only: bool = False
     token_file: str = ""
     viewer_token_file: str = ""

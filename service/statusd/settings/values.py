@@ -67,11 +67,15 @@ def _url(value: str) -> str:
     return value
 
 
-def _listen(value: str) -> str:
+def _place(value: str) -> str:
     try:
-        return value and str(parse_listen(value))
+        return str(parse_listen(value))
     except ConfigError as error:
         raise ValueError(str(error)) from None
+
+
+def _listen(value: str) -> str:
+    return value and _place(value)
 
 
 def _port(value: object) -> object:
@@ -199,9 +203,14 @@ def _variable_name(value: str) -> str:
 
 
 def _host_name(value: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]+\]|[0-9A-Fa-f:]+", value):
-        raise ValueError(f"{value!r:.80} is no name of a host: without a scheme and without a port")
-    return value.strip("[]").lower()
+    name = value.strip("[]").lower()
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,253}", value):
+        try:
+            ipaddress.IPv6Address(name)
+        except ValueError:
+            text = f"{value!r:.80} is no name of a host: without a scheme and without a port"
+            raise ValueError(text) from None
+    return name.removesuffix(".")
 
 
 def _root_path(value: str) -> str:
@@ -234,6 +243,7 @@ def _header_name(value: str) -> str:
 Seconds = Annotated[float, within(0, 86400 * 365, allow_inf_nan=False)]
 Url = Annotated[str, Note(judge=_url)]
 Listening = Annotated[str, Note(judge=_listen), Note(read=_port)]
+Place = Annotated[str, Note(judge=_place), Note(read=_port)]
 Channel = Annotated[str, Note(judge=_channel)]
 Function = Annotated[str, Note(judge=_function)]
 Arguments = Annotated[tuple[str, ...], Note(read=_command)]

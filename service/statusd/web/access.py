@@ -8,6 +8,7 @@ began with, after a night without use, and with the server.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import hmac
 import re
@@ -29,7 +30,9 @@ SESSION_S = 12 * 3600.0
 LOOK_S = 1.0
 """How often files with tokens are looked at, in seconds."""
 MOST_SESSIONS = 1000
-"""When there are so many, the one that was used longest ago ends."""
+"""When a role has so many, the one of them that was used longest ago ends."""
+_OURS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+"""Errors that are no file's: the process, or the machine, has nothing left to open one with."""
 _TOKEN = re.compile(r"[!-~]+", re.ASCII)
 
 log = logs.get()
@@ -72,17 +75,20 @@ class Token:
     async def look(self) -> None:
         """Read the file anew, and wait for no disk on the loop.
 
-        What can't be read lets nobody in until it can; that is said once.
+        What can't be read lets nobody in until it can; that is said once. Where it is us who can't
+        look, who lack a descriptor or a thread, what was read last holds.
         """
         if self.file is None:
             return
-        file, trouble = self.file, ""
+        file, trouble, then = self.file, "", "nobody gets in by it"
         try:
             self.text = await threads.apart(lambda: read_token(file), "token")
-        except (Unavailable, OSError) as error:
+        except Unavailable as error:
             self.text, trouble = "", str(error)
+        except OSError as error:
+            trouble, then = f"{file}: {error.strerror}", "the one that was read last holds"
         if trouble and not self._trouble:
-            log.error("web.token_unreadable", reason=trouble, then="nobody gets in by it")
+            log.error("web.token_unreadable", reason=trouble, then=then)
         elif self._trouble and not trouble:
             log.info("web.token_read", file=str(file))
         self._trouble = trouble
@@ -93,10 +99,13 @@ def read_token(file: Path) -> str:
 
     Raises:
         Unavailable: it can't be read, or what stands there is no token.
+        OSError: nothing is known of it: we can't look, see `_OURS`.
     """
     try:
         text = read_words(file, MOST_SECRET_BYTES).strip()
     except OSError as error:
+        if error.errno in _OURS:
+            raise
         raise Unavailable(f"token file {file}: {error.strerror}") from None
     except UnicodeDecodeError:  # whose text shows a byte of it
         raise Unavailable(f"token file {file}: not UTF-8") from None
@@ -158,7 +167,7 @@ class Access:
         somebody = self.by_token(token)
         if somebody is None:
             return ""
-        self._strike()
+        self._strike(somebody.role)
         session_id = secrets.token_urlsafe(32)
         session = _Session(somebody.role, somebody.proof, self._wall() + SESSION_S)
         self._sessions[_digest(session_id)] = session
@@ -179,11 +188,12 @@ class Access:
         self._sessions.pop(_digest(session_id), None)
 
     def _used(self, proof: bytes) -> Somebody | None:
-        session = self._sessions.pop(proof, None)
+        session = self._sessions.get(proof)
         now = self._wall()
-        if session is None or session.ends_at <= now:
-            return None
-        if not self._is_of(session.role, session.began_with):
+        if session is None or not self._tokens[session.role].text:
+            return None  # a token that can't be read may be the same when it can
+        del self._sessions[proof]
+        if session.ends_at <= now or not self._is_of(session.role, session.began_with):
             return None
         self._sessions[proof] = session._replace(ends_at=now + SESSION_S)  # the last one used
         return Somebody(session.role, is_browser=True, proof=proof)
@@ -193,14 +203,17 @@ class Access:
         text = self._tokens[role].text
         return hmac.compare_digest(_digest(text), digest) and bool(text)
 
-    def _strike(self) -> None:
-        """Forget the sessions that are over, and one more if there are too many."""
+    def _strike(self, role: Role) -> None:
+        """Forget the sessions that are over, and make room for another one of that role.
+
+        A viewer who logs in again and again ends no operator's session.
+        """
         now = self._wall()
-        over = [key for key, session in self._sessions.items() if session.ends_at <= now]
-        for key in over:
+        for key in [key for key, one in self._sessions.items() if one.ends_at <= now]:
             del self._sessions[key]
-        while len(self._sessions) >= MOST_SESSIONS:
-            del self._sessions[next(iter(self._sessions))]
+        its = [key for key, one in self._sessions.items() if one.role is role]
+        for key in its[: max(0, len(its) + 1 - MOST_SESSIONS)]:
+            del self._sessions[key]
 
 
 def _digest(text: str) -> bytes:

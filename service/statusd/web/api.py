@@ -117,13 +117,27 @@ class Api:
         since, before = _id(request, "since"), _id(request, "before")
         most = _number(request, "most", 100, MOST_EVENTS)
         asking = self._fleet.history(_name(request), since, most, before=before)
-        return Json(await _of_broker(asking))
+        return Json(await self._of_broker(asking))
 
     async def _lifecycle(self, request: Request) -> Response:
-        found = await _of_broker(self._fleet.lifecycle(_name(request)))
+        found = await self._of_broker(self._fleet.lifecycle(_name(request)))
         if found is None:
             raise Refused(404, "the unit doesn't say what lifecycle it has")
         return Json(found)
+
+    async def _of_broker(self, asking: Awaitable[T]) -> T:
+        """Return what the broker says.
+
+        Raises:
+            Refused: it can't be asked, what was wanted can't be, or the server ends.
+        """
+        try:
+            async with self._streams.before_the_end():
+                return await asking
+        except ConfigError as error:
+            raise Refused(400, str(error)) from None
+        except Unavailable as error:
+            raise Refused(503, f"the broker: {error}") from None
 
     # ---- streams ---------------------------------------------------------------------------------
 
@@ -156,6 +170,8 @@ class Api:
         lines = _number(request, "lines", 100, MOST_LINES, least=0)
         since, stream = said.get("since", ""), said.get("stream", "")
         follow = said.get("follow", "") in ("1", "true")
+        if not follow and said.get("follow", "") not in ("", "0", "false"):
+            raise Refused(400, "follow: it is 0 or 1")
         try:
             wanted(name, lines, since, stream, 1.0, follow=follow)
         except ConfigError as error:
@@ -177,7 +193,7 @@ class Api:
         order = orders.read(await body_of(request))
         by = f"{request.state.user or Role.OPERATOR}@web"
         orders.check(order, by)
-        found = await _of_broker(orders.asked(self._fleet, order))
+        found = await self._of_broker(orders.asked(self._fleet, order))
         if order.is_dry:
             return Json(found)
         told = {"by": by, "peer": request.state.peer, "target": str(order.target)}
@@ -202,20 +218,6 @@ async def _lines(read: AsyncIterator[LogItem]) -> AsyncGenerator[bytes, None]:
                 yield orders.line(item)
     except (ConfigError, Unavailable) as error:
         yield _error(str(error))
-
-
-async def _of_broker(asking: Awaitable[T]) -> T:
-    """Return what the broker says.
-
-    Raises:
-        Refused: it can't be asked, or what was wanted can't be.
-    """
-    try:
-        return await asking
-    except ConfigError as error:
-        raise Refused(400, str(error)) from None
-    except Unavailable as error:
-        raise Refused(503, f"the broker: {error}") from None
 
 
 def _gap(position: str) -> bytes:

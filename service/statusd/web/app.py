@@ -19,7 +19,7 @@ from statusd import logs
 from statusd.complaints import Complaints
 from statusd.fleet.async_fleet import AsyncFleet
 from statusd.web import assets
-from statusd.web.access import Access, Somebody
+from statusd.web.access import Access, Role, Somebody
 from statusd.web.api import Api
 from statusd.web.broadcast import Broadcast
 from statusd.web.gate import (
@@ -150,14 +150,25 @@ class App:
         """Take away where a proxy has put us, if it hasn't; redirect what lacks the last stroke."""
         root, path = self._site.root_path, scope["path"]
         if root and path == root:
-            return RedirectResponse(f"{root}/", 308)
+            query = scope["query_string"].decode("latin-1")
+            return RedirectResponse(f"{root}/?{query}" if query else f"{root}/", 308, _NOT_KEPT)
         if root and path.startswith(f"{root}/"):
             scope["path"] = path[len(root) :]
         return None
 
     def _by_cookie(self, headers: Headers) -> Somebody | None:
-        session_id = cookies(headers).get(self._site.cookie, "")
-        return self._site.access.by_session(session_id) if session_id else None
+        """Return whose session it is; of several the one that may most.
+
+        Another port of this host may have set a cookie of our name (`cookies`): one that is none of
+        our sessions keeps nobody out, and one of a viewer's takes nothing from an operator.
+        """
+        access, said = self._site.access, cookies(headers, self._site.cookie)
+        found = filter(None, map(access.by_session, said))
+        return max(found, key=lambda one: one.role is Role.OPERATOR, default=None)
+
+    def _end_sessions(self, headers: Headers) -> None:
+        for session_id in cookies(headers, self._site.cookie):
+            self._site.access.end(session_id)
 
     # ---- the page --------------------------------------------------------------------------------
 
@@ -185,7 +196,7 @@ class App:
             peer = request.state.peer
             self._complaints.report("login", "web.login_refused", peer=peer)
             return None
-        site.access.end(cookies(request.scope["headers"]).get(site.cookie, ""))
+        self._end_sessions(request.scope["headers"])
         here = f"{site.root_path}/"
         answer = RedirectResponse(here, 303, _NOT_KEPT)
         answer.set_cookie(
@@ -210,7 +221,7 @@ class App:
 
     async def _log_out(self, request: Request) -> Response:
         site = self._site
-        site.access.end(cookies(request.scope["headers"]).get(site.cookie, ""))
+        self._end_sessions(request.scope["headers"])
         answer = Json({"ended": True})
         answer.delete_cookie(site.cookie, path=f"{site.root_path}/", httponly=True)
         return answer

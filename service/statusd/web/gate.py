@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -179,12 +179,11 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped or address
 
 
-def cookies(headers: Headers) -> Mapping[str, str]:
-    """Return the cookies of a request; of several of a name the first (RFC 6265 5.4)."""
-    found: dict[str, str] = {}
-    for line in values(headers, b"cookie"):
-        for pair in line.split(";"):
-            name, sign, value = pair.strip().partition("=")
-            if sign:
-                found.setdefault(name, value)
-    return found
+def cookies(headers: Headers, name: str) -> Sequence[str]:
+    """Return what the cookies of that name hold.
+
+    There may be several: any port of a host, and in the clear any name below it, can have a browser
+    send one of theirs beside ours, and before it (RFC 6265 5.4, 8.6).
+    """
+    pairs = (pair.strip() for line in values(headers, b"cookie") for pair in line.split(";"))
+    return [pair.removeprefix(f"{name}=") for pair in pairs if pair.startswith(f"{name}=")]

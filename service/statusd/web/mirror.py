@@ -128,13 +128,13 @@ class Mirror:
         """The broker's address, without secrets."""
         return self._client.where
 
+    def __len__(self) -> int:
+        """Return how many units are known."""
+        return len(self._units)
+
     def get(self, name: str) -> UnitInfo | None:
         """Return one unit, if it is known."""
         return self._units.get(name)
-
-    def units(self) -> list[UnitInfo]:
-        """Return all that are known, by name."""
-        return [self._units[name] for name in sorted(self._units)]
 
     def records(self) -> str:
         """Return all units as a JSON array."""

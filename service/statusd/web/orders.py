@@ -8,19 +8,21 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from statusd.core import bounds
 from statusd.core.bounds import Unreadable
 from statusd.core.errors import ConfigError, StatusdError
 from statusd.core.messages import Scalar, Target
-from statusd.fleet import records
 from statusd.fleet.async_fleet import AsyncFleet
 from statusd.fleet.operations import LAUNCH
 from statusd.fleet.response_collector import Outcome, Report, UnitInfo
 from statusd.fleet.targets import message_to
-from statusd.web.http import Refused
+from statusd.web.http import MOST_BODY, Refused
 
 MOST_TIMEOUT_S = 3600.0
 """So long the answer to a request may go on."""
 MOST_EXPIRES_S = 366 * 86400.0
+MOST_DEPTH = 4
+"""So deep is a body nested: target, lists, globs, and one for what is told better."""
 MOST_GLOBS = 2000
 """So many names a target may have: a selection is names, one by one."""
 _KINDS: Mapping[str, tuple[type, ...]] = {
@@ -62,9 +64,11 @@ def read(body: bytes) -> WebOrder:
         Refused: it is none; nothing was sent.
     """
     try:
-        said = records.decode(body)
+        said = bounds.decode(body, MOST_DEPTH, MOST_BODY)
     except Unreadable as error:
         raise Refused(400, f"the body: {error}") from None
+    if not isinstance(said, dict):
+        raise Refused(400, "the body: no JSON object")
     for key, value in said.items():
         kinds = _KINDS.get(key)
         if kinds is None:

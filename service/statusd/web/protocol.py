@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
+import h11
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -26,6 +27,8 @@ class Protocol(H11Protocol):
     """So long it may take until the head of the first request is there, or of the next one."""
     stuck_s: ClassVar[float] = 20.0
     """So long what was sent may wait to be taken."""
+    leave_s: ClassVar[float] = 0.4
+    """So long what was said last may take to be taken, when the server ends."""
     most: ClassVar[int] = 1000
     """So many connections there are at once."""
 
@@ -77,6 +80,16 @@ class Protocol(H11Protocol):
     def _known(self) -> None:
         self._is_known = True
 
+    def send_400_response(self, msg: str) -> None:
+        """What goes on is no HTTP: say so, unless an answer has begun; nobody is answered here."""
+        if self.cycle is not None:
+            self.cycle.disconnected = True  # or its answer would be a bug
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def pause_writing(self) -> None:
         """What was sent isn't taken: wait for that a while."""
         super().pause_writing()
@@ -94,3 +107,4 @@ class Protocol(H11Protocol):
             self.transport.abort()
         else:
             super().shutdown()
+            self.loop.call_later(self.leave_s, self.transport.abort)

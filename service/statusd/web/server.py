@@ -8,32 +8,40 @@ import logging
 import resource
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from statusd import logs
+from statusd.complaints import Complaints
 from statusd.core.errors import Unavailable
 from statusd.web.protocol import Protocol
 from statusd.wire.listen import Listen
 
 LINGER_S = 1
-"""So long at most an answer may take after we were told to go, in whole seconds."""
-BACKLOG = 512
+"""So long at most it is waited for tasks whose connections were cut, in whole seconds."""
+BACKLOG = 256
+"""So many connections wait to be taken, and are taken at once."""
 DESCRIPTORS = 4096
-"""So many a connection each, and others to the broker, at most."""
+"""So many are wanted: one for each connection, and others, as those to the broker."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 log = logs.get()
 
 
 class _Told(logging.Handler):
-    """Has uvicorn's errors told in our log."""
+    """Has errors of others told in our log: one kind of them can't fill it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._complaints = Complaints(time.monotonic, log)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell one."""
-        log.error("web.server", text=record.getMessage().strip(), exc_info=record.exc_info)
+        kind = record.getMessage().strip().partition("\n")[0]
+        self._complaints.report(kind, "web.server", text=kind, exc_info=record.exc_info)
 
 
 class _Server(uvicorn.Server):
@@ -66,14 +74,15 @@ def listener(where: Listen) -> socket.socket:
     return listening
 
 
-def config(app: ASGIApp, protocol: type[Protocol] = Protocol) -> uvicorn.Config:
+def config(
+    app: ASGIApp, protocol: type[Protocol] = Protocol, backlog: int = BACKLOG
+) -> uvicorn.Config:
     """Return how uvicorn is to serve."""
-    told = logging.getLogger("uvicorn.error")
-    told.handlers, told.propagate = [_Told()], False
-    told.setLevel(logging.ERROR)  # what it warns of is what strangers send: any amount of it
+    _tell("uvicorn.error")
     return uvicorn.Config(
         app,
         http=protocol,
+        backlog=backlog,
         lifespan="off",
         log_config=None,
         access_log=False,  # an address may hold a token
@@ -84,13 +93,25 @@ def config(app: ASGIApp, protocol: type[Protocol] = Protocol) -> uvicorn.Config:
     )
 
 
-def allow_descriptors() -> None:
-    """Have as many as there may be connections, if the system lets us: it lets most have 1,024."""
+def _tell(name: str) -> None:
+    told = logging.getLogger(name)
+    told.handlers, told.propagate = [_Told()], False
+    told.setLevel(logging.ERROR)  # what they warn of is what strangers send: any amount of it
+
+
+def allow_descriptors() -> int:
+    """Have as many as there may be connections, if the system lets us: it lets most have 1,024.
+
+    Returns:
+        How many may be taken at once: a connection that has to make room for another one has its
+        descriptor for three more turns of the loop, and in each that many come.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     allowed = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft != resource.RLIM_INFINITY and soft < allowed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
     Protocol.most = min(Protocol.most, allowed // 2)
+    return min(BACKLOG, max(1, allowed // 16))
 
 
 async def serve(
@@ -102,10 +123,11 @@ async def serve(
     """Serve until a signal comes; return its number.
 
     Args:
-        tell: says that we serve; from then on a signal ends us as it should.
+        tell: says that we serve; from then on a signal ends us as it should, and another one
+            changes nothing.
         end: lets whoever reads a stream go.
     """
-    server = _Server(config(app))
+    server = _Server(config(app, backlog=allow_descriptors()))
     caught: list[int] = []
 
     def stop(number: int) -> None:
@@ -113,6 +135,7 @@ async def serve(
         end()
         server.should_exit = True
 
+    _tell("asyncio")
     loop = asyncio.get_running_loop()
     for number in SIGNALS:
         loop.add_signal_handler(number, stop, number)
@@ -122,4 +145,6 @@ async def serve(
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+            if caught:
+                signal.signal(number, signal.SIG_IGN)  # we are on our way
     return caught[0] if caught else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -18,7 +18,7 @@ from statusd.web.access import Somebody
 from statusd.web.http import Refused
 
 MOST_STREAMS = 200
-"""So many are open at once, beside those of commands."""
+"""So many of viewers, and so many of operators, are open at once, beside those of commands."""
 LOOK_S = 0.5
 """How often it is looked whether those who read may still do so."""
 KEEPALIVE_S = 15.0
@@ -48,12 +48,13 @@ class Streams:
 
     Args:
         still: tells whether somebody who was let in would be let in now.
-        most: so many are open at once, of those that are counted.
+        most: so many of a role are open at once, of those that are counted.
     """
 
     def __init__(self, still: Callable[[Somebody], bool], most: int = MOST_STREAMS) -> None:
         self._still, self._most = still, most
         self._open: set[Stream] = set()
+        self._waits: set[asyncio.Timeout] = set()
         self._is_over = False
 
     def __len__(self) -> int:
@@ -62,10 +63,13 @@ class Streams:
     def open(self, parts: Parts, kind: Kind, somebody: Somebody) -> Stream:
         """Return an answer that goes on; it has its place from now on.
 
+        No number of viewers keeps an operator from looking.
+
         Raises:
             Refused: too many are open.
         """
-        if kind.is_counted and sum(one.is_counted for one in self._open) >= self._most:
+        its = sum(one.is_counted and one.somebody.role is somebody.role for one in self._open)
+        if kind.is_counted and its >= self._most:
             raise Refused(503, f"there are {self._most} streams open: try again later")
         stream = Stream(self, parts, kind, somebody)
         self._open.add(stream)
@@ -85,9 +89,30 @@ class Streams:
                 if not self._still(stream.somebody):
                     stream.end("the token or the session is over")
 
+    @contextlib.asynccontextmanager
+    async def before_the_end(self) -> AsyncIterator[None]:
+        """Wait for something within it, and not longer than the server goes on.
+
+        Raises:
+            Refused: the server ends.
+        """
+        try:
+            async with asyncio.timeout(0 if self._is_over else None) as wait:
+                self._waits.add(wait)
+                try:
+                    yield
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            raise Refused(503, ENDS) from None
+
     def end(self) -> None:
-        """Let all who read go: the server ends."""
+        """Let all who read or wait go: the server ends. A second call does nothing."""
+        if self._is_over:
+            return
         self._is_over = True
+        for wait in self._waits:
+            wait.reschedule(0)
         for stream in tuple(self._open):
             stream.end(ENDS)
 

@@ -31,6 +31,14 @@ class Listen(NamedTuple):
         except ValueError:
             return self.host == "localhost"
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Tell whether it is at each address of this machine, and none of them by itself."""
+        try:
+            return ipaddress.ip_address(self.host).is_unspecified
+        except ValueError:
+            return False
+
     def is_meant_by(self, host: str) -> bool:
         """Tell whether a request with that ``Host`` header may be answered here.
 

@@ -7,6 +7,7 @@ Each function takes a reply as hiredis reads it and returns what it stands for, 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import hiredis
@@ -58,6 +59,18 @@ def elements(reply: object) -> list[Any]:
     if isinstance(reply, list):
         return reply
     raise _misshapen(reply)
+
+
+def elements_of(count: int) -> Callable[[object], list[Any]]:
+    """Return what reads a list of so many, as of MGET."""
+
+    def read(reply: object) -> list[Any]:
+        found = elements(reply)
+        if len(found) != count:
+            raise Misshapen(f"{len(found)} in the place of {count}")
+        return found
+
+    return read
 
 
 def names(reply: object) -> list[bytes]:
