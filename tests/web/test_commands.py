@@ -248,6 +248,9 @@ def test_a_history_is_read_in_both_directions(units: Program, web: Web) -> None:
     )
     assert again == newest
     assert len({event["event"] for event in (*older, *newest)}) == 5
+    for nothing in ("before=0", "before=0-0", f"since={2**64 - 1}-{2**64 - 1}"):
+        answer = client.get(f"{path}?{nothing}")
+        assert (answer.status_code, answer.json()) == (200, [])
 
 
 def test_output_is_read_and_followed(units: Program, web: Web) -> None:

@@ -40,6 +40,15 @@ def place(entry_id: str) -> tuple[int, int]:
     return int(boot), int(seq or 0)
 
 
+def is_void(since: str, before: str) -> bool:
+    """Tell whether nothing can be after the one, or before the other: the last id, and the first.
+
+    The broker doesn't take them as ends that are left out (XRANGE: "invalid start ID").
+    """
+    is_last = is_id(since) and place(since) == (2**64 - 1, 2**64 - 1)
+    return is_last or (is_id(before) and place(before) == (0, 0))
+
+
 def is_gap(known: str, event: Event) -> bool:
     """Tell whether something is missing between the event ``known`` and ``event``."""
     boot, seq = place(known)

@@ -17,7 +17,7 @@ from statusd.core.bounds import Unreadable
 from statusd.core.errors import ConfigError
 from statusd.core.messages import EVERYBODY, Scalar, Target, to_json
 from statusd.fleet import records
-from statusd.fleet.history import MOST_EVENTS, Event, event_of
+from statusd.fleet.history import MOST_EVENTS, Event, event_of, is_void
 from statusd.fleet.records import as_text
 from statusd.fleet.response_collector import (
     Outcome,
@@ -129,6 +129,8 @@ def history(
     Raises:
         Unavailable: the broker refuses.
     """
+    if is_void(since, before):
+        return []
     start, end = f"({since}" if since else "-", f"({before}" if before else "+"
     key = Names(namespace, name).history
     entries = yield from ask_key(shapes.entries, "XREVRANGE", key, end, start, "COUNT", most)
