@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { points, Track } from "./curves.js";
 import { entryOf, filterOf, Fleet, isTrouble, RANK, woe } from "./fleet.js";
 import * as f from "./format.js";
-import { argumentsOf, batches, caution, choices, named, Sent } from "./orders.js";
+import { argumentsOf, batches, caution, choices, named, Sent, turned } from "./orders.js";
 import { plain } from "./output.js";
 import { isBehind } from "./stream.js";
 
@@ -193,6 +193,20 @@ test("what ends work takes more than a press", () => {
   assert.equal(caution("END", [running]), "button");
   assert.equal(caution("force", [paused]), "button");
   assert.equal(caution("end", [paused, paused]), "typed");
+});
+
+test("who was begun anew, is back, or has come to work is looked at again before it is sent", () => {
+  const entry = (name, state, document = {}, more = {}) => entryOf(unit(name, state, document, more), NOW);
+  const again = (word, before, units) => turned(word, before, units).map(({ name }) => name);
+  const [running, paused] = [entry("a", "RUNNING"), entry("a", "PAUSED")];
+  assert.deepEqual(again("end", [paused], [running]), ["a"]);
+  assert.deepEqual(again("end", [running], [paused]), []); // it was confirmed for worse
+  assert.deepEqual(again("pause", [paused], [running]), []); // it may be said, or is refused
+  assert.deepEqual(again("pause", [running], [{ ...running, boot: 2 }]), ["a"]);
+  const both = [paused, entry("b", "RUNNING")];
+  assert.deepEqual(again("end", both, [running, entry("b", "PAUSED")]), []); // their number was typed
+  assert.deepEqual(again("end", [running, entry("b", "LOST")], both.toReversed().map((one, at) => ({ ...one, name: "ab"[at] }))), ["b"]);
+  assert.deepEqual(again("launch", [entry("d", "END")], [entry("d", "END")]), []);
 });
 
 test("a selection is names, each of which means itself alone, in requests that aren't too long", () => {

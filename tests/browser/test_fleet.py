@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,25 +15,10 @@ from tests.tools.paper_fleet import PaperFleet
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
+from tests.browser.hands import press, select
 
 SILENCE_MS = 20_000
 """Longer than an answer is waited for."""
-
-
-def select(page: Page, *names: str) -> None:
-    """Select units, and nothing else."""
-    for name in names:
-        row(page, name).locator("input").click()
-    expect(page.locator("#meant")).to_have_text(f"{len(names)} selected")
-
-
-def press(page: Page, word: str) -> None:
-    """Press the button of a word, and wait until it is known who would get it."""
-    page.locator(f"#words button[data-word={word}]").click()
-    expect(page.locator("#ask .roster b").first).to_be_visible()
 
 
 def test_a_change_shows_itself(world: World, web: Web, look: Look) -> None:

@@ -1,7 +1,7 @@
 // The page: what is on it, and what belongs together.
 
 import { get, leave, now } from "./api.js";
-import { ask } from "./ask.js";
+import { ask, meanwhile, withdraw } from "./ask.js";
 import { $, announce, h, inFrame, mark, put } from "./dom.js";
 import { filterOf, Fleet, isTrouble } from "./fleet.js";
 import * as f from "./format.js";
@@ -23,6 +23,7 @@ const drawAll = inFrame(() => {
   drawWords();
   drawNobody();
   table.draw();
+  meanwhile();
 });
 const drawBars = inFrame(() => {
   drawChips();
@@ -220,7 +221,8 @@ async function command(word) {
     toast(`${word}: ${choice?.why || "it isn't a word of these"}`);
     return;
   }
-  const answer = await ask(word, entries);
+  const isShown = (entry) => Boolean(state.page) || fleet.indexOf(entry) >= 0;
+  const answer = await ask(word, entries, { latest: (name) => fleet.get(name), isShown });
   if (answer) verdicts.send(word, entries.map((entry) => entry.name), answer);
 }
 
@@ -242,6 +244,8 @@ function open(name = table.cursor) {
 }
 
 async function route() {
+  withdraw();
+  $("keys").close();
   const [, encoded] = /^#\/unit\/(.+)$/.exec(location.hash) ?? [];
   const name = encoded && decoded(encoded);
   state.page?.close();

@@ -1,6 +1,6 @@
 // The keyboard: what each key does, and the list of it.
 
-import { $, h } from "./dom.js";
+import { $, besides, h } from "./dom.js";
 
 const ROWS = [
   ["/", "filter: words; name: tag: state: host: text:; gpu-* for whole names; -\u2060word for what hasn't it"],
@@ -18,9 +18,7 @@ export function showKeys() {
   const rows = ROWS.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)));
   const note = h("p", { class: "note" }, "Words go to the selected units; without any, to the one with the cursor. Each asks first.");
   dialog.replaceChildren(h("h2", { id: "keys-title" }, "Keys"), h("dl", {}, ...rows), note, close);
-  dialog.onclick = (event) => {
-    if (event.target === dialog) dialog.close();
-  };
+  besides(dialog, () => dialog.close());
   dialog.showModal();
   close.focus();
 }

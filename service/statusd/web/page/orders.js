@@ -74,6 +74,21 @@ export function caution(word, entries) {
   return isAtWork || word.toLowerCase() === "force" ? "button" : "plain";
 }
 
+const GRADES = ["plain", "button", "typed"];
+
+/**
+ * Return those of `units` that aren't what they were in `before`, when `word` was asked about: begun
+ * anew, back from where nobody could ask them, or at work now where it takes more to end them.
+ */
+export function turned(word, before, units) {
+  const [was, is] = [before, units].map((entries) => GRADES.indexOf(caution(word, entries)));
+  const isThere = (entry) => !entry.left && !entry.lost;
+  return units.filter((unit, at) => {
+    const old = before[at];
+    return unit.boot !== old.boot || (isThere(unit) && !isThere(old)) || (is > was && unit.state !== old.state);
+  });
+}
+
 /** Return names in parts that a request can hold; each as a pattern that fits that name alone. */
 export function batches(names) {
   const found = [];
