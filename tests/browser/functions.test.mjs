@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { points, Track } from "./curves.js";
 import { entryOf, filterOf, Fleet, isTrouble, RANK, woe } from "./fleet.js";
 import * as f from "./format.js";
-import { argumentsOf, batches, caution, choices, named, Sent, turned } from "./orders.js";
+import { argumentsOf, batches, caution, choices, named, secondsOf, Sent, turned } from "./orders.js";
 import { plain } from "./output.js";
 import { isBehind } from "./stream.js";
 
@@ -207,6 +207,11 @@ test("who was begun anew, is back, or has come to work is looked at again before
   assert.deepEqual(again("end", both, [running, entry("b", "PAUSED")]), []); // their number was typed
   assert.deepEqual(again("end", [running, entry("b", "LOST")], both.toReversed().map((one, at) => ({ ...one, name: "ab"[at] }))), ["b"]);
   assert.deepEqual(again("launch", [entry("d", "END")], [entry("d", "END")]), []);
+});
+
+test("how long it is good for is a number of seconds, or none", () => {
+  assert.deepEqual(["", " ", "90", " 0.5 "].map(secondsOf), [undefined, undefined, 90, 0.5]);
+  for (const none of ["0", "-1", "1e3", "10m", "abc", "1,5", "999999999"]) assert.throws(() => secondsOf(none), /no number of seconds/);
 });
 
 test("a selection is names, each of which means itself alone, in requests that aren't too long", () => {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from typing import Any
 
 import pytest
 
@@ -62,8 +63,13 @@ def test_one_is_paused(world: World, web: Web, look: Look) -> None:
 
 
 def test_arguments_come_along(world: World, web: Web, look: Look) -> None:
-    """What is typed as key=value reaches the worker; of what isn't one nothing is sent."""
+    """What is typed as key=value reaches the worker; of what isn't one nothing is sent.
+
+    For how long it is good goes along.
+    """
     page = look(web)
+    said: list[dict[str, Any]] = []
+    page.on("request", lambda asked: asked.method == "POST" and said.append(asked.post_data_json))
     select(page, "stage")
     press(page, "start")
     page.locator("#ask summary").click()
@@ -72,9 +78,14 @@ def test_arguments_come_along(world: World, web: Web, look: Look) -> None:
     expect(page.locator("#ask .wrong")).to_contain_text("key=value")
     assert world.document("stage")["state"] == "READY"
     page.locator("#ask textarea").fill("exposure=0.5\nfilter=red")
+    page.get_by_label("Only if it is taken within").fill("soon")
+    page.locator("#ask button[type=submit]").click()
+    expect(page.locator("#ask .wrong")).to_have_text("soon: it is no number of seconds")
+    page.get_by_label("Only if it is taken within").fill("60")
     page.locator("#ask button[type=submit]").click()
     expect(page.locator("#verdicts h2")).to_have_text("start: 1 done")
     assert world.document("stage")["args"] == {"exposure": 0.5, "filter": "red"}
+    assert [order.get("expires_s") for order in said] == [None, 60]  # who would get it, and it
 
 
 def test_silent_and_lost_ones_are_named(world: World, web: Web, look: Look) -> None:

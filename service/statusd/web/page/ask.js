@@ -4,7 +4,7 @@ import { post } from "./api.js";
 import { $, badge, besides, h } from "./dom.js";
 import { entryOf } from "./fleet.js";
 import { count } from "./format.js";
-import { argumentsOf, batches, caution, isFatal, LAUNCH, named, turned } from "./orders.js";
+import { argumentsOf, batches, caution, isFatal, LAUNCH, named, secondsOf, turned } from "./orders.js";
 
 const MOST_SHOWN = 200;
 
@@ -34,7 +34,7 @@ export const withdraw = () => asking?.over(null);
  * `latest(name)`: the unit as it is now. Whoever was begun anew meanwhile, or came to work, isn't the
  * one that was meant: then it is asked anew. `isShown(entry)`: whether the table shows it.
  *
- * Returns `{args, durable}`, or null if it isn't to be sent.
+ * Returns `{args, durable, expires_s}`, or null if it isn't to be sent.
  */
 export function ask(word, entries, { latest, isShown = () => true }) {
   const dialog = $("ask");
@@ -91,7 +91,7 @@ function lay(dialog, parts, over) {
 
 function said(parts, over) {
   const told = { durable: parts.durable.checked };
-  for (const [key, field, read] of [["args", parts.args, argumentsOf]]) {
+  for (const [key, field, read] of [["args", parts.args, argumentsOf], ["expires_s", parts.expires, secondsOf]]) {
     try {
       told[key] = read(field.value);
     } catch (error) {
@@ -127,10 +127,12 @@ function moreOf(word, parts, before) {
   const isLaunch = word === LAUNCH; // it goes on as it was
   parts.args = h("textarea", { rows: 2, spellcheck: "false", placeholder: "exposure=0.5", "aria-label": "Arguments, one key=value a line", hidden: isLaunch });
   parts.durable = h("input", { type: "checkbox" });
+  parts.expires = h("input", { inputmode: "decimal", autocomplete: "off", "aria-label": "Only if it is taken within so many seconds" });
   const durable = h("label", {}, parts.durable, " Keep it for who is away, until they are back");
-  parts.more = h("details", {}, h("summary", {}, isLaunch ? "More" : "Arguments and more"), parts.args, durable);
+  const expires = h("label", { hidden: isLaunch }, "Only if it is taken within ", parts.expires, " s");
+  parts.more = h("details", {}, h("summary", {}, isLaunch ? "More" : "Arguments and more"), parts.args, durable, expires);
   if (before) {
-    parts.args.value = before.args.value;
+    for (const key of ["args", "expires"]) parts[key].value = before[key].value;
     parts.durable.checked = before.durable.checked;
     parts.more.open = before.more.open;
   }

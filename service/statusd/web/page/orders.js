@@ -116,6 +116,14 @@ export function argumentsOf(text) {
   return found;
 }
 
+/** Return the seconds that somebody typed, undefined if it is none. */
+export function secondsOf(text) {
+  const typed = text.trim();
+  if (!typed) return undefined;
+  if (!/^\d{1,8}(\.\d{1,6})?$/.test(typed) || Number(typed) === 0) throw new Error(`${typed}: it is no number of seconds`);
+  return Number(typed);
+}
+
 function scalar(text) {
   if (text === "true" || text === "false") return text === "true";
   if (text === "null") return null;
