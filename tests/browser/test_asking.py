@@ -93,3 +93,19 @@ def test_whom_the_filter_hides_is_told_of(world: World, web: Web, look: Look) ->
     expect(hidden).to_contain_text("camera")
     page.keyboard.press("Escape")
     expect(row(page, "camera")).to_have_count(0)
+
+
+def test_nobody_is_meant_who_isnt_seen(world: World, web: Web, look: Look) -> None:
+    """The cursor's unit isn't commanded while the filter hides it; *all* tells of who is shown."""
+    page = look(web)
+    row(page, "camera").locator(".c-text").click()
+    expect(page.locator("#meant")).to_have_text("camera")
+    page.locator("#filter").fill("laser")
+    expect(page.locator("#meant")).to_have_text("Nothing is selected")
+    page.keyboard.press("Enter")
+    expect(page.locator("#meant")).to_have_text("laser")
+    page.locator("#filter").fill("")
+    select(page, "camera", "laser")
+    page.locator("#filter").fill("stage")
+    expect(page.locator("#meant")).to_have_text("2 selected, 2 not shown")
+    expect(page.locator("#all")).not_to_be_checked()

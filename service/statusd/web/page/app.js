@@ -192,13 +192,14 @@ function buttonOf(word, command) {
 function drawWords() {
   const { selected } = table;
   const { meant } = table;
-  const hidden = meant.filter((entry) => fleet.indexOf(entry) < 0).length;
+  const shown = new Set(selected.size > 0 ? fleet.shown : []);
+  const hidden = meant.filter((entry) => !shown.has(entry)).length;
   let text = "Nothing is selected";
   if (selected.size > 0) text = `${f.number(selected.size)} selected${hidden ? `, ${hidden} not shown` : ""}`;
   else if (meant.length > 0) text = meant[0].name;
   put($("meant"), [text, standstill()].filter(Boolean).join(" · "));
   const all = $("all");
-  all.checked = selected.size > 0 && selected.size >= fleet.shown.length;
+  all.checked = shown.size > 0 && fleet.shown.every((entry) => selected.has(entry.name));
   all.indeterminate = selected.size > 0 && !all.checked;
   mark(all, "aria-label", `Select all ${fleet.shown.length} shown`);
   drawButtons($("words"), meant, (word) => command(word));

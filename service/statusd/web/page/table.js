@@ -112,10 +112,11 @@ export class Table {
     this.draw();
   }
 
-  /** Return those that a command is for: the selected ones, else the one with the cursor. */
+  /** Return those that a command is for: the selected ones, else the one that is seen with the cursor. */
   get meant() {
-    const names = this.selected.size > 0 ? [...this.selected] : [this.cursor];
-    return names.map((name) => this.fleet.get(name)).filter(Boolean);
+    if (this.selected.size > 0) return [...this.selected].map((name) => this.fleet.get(name)).filter(Boolean);
+    const entry = this.fleet.get(this.cursor);
+    return entry && this.fleet.indexOf(entry) >= 0 ? [entry] : [];
   }
 
   /** Forget a unit that is gone. */
@@ -126,7 +127,8 @@ export class Table {
   }
 
   _focused() {
-    if (!this.fleet.get(this.cursor) && this.fleet.shown.length > 0) this.move(0);
+    const entry = this.fleet.get(this.cursor);
+    if (!entry || this.fleet.indexOf(entry) < 0) this.move(0); // to the first one
   }
 
   /** Move the cursor by so many rows. */
