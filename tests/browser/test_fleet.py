@@ -335,10 +335,14 @@ def test_not_seen_yet(world: World, web: Web, look: Look) -> None:
 
 
 def test_rows_stay_under_a_pointer(world: World, web: Web, look: Look) -> None:
-    """A row doesn't move while somebody aims at it; when the pointer rests or leaves, it goes."""
+    """A row doesn't move while somebody aims at it; when the pointer rests or leaves, it goes.
+
+    It is that unit's wherever it goes: what was pressed or marked there stays its own.
+    """
     page = look(web)
     names = page.locator(".row:not(.head) .c-name")
     expect(names).to_have_text(["camera", "laser", "stage"])
+    rows = {name: row(page, name).get_attribute("id") for name in ("camera", "laser", "stage")}
     row(page, "camera").hover()
     world.say("pause", "camera")
 
@@ -350,6 +354,7 @@ def test_rows_stay_under_a_pointer(world: World, web: Web, look: Look) -> None:
     expect(names).to_have_text(["camera", "laser", "stage"])
     page.mouse.move(5, 5)
     expect(names).to_have_text(["laser", "camera", "stage"])
+    assert {name: row(page, name).get_attribute("id") for name in rows} == rows
 
 
 def test_only_what_is_seen_is_in_the_document(world: World, web: Web, look: Look) -> None:

@@ -6,18 +6,20 @@ import { $, announce, h, inFrame, mark, put } from "./dom.js";
 import { filterOf, Fleet, isTrouble } from "./fleet.js";
 import * as f from "./format.js";
 import { listen, showKeys } from "./keys.js";
+import { addressOf, CALM, keyOf, pressed, viewOf } from "./order.js";
 import { choices, isFatal, named } from "./orders.js";
 import { Stream } from "./stream.js";
 import { Table } from "./table.js";
 import { Verdicts } from "./verdicts.js";
 
 const LATE_S = 2; // a server that doesn't answer for so long is told of
+const KEEP_MS = 300;
 const THEMES = ["auto", "light", "dark"];
 
 const fleet = new Fleet();
 const verdicts = new Verdicts({ silent: (name, word) => changed(() => fleet.silent(name, word, now())) });
-const table = new Table($("grid"), fleet, { changed: () => drawBars(), open });
-const state = { me: null, broker: null, downSince: 0, heardAt: 0, page: null, states: new Set(), onlyTrouble: false };
+const table = new Table($("grid"), fleet, { changed: () => drawBars(), open, sort: (column) => sort(pressed(state.order, column)) });
+const state = { me: null, broker: null, downSince: 0, heardAt: 0, page: null, states: new Set(), onlyTrouble: false, order: CALM };
 const drawAll = inFrame(() => {
   drawChips();
   drawWords();
@@ -149,8 +151,46 @@ function press(key) {
 function refilter() {
   fleet.refilter(filterOf($("filter").value, state.states, state.onlyTrouble));
   $("grid").scrollTop = 0;
+  keep();
   drawAll();
-  announce(`${f.count(fleet.shown.length, "unit")} shown`);
+  if ("ready" in document.body.dataset) announce(`${f.count(fleet.shown.length, "unit")} shown`);
+}
+
+/** Sort by a column, or with trouble first. */
+function sort(order) {
+  state.order = order;
+  fleet.sort(keyOf(order), order.isDown);
+  const title = table.tellOrder(order);
+  put($("order"), title && `by ${title} ${order.isDown ? "▼" : "▲"} ✕`);
+  mark($("order"), "aria-label", `Sorted by ${title}: trouble first again`);
+  $("order").hidden = !title;
+  $("grid").scrollTop = 0;
+  keep();
+  drawAll();
+  announce(title ? `sorted by ${title}` : "trouble first");
+}
+
+let keeping = 0;
+const address = () => addressOf({ text: $("filter").value, ...state });
+
+/** Keep in the address what is looked at; not with each letter, for browsers count that. */
+function keep() {
+  clearTimeout(keeping);
+  keeping = setTimeout(() => {
+    const isAsSaid = (location.hash || "#/") === address();
+    if (!isAsSaid && !isUnit()) history.replaceState(null, "", address());
+  }, KEEP_MS);
+}
+
+/** Show what the address says; what it doesn't say stays as it is. */
+function restore() {
+  const view = viewOf(location.hash);
+  if (!view || location.hash === address()) return keep();
+  $("filter").value = view.text;
+  state.states = view.states;
+  state.onlyTrouble = view.onlyTrouble;
+  sort(view.order);
+  refilter();
 }
 
 function drawNobody() {
@@ -244,6 +284,8 @@ function open(name = table.cursor) {
   if (name) location.hash = `#/unit/${encodeURIComponent(name)}`;
 }
 
+const isUnit = () => location.hash.startsWith("#/unit/");
+
 async function route() {
   withdraw();
   $("keys").close();
@@ -254,6 +296,7 @@ async function route() {
   $("fleet").hidden = Boolean(name);
   $("unit").hidden = !name;
   if (!name) {
+    restore();
     drawAll();
     table.measure();
     if (table.cursor) $("grid").focus({ preventScroll: true }); // we come back from it
@@ -280,7 +323,7 @@ function clear() {
   else if ($("filter").value || state.states.size > 0 || state.onlyTrouble) {
     $("filter").value = "";
     press("all");
-  }
+  } else if (state.order.column) sort(CALM);
 }
 
 // ---- all of it ----------------------------------------------------------------------------------
@@ -324,6 +367,7 @@ setInterval(() => {
 }, 1000);
 
 $("filter").addEventListener("input", refilter);
+$("order").addEventListener("click", () => sort(CALM));
 $("all").addEventListener("change", () => table.selectAll($("all").checked));
 $("theme").addEventListener("click", nextTheme);
 $("help").addEventListener("click", showKeys);

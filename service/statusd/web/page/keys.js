@@ -61,7 +61,7 @@ function pressed(event, doing) {
 
 function inFleet(event, { table, open, trouble }) {
   const { key } = event;
-  const isElsewhere = event.target.matches("button, a, input, summary") && event.target.closest("#grid") === null;
+  const isElsewhere = event.target.matches("button, a, input, summary") && event.target.closest(".row:not(.head)") === null;
   if (event.ctrlKey || event.metaKey) table.selectAll(true);
   else if (key === "/") $("filter").focus();
   else if (key === "t") trouble();
