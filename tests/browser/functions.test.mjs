@@ -79,6 +79,8 @@ test("what isn't seen in its state becomes trouble by the time alone", () => {
 test("why somebody should look at it is told in words", () => {
   assert.equal(woe(entryOf(unit("a", "BACKOFF", { text: "exit code 1", trouble: "disk full" }), NOW)), "exit code 1; disk full");
   assert.equal(woe(entryOf(unit("a", "RUNNING"), NOW)), "");
+  assert.equal(woe(entryOf(unit("a", "PAUSED", { unseen_since: at(60) }), NOW)), "its worker isn't seen in PAUSED yet");
+  assert.equal(woe(entryOf(unit("a", "PAUSED", { unseen_since: at(1) }), NOW)), "");
 });
 
 test("changes one by one give what a sort of all gives, by whatever it is sorted", () => {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from typing import Any
 
 import pytest
 
+from statusd.wire.names import NAMESPACE, Names
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import OPERATOR, VIEWER, Web, World
 from tests.tools import Program, wait_until
@@ -378,8 +380,17 @@ def test_only_what_is_seen_is_in_the_document(world: World, web: Web, look: Look
 
 
 def test_phone(world: World, web: Web, look: Look) -> None:
-    """Cards instead of a table, nothing wider than the screen, and words that a thumb hits."""
+    """Cards instead of a table, nothing wider than the screen, and words that a thumb hits.
+
+    A state with a long name leaves room for that of its unit, on a tablet nothing is cut off.
+    """
+    long = PaperFleet(world.client, 0, names=["long"])
+    long.write()
+    document = world.document("long") | {"state": "WAITS_FOR_THE_LASER_TO_BE_WARM"}
+    world.client.set(Names(NAMESPACE, "long").status, json.dumps(document), ex=60)
     page = look(web, width=390, height=844, has_touch=True)
+    expect(state(page, "long")).to_have_text(document["state"])
+    assert row(page, "long").locator(".c-name").bounding_box()["width"] > 90
     expect(page.locator(".heads")).to_be_hidden()
     row(page, "laser").locator("input").click()
     pause = page.locator("#words button[data-word=pause]")
@@ -391,6 +402,10 @@ def test_phone(world: World, web: Web, look: Look) -> None:
     pause.click()
     page.locator("#ask button[type=submit]").click()
     expect(page.locator("#verdicts h2")).to_have_text("pause: 1 done")
+    page.set_viewport_size({"width": 820, "height": 1180})
+    expect(page.locator(".heads")).to_be_visible()
+    cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).length"
+    assert page.locator(".row:not(.head) .c-progress > *:visible").evaluate_all(cut) == 0
 
 
 def test_dark_and_light(world: World, web: Web, look: Look) -> None:

@@ -77,6 +77,7 @@ export function woe(entry) {
   if (entry.kind === "lost") return "its daemon died, or can't reach the broker";
   const reasons = [];
   if (entry.silentTo) reasons.push(`silent to ${entry.silentTo}`);
+  if (entry.rank === RANK.unseen) reasons.push(`its worker isn't seen in ${entry.state} yet`);
   if (entry.kind === "fault" || entry.state === "BACKOFF") {
     reasons.push(document.text || part(document, "last").reason || deathOf(document));
   }

@@ -287,7 +287,9 @@ function fillTimes(cells, entry, time) {
   const since = document.since ?? entry.seen;
   put(cells.since, f.ago(since, time));
   mark(cells.since, "title", `${document.since ? "since" : "last seen"} ${f.exact(since)}`);
-  put(cells.more, more(entry, time));
+  const rest = more(entry, time);
+  put(cells.more, rest);
+  mark(cells.state, "title", rest ? `${entry.state}, ${rest}` : entry.state);
 }
 
 /** Return what a state would hide: that it isn't seen yet, how its end goes on. */
