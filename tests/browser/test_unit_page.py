@@ -7,9 +7,11 @@ import re
 
 import pytest
 
+from statusd.wire.names import NAMESPACE, Names
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import Web, World
 from tests.tools import wait_until
+from tests.tools.paper_fleet import PaperFleet
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect
@@ -30,6 +32,7 @@ def test_picture(world: World, web: Web, look: Look) -> None:
     expect(page.locator("#ask button[type=submit]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(lit).to_have_text("PAUSED")
+    expect(page).to_have_title("PAUSED · laser")
     expect(page.locator(".label.press[aria-label='resume, leads to RUNNING']")).to_have_count(1)
     expect(page.locator(".label.press[aria-label='pause, leads to PAUSED']")).to_have_count(0)
 
@@ -134,8 +137,32 @@ def test_a_name_that_nobody_has(world: World, web: Web, look: Look) -> None:
     page = look(web)
     page.goto(f"{web.url}#/unit/nobody%20here%25")
     expect(page.locator(".said")).to_contain_text("there is no such unit")
+    expect(page.locator(".columns")).to_be_hidden()
     page.locator(".back").click()
     expect(state(page, "camera")).to_be_visible()
+
+
+def test_who_is_replaced_or_forgotten(world: World, web: Web, look: Look) -> None:
+    """Another boot has the picture of its own lifecycle; of who is forgotten nothing is pressed."""
+    fleet = PaperFleet(world.client, 0, names=["ghost"])
+    fleet.write()
+    key = "statusd:lifecycle:{ghost}"
+    world.client.set(key, world.client.get("statusd:lifecycle:{laser}"))
+    page = look(web)
+    page.goto(f"{web.url}#/unit/ghost")
+    expect(page.locator(".node.current")).to_have_count(1)
+    world.client.delete(key)
+    document = world.document("ghost")
+    document["boot"] += 1
+    entry = {"boot": document["boot"], "left": False, "seen": document["at"]}
+    world.client.hset(Names(NAMESPACE).roster, "ghost", json.dumps(entry))
+    world.client.set(Names(NAMESPACE, "ghost").status, json.dumps(document), ex=60)
+    expect(page.locator(".drawing")).to_contain_text("No picture: ")
+    world.client.hdel(Names(NAMESPACE).roster, "ghost")
+    world.client.delete(Names(NAMESPACE, "ghost").status)
+    expect(page.locator(".said")).to_have_text("ghost: nothing is known of it any more")
+    expect(page.locator("#unit .words button")).to_have_count(0)
+    expect(page.locator("#unit .badge").first).to_be_hidden()
 
 
 def test_nothing_that_is_said_becomes_markup(world: World, web: Web, look: Look) -> None:

@@ -52,7 +52,7 @@ function takeAll({ units, broker }) {
 function take(kind, data) {
   state.heardAt = now();
   if (kind === "unit") takeUnit(data);
-  else if (kind === "gone") changed(() => (fleet.drop(data.name), table.forget(data.name)));
+  else if (kind === "gone") takeGone(data);
   else if (kind === "broker") brokerIs(data);
   else if (kind === "event") state.page?.event(data);
 }
@@ -65,6 +65,12 @@ function takeUnit(unit) {
   }
   state.page?.unit(entry);
   drawAll();
+}
+
+function takeGone({ name }) {
+  changed(() => fleet.drop(name));
+  table.forget(name);
+  state.page?.gone(name);
 }
 
 function link(isUp) {
@@ -121,7 +127,7 @@ function drawChips() {
   while (chips.children.length > wanted.length) chips.lastChild.remove();
   while (chips.children.length < wanted.length) chips.append(chip());
   wanted.forEach((each, at) => drawChip(chips.children[at], ...each));
-  document.title = fleet.troubles > 0 ? `(${fleet.troubles}) statusd` : "statusd";
+  if (!state.page) document.title = fleet.troubles > 0 ? `(${fleet.troubles}) statusd` : "statusd";
 }
 
 function chip() {
@@ -194,7 +200,7 @@ function restore() {
 }
 
 function drawNobody() {
-  const isEmpty = fleet.shown.length === 0 && state.broker !== null;
+  const isEmpty = fleet.shown.length === 0 && (fleet.size > 0 || state.broker?.state === "up");
   $("nobody").hidden = !isEmpty;
   if (!isEmpty) return;
   const isFiltered = fleet.size > 0;
