@@ -321,4 +321,6 @@ test("curves have a point each four seconds at most, and a hundred and fifty", (
 
 test("what a terminal would make of a line is left out of it", () => {
   assert.equal(plain("\x1b[1;31mred\x1b[0m\x07 and\ttabs"), "red and\ttabs");
+  assert.equal(plain("\x1b]0;a title\x07text \x1b]8;;https://host/a\x1b\\a link\x1b]8;;\x1b\\ \x1b(B\x1b7end\x9b"), "text a link end");
+  assert.equal(plain("\x1b[38:2::1:2:3mcolon\x1b[?25l\x1b[m"), "colon");
 });

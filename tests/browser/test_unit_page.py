@@ -16,6 +16,22 @@ from tests.tools.paper_fleet import PaperFleet
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect
 
+_FEW_EVENTS = """async () => {
+  const { Events } = await import(new URL("static/events.js", location.href));
+  Events.most = 60;
+}"""
+_MARKED = """selector => {
+  const range = document.createRange();
+  range.selectNodeContents(document.querySelector(selector));
+  getSelection().removeAllRanges();
+  getSelection().addRange(range);
+  let copied = "";
+  const listen = event => { copied = event.clipboardData.getData("text/plain"); };
+  document.addEventListener("copy", listen, { once: true });
+  document.execCommand("copy");
+  return copied || getSelection().toString();
+}"""
+
 
 def test_picture(world: World, web: Web, look: Look) -> None:
     """The present state is lit; an arrow is pressed where it is allowed, and only there."""
@@ -89,6 +105,21 @@ def test_output(world: World, web: Web, look: Look) -> None:
         assert "image 17" in text
 
 
+def test_what_is_copied(world: World, web: Web, look: Look) -> None:
+    """Of output what was printed, a line each; of several rows a table."""
+    page = look(web)
+    rows = page.evaluate(_MARKED, ".window").split("\n")
+    assert [line.split("\t")[:2] for line in rows] == [
+        *(["RUNNING", "camera"], ["RUNNING", "laser"], ["READY", "stage"])
+    ]
+    assert len({line.count("\t") for line in rows}) == 1
+    page.goto(f"{web.url}#/unit/camera")
+    expect(page.locator(".lines .ln:visible").nth(3)).to_be_visible()
+    printed = page.evaluate(_MARKED, ".lines").strip().split("\n")
+    assert len(printed) > 3
+    assert [line for line in printed if not line.startswith("image ")] == []
+
+
 def test_events_as_they_come_and_further_back(world: World, web: Web, look: Look) -> None:
     """The newest is first; whoever scrolls gets older ones, to the first that is kept."""
     for _ in range(70):
@@ -112,6 +143,16 @@ def test_events_as_they_come_and_further_back(world: World, web: Web, look: Look
     expect(items.last).to_contain_text("INIT → READY")
     times = [item.get_attribute("title") for item in page.locator(".events time").all()]
     assert all(times)
+    page.evaluate(_FEW_EVENTS)
+    scroll.evaluate("element => element.scrollTo(0, 0)")
+    world.say("resume", "laser")
+    expect(items).to_have_count(30)  # the older ones went, and are read again for who scrolls
+    expect(items.first).to_contain_text("PAUSED → RUNNING")
+    for _ in range(3):
+        scroll.evaluate("element => element.scrollTo(0, element.scrollHeight)")
+        expect(page.locator(".events .scroll > p")).not_to_have_text("Reading")
+    expect(items).to_have_count(144)
+    expect(items.last).to_contain_text("INIT → READY")
 
 
 def test_one_that_has_ended_is_launched_again(world: World, web: Web, look: Look) -> None:

@@ -49,6 +49,17 @@ export class Table {
     grid.addEventListener("pointerdown", () => this._aims(), { passive: true });
     grid.addEventListener("pointerleave", () => this._rests());
     grid.addEventListener("focus", () => this._focused());
+    grid.addEventListener("copy", (event) => this._copied(event));
+  }
+
+  /** What is marked over several rows is copied as a table, a line each: as a sheet takes it. */
+  _copied(event) {
+    const marked = document.getSelection();
+    const rows = this.rows.filter((row) => marked.containsNode(row, true));
+    if (rows.length < 2) return;
+    const cells = (row) => [...row.children].slice(1).map((cell) => cell.innerText.trim().replace(/\s+/g, " "));
+    event.clipboardData.setData("text/plain", rows.map((row) => cells(row).join("\t")).join("\n"));
+    event.preventDefault();
   }
 
   /** Rows don't move under a pointer that aims at one. */
