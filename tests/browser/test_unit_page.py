@@ -82,8 +82,16 @@ def test_work_and_document(world: World, web: Web, look: Look) -> None:
 
 
 def test_output(world: World, web: Web, look: Look) -> None:
-    """Lines as they come; stderr is told apart; it can be held and searched."""
+    """Lines as they come; stderr is told apart; it can be held and searched.
+
+    What is copied of it was printed, a line each; of several rows of the fleet it is a table.
+    """
     page = look(web)
+    rows = page.evaluate(_MARKED, ".window").split("\n")
+    assert [line.split("\t")[:2] for line in rows] == [
+        *(["RUNNING", "camera"], ["RUNNING", "laser"], ["READY", "stage"])
+    ]
+    assert len({line.count("\t") for line in rows}) == 1
     page.goto(f"{web.url}#/unit/camera")
     lines = page.locator(".lines .ln:visible")
     expect(lines.filter(has_text="image 1").first).to_be_visible()
@@ -94,6 +102,9 @@ def test_output(world: World, web: Web, look: Look) -> None:
     hold.click()
     expect(hold).to_have_attribute("aria-pressed", "true")
     expect(hold).to_contain_text("new)")
+    printed = page.evaluate(_MARKED, ".lines").strip().split("\n")
+    assert len(printed) > 3
+    assert [line for line in printed if not line.startswith("image ")] == []
     held = page.locator(".lines .ln").count()
     expect(hold).to_contain_text(re.compile(r"\d\d new"))  # ten more have come, and aren't shown
     assert page.locator(".lines .ln").count() == held
@@ -103,21 +114,6 @@ def test_output(world: World, web: Web, look: Look) -> None:
     expect(page.locator(".output header .note")).to_contain_text("found")
     for text in page.locator(".lines .ln:visible .tx").all_inner_texts():
         assert "image 17" in text
-
-
-def test_what_is_copied(world: World, web: Web, look: Look) -> None:
-    """Of output what was printed, a line each; of several rows a table."""
-    page = look(web)
-    rows = page.evaluate(_MARKED, ".window").split("\n")
-    assert [line.split("\t")[:2] for line in rows] == [
-        *(["RUNNING", "camera"], ["RUNNING", "laser"], ["READY", "stage"])
-    ]
-    assert len({line.count("\t") for line in rows}) == 1
-    page.goto(f"{web.url}#/unit/camera")
-    expect(page.locator(".lines .ln:visible").nth(3)).to_be_visible()
-    printed = page.evaluate(_MARKED, ".lines").strip().split("\n")
-    assert len(printed) > 3
-    assert [line for line in printed if not line.startswith("image ")] == []
 
 
 def test_events_as_they_come_and_further_back(world: World, web: Web, look: Look) -> None:
