@@ -295,6 +295,13 @@ test("an answer that breaks off leaves nobody out", () => {
   sent.take({ asked: [{ name: "a", state: "RUNNING" }], lost: [] });
   sent.end();
   assert.equal(sent.summary, "pause: 1 silent");
+  const broken = new Sent("pause", ["a", "b", "c"], NOW);
+  broken.take({ asked: [{ name: "a", state: "RUNNING" }], lost: [] });
+  broken.take({ outcome: { name: "a", verdict: "done" } });
+  broken.take({ error: "the broker is away" });
+  broken.end();
+  assert.equal(broken.summary, "pause: the broker is away; 1 done; 2 unasked");
+  assert.deepEqual(broken.of("unasked").map(({ name, reason }) => [name, reason]), [["b", "the broker is away"], ["c", "the broker is away"]]);
   for (const verdict of ["refused", "failed", "invalid", "expired"]) {
     const other = new Sent("pause", ["a"], NOW);
     other.take({ outcome: { name: "a", verdict } });

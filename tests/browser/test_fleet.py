@@ -264,8 +264,13 @@ def test_server_away_and_back(world: World, web: Web, look: Look, browser: objec
 
 
 def test_token_expired(world: World, web: Web, look: Look) -> None:
-    """Who does anything after it is asked for the new one, and told if it is wrong."""
+    """Who does anything after it is asked for the new one, and told if it is wrong.
+
+    It leads back to what was looked at.
+    """
     page = look(web)
+    page.locator("#filter").fill("laser")
+    expect(page).to_have_url(f"{web.url}#/?q=laser")
     select(page, "laser")
     web.token_file.write_text("another-token-of-operators")
     # The server looks at the file once a second: until then the old one holds.
@@ -275,13 +280,14 @@ def test_token_expired(world: World, web: Web, look: Look) -> None:
         "the old token to be worth nothing",
     )
     page.keyboard.press("p")
-    page.wait_for_url("**/login")
+    page.wait_for_url("**/login#**")
     page.locator("input[name=token]").fill("not-the-token-of-anybody")
     page.keyboard.press("Enter")
     expect(page.locator("[role=alert]")).to_have_text("That is no token of this server.")
     page.locator("input[name=token]").fill("another-token-of-operators")
     page.keyboard.press("Enter")
     expect(state(page, "laser")).to_have_text("RUNNING")
+    expect(page.locator("#filter")).to_have_value("laser")
 
 
 def test_below_a_path(world: World, look: Look) -> None:

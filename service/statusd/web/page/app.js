@@ -1,6 +1,6 @@
 // The page: what is on it, and what belongs together.
 
-import { get, leave, now } from "./api.js";
+import { get, now } from "./api.js";
 import { ask, meanwhile, withdraw } from "./ask.js";
 import { $, announce, h, inFrame, mark, put } from "./dom.js";
 import { filterOf, Fleet, isTrouble } from "./fleet.js";
@@ -351,7 +351,7 @@ function nextTheme() {
 
 async function logOut() {
   await fetch("logout", { method: "POST" });
-  leave();
+  location.assign("login");
 }
 
 async function introduce() {

@@ -133,7 +133,7 @@ function scalar(text) {
 // ---- what became of it --------------------------------------------------------------------------
 
 const OBEYED = new Set(["done", "noop"]);
-export const GROUPS = ["done", "refused", "pending", "silent", "lost"];
+export const GROUPS = ["done", "refused", "pending", "silent", "lost", "unasked"];
 
 /** A command on its way: who was asked, who has said what. It is `done` only for those who said so. */
 export class Sent {
@@ -167,6 +167,10 @@ export class Sent {
       this.outcomes.set(name, { name, verdict: "silent", before, reason: "the answer broke off" });
     }
     this.waiting.clear();
+    const reason = this.error || "it wasn't there to be asked";
+    for (const name of this.names) {
+      if (!this.outcomes.has(name)) this.outcomes.set(name, { name, verdict: "unasked", reason });
+    }
   }
 
   /** Return the outcomes of a group, by name. */
@@ -180,7 +184,7 @@ export class Sent {
     const told = GROUPS.map((group) => [this.of(group).length, group]).filter(([many]) => many > 0);
     const parts = told.map(([many, group]) => `${many} ${group}`);
     const said = parts.join(", ") || (this.isOver ? "nobody was there to be asked" : "sent");
-    if (this.error) return `${this.word}: ${this.error}`;
+    if (this.error) return `${this.word}: ${[this.error, ...parts].join("; ")}`;
     const waits = this.waiting.size > 0 ? `; waiting for ${named([...this.waiting.keys()])}` : "";
     return `${this.word}: ${said}${waits}`;
   }

@@ -7,10 +7,10 @@ import { batches, Sent } from "./orders.js";
 
 const MOST_KEPT = 20;
 const MOST_NAMES = 500;
-const SHOWN = ["silent", "lost", "refused", "pending", "done"];
+const SHOWN = ["silent", "lost", "unasked", "refused", "pending", "done"];
 const HEADS = {
   silent: "Silent: no answer in time", lost: "Lost: can't be asked", refused: "Refused or failed",
-  pending: "Pending: taken, not there yet", done: "Done",
+  unasked: "Unasked: it wasn't sent to them", pending: "Pending: taken, not there yet", done: "Done",
 };
 
 export class Verdicts {
