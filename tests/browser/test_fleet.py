@@ -388,11 +388,14 @@ def test_only_what_is_seen_is_in_the_document(world: World, web: Web, look: Look
 def test_phone(world: World, web: Web, look: Look) -> None:
     """Cards instead of a table, nothing wider than the screen, and words that a thumb hits.
 
-    A state with a long name leaves room for that of its unit, on a tablet nothing is cut off.
+    A state with a long name leaves room for that of its unit; on a tablet nothing is cut off, and
+    a lifecycle of many words has a button for each.
     """
     long = PaperFleet(world.client, 0, names=["long"])
     long.write()
     document = world.document("long") | {"state": "WAITS_FOR_THE_LASER_TO_BE_WARM"}
+    words = [*(f"observe-{number:02d}" for number in range(12)), "end", "force"]
+    document |= {"words": words, "allowed": words}
     world.client.set(Names(NAMESPACE, "long").status, json.dumps(document), ex=60)
     page = look(web, width=390, height=844, has_touch=True)
     expect(state(page, "long")).to_have_text(document["state"])
@@ -412,6 +415,13 @@ def test_phone(world: World, web: Web, look: Look) -> None:
     expect(page.locator(".heads")).to_be_visible()
     cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).length"
     assert page.locator(".row:not(.head) .c-progress > *:visible").evaluate_all(cut) == 0
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    row(page, "long").locator("input").click()
+    expect(page.locator("#words button")).to_have_count(len(words))
+    for button in page.locator("#words button").all():
+        expect(button).to_be_in_viewport(ratio=1)
+    assert page.locator("#meant").evaluate_all(cut) == 0
 
 
 def test_dark_and_light(world: World, web: Web, look: Look) -> None:

@@ -36,6 +36,8 @@ def test_a_press_on_a_head_sorts(world: World, web: Web, look: Look) -> None:
     expect(names).to_have_text(["laser", "camera"])
     row(page, "laser").locator("a").click()
     expect(page.locator("#unit h1")).to_have_text("laser")
+    edge = "element => getComputedStyle(element).borderTopStyle"
+    assert page.locator("#unit .head button").first.evaluate(edge) == "solid"
     page.locator(".back").click()
     expect(names).to_have_text(["laser", "camera"])
     head.click()
