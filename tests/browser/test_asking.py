@@ -82,6 +82,21 @@ def test_no_press_is_taken_for_another(world: World, web: Web, look: Look) -> No
     assert world.document("laser")["seq"] == 2  # it has come to READY and RUNNING, and no further
 
 
+def test_a_name_that_is_typed_is_no_command(world: World, web: Web, look: Look) -> None:
+    """Whoever types a name beside the filter, and Enter, has started and ended nobody."""
+    page = look(web)
+    row(page, "stage").locator(".c-host").click()
+    expect(page.locator("#meant")).to_have_text("stage")
+    for letter in "st":
+        page.keyboard.press(letter)
+        if letter == "s":
+            expect(page.locator("#ask button[type=submit]")).to_be_focused()
+    expect(page.locator("#ask")).to_be_hidden()
+    page.keyboard.press("Enter")
+    expect(page.locator("#unit h1")).to_have_text("stage")
+    assert world.document("stage")["state"] == "READY"
+
+
 def test_whom_the_filter_hides(world: World, web: Web, look: Look) -> None:
     """Those that are selected and not shown get it too, and it says so; else nobody does who isn't.
 

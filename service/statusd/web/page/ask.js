@@ -62,14 +62,19 @@ export function ask(word, entries, { latest, isShown = () => true }) {
     dialog.classList.toggle("fatal", isFatal(word));
     dialog.onclose = () => dialog.open || over(null); // by Esc, or a phone's way back
     besides(dialog, () => over(null));
-    // Enter that is still held down from what has opened it says nothing.
-    dialog.onkeydown = (event) => {
-      if (event.repeat && event.key === "Enter" && !event.target.matches("textarea")) event.preventDefault();
-    };
+    dialog.onkeydown = (event) => pressed(event, () => over(null));
     asking = { again, over };
     dialog.showModal();
     show([]);
   });
+}
+
+/** Enter that is held down still says nothing; a letter is of a name that somebody types elsewhere. */
+function pressed(event, cancel) {
+  const isField = event.target.matches("textarea, input:not([type=checkbox])");
+  const isLetter = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (isLetter && !event.repeat && !isField) cancel();
+  else if (event.key === "Enter" && event.repeat && !event.target.matches("textarea")) event.preventDefault();
 }
 
 const newsOf = (entry) => `${entry.name} is ${entry.state} now`;
