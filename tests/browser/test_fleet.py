@@ -317,6 +317,7 @@ def test_who_only_looks(kind: str, world: World, web: Web, look: Look) -> None:
         enabled = page.locator("#words button:not([aria-disabled=true])")
         expect(enabled).to_have_count(0)
         page.keyboard.press("p")
+        expect(page.locator(".toast")).to_have_text(reason)
         expect(page.locator("#ask")).to_be_hidden()
 
 

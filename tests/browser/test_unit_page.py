@@ -213,5 +213,7 @@ def test_nothing_that_is_said_becomes_markup(world: World, web: Web, look: Look)
     expect(page.locator(".c-text", has_text="onerror")).to_have_text(hostile)
     page.locator(".c-name a", has_text="onerror").click()
     expect(page.locator("#unit h1")).to_have_text(hostile)
+    expect(page.locator(".woe")).to_have_text(hostile)
+    expect(page.locator(".said")).to_have_text("")  # it isn't told twice
     assert page.locator("img").count() == 0
     assert page.locator("#main b", has_text="bold").filter(has_not_text="<").count() == 0

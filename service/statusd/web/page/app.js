@@ -260,7 +260,7 @@ async function command(word) {
   const entries = meantNow();
   const stands = standstill();
   if (entries.length === 0 || stands) {
-    announce(stands || "Nothing is selected");
+    toast(stands || "Nothing is selected");
     return;
   }
   const choice = choices(entries).find((each) => each.word === word);

@@ -16,7 +16,7 @@ export function showKeys() {
   const dialog = $("keys");
   const close = h("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close");
   const rows = ROWS.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)));
-  const note = h("p", { class: "note" }, "Words go to the selected units; without any, to the one with the cursor. Each asks first.");
+  const note = h("p", { class: "note" }, "Words go to the selected units; without any, to the one with the cursor, if it is shown. Each asks first.");
   dialog.replaceChildren(h("h2", { id: "keys-title" }, "Keys"), h("dl", {}, ...rows), note, close);
   besides(dialog, () => dialog.close());
   dialog.showModal();

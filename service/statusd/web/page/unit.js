@@ -160,7 +160,8 @@ export class UnitPage {
     const trouble = woe(entry);
     put(this.woe, trouble);
     this.woe.hidden = !trouble;
-    put(this.said, sayingOf(entry));
+    const said = sayingOf(entry);
+    put(this.said, said === trouble ? "" : said);
     this.drawButtons(this.words, [entry], this.command);
     this.picture?.show(entry.state, entry.left ? [] : entry.document.allowed ?? []);
     this._drawWork(entry);
