@@ -16,7 +16,7 @@ from tests.tools import Program, wait_until
 from tests.tools.paper_fleet import PaperFleet
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
-from playwright.sync_api import expect
+from playwright.sync_api import Request, expect
 
 from tests.browser.hands import press, select
 
@@ -70,8 +70,13 @@ def test_arguments_come_along(world: World, web: Web, look: Look) -> None:
     For how long it is good goes along.
     """
     page = look(web)
-    said: list[dict[str, Any]] = []
-    page.on("request", lambda asked: asked.method == "POST" and said.append(asked.post_data_json))
+    orders: list[dict[str, Any]] = []
+
+    def heard(request: Request) -> None:
+        if request.method == "POST":
+            orders.append(dict(request.post_data_json or {}))
+
+    page.on("request", heard)
     select(page, "stage")
     press(page, "start")
     page.locator("#ask summary").click()
@@ -87,7 +92,7 @@ def test_arguments_come_along(world: World, web: Web, look: Look) -> None:
     page.locator("#ask button[type=submit]").click()
     expect(page.locator("#verdicts h2")).to_have_text("start: 1 done")
     assert world.document("stage")["args"] == {"exposure": 0.5, "filter": "red"}
-    assert [order.get("expires_s") for order in said] == [None, 60]  # who would get it, and it
+    assert [order.get("expires_s") for order in orders] == [None, 60]  # who would get it, and it
 
 
 def test_silent_and_lost_ones_are_named(world: World, web: Web, look: Look) -> None:
