@@ -49,23 +49,6 @@ def complaints(page: Page, axe: str) -> Any:
     return page.evaluate(_RUN)
 
 
-def test_few_colours(world: World, web: Web, look: Look) -> None:
-    """Where the system has its own few colours: signs, cursor, what is pressed, what can't be."""
-    page = look(web, forced_colors="active")
-    row(page, "laser").locator("input").click()
-
-    def looks(selector: str, key: str) -> str:
-        style = "(element, key) => getComputedStyle(element)[key]"
-        return str(page.locator(selector).first.evaluate(style, key))
-
-    assert looks(".row .sign", "backgroundColor") != looks(".row .badge", "backgroundColor")
-    assert looks(".row.cursor", "outlineStyle") == "solid"
-    assert looks(".chip.every", "outlineStyle") == "solid"
-    assert looks(".row.working", "borderLeftColor") == looks("body", "backgroundColor")
-    free, other = (f"#words button[data-word={word}]" for word in ("pause", "start"))
-    assert looks(free, "borderTopStyle") != looks(other, "borderTopStyle")
-
-
 @pytest.mark.parametrize("how", [LIGHT, DARK_PHONE], ids=["light", "dark-phone"])
 def test_nothing_is_found(
     how: dict[str, Any], world: World, web: Web, look: Look, axe: str, tmp_path: Path

@@ -431,7 +431,10 @@ def test_phone(world: World, web: Web, look: Look) -> None:
 
 
 def test_dark_and_light(world: World, web: Web, look: Look) -> None:
-    """As the system has it, until somebody chooses; what was chosen lasts."""
+    """As the system has it, until somebody chooses; what was chosen lasts.
+
+    Where the system has few colours: signs, cursor, what is pressed, what can't be, are seen.
+    """
     page = look(web, color_scheme="dark")
 
     def back() -> int:
@@ -446,3 +449,16 @@ def test_dark_and_light(world: World, web: Web, look: Look) -> None:
     page.reload()
     page.wait_for_selector("body[data-ready]")
     assert back() > 200
+    page = look(web, forced_colors="active")
+    row(page, "laser").locator("input").click()
+
+    def looks(selector: str, key: str) -> str:
+        style = "(element, key) => getComputedStyle(element)[key]"
+        return str(page.locator(selector).first.evaluate(style, key))
+
+    assert looks(".row .sign", "backgroundColor") != looks(".row .badge", "backgroundColor")
+    assert looks(".row.cursor", "outlineStyle") == "solid"
+    assert looks(".chip.every", "outlineStyle") == "solid"
+    assert looks(".row.working", "borderLeftColor") == looks("body", "backgroundColor")
+    free, other = (f"#words button[data-word={word}]" for word in ("pause", "start"))
+    assert looks(free, "borderTopStyle") != looks(other, "borderTopStyle")

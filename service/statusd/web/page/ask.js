@@ -4,6 +4,7 @@ import { post } from "./api.js";
 import { $, badge, besides, h } from "./dom.js";
 import { entryOf } from "./fleet.js";
 import { count } from "./format.js";
+import { isOfName } from "./keys.js";
 import { argumentsOf, batches, caution, isFatal, LAUNCH, named, secondsOf, turned } from "./orders.js";
 
 const MOST_SHOWN = 200;
@@ -69,11 +70,10 @@ export function ask(word, entries, { latest, isShown = () => true }) {
   });
 }
 
-/** Enter that is held down still says nothing; a letter is of a name that somebody types elsewhere. */
+/** Enter that is held down still says nothing; a letter soon after the one that asked is of a name. */
 function pressed(event, cancel) {
   const isField = event.target.matches("textarea, input:not([type=checkbox])");
-  const isLetter = event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey;
-  if (isLetter && !event.repeat && !isField) cancel();
+  if (!isField && !event.repeat && isOfName(event)) cancel();
   else if (event.key === "Enter" && event.repeat && !event.target.matches("textarea")) event.preventDefault();
 }
 

@@ -10,6 +10,7 @@ const ROWS = [
   ["s", "start"], ["e", "end"], ["l", "launch what has ended"], ["Esc", "close, clear"], ["?", "this list"],
 ];
 const WORDS = { p: "pause", r: "resume", s: "start", e: "end", l: "launch" };
+const APART_MS = 500; // letters that are nearer to each other are a name
 const MOVES = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 
 export function showKeys() {
@@ -23,6 +24,16 @@ export function showKeys() {
   close.focus();
 }
 
+let letterAt = -Infinity;
+
+/** Return whether a letter is of a name that somebody types beside the filter: another one was just there. */
+export function isOfName({ key, timeStamp, ctrlKey, metaKey, altKey }) {
+  if (key.length > 1 || " /?jk".includes(key) || ctrlKey || metaKey || altKey) return false;
+  const isNear = timeStamp - letterAt < APART_MS;
+  letterAt = timeStamp;
+  return isNear;
+}
+
 /**
  * Listen to keys.
  *
@@ -34,7 +45,7 @@ export function listen(doing) {
     const isTyping = event.target.matches("input:not([type=checkbox]), textarea, select");
     if (isTyping) typed(event, doing);
     else if ((event.ctrlKey || event.metaKey) && event.key !== "a") return;
-    else if (pressed(event, doing)) event.preventDefault();
+    else if (!isOfName(event) && pressed(event, doing)) event.preventDefault();
   });
 }
 
