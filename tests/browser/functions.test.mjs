@@ -6,7 +6,8 @@ import { test } from "node:test";
 import { points, Track } from "./curves.js";
 import { entryOf, filterOf, Fleet, isTrouble, RANK, woe } from "./fleet.js";
 import * as f from "./format.js";
-import { argumentsOf, batches, caution, choices, named, Sent } from "./orders.js";
+import { addressOf, CALM, keyOf, pressed, viewOf } from "./order.js";
+import { argumentsOf, batches, caution, choices, named, secondsOf, Sent, turned } from "./orders.js";
 import { plain } from "./output.js";
 import { isBehind } from "./stream.js";
 
@@ -88,31 +89,73 @@ test("what isn't seen in its state becomes trouble by the time alone", () => {
 test("why somebody should look at it is told in words", () => {
   assert.equal(woe(entryOf(unit("a", "BACKOFF", { text: "exit code 1", trouble: "disk full" }), NOW)), "exit code 1; disk full");
   assert.equal(woe(entryOf(unit("a", "RUNNING"), NOW)), "");
+  assert.equal(woe(entryOf(unit("a", "PAUSED", { unseen_since: at(60) }), NOW)), "its worker isn't seen in PAUSED yet");
+  assert.equal(woe(entryOf(unit("a", "PAUSED", { unseen_since: at(1) }), NOW)), "");
 });
 
-test("changes one by one give what a sort of all gives", () => {
-  const fleet = fleetOf();
+test("changes one by one give what a sort of all gives, by whatever it is sorted", () => {
   const states = ["RUNNING", "PAUSED", "FAILED", "LOST", "END", "BACKOFF"];
   let seed = 7;
   const draw = (below) => (seed = (seed * 48271) % 2147483647) % below;
-  const known = new Map();
-  for (let turn = 0; turn < 3000; turn += 1) {
-    const name = `unit-${draw(60)}`;
-    if (draw(10) === 0) {
-      known.delete(name);
-      fleet.drop(name);
-    } else {
-      const changed = unit(name, states[draw(states.length)], { seq: turn });
-      known.set(name, changed);
-      fleet.take(changed, NOW);
+  for (const order of [CALM, { column: "cpu", isDown: true }, { column: "host", isDown: false }, { column: "since", isDown: true }]) {
+    const fleet = fleetOf();
+    fleet.sort(keyOf(order), order.isDown);
+    const known = new Map();
+    for (let turn = 0; turn < 3000; turn += 1) {
+      const name = `unit-${draw(60)}`;
+      if (draw(10) === 0) {
+        known.delete(name);
+        fleet.drop(name);
+      } else {
+        const more = { ...(draw(4) && { host: `lab-${draw(12)}` }), ...(draw(3) && { since: at(draw(99)) }) };
+        const changed = unit(name, states[draw(states.length)], { seq: turn, worker: { resources: { cpu: draw(5) / 4 } }, ...more });
+        known.set(name, changed);
+        fleet.take(changed, NOW);
+      }
+      if (draw(50) === 0) fleet.hold(!fleet.held);
     }
-    if (draw(50) === 0) fleet.hold(!fleet.held);
+    fleet.hold(false);
+    const sorted = fleetOf(...known.values());
+    sorted.sort(keyOf(order), order.isDown);
+    assert.deepEqual(names(fleet), names(sorted), order.column);
+    const counts = [...fleet.states.values()].reduce((sum, many) => sum + many, 0);
+    assert.equal(counts, known.size);
+    assert.equal(fleet.troubles, fleet.shown.filter(isTrouble).length);
   }
-  fleet.hold(false);
-  assert.deepEqual(names(fleet), names(fleetOf(...known.values())));
-  const counts = [...fleet.states.values()].reduce((sum, many) => sum + many, 0);
-  assert.equal(counts, known.size);
-  assert.equal(fleet.troubles, fleet.shown.filter(isTrouble).length);
+});
+
+test("a column sorts what has a value in it; the rest stands last, and what is alike as ever", () => {
+  const of = (cpu, more = {}) => ({ worker: { resources: { cpu } }, ...more });
+  const fleet = fleetOf(
+    unit("b-10", "RUNNING", of(0.5, { since: at(60) })), unit("b-2", "RUNNING", of(0.5, { since: at(5) })), unit("A", "FAILED", of(0.1, { since: at(900) })),
+    unit("none", "LOST"), unit("over", "END", of(0.9, { since: at(1) })),
+  );
+  const sorted = (column, isDown) => (fleet.sort(keyOf({ column }), isDown), names(fleet));
+  assert.deepEqual(sorted("cpu", true), ["b-2", "b-10", "A", "none", "over"]); // what is over uses none
+  assert.deepEqual(sorted("cpu", false), ["A", "b-2", "b-10", "none", "over"]);
+  assert.deepEqual(sorted("name", false), ["A", "b-2", "b-10", "none", "over"]);
+  assert.deepEqual(sorted("since", false).slice(0, 3), ["none", "over", "b-2"]); // a lost one: since it was seen
+  assert.deepEqual(sorted("state", true), ["b-2", "b-10", "none", "A", "over"]);
+  assert.deepEqual(sorted("", false), ["none", "A", "b-2", "b-10", "over"]);
+});
+
+test("a head that is pressed again turns it round, and then lets trouble be first", () => {
+  const name = pressed(CALM, "name");
+  assert.deepEqual(name, { column: "name", isDown: false });
+  assert.deepEqual(pressed(name, "name"), { column: "name", isDown: true });
+  assert.deepEqual(pressed({ column: "name", isDown: true }, "name"), CALM);
+  assert.deepEqual(pressed(name, "cpu"), { column: "cpu", isDown: true }); // the busiest first
+  assert.deepEqual(pressed({ column: "cpu", isDown: false }, "cpu"), CALM);
+});
+
+test("an address says what is looked at, and nothing that isn't", () => {
+  const view = { text: "tag:gpu -night & #1", states: new Set(["PAUSED", "LOST"]), onlyTrouble: true, order: { column: "cpu", isDown: true } };
+  assert.deepEqual(viewOf(addressOf(view)), view);
+  const calm = { text: "", states: new Set(), onlyTrouble: false, order: CALM };
+  assert.equal(addressOf(calm), "#/");
+  assert.equal(viewOf("#/"), null);
+  assert.deepEqual(viewOf("#/?sort=constructor&q=&x=%"), calm);
+  assert.deepEqual(viewOf("#/?sort=--cpu").order, CALM);
 });
 
 test("rows that are held stay where they are, with what is new in them", () => {
@@ -167,7 +210,10 @@ test("ten thousand units are filtered, and changed, in a moment", () => {
   const fleet = fleetOf(...many);
   const began = performance.now();
   fleet.refilter(filterOf("unit-99 state:run"));
-  for (let turn = 0; turn < 50; turn += 1) fleet.take(unit(`unit-${turn * 31}`, "PAUSED", { seq: 2 }), NOW);
+  for (const column of ["", "name", "since"]) {
+    fleet.sort(keyOf({ column }), true);
+    for (let turn = 0; turn < 50; turn += 1) fleet.take(unit(`unit-${turn * 31}`, "PAUSED", { seq: 2 }), NOW);
+  }
   assert.ok(performance.now() - began < 1000); // it takes about 20 ms; a quadratic one takes minutes
 });
 
@@ -205,6 +251,25 @@ test("what ends work takes more than a press", () => {
   assert.equal(caution("end", [paused, paused]), "typed");
 });
 
+test("who was begun anew, is back, or has come to work is looked at again before it is sent", () => {
+  const entry = (name, state, document = {}, more = {}) => entryOf(unit(name, state, document, more), NOW);
+  const again = (word, before, units) => turned(word, before, units).map(({ name }) => name);
+  const [running, paused] = [entry("a", "RUNNING"), entry("a", "PAUSED")];
+  assert.deepEqual(again("end", [paused], [running]), ["a"]);
+  assert.deepEqual(again("end", [running], [paused]), []); // it was confirmed for worse
+  assert.deepEqual(again("pause", [paused], [running]), []); // it may be said, or is refused
+  assert.deepEqual(again("pause", [running], [{ ...running, boot: 2 }]), ["a"]);
+  const both = [paused, entry("b", "RUNNING")];
+  assert.deepEqual(again("end", both, [running, entry("b", "PAUSED")]), []); // their number was typed
+  assert.deepEqual(again("end", [running, entry("b", "LOST")], both.toReversed().map((one, at) => ({ ...one, name: "ab"[at] }))), ["b"]);
+  assert.deepEqual(again("launch", [entry("d", "END")], [entry("d", "END")]), []);
+});
+
+test("how long it is good for is a number of seconds, or none", () => {
+  assert.deepEqual(["", " ", "90", " 0.5 "].map(secondsOf), [undefined, undefined, 90, 0.5]);
+  for (const none of ["0", "-1", "1e3", "10m", "abc", "1,5", "999999999"]) assert.throws(() => secondsOf(none), /no number of seconds/);
+});
+
 test("a selection is names, each of which means itself alone, in requests that aren't too long", () => {
   assert.deepEqual(batches(["a", "b*", "c[1]?"]), [["a", "b[*]", "c[[]1][?]"]]);
   assert.deepEqual(batches([]), []);
@@ -240,6 +305,13 @@ test("an answer that breaks off leaves nobody out", () => {
   sent.take({ asked: [{ name: "a", state: "RUNNING" }], lost: [] });
   sent.end();
   assert.equal(sent.summary, "pause: 1 silent");
+  const broken = new Sent("pause", ["a", "b", "c"], NOW);
+  broken.take({ asked: [{ name: "a", state: "RUNNING" }], lost: [] });
+  broken.take({ outcome: { name: "a", verdict: "done" } });
+  broken.take({ error: "the broker is away" });
+  broken.end();
+  assert.equal(broken.summary, "pause: the broker is away; 1 done; 2 unasked");
+  assert.deepEqual(broken.of("unasked").map(({ name, reason }) => [name, reason]), [["b", "the broker is away"], ["c", "the broker is away"]]);
   for (const verdict of ["refused", "failed", "invalid", "expired"]) {
     const other = new Sent("pause", ["a"], NOW);
     other.take({ outcome: { name: "a", verdict } });
@@ -266,4 +338,6 @@ test("curves have a point each four seconds at most, and a hundred and fifty", (
 
 test("what a terminal would make of a line is left out of it", () => {
   assert.equal(plain("\x1b[1;31mred\x1b[0m\x07 and\ttabs"), "red and\ttabs");
+  assert.equal(plain("\x1b]0;a title\x07text \x1b]8;;https://host/a\x1b\\a link\x1b]8;;\x1b\\ \x1b(B\x1b7end\x9b"), "text a link end");
+  assert.equal(plain("\x1b[38:2::1:2:3mcolon\x1b[?25l\x1b[m"), "colon");
 });

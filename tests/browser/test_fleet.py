@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
+from statusd.wire.names import NAMESPACE, Names
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import OPERATOR, VIEWER, Web, World
 from tests.tools import Program, wait_until
 from tests.tools.paper_fleet import PaperFleet
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
-from playwright.sync_api import expect
+from playwright.sync_api import Request, expect
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
+from tests.browser.hands import press, select
 
 SILENCE_MS = 20_000
 """Longer than an answer is waited for."""
-
-
-def select(page: Page, *names: str) -> None:
-    """Select units, and nothing else."""
-    for name in names:
-        row(page, name).locator("input").click()
-    expect(page.locator("#meant")).to_have_text(f"{len(names)} selected")
-
-
-def press(page: Page, word: str) -> None:
-    """Press the button of a word, and wait until it is known who would get it."""
-    page.locator(f"#words button[data-word={word}]").click()
-    expect(page.locator("#ask .roster b").first).to_be_visible()
 
 
 def test_a_change_shows_itself(world: World, web: Web, look: Look) -> None:
@@ -78,8 +65,18 @@ def test_one_is_paused(world: World, web: Web, look: Look) -> None:
 
 
 def test_arguments_come_along(world: World, web: Web, look: Look) -> None:
-    """What is typed as key=value reaches the worker; of what isn't one nothing is sent."""
+    """What is typed as key=value reaches the worker; of what isn't one nothing is sent.
+
+    For how long it is good goes along.
+    """
     page = look(web)
+    orders: list[dict[str, Any]] = []
+
+    def heard(request: Request) -> None:
+        if request.method == "POST":
+            orders.append(dict(request.post_data_json or {}))
+
+    page.on("request", heard)
     select(page, "stage")
     press(page, "start")
     page.locator("#ask summary").click()
@@ -88,9 +85,14 @@ def test_arguments_come_along(world: World, web: Web, look: Look) -> None:
     expect(page.locator("#ask .wrong")).to_contain_text("key=value")
     assert world.document("stage")["state"] == "READY"
     page.locator("#ask textarea").fill("exposure=0.5\nfilter=red")
+    page.get_by_label("Only if it is taken within").fill("soon")
+    page.locator("#ask button[type=submit]").click()
+    expect(page.locator("#ask .wrong")).to_have_text("soon: it is no number of seconds")
+    page.get_by_label("Only if it is taken within").fill("60")
     page.locator("#ask button[type=submit]").click()
     expect(page.locator("#verdicts h2")).to_have_text("start: 1 done")
     assert world.document("stage")["args"] == {"exposure": 0.5, "filter": "red"}
+    assert [order.get("expires_s") for order in orders] == [None, 60]  # who would get it, and it
 
 
 def test_silent_and_lost_ones_are_named(world: World, web: Web, look: Look) -> None:
@@ -267,8 +269,13 @@ def test_server_away_and_back(world: World, web: Web, look: Look, browser: objec
 
 
 def test_token_expired(world: World, web: Web, look: Look) -> None:
-    """Who does anything after it is asked for the new one, and told if it is wrong."""
+    """Who does anything after it is asked for the new one, and told if it is wrong.
+
+    It leads back to what was looked at.
+    """
     page = look(web)
+    page.locator("#filter").fill("laser")
+    expect(page).to_have_url(f"{web.url}#/?q=laser")
     select(page, "laser")
     web.token_file.write_text("another-token-of-operators")
     # The server looks at the file once a second: until then the old one holds.
@@ -278,13 +285,14 @@ def test_token_expired(world: World, web: Web, look: Look) -> None:
         "the old token to be worth nothing",
     )
     page.keyboard.press("p")
-    page.wait_for_url("**/login")
+    page.wait_for_url("**/login#**")
     page.locator("input[name=token]").fill("not-the-token-of-anybody")
     page.keyboard.press("Enter")
     expect(page.locator("[role=alert]")).to_have_text("That is no token of this server.")
     page.locator("input[name=token]").fill("another-token-of-operators")
     page.keyboard.press("Enter")
     expect(state(page, "laser")).to_have_text("RUNNING")
+    expect(page.locator("#filter")).to_have_value("laser")
 
 
 def test_below_a_path(world: World, look: Look) -> None:
@@ -314,6 +322,7 @@ def test_who_only_looks(kind: str, world: World, web: Web, look: Look) -> None:
         enabled = page.locator("#words button:not([aria-disabled=true])")
         expect(enabled).to_have_count(0)
         page.keyboard.press("p")
+        expect(page.locator(".toast")).to_have_text(reason)
         expect(page.locator("#ask")).to_be_hidden()
 
 
@@ -340,10 +349,14 @@ def test_not_seen_yet(world: World, web: Web, look: Look) -> None:
 
 
 def test_rows_stay_under_a_pointer(world: World, web: Web, look: Look) -> None:
-    """A row doesn't move while somebody aims at it; when the pointer rests or leaves, it goes."""
+    """A row doesn't move while somebody aims at it; when the pointer rests or leaves, it goes.
+
+    It is that unit's wherever it goes: what was pressed or marked there stays its own.
+    """
     page = look(web)
     names = page.locator(".row:not(.head) .c-name")
     expect(names).to_have_text(["camera", "laser", "stage"])
+    rows = {name: row(page, name).get_attribute("id") for name in ("camera", "laser", "stage")}
     row(page, "camera").hover()
     world.say("pause", "camera")
 
@@ -355,6 +368,7 @@ def test_rows_stay_under_a_pointer(world: World, web: Web, look: Look) -> None:
     expect(names).to_have_text(["camera", "laser", "stage"])
     page.mouse.move(5, 5)
     expect(names).to_have_text(["laser", "camera", "stage"])
+    assert {name: row(page, name).get_attribute("id") for name in rows} == rows
 
 
 def test_only_what_is_seen_is_in_the_document(world: World, web: Web, look: Look) -> None:
@@ -378,8 +392,20 @@ def test_only_what_is_seen_is_in_the_document(world: World, web: Web, look: Look
 
 
 def test_phone(world: World, web: Web, look: Look) -> None:
-    """Cards instead of a table, nothing wider than the screen, and words that a thumb hits."""
+    """Cards instead of a table, nothing wider than the screen, and words that a thumb hits.
+
+    A state with a long name leaves room for that of its unit; on a tablet nothing is cut off, and
+    a lifecycle of many words has a button for each.
+    """
+    long = PaperFleet(world.client, 0, names=["long"])
+    long.write()
+    document = world.document("long") | {"state": "WAITS_FOR_THE_LASER_TO_BE_WARM"}
+    words = [*(f"observe-{number:02d}" for number in range(12)), "end", "force"]
+    document |= {"words": words, "allowed": words}
+    world.client.set(Names(NAMESPACE, "long").status, json.dumps(document), ex=60)
     page = look(web, width=390, height=844, has_touch=True)
+    expect(state(page, "long")).to_have_text(document["state"])
+    assert row(page, "long").locator(".c-name").bounding_box()["width"] > 90
     expect(page.locator(".heads")).to_be_hidden()
     row(page, "laser").locator("input").click()
     pause = page.locator("#words button[data-word=pause]")
@@ -391,10 +417,24 @@ def test_phone(world: World, web: Web, look: Look) -> None:
     pause.click()
     page.locator("#ask button[type=submit]").click()
     expect(page.locator("#verdicts h2")).to_have_text("pause: 1 done")
+    page.set_viewport_size({"width": 820, "height": 1180})
+    expect(page.locator(".heads")).to_be_visible()
+    cut = "cells => cells.filter(cell => cell.scrollWidth > cell.clientWidth).length"
+    assert page.locator(".row:not(.head) .c-progress > *:visible").evaluate_all(cut) == 0
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    row(page, "long").locator("input").click()
+    expect(page.locator("#words button")).to_have_count(len(words))
+    for button in page.locator("#words button").all():
+        expect(button).to_be_in_viewport(ratio=1)
+    assert page.locator("#meant").evaluate_all(cut) == 0
 
 
 def test_dark_and_light(world: World, web: Web, look: Look) -> None:
-    """As the system has it, until somebody chooses; what was chosen lasts."""
+    """As the system has it, until somebody chooses; what was chosen lasts.
+
+    Where the system has few colours: signs, cursor, what is pressed, what can't be, are seen.
+    """
     page = look(web, color_scheme="dark")
 
     def back() -> int:
@@ -409,3 +449,16 @@ def test_dark_and_light(world: World, web: Web, look: Look) -> None:
     page.reload()
     page.wait_for_selector("body[data-ready]")
     assert back() > 200
+    page = look(web, forced_colors="active")
+    row(page, "laser").locator("input").click()
+
+    def looks(selector: str, key: str) -> str:
+        style = "(element, key) => getComputedStyle(element)[key]"
+        return str(page.locator(selector).first.evaluate(style, key))
+
+    assert looks(".row .sign", "backgroundColor") != looks(".row .badge", "backgroundColor")
+    assert looks(".row.cursor", "outlineStyle") == "solid"
+    assert looks(".chip.every", "outlineStyle") == "solid"
+    assert looks(".row.working", "borderLeftColor") == looks("body", "backgroundColor")
+    free, other = (f"#words button[data-word={word}]" for word in ("pause", "start"))
+    assert looks(free, "borderTopStyle") != looks(other, "borderTopStyle")

@@ -27,6 +27,13 @@ window.EventSource = class extends EventSource {
   }
 };"""
 
+HANG_MS = 4500
+_HANG = "ms => { setTimeout(() => { for (const end = Date.now() + ms; Date.now() < end; ); }); }"
+_IMPATIENT = """async () => {
+  const { Stream } = await import(new URL("static/stream.js", location.href));
+  [Stream.hung_ms, Stream.quiet_ms] = [1900, 1200];
+}"""
+
 
 def streams(page: Page) -> int:
     """Return how many streams a tab has open."""
@@ -93,6 +100,36 @@ def test_hidden_tabs_hear_nothing_and_are_right_when_seen(
     world.say("resume", "laser")
     for page in (first, second):
         expect(state(page, "laser")).to_have_text("RUNNING")
+
+
+def test_who_hangs_is_found_out(world: World, web: Web, look: Look) -> None:
+    """A tab that hangs (a print dialog, a breakpoint) loses the stream to one that doesn't.
+
+    A server that hangs keeps its connections open, and says nothing: that isn't calm, nor live.
+    """
+    first = look(web)
+    second = first.context.new_page()
+    opened(first, web)
+    opened(second, web)
+    for page in (first, second):
+        page.evaluate(_IMPATIENT)
+    first.evaluate(_HANG, HANG_MS)
+    world.say("pause", "laser")
+    expect(state(second, "laser")).to_have_text("PAUSED", timeout=HANG_MS - 500)
+    assert streams(second) == 1
+    expect(state(first, "laser")).to_have_text("PAUSED", timeout=2 * HANG_MS)
+    wait_until(lambda: (streams(first), streams(second)) == (0, 1), 5, "one stream to be left")
+    world.say("resume", "laser")
+    for page in (first, second):
+        expect(state(page, "laser")).to_have_text("RUNNING")
+    web.freeze()
+    said = "statusd web doesn't answer since"
+    expect(second.locator("#banner")).to_contain_text(said, timeout=15_000)
+    web.thaw()
+    expect(second.locator("#banner")).to_be_hidden()
+    expect(second.locator("#live")).to_have_text("live")
+    world.say("pause", "laser")
+    expect(state(second, "laser")).to_have_text("PAUSED")
 
 
 def test_what_was_missed_is_read_anew(world: World, web: Web, look: Look) -> None:

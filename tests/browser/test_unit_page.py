@@ -7,12 +7,30 @@ import re
 
 import pytest
 
+from statusd.wire.names import NAMESPACE, Names
 from tests.browser.conftest import Look, row, state
 from tests.browser.world import Web, World
 from tests.tools import wait_until
+from tests.tools.paper_fleet import PaperFleet
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
 from playwright.sync_api import expect
+
+_FEW_EVENTS = """async () => {
+  const { Events } = await import(new URL("static/events.js", location.href));
+  Events.most = 60;
+}"""
+_MARKED = """selector => {
+  const range = document.createRange();
+  range.selectNodeContents(document.querySelector(selector));
+  getSelection().removeAllRanges();
+  getSelection().addRange(range);
+  let copied = "";
+  const listen = event => { copied = event.clipboardData.getData("text/plain"); };
+  document.addEventListener("copy", listen, { once: true });
+  document.execCommand("copy");
+  return copied || getSelection().toString();
+}"""
 
 
 def test_picture(world: World, web: Web, look: Look) -> None:
@@ -30,6 +48,7 @@ def test_picture(world: World, web: Web, look: Look) -> None:
     expect(page.locator("#ask button[type=submit]")).to_be_focused()
     page.keyboard.press("Enter")
     expect(lit).to_have_text("PAUSED")
+    expect(page).to_have_title("PAUSED · laser")
     expect(page.locator(".label.press[aria-label='resume, leads to RUNNING']")).to_have_count(1)
     expect(page.locator(".label.press[aria-label='pause, leads to PAUSED']")).to_have_count(0)
 
@@ -63,8 +82,16 @@ def test_work_and_document(world: World, web: Web, look: Look) -> None:
 
 
 def test_output(world: World, web: Web, look: Look) -> None:
-    """Lines as they come; stderr is told apart; it can be held and searched."""
+    """Lines as they come; stderr is told apart; it can be held and searched.
+
+    What is copied of it was printed, a line each; of several rows of the fleet it is a table.
+    """
     page = look(web)
+    rows = page.evaluate(_MARKED, ".window").split("\n")
+    assert [line.split("\t")[:2] for line in rows] == [
+        *(["RUNNING", "camera"], ["RUNNING", "laser"], ["READY", "stage"])
+    ]
+    assert len({line.count("\t") for line in rows}) == 1
     page.goto(f"{web.url}#/unit/camera")
     lines = page.locator(".lines .ln:visible")
     expect(lines.filter(has_text="image 1").first).to_be_visible()
@@ -75,6 +102,9 @@ def test_output(world: World, web: Web, look: Look) -> None:
     hold.click()
     expect(hold).to_have_attribute("aria-pressed", "true")
     expect(hold).to_contain_text("new)")
+    printed = page.evaluate(_MARKED, ".lines").strip().split("\n")
+    assert len(printed) > 3
+    assert [line for line in printed if not line.startswith("image ")] == []
     held = page.locator(".lines .ln").count()
     expect(hold).to_contain_text(re.compile(r"\d\d new"))  # ten more have come, and aren't shown
     assert page.locator(".lines .ln").count() == held
@@ -109,6 +139,16 @@ def test_events_as_they_come_and_further_back(world: World, web: Web, look: Look
     expect(items.last).to_contain_text("INIT → READY")
     times = [item.get_attribute("title") for item in page.locator(".events time").all()]
     assert all(times)
+    page.evaluate(_FEW_EVENTS)
+    scroll.evaluate("element => element.scrollTo(0, 0)")
+    world.say("resume", "laser")
+    expect(items).to_have_count(30)  # the older ones went, and are read again for who scrolls
+    expect(items.first).to_contain_text("PAUSED → RUNNING")
+    for _ in range(3):
+        scroll.evaluate("element => element.scrollTo(0, element.scrollHeight)")
+        expect(page.locator(".events .scroll > p")).not_to_have_text("Reading")
+    expect(items).to_have_count(144)
+    expect(items.last).to_contain_text("INIT → READY")
 
 
 def test_one_that_has_ended_is_launched_again(world: World, web: Web, look: Look) -> None:
@@ -134,8 +174,32 @@ def test_a_name_that_nobody_has(world: World, web: Web, look: Look) -> None:
     page = look(web)
     page.goto(f"{web.url}#/unit/nobody%20here%25")
     expect(page.locator(".said")).to_contain_text("there is no such unit")
+    expect(page.locator(".columns")).to_be_hidden()
     page.locator(".back").click()
     expect(state(page, "camera")).to_be_visible()
+
+
+def test_who_is_replaced_or_forgotten(world: World, web: Web, look: Look) -> None:
+    """Another boot has the picture of its own lifecycle; of who is forgotten nothing is pressed."""
+    fleet = PaperFleet(world.client, 0, names=["ghost"])
+    fleet.write()
+    key = "statusd:lifecycle:{ghost}"
+    world.client.set(key, world.client.get("statusd:lifecycle:{laser}"))
+    page = look(web)
+    page.goto(f"{web.url}#/unit/ghost")
+    expect(page.locator(".node.current")).to_have_count(1)
+    world.client.delete(key)
+    document = world.document("ghost")
+    document["boot"] += 1
+    entry = {"boot": document["boot"], "left": False, "seen": document["at"]}
+    world.client.hset(Names(NAMESPACE).roster, "ghost", json.dumps(entry))
+    world.client.set(Names(NAMESPACE, "ghost").status, json.dumps(document), ex=60)
+    expect(page.locator(".drawing")).to_contain_text("No picture: ")
+    world.client.hdel(Names(NAMESPACE).roster, "ghost")
+    world.client.delete(Names(NAMESPACE, "ghost").status)
+    expect(page.locator(".said")).to_have_text("ghost: nothing is known of it any more")
+    expect(page.locator("#unit .words button")).to_have_count(0)
+    expect(page.locator("#unit .badge").first).to_be_hidden()
 
 
 def test_nothing_that_is_said_becomes_markup(world: World, web: Web, look: Look) -> None:
@@ -149,5 +213,7 @@ def test_nothing_that_is_said_becomes_markup(world: World, web: Web, look: Look)
     expect(page.locator(".c-text", has_text="onerror")).to_have_text(hostile)
     page.locator(".c-name a", has_text="onerror").click()
     expect(page.locator("#unit h1")).to_have_text(hostile)
+    expect(page.locator(".woe")).to_have_text(hostile)
+    expect(page.locator(".said")).to_have_text("")  # it isn't told twice
     assert page.locator("img").count() == 0
     assert page.locator("#main b", has_text="bold").filter(has_not_text="<").count() == 0

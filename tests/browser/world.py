@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -67,8 +68,17 @@ class Web:
             self.close()
             raise AssertionError((folder / "log").read_text())
 
+    def freeze(self) -> None:
+        """Let it hang: its connections stay, and it says nothing."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """End it, if it hasn't ended."""
+        self.thaw()
         self._process.terminate()
         with self._process:
             self._process.wait(CLOSE_TIMEOUT_S)

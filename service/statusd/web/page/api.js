@@ -43,8 +43,8 @@ async function asked(path, options, early = undefined) {
 }
 
 /** Go to where a token is typed; nothing more happens on this page. */
-export function leave() {
-  location.assign("login");
+function leave() {
+  location.assign(`login${location.hash}`); // from there it leads back to what was looked at
   return new Promise(() => {});
 }
 

@@ -1,28 +1,31 @@
 // The page: what is on it, and what belongs together.
 
-import { get, leave, now } from "./api.js";
-import { ask } from "./ask.js";
+import { get, now } from "./api.js";
+import { ask, meanwhile, withdraw } from "./ask.js";
 import { $, announce, h, inFrame, mark, put } from "./dom.js";
 import { filterOf, Fleet, isTrouble } from "./fleet.js";
 import * as f from "./format.js";
 import { listen, showKeys } from "./keys.js";
+import { addressOf, CALM, keyOf, pressed, viewOf } from "./order.js";
 import { choices, isFatal, named } from "./orders.js";
 import { Stream } from "./stream.js";
 import { Table } from "./table.js";
 import { Verdicts } from "./verdicts.js";
 
 const LATE_S = 2; // a server that doesn't answer for so long is told of
+const KEEP_MS = 300;
 const THEMES = ["auto", "light", "dark"];
 
 const fleet = new Fleet();
 const verdicts = new Verdicts({ silent: (name, word) => changed(() => fleet.silent(name, word, now())) });
-const table = new Table($("grid"), fleet, { changed: () => drawBars(), open });
-const state = { me: null, broker: null, downSince: 0, heardAt: 0, page: null, states: new Set(), onlyTrouble: false };
+const table = new Table($("grid"), fleet, { changed: () => drawBars(), open, sort: (column) => sort(pressed(state.order, column)) });
+const state = { me: null, broker: null, downSince: 0, heardAt: 0, page: null, states: new Set(), onlyTrouble: false, order: CALM };
 const drawAll = inFrame(() => {
   drawChips();
   drawWords();
   drawNobody();
   table.draw();
+  meanwhile();
 });
 const drawBars = inFrame(() => {
   drawChips();
@@ -49,7 +52,7 @@ function takeAll({ units, broker }) {
 function take(kind, data) {
   state.heardAt = now();
   if (kind === "unit") takeUnit(data);
-  else if (kind === "gone") changed(() => (fleet.drop(data.name), table.forget(data.name)));
+  else if (kind === "gone") takeGone(data);
   else if (kind === "broker") brokerIs(data);
   else if (kind === "event") state.page?.event(data);
 }
@@ -62,6 +65,12 @@ function takeUnit(unit) {
   }
   state.page?.unit(entry);
   drawAll();
+}
+
+function takeGone({ name }) {
+  changed(() => fleet.drop(name));
+  table.forget(name);
+  state.page?.gone(name);
 }
 
 function link(isUp) {
@@ -118,7 +127,7 @@ function drawChips() {
   while (chips.children.length > wanted.length) chips.lastChild.remove();
   while (chips.children.length < wanted.length) chips.append(chip());
   wanted.forEach((each, at) => drawChip(chips.children[at], ...each));
-  document.title = fleet.troubles > 0 ? `(${fleet.troubles}) statusd` : "statusd";
+  if (!state.page) document.title = fleet.troubles > 0 ? `(${fleet.troubles}) statusd` : "statusd";
 }
 
 function chip() {
@@ -148,12 +157,50 @@ function press(key) {
 function refilter() {
   fleet.refilter(filterOf($("filter").value, state.states, state.onlyTrouble));
   $("grid").scrollTop = 0;
+  keep();
   drawAll();
-  announce(`${f.count(fleet.shown.length, "unit")} shown`);
+  if ("ready" in document.body.dataset) announce(`${f.count(fleet.shown.length, "unit")} shown`);
+}
+
+/** Sort by a column, or with trouble first. */
+function sort(order) {
+  state.order = order;
+  fleet.sort(keyOf(order), order.isDown);
+  const title = table.tellOrder(order);
+  put($("order"), title && `by ${title} ${order.isDown ? "▼" : "▲"} ✕`);
+  mark($("order"), "aria-label", `Sorted by ${title}: trouble first again`);
+  $("order").hidden = !title;
+  $("grid").scrollTop = 0;
+  keep();
+  drawAll();
+  announce(title ? `sorted by ${title}` : "trouble first");
+}
+
+let keeping = 0;
+const address = () => addressOf({ text: $("filter").value, ...state });
+
+/** Keep in the address what is looked at; not with each letter, for browsers count that. */
+function keep() {
+  clearTimeout(keeping);
+  keeping = setTimeout(() => {
+    const isAsSaid = (location.hash || "#/") === address();
+    if (!isAsSaid && !isUnit()) history.replaceState(null, "", address());
+  }, KEEP_MS);
+}
+
+/** Show what the address says; what it doesn't say stays as it is. */
+function restore() {
+  const view = viewOf(location.hash);
+  if (!view || location.hash === address()) return keep();
+  $("filter").value = view.text;
+  state.states = view.states;
+  state.onlyTrouble = view.onlyTrouble;
+  sort(view.order);
+  refilter();
 }
 
 function drawNobody() {
-  const isEmpty = fleet.shown.length === 0 && state.broker !== null;
+  const isEmpty = fleet.shown.length === 0 && (fleet.size > 0 || state.broker?.state === "up");
   $("nobody").hidden = !isEmpty;
   if (!isEmpty) return;
   const isFiltered = fleet.size > 0;
@@ -191,13 +238,14 @@ function buttonOf(word, command) {
 function drawWords() {
   const { selected } = table;
   const { meant } = table;
-  const hidden = meant.filter((entry) => fleet.indexOf(entry) < 0).length;
+  const shown = new Set(selected.size > 0 ? fleet.shown : []);
+  const hidden = meant.filter((entry) => !shown.has(entry)).length;
   let text = "Nothing is selected";
   if (selected.size > 0) text = `${f.number(selected.size)} selected${hidden ? `, ${hidden} not shown` : ""}`;
   else if (meant.length > 0) text = meant[0].name;
   put($("meant"), [text, standstill()].filter(Boolean).join(" · "));
   const all = $("all");
-  all.checked = selected.size > 0 && selected.size >= fleet.shown.length;
+  all.checked = shown.size > 0 && fleet.shown.every((entry) => selected.has(entry.name));
   all.indeterminate = selected.size > 0 && !all.checked;
   mark(all, "aria-label", `Select all ${fleet.shown.length} shown`);
   drawButtons($("words"), meant, (word) => command(word));
@@ -212,7 +260,7 @@ async function command(word) {
   const entries = meantNow();
   const stands = standstill();
   if (entries.length === 0 || stands) {
-    announce(stands || "Nothing is selected");
+    toast(stands || "Nothing is selected");
     return;
   }
   const choice = choices(entries).find((each) => each.word === word);
@@ -220,7 +268,8 @@ async function command(word) {
     toast(`${word}: ${choice?.why || "it isn't a word of these"}`);
     return;
   }
-  const answer = await ask(word, entries);
+  const isShown = (entry) => Boolean(state.page) || fleet.indexOf(entry) >= 0;
+  const answer = await ask(word, entries, { latest: (name) => fleet.get(name), isShown });
   if (answer) verdicts.send(word, entries.map((entry) => entry.name), answer);
 }
 
@@ -241,7 +290,11 @@ function open(name = table.cursor) {
   if (name) location.hash = `#/unit/${encodeURIComponent(name)}`;
 }
 
+const isUnit = () => location.hash.startsWith("#/unit/");
+
 async function route() {
+  withdraw();
+  $("keys").close();
   const [, encoded] = /^#\/unit\/(.+)$/.exec(location.hash) ?? [];
   const name = encoded && decoded(encoded);
   state.page?.close();
@@ -249,6 +302,7 @@ async function route() {
   $("fleet").hidden = Boolean(name);
   $("unit").hidden = !name;
   if (!name) {
+    restore();
     drawAll();
     table.measure();
     if (table.cursor) $("grid").focus({ preventScroll: true }); // we come back from it
@@ -275,7 +329,7 @@ function clear() {
   else if ($("filter").value || state.states.size > 0 || state.onlyTrouble) {
     $("filter").value = "";
     press("all");
-  }
+  } else if (state.order.column) sort(CALM);
 }
 
 // ---- all of it ----------------------------------------------------------------------------------
@@ -297,7 +351,7 @@ function nextTheme() {
 
 async function logOut() {
   await fetch("logout", { method: "POST" });
-  leave();
+  location.assign("login");
 }
 
 async function introduce() {
@@ -319,6 +373,7 @@ setInterval(() => {
 }, 1000);
 
 $("filter").addEventListener("input", refilter);
+$("order").addEventListener("click", () => sort(CALM));
 $("all").addEventListener("change", () => table.selectAll($("all").checked));
 $("theme").addEventListener("click", nextTheme);
 $("help").addEventListener("click", showKeys);

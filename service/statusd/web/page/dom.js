@@ -67,6 +67,21 @@ export function rebadge(element, state, kind) {
   put(element.lastChild, state);
 }
 
+/** Do `work` when somebody presses beside a dialog: not at its edge, nor for what began inside it. */
+export function besides(dialog, work) {
+  const isBeside = ({ target, clientX, clientY }) => {
+    const { left, right, top, bottom } = dialog.getBoundingClientRect();
+    return target === dialog && (clientX < left || clientX > right || clientY < top || clientY > bottom);
+  };
+  let hasBegun = false;
+  dialog.onpointerdown = (event) => {
+    hasBegun = isBeside(event);
+  };
+  dialog.onclick = (event) => {
+    if (hasBegun && isBeside(event)) work();
+  };
+}
+
 const said = [];
 let isSaying = false;
 

@@ -8,6 +8,9 @@ const PAGE = 50;
 const MOST_MISSED = 500;
 
 export class Events {
+  /** So many are kept here; whoever scrolls has the others read again. */
+  static most = 1000;
+
   constructor(name) {
     this.name = name;
     this.known = new Set();
@@ -62,12 +65,26 @@ export class Events {
   take(event) {
     this._put(event, "prepend");
     if (event.event) this.newest = event.event;
+    this._trim();
+  }
+
+  /** Let the oldest go, so that a page may stay open for weeks: not while somebody looks at them. */
+  _trim() {
+    const { children } = this.list;
+    if (children.length <= Events.most * (this._near() ? 4 : 1)) return;
+    while (children.length > Events.most / 2) {
+      this.known.delete(this.list.lastChild.event);
+      this.list.lastChild.remove();
+    }
+    this.oldest = [...children].findLast((item) => item.event)?.event ?? "";
+    this.isAll = false;
+    this.foot.textContent = "";
   }
 
   _put(event, where) {
     if (event.event && this.known.has(event.event)) return;
-    this.known.add(event.event);
-    this.list[where](itemOf(event));
+    if (event.event) this.known.add(event.event);
+    this.list[where](Object.assign(itemOf(event), { event: event.event }));
   }
 }
 

@@ -37,7 +37,7 @@ export function part(document, key) {
  */
 export function entryOf(unit, now, silentTo = "") {
   const document = unit.document ?? {};
-  const entry = { ...unit, document, silentTo, kind: "", rank: 0, place: "", text: "" };
+  const entry = { ...unit, document, silentTo, kind: "", rank: 0, place: "", key: null, text: "" };
   entry.kind = kindOf(entry);
   entry.rank = rankOf(entry, now);
   entry.place = `${String(entry.rank).padStart(2, "0")} ${counted(unit.name)}`;
@@ -46,7 +46,7 @@ export function entryOf(unit, now, silentTo = "") {
 }
 
 /** Return what sorts a name as people count: unit-2 before unit-10. */
-function counted(name) {
+export function counted(name) {
   return `${name.replace(/\d+/g, (digits) => digits.padStart(12, "0"))} ${name}`;
 }
 
@@ -79,11 +79,18 @@ export function woe(entry) {
   if (entry.kind === "lost") return "its daemon died, or can't reach the broker";
   const reasons = [];
   if (entry.silentTo) reasons.push(`silent to ${entry.silentTo}`);
+  if (entry.rank === RANK.unseen) reasons.push(`its worker isn't seen in ${entry.state} yet`);
   if (entry.kind === "fault" || entry.state === "BACKOFF") {
     reasons.push(document.text || part(document, "last").reason || deathOf(document));
   }
   reasons.push(document.trouble);
   return reasons.filter(Boolean).join("; ");
+}
+
+/** Return the text of a unit that says most: its trouble, how it ended, what it says itself. */
+export function told(entry) {
+  const { document } = entry;
+  return woe(entry) || (entry.left ? howEnded(document) : document.text) || "";
 }
 
 function deathOf(document) {
@@ -177,6 +184,8 @@ export class Fleet {
     this.held = false; // rows stay where they are: somebody is aiming at one
     this._late = false; // what was held back
     this._fits = () => true;
+    this._keyOf = () => null; // what it is sorted by, before the place
+    this._turn = 1; // or -1: the most first
   }
 
   get size() {
@@ -194,7 +203,7 @@ export class Fleet {
     this.states = new Map();
     this.troubles = 0;
     for (const unit of units) {
-      const entry = entryOf(unit, now, stillSilent(silent.get(unit.name), unit));
+      const entry = this._keyed(entryOf(unit, now, stillSilent(silent.get(unit.name), unit)));
       this.entries.set(unit.name, entry);
       this._count(entry, 1);
     }
@@ -230,13 +239,19 @@ export class Fleet {
     }
   }
 
-  _put(entry, before) {
+  _keyed(entry) {
+    entry.key = this._keyOf(entry);
+    return entry;
+  }
+
+  _put(unkeyed, before) {
+    const entry = this._keyed(unkeyed);
     this.entries.set(entry.name, entry);
     if (before) this._count(before, -1);
     this._count(entry, 1);
     if (this.held && before && this._swap(before, entry)) return entry;
     if (before) this._remove(before);
-    if (this._fits(entry)) this.shown.splice(this._place(entry.place), 0, entry);
+    if (this._fits(entry)) this.shown.splice(this._place(entry), 0, entry);
     return entry;
   }
 
@@ -244,7 +259,7 @@ export class Fleet {
   _swap(before, entry) {
     const index = this.indexOf(before);
     if (index >= 0) this.shown[index] = entry;
-    if (entry.place !== before.place || !this._fits(entry)) this._late = true;
+    if (this._compare(entry, before) !== 0 || !this._fits(entry)) this._late = true;
     return index >= 0;
   }
 
@@ -269,16 +284,25 @@ export class Fleet {
 
   /** Return the row of an entry, -1 if it isn't shown. */
   indexOf(entry) {
-    const index = this._place(entry.place);
+    const index = this._place(entry);
     if (this.shown[index]?.name === entry.name) return index;
     return this._late ? this.shown.findIndex((other) => other.name === entry.name) : -1;
   }
 
-  _place(place) {
+  /** By the key, where they have one; what is alike there, by the place. */
+  _compare(one, other) {
+    if (one.key !== other.key) {
+      if (one.key === null || other.key === null) return one.key === null ? 1 : -1;
+      return one.key < other.key ? -this._turn : this._turn;
+    }
+    return one.place < other.place ? -1 : one.place > other.place ? 1 : 0;
+  }
+
+  _place(entry) {
     let [low, high] = [0, this.shown.length];
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (this.shown[middle].place < place) low = middle + 1;
+      if (this._compare(this.shown[middle], entry) < 0) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -289,7 +313,15 @@ export class Fleet {
     this._fits = fits;
     this._late = false;
     this.shown = [...this.entries.values()].filter(fits);
-    this.shown.sort((one, other) => (one.place < other.place ? -1 : 1));
+    this.shown.sort((one, other) => this._compare(one, other));
+  }
+
+  /** Sort by `keyOf(entry)`, text or number, null where there is none; without it trouble comes first. */
+  sort(keyOf = () => null, isDown = false) {
+    this._keyOf = keyOf;
+    this._turn = isDown ? -1 : 1;
+    for (const entry of this.entries.values()) this._keyed(entry);
+    this.refilter(this._fits);
   }
 
   /** Hold rows where they are; or let them go to where they belong. Returns whether any has moved. */

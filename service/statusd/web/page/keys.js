@@ -1,6 +1,6 @@
 // The keyboard: what each key does, and the list of it.
 
-import { $, h } from "./dom.js";
+import { $, besides, h } from "./dom.js";
 
 const ROWS = [
   ["/", "filter: words; name: tag: state: host: text:; gpu-* for whole names; -\u2060word for what hasn't it"],
@@ -10,19 +10,28 @@ const ROWS = [
   ["s", "start"], ["e", "end"], ["l", "launch what has ended"], ["Esc", "close, clear"], ["?", "this list"],
 ];
 const WORDS = { p: "pause", r: "resume", s: "start", e: "end", l: "launch" };
+const APART_MS = 500; // letters that are nearer to each other are a name
 const MOVES = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1 };
 
 export function showKeys() {
   const dialog = $("keys");
   const close = h("button", { type: "button", class: "main", onclick: () => dialog.close() }, "Close");
   const rows = ROWS.map(([key, text]) => h("div", {}, h("dt", {}, h("kbd", {}, key)), h("dd", {}, text)));
-  const note = h("p", { class: "note" }, "Words go to the selected units; without any, to the one with the cursor. Each asks first.");
+  const note = h("p", { class: "note" }, "Words go to the selected units; without any, to the one with the cursor, if it is shown. Each asks first.");
   dialog.replaceChildren(h("h2", { id: "keys-title" }, "Keys"), h("dl", {}, ...rows), note, close);
-  dialog.onclick = (event) => {
-    if (event.target === dialog) dialog.close();
-  };
+  besides(dialog, () => dialog.close());
   dialog.showModal();
   close.focus();
+}
+
+let letterAt = -Infinity;
+
+/** Return whether a letter is of a name that somebody types beside the filter: another one was just there. */
+export function isOfName({ key, timeStamp, ctrlKey, metaKey, altKey }) {
+  if (key.length > 1 || " /?jk".includes(key) || ctrlKey || metaKey || altKey) return false;
+  const isNear = timeStamp - letterAt < APART_MS;
+  letterAt = timeStamp;
+  return isNear;
 }
 
 /**
@@ -36,7 +45,7 @@ export function listen(doing) {
     const isTyping = event.target.matches("input:not([type=checkbox]), textarea, select");
     if (isTyping) typed(event, doing);
     else if ((event.ctrlKey || event.metaKey) && event.key !== "a") return;
-    else if (pressed(event, doing)) event.preventDefault();
+    else if (!isOfName(event) && pressed(event, doing)) event.preventDefault();
   });
 }
 
@@ -63,7 +72,7 @@ function pressed(event, doing) {
 
 function inFleet(event, { table, open, trouble }) {
   const { key } = event;
-  const isElsewhere = event.target.matches("button, a, input, summary") && event.target.closest("#grid") === null;
+  const isElsewhere = event.target.matches("button, a, input, summary") && event.target.closest(".row:not(.head)") === null;
   if (event.ctrlKey || event.metaKey) table.selectAll(true);
   else if (key === "/") $("filter").focus();
   else if (key === "t") trouble();

@@ -74,6 +74,21 @@ export function caution(word, entries) {
   return isAtWork || word.toLowerCase() === "force" ? "button" : "plain";
 }
 
+const GRADES = ["plain", "button", "typed"];
+
+/**
+ * Return those of `units` that aren't what they were in `before`, when `word` was asked about: begun
+ * anew, back from where nobody could ask them, or at work now where it takes more to end them.
+ */
+export function turned(word, before, units) {
+  const [was, is] = [before, units].map((entries) => GRADES.indexOf(caution(word, entries)));
+  const isThere = (entry) => !entry.left && !entry.lost;
+  return units.filter((unit, at) => {
+    const old = before[at];
+    return unit.boot !== old.boot || (isThere(unit) && !isThere(old)) || (is > was && unit.state !== old.state);
+  });
+}
+
 /** Return names in parts that a request can hold; each as a pattern that fits that name alone. */
 export function batches(names) {
   const found = [];
@@ -101,6 +116,14 @@ export function argumentsOf(text) {
   return found;
 }
 
+/** Return the seconds that somebody typed, undefined if it is none. */
+export function secondsOf(text) {
+  const typed = text.trim();
+  if (!typed) return undefined;
+  if (!/^\d{1,8}(\.\d{1,6})?$/.test(typed) || Number(typed) === 0) throw new Error(`${typed}: it is no number of seconds`);
+  return Number(typed);
+}
+
 function scalar(text) {
   if (text === "true" || text === "false") return text === "true";
   if (text === "null") return null;
@@ -110,7 +133,7 @@ function scalar(text) {
 // ---- what became of it --------------------------------------------------------------------------
 
 const OBEYED = new Set(["done", "noop"]);
-export const GROUPS = ["done", "refused", "pending", "silent", "lost"];
+export const GROUPS = ["done", "refused", "pending", "silent", "lost", "unasked"];
 
 /** A command on its way: who was asked, who has said what. It is `done` only for those who said so. */
 export class Sent {
@@ -144,6 +167,10 @@ export class Sent {
       this.outcomes.set(name, { name, verdict: "silent", before, reason: "the answer broke off" });
     }
     this.waiting.clear();
+    const reason = this.error || "it wasn't there to be asked";
+    for (const name of this.names) {
+      if (!this.outcomes.has(name)) this.outcomes.set(name, { name, verdict: "unasked", reason });
+    }
   }
 
   /** Return the outcomes of a group, by name. */
@@ -157,7 +184,7 @@ export class Sent {
     const told = GROUPS.map((group) => [this.of(group).length, group]).filter(([many]) => many > 0);
     const parts = told.map(([many, group]) => `${many} ${group}`);
     const said = parts.join(", ") || (this.isOver ? "nobody was there to be asked" : "sent");
-    if (this.error) return `${this.word}: ${this.error}`;
+    if (this.error) return `${this.word}: ${[this.error, ...parts].join("; ")}`;
     const waits = this.waiting.size > 0 ? `; waiting for ${named([...this.waiting.keys()])}` : "";
     return `${this.word}: ${said}${waits}`;
   }

@@ -186,7 +186,10 @@ export class Output {
 
 const noteRow = (text) => h("div", { class: "ln note" }, text);
 
-/** Return a line without the colours and moves that a terminal would make of it. */
+// A title or an address, up to its end; colours and moves; one character; what can't be seen.
+const NOISE = /\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]/g;
+
+/** Return a line without the colours, moves, titles and links that a terminal would make of it. */
 export function plain(line) {
-  return line.replace(/\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]|[\x00-\x08\x0b-\x1f\x7f]/g, "");
+  return line.replace(NOISE, "");
 }

@@ -2,6 +2,8 @@
 //
 // A hidden tab holds nothing and hears nothing; when it is seen again it reads on where it was, or,
 // if another tab has the stream, reads all anew and then hears that one.
+// Who has it says each second that it is alive: from one that hangs (a print dialog, a breakpoint) it is
+// taken. And a stream that says nothing is opened anew, for a server that hangs ends none.
 // Locks need a secure context: by plain HTTP from another machine each tab has its own stream.
 
 import { get } from "./api.js";
@@ -16,6 +18,10 @@ export function isBehind(position, other) {
 }
 
 export class Stream {
+  static look_ms = 1000;
+  static hung_ms = 10_000; // so long a tab that has the stream may say nothing
+  static quiet_ms = 30_000; // so long the stream may: longer than a fleet in which anybody lives does
+
   /**
    * @param {object} heard `units(answer)`: all anew; `message(kind, data)`: one thing more;
    *   `link(isUp)`: whether the server answers.
@@ -29,7 +35,9 @@ export class Stream {
     this.held = null; // ends our hold of the lock
     this.waits = []; // what others told while we read all anew
     this.isReading = false;
+    this.readings = 0;
     this.isLeading = false;
+    this.heardAt = 0; // a time of the page's clock, as all of these
     document.addEventListener("visibilitychange", () => this._seen());
     addEventListener("pagehide", () => this._stop());
     addEventListener("pageshow", (event) => event.persisted && this._seen());
@@ -45,6 +53,7 @@ export class Stream {
   }
 
   _stop() {
+    clearInterval(this.looking);
     this.held?.abort();
     this.held = null;
     this._close();
@@ -52,6 +61,8 @@ export class Stream {
 
   async _begin() {
     const held = (this.held = new AbortController());
+    this.heardAt = this.lookedAt = Date.now();
+    this.looking = setInterval(() => this._look(held.signal), Stream.look_ms);
     if (!navigator.locks) {
       await this._lead(held.signal);
       return;
@@ -73,8 +84,26 @@ export class Stream {
       });
       request.catch((error) => {
         if (error.name !== "AbortError") throw error; // hidden before it was our turn
+        if (signal.aborted || !this.isLeading) return;
+        this._stop(); // it was taken from us while we hung
+        this._seen();
       });
     });
+  }
+
+  /** See that whoever has the stream lives, and that the stream does. */
+  _look(signal) {
+    const [time, slept] = [Date.now(), Date.now() - this.lookedAt];
+    this.lookedAt = time;
+    const quiet = time - this.heardAt;
+    if (this.isLeading) {
+      this.channel.postMessage({ kind: "alive" });
+      if (this.source && (quiet > Stream.quiet_ms || slept > Stream.hung_ms)) this._open(signal);
+    } else if (slept > Stream.hung_ms) this.heardAt = time; // it was we who hung, or all of us slept
+    else if (navigator.locks && quiet > Stream.hung_ms) {
+      this.heardAt = time;
+      this._hold(signal, { steal: true });
+    }
   }
 
   // ---- who has the stream -----------------------------------------------------------------------
@@ -87,11 +116,16 @@ export class Stream {
   }
 
   _open(signal) {
+    this.source?.close();
+    this.heardAt = Date.now();
     const source = (this.source = new EventSource(`api/events?since=${encodeURIComponent(this.position)}`));
     for (const kind of KINDS) {
       source.addEventListener(kind, ({ data, lastEventId }) => this._came({ kind, data, id: lastEventId }, signal));
     }
     source.onopen = () => this._link(true);
+    setTimeout(() => {
+      if (source === this.source && source.readyState !== EventSource.OPEN) this._link(false);
+    }, AGAIN_MS);
     source.onerror = () => {
       this._link(false);
       if (source.readyState === EventSource.CLOSED) this._refused(signal);
@@ -110,6 +144,7 @@ export class Stream {
   }
 
   _came(message, signal) {
+    this.heardAt = Date.now();
     this.channel.postMessage(message);
     this._apply(message);
     if (message.kind === "gap") this._read(signal);
@@ -130,6 +165,8 @@ export class Stream {
 
   _told(message) {
     if (document.hidden || this.isLeading) return;
+    this.heardAt = Date.now();
+    if (message.kind === "alive") return;
     if (message.kind === "link") this.heard.link(message.isUp);
     else if (message.kind === "gap") this._read(this.held?.signal);
     else if (this.isReading || !this.position) this.waits.push(message);
@@ -149,10 +186,12 @@ export class Stream {
   /** Read all anew; what comes meanwhile waits. */
   async _read(signal, early = undefined) {
     this.isReading = true;
+    const reading = (this.readings += 1);
     globalThis.early = undefined;
     while (!signal?.aborted) {
       try {
         const answer = await get("api/units", { signal }, early);
+        if (reading !== this.readings) return; // somebody else reads, and knows more
         this.position = answer.position;
         this.heard.units(answer);
         this.heard.link(true);
@@ -164,6 +203,7 @@ export class Stream {
         await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
       }
     }
+    if (reading !== this.readings) return;
     this.isReading = false;
     const waits = this.waits;
     this.waits = [];

@@ -2,7 +2,7 @@
 
 import { now } from "./api.js";
 import { h, inFrame, mark, put, rebadge, badge } from "./dom.js";
-import { howEnded, isTrouble, lastSaid, part, tagsOf, unseenFor, woe } from "./fleet.js";
+import { isTrouble, lastSaid, part, tagsOf, told, unseenFor } from "./fleet.js";
 import * as f from "./format.js";
 
 const BEYOND = 6; // rows above and below what is seen
@@ -15,19 +15,22 @@ const COLUMNS = [
 ];
 
 export class Table {
-  /** `heard.changed()`: cursor or selection; `heard.open(name)`: somebody wants to see one in full. */
+  /**
+   * `heard.changed()`: cursor or selection; `heard.open(name)`: somebody wants to see one in full;
+   * `heard.sort(column)`: the head of a column was pressed.
+   */
   constructor(grid, fleet, heard) {
     Object.assign(this, { grid, fleet, heard });
     this.cursor = ""; // the name of the unit that keys are for
     this.selected = new Set();
     this.anchor = "";
-    this.first = 0;
     this.rows = [];
     this.height = 34;
     this.head = h("div", { role: "row", class: "row head", "aria-rowindex": 1 });
     for (const [key, title] of COLUMNS) {
-      const attributes = { role: "columnheader", class: `c-${key}` };
-      this.head.append(h("div", attributes, key === "select" ? h("span", { class: "unseen" }, "Selected") : title));
+      const press = () => heard.sort(key);
+      const inside = title ? h("button", { type: "button", class: "quiet", title: `Sort by ${title}`, onclick: press }, title) : h("span", { class: "unseen" }, "Selected");
+      this.head.append(h("div", { role: "columnheader", class: `c-${key}` }, inside));
     }
     this.window = h("div", { class: "window", role: "rowgroup" });
     this.space = h("div", { class: "space", role: "presentation" }, this.window);
@@ -46,6 +49,17 @@ export class Table {
     grid.addEventListener("pointerdown", () => this._aims(), { passive: true });
     grid.addEventListener("pointerleave", () => this._rests());
     grid.addEventListener("focus", () => this._focused());
+    grid.addEventListener("copy", (event) => this._copied(event));
+  }
+
+  /** What is marked over several rows is copied as a table, a line each: as a sheet takes it. */
+  _copied(event) {
+    const marked = document.getSelection();
+    const rows = this.rows.filter((row) => marked.containsNode(row, true));
+    if (rows.length < 2) return;
+    const cells = (row) => [...row.children].slice(1).map((cell) => cell.innerText.trim().replace(/\s+/g, " "));
+    event.clipboardData.setData("text/plain", rows.map((row) => cells(row).join("\t")).join("\n"));
+    event.preventDefault();
   }
 
   /** Rows don't move under a pointer that aims at one. */
@@ -64,6 +78,14 @@ export class Table {
     const style = getComputedStyle(this.grid);
     this.height = Number.parseFloat(style.getPropertyValue("--row")) || 34;
     this.draw();
+  }
+
+  /** Tell by what it is sorted; return that in words, empty where trouble comes first. */
+  tellOrder({ column, isDown }) {
+    COLUMNS.forEach(([key], at) => mark(this.head.children[at], "aria-sort", key !== column ? "" : isDown ? "descending" : "ascending"));
+    const title = COLUMNS.find(([key]) => key === column)?.[1] ?? "";
+    mark(this.grid, "aria-label", title ? `Units, by ${title}` : "Units, trouble first");
+    return title;
   }
 
   // ---- cursor and selection ---------------------------------------------------------------------
@@ -112,10 +134,11 @@ export class Table {
     this.draw();
   }
 
-  /** Return those that a command is for: the selected ones, else the one with the cursor. */
+  /** Return those that a command is for: the selected ones, else the one that is seen with the cursor. */
   get meant() {
-    const names = this.selected.size > 0 ? [...this.selected] : [this.cursor];
-    return names.map((name) => this.fleet.get(name)).filter(Boolean);
+    if (this.selected.size > 0) return [...this.selected].map((name) => this.fleet.get(name)).filter(Boolean);
+    const entry = this.fleet.get(this.cursor);
+    return entry && this.fleet.indexOf(entry) >= 0 ? [entry] : [];
   }
 
   /** Forget a unit that is gone. */
@@ -126,7 +149,8 @@ export class Table {
   }
 
   _focused() {
-    if (!this.fleet.get(this.cursor) && this.fleet.shown.length > 0) this.move(0);
+    const entry = this.fleet.get(this.cursor);
+    if (!entry || this.fleet.indexOf(entry) < 0) this.move(0); // to the first one
   }
 
   /** Move the cursor by so many rows. */
@@ -158,9 +182,9 @@ export class Table {
     const { shown } = this.fleet;
     const seen = Math.ceil(this.grid.clientHeight / this.height) + 2 * BEYOND;
     const first = Math.max(0, Math.min(Math.floor(this.grid.scrollTop / this.height) - BEYOND, shown.length - seen));
-    this._stock(Math.min(seen, shown.length));
-    this._turn(first - this.first);
-    this.first = first;
+    const entries = shown.slice(first, first + seen);
+    this._stock(entries.length);
+    this._match(entries);
     const height = `${shown.length * this.height}px`;
     if (this.space.style.height !== height) this.space.style.height = height;
     this.window.style.transform = `translateY(${first * this.height}px)`;
@@ -168,7 +192,7 @@ export class Table {
     const time = now();
     let current = "";
     this.rows.forEach((row, at) => {
-      this._fill(row, shown[first + at], first + at, time);
+      this._fill(row, entries[at], first + at, time);
       if (row.entry.name === this.cursor) current = row.id;
     });
     mark(this.grid, "aria-activedescendant", current);
@@ -183,14 +207,22 @@ export class Table {
     while (this.rows.length > wanted) this.rows.pop().remove();
   }
 
-  /** When it is scrolled a little, the rows that left come in again at the other end, as they are. */
-  _turn(by) {
-    if (by === 0 || Math.abs(by) >= this.rows.length) return;
-    for (let turns = Math.abs(by); turns > 0; turns -= 1) {
-      if (by > 0) this.rows.push(this.rows.shift());
-      else this.rows.unshift(this.rows.pop());
-      if (by > 0) this.window.append(this.rows.at(-1));
-      else this.window.prepend(this.rows[0]);
+  /** A unit keeps its row for as long as it is seen, wherever it goes: what is written in it stays. */
+  _match(entries) {
+    const known = new Map(this.rows.map((row) => [row.entry?.name, row]));
+    const kept = entries.map(({ name }) => known.get(name));
+    const free = new Set(this.rows);
+    for (const row of kept) free.delete(row);
+    const others = free.values();
+    this.rows = kept.map((row) => row ?? others.next().value);
+    let next = this.window.firstChild;
+    for (const row of this.rows) {
+      if (row !== next && row === next.nextSibling) this.window.append(next); // it comes later, or is the last
+      else if (row !== next) {
+        next.before(row);
+        continue;
+      }
+      next = row.nextSibling;
     }
   }
 
@@ -233,7 +265,7 @@ function fillCells(cells, entry) {
   mark(cells.link, "href", `#/unit/${encodeURIComponent(entry.name)}`);
   mark(cells.name, "title", entry.name);
   fillProgress(cells, document.progress, entry.left);
-  const text = woe(entry) || (entry.left ? howEnded(document) : document.text) || "";
+  const text = told(entry);
   put(cells.text, text);
   mark(cells.text, "title", text);
   const uses = entry.left ? {} : part(part(document, "worker"), "resources");
@@ -266,7 +298,9 @@ function fillTimes(cells, entry, time) {
   const since = document.since ?? entry.seen;
   put(cells.since, f.ago(since, time));
   mark(cells.since, "title", `${document.since ? "since" : "last seen"} ${f.exact(since)}`);
-  put(cells.more, more(entry, time));
+  const rest = more(entry, time);
+  put(cells.more, rest);
+  mark(cells.state, "title", rest ? `${entry.state}, ${rest}` : entry.state);
 }
 
 /** Return what a state would hide: that it isn't seen yet, how its end goes on. */

@@ -46,7 +46,8 @@ export class UnitPage {
     const head = h("header", { class: "head" }, this.back, this.title, this.badge, this.more, this.since, h("span", { class: "gap" }), this.words);
     const left = h("div", { class: "column" }, this._work(), this._lifecycle(), this.events.element);
     const right = h("div", { class: "column" }, this.output.element, this._document());
-    this.place.replaceChildren(head, this.woe, this.said, h("div", { class: "columns" }, left, right));
+    this.columns = h("div", { class: "columns" }, left, right);
+    this.place.replaceChildren(head, this.woe, this.said, this.columns);
   }
 
   _work() {
@@ -85,6 +86,7 @@ export class UnitPage {
       this.full = unit;
     } catch (error) {
       this.error = error.message;
+      if (error.status === 404) this.full = undefined;
     }
     this.draw();
   }
@@ -95,6 +97,7 @@ export class UnitPage {
       this.picture = new Picture(lifecycle, this.command, NARROW.matches);
       this.drawing.replaceChildren(this.picture.svg);
     } catch (error) {
+      this.picture = null;
       this.drawing.replaceChildren(h("p", { class: "note" }, `No picture: ${error.message}.`));
     }
     this.draw();
@@ -104,13 +107,22 @@ export class UnitPage {
   reset() {
     this.events.missed();
     this._read();
+    if (!this.picture) this._readLifecycle();
+  }
+
+  /** Nobody knows it any more. */
+  gone(name) {
+    if (name !== this.name) return;
+    [this.full, this.error] = [undefined, "nothing is known of it any more"];
+    this.draw();
   }
 
   unit(entry) {
     if (entry.name !== this.name) return;
     this.track.add(now(), entry.document);
     if (entry.boot !== this.boot || !entry.left) this.output.wake();
-    if (!this.picture && entry.boot !== this.boot) this._readLifecycle();
+    // It is another one then, or the first that can be seen.
+    if (entry.boot !== this.boot && (this.boot || !this.picture)) this._readLifecycle();
     this.boot = entry.boot;
     this.draw();
   }
@@ -132,16 +144,24 @@ export class UnitPage {
   _draw() {
     const { entry } = this;
     if (this.isClosed) return;
+    this.columns.hidden = !entry && Boolean(this.error);
+    this.badge.hidden = !entry;
     if (!entry) {
+      document.title = this.name;
+      for (const place of [this.woe, this.since, this.more]) put(place, "");
+      this.woe.hidden = true;
+      this.words.replaceChildren();
       put(this.said, this.error ? `${this.name}: ${this.error}` : "");
       return;
     }
+    this.boot ??= entry.boot;
     document.title = `${entry.state} · ${this.name}`;
     rebadge(this.badge, entry.state, entry.kind);
     const trouble = woe(entry);
     put(this.woe, trouble);
     this.woe.hidden = !trouble;
-    put(this.said, sayingOf(entry));
+    const said = sayingOf(entry);
+    put(this.said, said === trouble ? "" : said);
     this.drawButtons(this.words, [entry], this.command);
     this.picture?.show(entry.state, entry.left ? [] : entry.document.allowed ?? []);
     this._drawWork(entry);

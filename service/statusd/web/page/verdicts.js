@@ -7,10 +7,10 @@ import { batches, Sent } from "./orders.js";
 
 const MOST_KEPT = 20;
 const MOST_NAMES = 500;
-const SHOWN = ["silent", "lost", "refused", "pending", "done"];
+const SHOWN = ["silent", "lost", "unasked", "refused", "pending", "done"];
 const HEADS = {
   silent: "Silent: no answer in time", lost: "Lost: can't be asked", refused: "Refused or failed",
-  pending: "Pending: taken, not there yet", done: "Done",
+  unasked: "Unasked: it wasn't sent to them", pending: "Pending: taken, not there yet", done: "Done",
 };
 
 export class Verdicts {
@@ -28,13 +28,13 @@ export class Verdicts {
   }
 
   /** Send a command and follow it to its end. Never throws: what goes wrong is told in its place. */
-  async send(word, names, { args = {}, durable = false } = {}) {
+  async send(word, names, { args = {}, durable = false, expires_s } = {}) {
     const sent = new Sent(word, names, now());
     this.sents = [sent, ...this.sents].slice(0, MOST_KEPT);
     this.open = sent;
     this.place.hidden = false;
     this.draw();
-    const more = { ...(Object.keys(args).length > 0 && { args }), ...(durable && { durable }) };
+    const more = { ...(Object.keys(args).length > 0 && { args }), ...(durable && { durable }), ...(expires_s && { expires_s }) };
     for (const name of batches(names)) await this._part(sent, { command: word, target: { name }, ...more });
     sent.end();
     for (const { name } of sent.of("silent")) this.heard.silent(name, word);
