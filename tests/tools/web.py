@@ -236,13 +236,14 @@ class Stream:
         deadline = time.monotonic() + MESSAGE_S
         for line in self._lines:
             key, _, value = line.partition(": ")
-            if line.startswith(":"):
-                assert time.monotonic() < deadline, "nothing is told"
-            elif line:
+            if line:
                 fields[key] = value
-            elif "data" in fields:
+                continue
+            if "id" in fields:
                 yield fields["event"], fields["id"], json.loads(fields["data"])
-                fields, deadline = {}, time.monotonic() + MESSAGE_S
+                deadline = time.monotonic() + MESSAGE_S
+            assert time.monotonic() < deadline, "nothing is told"
+            fields = {}
 
     def until(self, kind: str, **wanted: Any) -> list[Message]:
         """Return what came up to the first message of that kind with those values, and that."""

@@ -39,7 +39,8 @@ def _error(reason: str) -> bytes:
     return orders.line({"error": reason})
 
 
-EVENTS = Kind("text/event-stream", b": still here\n\n", lambda _: b"")
+# A comment would do for a proxy, but no page hears one. It has no id: nobody reads on from there.
+EVENTS = Kind("text/event-stream", b"event: alive\ndata: {}\n\n", lambda _: b"")
 LINES = Kind("application/x-ndjson", b"\n", _error)
 VERDICTS = LINES._replace(
     last_word=lambda reason: _error(f"{reason}: what becomes of the command isn't told here"),

@@ -20,7 +20,7 @@ export function isBehind(position, other) {
 export class Stream {
   static look_ms = 1000;
   static hung_ms = 10_000; // so long a tab that has the stream may say nothing
-  static quiet_ms = 30_000; // so long the stream may: longer than a fleet in which anybody lives does
+  static quiet_ms = 40_000; // so long the stream may: a server says each 15 s that it is there
 
   /**
    * @param {object} heard `units(answer)`: all anew; `message(kind, data)`: one thing more;
@@ -122,6 +122,7 @@ export class Stream {
     for (const kind of KINDS) {
       source.addEventListener(kind, ({ data, lastEventId }) => this._came({ kind, data, id: lastEventId }, signal));
     }
+    source.addEventListener("alive", () => { this.heardAt = Date.now(); });
     source.onopen = () => this._link(true);
     setTimeout(() => {
       if (source === this.source && source.readyState !== EventSource.OPEN) this._link(false);
