@@ -295,6 +295,27 @@ def test_token_expired(world: World, web: Web, look: Look) -> None:
     expect(page.locator("#filter")).to_have_value("laser")
 
 
+def test_a_link_from_elsewhere_leads_in(world: World, web: Web, look: Look) -> None:
+    """A browser keeps the session from such a request; whoever has one needn't type the token."""
+    page = look(web)
+    link = f'<a href="{web.url}#/unit/laser">the laser</a>'
+    page.route(
+        "http://chat.example/", lambda route: route.fulfill(body=link, content_type="text/html")
+    )
+    page.goto("http://chat.example/")
+    page.locator("a").click()
+    page.wait_for_url(f"{web.url}#/unit/laser")
+    expect(page.get_by_role("heading", name="laser")).to_be_visible()
+
+    page.evaluate("fetch('logout', { method: 'POST' })")
+    page.goto("http://chat.example/")
+    page.locator("a").click()
+    page.wait_for_url("**/login#/unit/laser")
+    page.locator("input[name=token]").fill(OPERATOR)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{web.url}#/unit/laser")
+
+
 def test_below_a_path(world: World, look: Look) -> None:
     """Where a proxy has put it, all of it is there: door, page, news, commands."""
     with Web(world.broker.url, world.folder / "below", ("--root-path", "/statusd")) as web:
