@@ -41,9 +41,14 @@ START_S = 30.0
 class Server:
     """A server that runs: its process, its port and its token."""
 
-    pid: int
+    process: subprocess.Popen[bytes]
     port: int
     token: str
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self.process.pid
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -68,6 +73,7 @@ def measure(bench: Bench) -> list[Row]:
         Row("transition -> viewer, p50", "ms", found["p50"]),
         Row("transition -> viewer, p95", "ms", found["p95"], goal=Goal(200, Of.VALUE)),
         Row("bytes a second to each viewer", "kB", found["kB"]),
+        Row(f"SIGTERM -> gone, {VIEWERS} viewers", "ms", found["gone"], goal=Goal(1000, Of.VALUE)),
         Row(
             f"descriptors after {again:,} viewers have come and gone",
             "",
@@ -97,6 +103,7 @@ def _round(bench: Bench) -> Figures:
             "cpu of one": one["cpu"],
             "asked by one": one["asked"],
             **_come_and_gone(bench, server),
+            "gone": _gone(server),
         }
 
 
@@ -128,7 +135,7 @@ def _server(bench: Bench) -> Iterator[Server]:
         words = [bench.python, "-m", "statusd", "web", "--url", bench.broker.url]
         words += ["--listen", str(port), "--token-file", str(file)]
         process = bench.guard.start(words, clean_environment())
-        server = Server(process.pid, port, token)
+        server = Server(process, port, token)
         try:
             wait_until(lambda: _units(server) == count, "the fleet", START_S, 0.1)
             yield server
@@ -207,3 +214,15 @@ def _come_and_go(server: Server, times: int) -> None:
 def _held(server: Server) -> Figures:
     descriptors = len(list(Path(f"/proc/{server.pid}/fd").iterdir()))
     return {"descriptors": float(descriptors), "pss": pss_mib(server.pid)}
+
+
+def _gone(server: Server) -> float:
+    """Return how long it takes to end while it is looked at, in ms."""
+    looking = [connect(server.port, server.token) for _ in range(VIEWERS)]
+    began = time.monotonic()
+    server.process.terminate()
+    server.process.wait(START_S)
+    took_s = time.monotonic() - began
+    for one in looking:
+        one.close()
+    return took_s * 1000

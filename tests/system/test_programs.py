@@ -137,9 +137,10 @@ def test_a_stopped_program_is_woken_to_end(
     how: str, program: Callable[..., Program], broker: Broker
 ) -> None:
     """It catches SIGTERM, and couldn't while it is stopped."""
-    unit = program(sh("trap 'echo tidied; exit 0' TERM; while :; do sleep 0.01; done"), **STOPPABLE)
+    tidies = "trap 'echo tidied; exit 0' TERM; echo catches; while :; do sleep 0.01; done"
+    unit = program(sh(tidies), **STOPPABLE)
     unit.wait_state("RUNNING")
-    wait_until(lambda: "sleep" in children(unit.worker_pid()), 15, "it to catch SIGTERM")
+    wait_until(lambda: "run 1 | catches" in unit.output(), 15, "it to catch SIGTERM")
     broker.client().publish("mychannel", "pause")
     wait_until(lambda: children(unit.worker_pid()).get("sh") == "T", 15, "it to be stopped")
 

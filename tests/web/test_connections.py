@@ -382,6 +382,6 @@ def test_a_last_word_that_nobody_takes_delays_nothing() -> None:
         open_ones.end()
         guests.host.should_exit = True
         await until(lambda: not known, "all to be gone")
-        assert time.monotonic() - began < 0.9
+        assert time.monotonic() - began < 3
 
     serving(app, talk, Few)

@@ -17,6 +17,9 @@ from tests.tools import Broker, wait_until
 from tests.tools.variants import some
 from tests.tools.web import Ghosts, Web
 
+AT_MOST_S = 3.0
+"""Alone it takes 0.4 s (`python -m benchmarks --only web`); beside others it takes longer."""
+
 
 @pytest.fixture
 def own(lasting_broker: Broker, tmp_path: Path) -> Iterator[Web]:
@@ -49,7 +52,7 @@ def rest(connection: socket.socket) -> bytes:
 def test_a_signal_ends_it_whatever_is_open(
     own: Web, lasting_broker: Broker, number: signal.Signals
 ) -> None:
-    """Within a second, with exit code 0: who reads is told, who commands is told that nobody knows.
+    """At once, with exit code 0: who reads is told, who commands is told that nobody knows.
 
     The log is as empty as it was: nothing of it is an error.
     """
@@ -73,7 +76,7 @@ def test_a_signal_ends_it_whatever_is_open(
     assert own.wait_exit() == 0
     took = time.monotonic() - began
 
-    assert took < 1.0
+    assert took < AT_MOST_S
     assert own.log() == before
     assert b'{"error":"the server ends: what becomes of the command' in rest(command)
     assert b'{"error":"the server ends"}' in rest(logs)
@@ -101,7 +104,7 @@ def test_who_takes_nothing_delays_nothing(own: Web, lasting_broker: Broker) -> N
     os.kill(own.process.pid, signal.SIGTERM)
 
     assert own.wait_exit() == 0
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < AT_MOST_S
     for one in stuck:
         one.close()
     ghosts.strike(*names)
