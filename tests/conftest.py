@@ -150,7 +150,8 @@ def _nothing_left() -> Iterator[None]:
     yield
     verbs.close()
     left = processes_with_marker
-    lines = [Process(pid, 0).command_line() for pid in left()]
+    found = [process for pid in left() if (process := Process.of(pid))]
+    lines = [f"{one.pid} {one.state}, of {one.parent}: {one.command_line()}" for one in found]
     wait_until(lambda: not left(), 20, f"{lines} to be gone")  # some just heard of it
 
 
