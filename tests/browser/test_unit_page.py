@@ -14,7 +14,7 @@ from tests.tools import wait_until
 from tests.tools.paper_fleet import PaperFleet
 
 pytest.importorskip("playwright", reason="playwright isn't installed: make web-check")
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 _FEW_EVENTS = """async () => {
   const { Events } = await import(new URL("static/events.js", location.href));
@@ -116,6 +116,17 @@ def test_output(world: World, web: Web, look: Look) -> None:
         assert "image 17" in text
 
 
+def read_back(page: Page, count: int) -> None:
+    """Scroll on until so many events are read."""
+    scroll = page.locator(".events .scroll")
+
+    def is_read() -> bool:
+        scroll.evaluate("element => element.scrollTo(0, element.scrollHeight)")
+        return bool(page.locator(".events li").count() == count)
+
+    wait_until(is_read, 10, f"{count} events to be read")
+
+
 def test_events_as_they_come_and_further_back(world: World, web: Web, look: Look) -> None:
     """The newest is first; whoever scrolls gets older ones, to the first that is kept."""
     for _ in range(70):
@@ -131,23 +142,16 @@ def test_events_as_they_come_and_further_back(world: World, web: Web, look: Look
     world.say("pause", "laser")
     expect(items.first).to_contain_text("RUNNING → PAUSED")
     assert items.count() < 143
-    scroll = page.locator(".events .scroll")
-    for _ in range(3):
-        scroll.evaluate("element => element.scrollTo(0, element.scrollHeight)")
-        expect(page.locator(".events .scroll > p")).not_to_have_text("Reading")
-    expect(items).to_have_count(143)  # INIT to READY, READY to RUNNING, and 141 of ours
+    read_back(page, 143)  # INIT to READY, READY to RUNNING, and 141 of ours
     expect(items.last).to_contain_text("INIT → READY")
     times = [item.get_attribute("title") for item in page.locator(".events time").all()]
     assert all(times)
     page.evaluate(_FEW_EVENTS)
-    scroll.evaluate("element => element.scrollTo(0, 0)")
+    page.locator(".events .scroll").evaluate("element => element.scrollTo(0, 0)")
     world.say("resume", "laser")
     expect(items).to_have_count(30)  # the older ones went, and are read again for who scrolls
     expect(items.first).to_contain_text("PAUSED → RUNNING")
-    for _ in range(3):
-        scroll.evaluate("element => element.scrollTo(0, element.scrollHeight)")
-        expect(page.locator(".events .scroll > p")).not_to_have_text("Reading")
-    expect(items).to_have_count(144)
+    read_back(page, 144)
     expect(items.last).to_contain_text("INIT → READY")
 
 
