@@ -93,7 +93,7 @@ class Browser(httpx.Client):
             headers={"sec-fetch-site": "same-origin", "origin": self.home[: -len("/statusd/")]}
             | headers,
             transport=_To127(site.trust),
-            timeout=10,
+            timeout=60,  # Caddy takes a second or more over a password it sees first
         )
 
     def log_in(self, token: str) -> httpx.Response:
