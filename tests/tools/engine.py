@@ -144,9 +144,8 @@ class Engine:
 
     def close(self) -> None:
         """Remove our containers; images stay for the next time."""
-        names = self.podman("ps", "-aq", is_fine=None).stdout.split()
-        for name in names:
-            self.podman("rm", "-f", "-t", "0", name, is_fine=None)
+        for name in self.podman("ps", "-aq").stdout.split():  # some share another one's network
+            self.podman("rm", "--force", "--time", "0", "--depend", "--ignore", name)
         self.podman("volume", "prune", "-f", is_fine=None)
         self._remove_groups()
         shutil.rmtree(self.directory, ignore_errors=True)
