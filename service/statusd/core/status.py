@@ -19,7 +19,7 @@ from statusd.core.capabilities import Capabilities
 from statusd.core.commands import Commands
 from statusd.core.context import DAEMON, Context
 from statusd.core.goals import Goals
-from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, StateKind, Who
+from statusd.core.lifecycle import BUILT_IN, Lifecycle, Part, Who
 from statusd.core.machine import Refused
 from statusd.core.messages import Scalar
 from statusd.core.policy import Policy, Restarts
@@ -129,11 +129,6 @@ class Status:
     def state(self) -> enum.Enum:
         """The one state that the unit is in."""
         return self._context.here.state
-
-    @property
-    def kind(self) -> StateKind:
-        """What its state is to who looks."""
-        return self._context.here.kind
 
     @property
     def goal(self) -> enum.Enum:

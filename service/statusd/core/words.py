@@ -16,7 +16,7 @@ from functools import partial
 from typing import NamedTuple
 
 from statusd.core.capabilities import Capabilities
-from statusd.core.lifecycle import Deadline, Lifecycle, Part, Row, StateKind, Who
+from statusd.core.lifecycle import Deadline, Lifecycle, Part, Row, Who
 from statusd.core.machine import Model, unjudged
 from statusd.core.refusals import Refusals
 
@@ -100,7 +100,6 @@ class CompiledState(NamedTuple):
     decisions: Mapping[str, Decision]
     allowed: tuple[str, ...]
     part: Part
-    kind: StateKind
     is_steady: bool
     leads_on: bool
     works: bool
@@ -130,7 +129,6 @@ def compile_states(
             table.decisions[state],
             table.allowed[state],
             lifecycle.parts[state],
-            lifecycle.kinds[state],
             state in lifecycle.steady,
             state in active,
             lifecycle.parts[state] is Part.WORKS and state in lifecycle.steady,

@@ -75,7 +75,7 @@ def document(
         "run": worker.run,
         "state": status.state.name,
         "part": _PARTS[status.lifecycle.parts[status.state]],
-        "kind": status.kind,
+        "kind": status.lifecycle.kinds[status.state],
         "since": rfc3339(since),
         "goal": status.goal.name,
         "allowed": list(status.allowed),
