@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -191,7 +192,10 @@ def test_a_watcher_to_whom_much_comes_looks_for_new_units_no_more_often(broker: 
 
 
 def test_a_watcher_reads_no_history_of_who_was_struck_off(broker: Broker) -> None:
-    """A fleet of short jobs would be read ever more slowly; who comes back is read on."""
+    """A fleet of short jobs would be read ever more slowly; who comes back is read on.
+
+    What was said last is told, whenever it is looked for new ones.
+    """
     fleet, redis, roster = PaperFleet(broker.client(), 2), broker.client(), Names("statusd").roster
     fleet.write()
     follower, name = Follower("statusd", None, None), fleet.names[0]
@@ -210,13 +214,18 @@ def test_a_watcher_reads_no_history_of_who_was_struck_off(broker: Broker) -> Non
         fleet.turn(name)
         first = wait_until(told, 3, "its event")
         entry: Any = redis.hget(roster, name)
+        due = time.monotonic() + BLOCK_S
+        wait_until(lambda: time.monotonic() > due, 3, "the roster to be looked at next")
+        fleet.turn(name)
         redis.hdel(roster, name)
-        before = looking.asked()["hkeys"]
-        wait_until(has_looked, 3, "a look at the roster")
+        assert wait_until(told, 3, "its last words") == first + 1
+        for what in ("the next look", "one that says again that it has gone"):
+            before = looking.asked()["hkeys"]
+            wait_until(has_looked, 3, what)
         fleet.turn(name)
         before = looking.asked()["hkeys"]
         wait_until(has_looked, 3, "another look")
 
         redis.hset(roster, name, entry)
-        assert wait_until(told, 3, "the event that it has missed") == first + 1
+        assert wait_until(told, 3, "the event that it has missed") == first + 2
         assert told() == 0

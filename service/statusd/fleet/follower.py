@@ -55,6 +55,7 @@ class Follower:
         self._began = False
         self._aside: set[str] = set()
         self._asked = frozenset(self.positions)
+        self._roster: set[str] = set()
         self._here: set[str] | frozenset[str] = self._asked
         self._before: dict[str, deque[str]] = {}
         self._looked_back = time.monotonic()
@@ -138,8 +139,9 @@ class Follower:
     def _find_units(self) -> Operation[None]:
         """Look for units that are new in the roster; at first, begin with what comes now.
 
-        One that is struck off isn't read any more, or a fleet of short jobs would be read ever more
-        slowly; should it come back, it is read on where it was.
+        One that is struck off is read until the next look, for its last words, and then no more, or
+        a fleet of short jobs would be read ever more slowly; should it come back, it is read on
+        where it was.
         """
         key = Names(self._namespace).roster
         (reply,) = yield Ask([("HKEYS", key)])
@@ -148,7 +150,8 @@ class Follower:
             roster = map(as_text, (yield from read(shapes.names, reply, "HKEYS")))
             names = [n for n in roster if self._target.is_for(n, frozenset(), "")]
             yield from self._begin(names)
-            self._here = self._asked | set(names)
+            before, self._roster = self._roster, set(names)
+            self._here = self._asked | before | self._roster
             self._aside &= self._here
             for gone in self._before.keys() - self._here:
                 del self._before[gone]
