@@ -47,16 +47,18 @@ class Awaited:
         return True
 
     def settle(self, units: Mapping[str, UnitInfo]) -> None:
-        """Wait no longer for those that are there, or that take too long."""
+        """Wait no longer for those that are there, that take too long, or that nobody knows.
+
+        An event may name anybody; a unit stands in the roster before it tells of anything.
+        """
         now = self._clock()
         for name, wanted in tuple(self._wanted.items()):
-            if wanted.until <= now or _place(units.get(name)) >= wanted.place:
+            unit = units.get(name)
+            if unit is None or wanted.until <= now or _place(unit) >= wanted.place:
                 del self._wanted[name]
 
 
-def _place(unit: UnitInfo | None) -> tuple[int, int]:
+def _place(unit: UnitInfo) -> tuple[int, int]:
     """Return how new a unit's document is; one that has none may be on its way."""
-    if unit is None:
-        return -1, -1
     seq = unit.document.get("seq")
     return unit.boot, seq if isinstance(seq, int) else -1
