@@ -107,8 +107,9 @@ class App:
             if not has_begun:
                 await refused(error.refusal)(scope, receive, sent)
         except HTTPException as error:
-            told = {"error": error.detail}
-            await Json(told, error.status_code, error.headers)(scope, receive, sent)
+            if not has_begun:
+                told = {"error": error.detail}
+                await Json(told, error.status_code, error.headers)(scope, receive, sent)
         except Exception:
             log.exception("web.bug", path=scope["path"])
             if not has_begun:

@@ -104,6 +104,8 @@ class Streams:
                 finally:
                     self._waits.discard(wait)
         except TimeoutError:
+            if not self._is_over:
+                raise  # somebody else's, and a bug
             raise Refused(503, ENDS) from None
 
     def end(self) -> None:
