@@ -144,14 +144,19 @@ def rounds(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("rounds"))
 
 
+def _as_told(process: Process) -> str:
+    parent = Process(process.parent, 0)
+    whose = f"{parent.pid} ({parent.command_line()[-80:]})"
+    return f"{process.pid} {process.state}, of {whose}: {process.command_line()}"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_left() -> Iterator[None]:
     """Fail the session if a process that a test started still lives at its end."""
     yield
     verbs.close()
     left = processes_with_marker
-    found = [process for pid in left() if (process := Process.of(pid))]
-    lines = [f"{one.pid} {one.state}, of {one.parent}: {one.command_line()}" for one in found]
+    lines = [_as_told(process) for pid in left() if (process := Process.of(pid))]
     wait_until(lambda: not left(), 20, f"{lines} to be gone")  # some just heard of it
 
 

@@ -87,7 +87,7 @@ def test_a_broker_that_doesn_t_answer(broker: Broker, tmp_path: Path) -> None:
         assert time.monotonic() - began < 2 * AWAY_S
         began = time.monotonic()
         assert web.client().get("/api/units").status_code == 200
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 0.5
         broker.thaw()
         wait_until(lambda: link(web)["state"] == "up", 8, "it to be back")
 

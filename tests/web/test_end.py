@@ -6,7 +6,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +18,9 @@ from tests.tools import Broker, wait_until
 from tests.tools.variants import some
 from tests.tools.web import Ghosts, Web
 
-AT_MOST_S = 3.0
-"""Alone it takes 0.4 s (`python -m benchmarks --only web`); beside others it takes longer."""
+AT_MOST_S, TRIES = 1.0, 3
+"""Alone it takes 0.4 s (`python -m benchmarks --only web`). A machine that is busy may once take
+longer; a server that waits for somebody does so each time."""
 
 
 @pytest.fixture
@@ -48,41 +50,63 @@ def rest(connection: socket.socket) -> bytes:
     return said
 
 
+def ends_soon(ended: Callable[[Web], float], broker: Broker, folder: Path) -> None:
+    """Fail unless a server ends within a second, as ``ended`` ends it and tells."""
+    took: list[float] = []
+    while not took or (took[-1] >= AT_MOST_S and len(took) < TRIES):
+        directory = folder / str(len(took))
+        directory.mkdir()
+        with Web(broker.url, directory=directory) as own:
+            own.wait_up()
+            took.append(ended(own))
+    assert took[-1] < AT_MOST_S, took
+
+
 @pytest.mark.parametrize("number", some((signal.SIGTERM, signal.SIGINT), 2))
 def test_a_signal_ends_it_whatever_is_open(
-    own: Web, lasting_broker: Broker, number: signal.Signals
+    lasting_broker: Broker, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """At once, with exit code 0: who reads is told, who commands is told that nobody knows.
+    """Within a second, with exit code 0: who reads is told, who commands is told that nobody knows.
 
     The log is as empty as it was: nothing of it is an error.
     """
     Ghosts(lasting_broker).write("silent", "other")
-    client = own.client()
-    wait_until(lambda: client.get("/api/units/silent").status_code == 200, 5, "the units")
     body = '{"command": "pause", "target": {"name": ["silent"]}, "timeout_s": 60}'
     length = f"Content-Length: {len(body)}"
-    events = [ask(own, "GET /api/events HTTP/1.1") for _ in range(20)]
-    logs = ask(own, "GET /api/units/silent/logs?follow=1 HTTP/1.1")
     post = ("POST /api/commands HTTP/1.1", "Content-Type: application/json", length)
-    command, half = ask(own, *post, body=body), ask(own, *post, body=body[:9])
-    silent, idle = own.connect(), ask(own, "GET /api/me HTTP/1.1")
-    for one in (*events, logs, command, idle):
-        assert one.recv(12) == b"HTTP/1.1 200"
-    wait_until(lambda: own.logged("web.command"), 5, "the command to be sent")
-    before = own.log()
 
-    began = time.monotonic()
-    os.kill(own.process.pid, number)
-    assert own.wait_exit() == 0
-    took = time.monotonic() - began
+    def ended(own: Web) -> float:
+        client = own.client()
+        wait_until(lambda: client.get("/api/units/silent").status_code == 200, 5, "the units")
+        with ExitStack() as all_of_them:
+            asked = partial(_asked, all_of_them, own)
+            events = [asked("GET /api/events HTTP/1.1") for _ in range(20)]
+            logs = asked("GET /api/units/silent/logs?follow=1 HTTP/1.1")
+            command, half = asked(*post, body=body), asked(*post, body=body[:9])
+            silent = all_of_them.enter_context(own.connect())
+            idle = asked("GET /api/me HTTP/1.1")
+            for one in (*events, logs, command, idle):
+                assert one.recv(12) == b"HTTP/1.1 200"
+            wait_until(lambda: own.logged("web.command"), 5, "the command to be sent")
+            before = own.log()
 
-    assert took < AT_MOST_S
-    assert own.log() == before
-    assert b'{"error":"the server ends: what becomes of the command' in rest(command)
-    assert b'{"error":"the server ends"}' in rest(logs)
-    for one in (*events, logs, command, half, silent, idle):
-        rest(one)
-        one.close()
+            began = time.monotonic()
+            os.kill(own.process.pid, number)
+            assert own.wait_exit() == 0
+            took = time.monotonic() - began
+
+            assert own.log() == before
+            assert b'{"error":"the server ends: what becomes of the command' in rest(command)
+            assert b'{"error":"the server ends"}' in rest(logs)
+            for one in (*events, half, silent, idle):
+                rest(one)
+        return took
+
+    ends_soon(ended, lasting_broker, tmp_path)
+
+
+def _asked(until: ExitStack, web: Web, line: str, *more: str, body: str = "") -> socket.socket:
+    return until.enter_context(ask(web, line, *more, body=body))
 
 
 def shows(web: Web, text: str) -> bool:
@@ -90,23 +114,24 @@ def shows(web: Web, text: str) -> bool:
     return text in web.client().get("/api/units/large-4").text
 
 
-def test_who_takes_nothing_delays_nothing(own: Web, lasting_broker: Broker) -> None:
+def test_who_takes_nothing_delays_nothing(lasting_broker: Broker, tmp_path: Path) -> None:
     """Nor do ten of them, with a megabyte each on its way."""
     ghosts = Ghosts(lasting_broker)
     names = [f"large-{number}" for number in range(5)]
-    stuck = [ask(own, "GET /api/events HTTP/1.1") for _ in range(10)]
-    for one in stuck:
-        one.recv(12)
-    for text in "abc":
-        ghosts.write(*names, text=text * 900_000)
-        wait_until(partial(shows, own, text * 9), 5, "the documents to be told")
-    began = time.monotonic()
-    os.kill(own.process.pid, signal.SIGTERM)
 
-    assert own.wait_exit() == 0
-    assert time.monotonic() - began < AT_MOST_S
-    for one in stuck:
-        one.close()
+    def ended(own: Web) -> float:
+        with ExitStack() as all_of_them:
+            for _ in range(10):
+                _asked(all_of_them, own, "GET /api/events HTTP/1.1").recv(12)
+            for text in "abc":
+                ghosts.write(*names, text=text * 900_000)
+                wait_until(partial(shows, own, text * 9), 5, "the documents to be told")
+            began = time.monotonic()
+            os.kill(own.process.pid, signal.SIGTERM)
+            assert own.wait_exit() == 0
+            return time.monotonic() - began
+
+    ends_soon(ended, lasting_broker, tmp_path)
     ghosts.strike(*names)
 
 
